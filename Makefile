@@ -1,0 +1,55 @@
+# make run: from a fresh clone to a chat at http://127.0.0.1:7860 over examples/. make test: to a green suite.
+PYTHON ?= python3
+LIBRARY ?= library
+HOST ?= 127.0.0.1
+PORT ?= 7860
+BIN := .venv/bin
+
+.PHONY: run test install lint bench docker weights test-weights browser
+
+run: install weights
+	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
+	$(BIN)/glossator serve --library "$(LIBRARY)" --host $(HOST) --port $(PORT)
+
+test: .venv/dev browser test-weights lint
+	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest
+
+install: .venv/installed
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install weights
+	$(BIN)/glossator bench retrieval
+	$(BIN)/glossator bench ingest
+	$(BIN)/glossator bench answer
+
+docker:
+	docker build -t glossator .
+	@echo "docker run -p 127.0.0.1:7860:7860 -v glossator:/data glossator"
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv is needed: apt-get install python3-venv"; exit 1; }
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install -q -c constraints.txt -e .
+	@touch $@
+
+.venv/dev: .venv/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+weights: install
+	$(BIN)/glossator models fetch
+
+test-weights: install
+	$(BIN)/glossator models fetch all-minilm-l6-v2 qwen2.5-coder-0.5b qwen2.5-coder-1.5b
+
+# Debian's Chromium where it may be installed, else any on the path; without one the tests that need it say so.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || true

@@ -1,0 +1,145 @@
+"""The road of one question, on one screen: retrieve -> answer -> note -> support -> cite, or abstain.
+
+`ask` yields what happens as it happens (the evidence, pieces of the draft, the note), and last the Answer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rag.errors import UsageError
+from rag.indexes import Indexes
+from rag.interfaces import Report, Retriever, silent
+from rag.read.cite import PagesOf, cite
+from rag.read.generate import ChatReader, Usage, open_reader
+from rag.read.notes import choose_quotes, fold, write_note
+from rag.read.prompts import answer_messages, support_messages
+from rag.records import Answer, Hit, Note
+from rag.settings import Settings
+
+NO_ANSWER = re.compile(
+    r"^(none|unknown|unclear|n/?a|not (mentioned|stated|given|specified|provided|available|applicable|found|known)\b.*"
+    r"|no (answer|information|mention)\b.*|(there is|the passages?) (no|do(es)? not)\b.*)?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """The parts that a question passes through, wired by the caller."""
+
+    retriever: Retriever
+    reader: ChatReader
+    pages_of: PagesOf
+    searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
+    settings: Settings
+
+
+def open_road(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Road:
+    """Wire the parts as the settings say. Raises RagError for a part that is not to be had."""
+    settings = indexes.settings
+    entries = [entry for entry in indexes.library.documents() if entry.status == "ready"]
+    searched = f"{len(entries)} documents, {sum(entry.passages for entry in entries):,} passages"
+    return Road(
+        indexes.retriever(retriever or settings.retrieve.retriever, report),
+        open_reader(settings.reader),
+        indexes.library.pages_of,
+        searched,
+        settings,
+    )
+
+
+def check_question(question: str, k: int, settings: Settings) -> str:
+    """The question, stripped; UsageError for an empty or endless one, or k below 1."""
+    question = question.strip()
+    longest = settings.retrieve.max_query_characters
+    if not question:
+        raise UsageError("the question is empty. Write what you want to know")
+    if len(question) > longest:
+        raise UsageError(
+            f"the question has {len(question):,} characters, at most {longest:,} are read. "
+            "Shorten it, or ingest the long text as a document and ask about it"
+        )
+    if k < 1:
+        raise UsageError(f"-k {k}: ask for at least 1 passage")
+    return question
+
+
+def ask(
+    question: str, road: Road, k: int, within: Sequence[int] | None = None, style: str = "notes"
+) -> Iterator[Evidence | Token | Note | Answer]:
+    """Answer from the k best passages; `style` is "notes", or "direct" (no note, no support check)."""
+    question = check_question(question, k, road.settings)
+    seconds, usage, notes = _Stopwatch(), Usage(), []
+    evidence = tuple(road.retriever.search([question], k, within)[0])
+    seconds.lap("retrieve")
+    yield Evidence(evidence)
+
+    draft, quotes, support = "", [], None
+    if evidence:
+        for piece in road.reader.stream(answer_messages(question, evidence), road.settings.reader.answer_tokens, usage):
+            seconds.first("first_token")
+            draft += piece
+            yield Token(piece)
+        draft = (draft.strip().splitlines() or [""])[0].strip()
+        seconds.lap("answer")
+        quotes = choose_quotes(question, draft, evidence)
+        if style == "notes":
+            notes.append(write_note(question, draft, quotes))
+            yield notes[-1]
+            support = road.reader.yes_probability(support_messages(question, evidence, draft), usage)
+        seconds.lap("note")
+
+    abstained = (
+        not evidence
+        or bool(NO_ANSWER.match(fold(draft).strip(" .")))
+        or (support is not None and support < road.settings.reader.support_threshold)
+    )
+    text, citations = (_abstain(road, evidence), ()) if abstained else cite(draft, quotes, road.pages_of)
+    yield Answer(
+        question,
+        text,
+        abstained,
+        tuple(notes),
+        citations,
+        evidence,
+        support,
+        road.reader.name,
+        road.settings.hash,
+        seconds.laps,
+        {"prompt": usage.prompt, "generated": usage.generated},
+    )
+
+
+def _abstain(road: Road, evidence: Sequence[Hit]) -> str:
+    places = [f"{hit.passage.title}, page {hit.passage.first_page}" for hit in evidence[:3]]
+    nearest = f" The nearest passages: {'; '.join(places)}." if places else " No passage shares a word with it."
+    return f"Not found in these documents. Searched: {road.searched}.{nearest}"
+
+
+class _Stopwatch:
+    """Seconds since the last lap, by name."""
+
+    def __init__(self) -> None:
+        self._started = self._lap = time.monotonic()
+        self.laps: dict[str, float] = {"retrieve": 0.0, "note": 0.0, "answer": 0.0, "attribute": 0.0}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round(now - self._lap, 3)
+        self._lap = now
+
+    def first(self, name: str) -> None:
+        self.laps.setdefault(name, round(time.monotonic() - self._started, 3))

@@ -1,0 +1,29 @@
+"""What can go wrong that a user can act on: each message says what, where and what to do."""
+
+
+class RagError(Exception):
+    """The base of every error that the command line prints as one line."""
+
+
+class UsageError(RagError):
+    """The request itself is wrong (an empty question, k = 0): exit code 2."""
+
+
+class LibraryError(RagError):
+    """The library folder is missing, locked, damaged or cannot be written."""
+
+
+class IndexMismatch(LibraryError):
+    """An index was built with another encoder than the settings ask for."""
+
+
+class DocumentError(RagError):
+    """One document could not be read; the others are not affected."""
+
+
+class ModelError(RagError):
+    """Weights are missing, do not verify, or could not be fetched."""
+
+
+class ReaderError(RagError):
+    """The language model did not answer, or answered nonsense."""

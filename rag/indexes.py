@@ -1,0 +1,238 @@
+"""The indexes derived from a library's catalogue: bring them up to date, check them, search them.
+
+Each index folder has a `built.json`: the catalogue generation it holds, what it was built with, and its size. It is
+written after the index itself, so after a kill an index is at worst ahead of its record, and applying the same changes
+again changes nothing. A stale index gets the changes since its generation; a damaged one is made anew; both are logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rag.encode.dense import TransformerEncoder
+from rag.errors import IndexMismatch, LibraryError, UsageError
+from rag.interfaces import DerivedIndex, Report, Retriever, silent
+from rag.library import Library
+from rag.models import catalogue, fingerprint, path_of
+from rag.retrieve.bm25 import Bm25Index, Bm25Retriever
+from rag.retrieve.dense import DenseIndex, DenseRetriever
+from rag.retrieve.fuse import HybridRetriever
+from rag.settings import Settings
+
+CHECKPOINT_SECONDS = 30.0
+NEEDS = {"bm25": ["lexical"], "dense": ["dense"], "hybrid": ["lexical", "dense"]}  # retriever -> its indexes
+log = logging.getLogger("glossator")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What an index folder says of itself: see the top of this file."""
+
+    generation: int = 0
+    built_with: str = ""
+    count: int = 0
+
+
+class Indexes:
+    """A library's indexes under one set of settings. The encoder is loaded when it is first needed."""
+
+    def __init__(self, library: Library, settings: Settings):
+        self.library = library
+        self.settings = settings
+        self._encoder: TransformerEncoder | None = None
+        self._encoder_lock = threading.Lock()
+        self._searching: dict[str, tuple[int, DerivedIndex]] = {}  # name -> generation it was opened at, index
+
+    # -- the parts -----------------------------------------------------------------------------------------------
+
+    def _folder(self, name: str) -> Path:
+        return self.library.folder / name
+
+    def _index(self, name: str) -> DerivedIndex:
+        folder = self._folder(name)
+        if name == "lexical":
+            return Bm25Index(folder, self.settings.bm25.k1, self.settings.bm25.b)
+        dense = self.settings.dense
+        model = fingerprint(dense.model) if dense.model in catalogue() else dense.model
+        return DenseIndex(folder, self.encoder, f"{model} of {dense.max_tokens} tokens")
+
+    def encoder(self) -> TransformerEncoder:
+        """The dense encoder of the settings: a name in models.toml, a folder, or a hub id."""
+        with self._encoder_lock:
+            if self._encoder is None:
+                dense = self.settings.dense
+                folder = path_of(dense.model) if dense.model in catalogue() else dense.model
+                self._encoder = TransformerEncoder(folder, dense.max_tokens, dense.batch_size)
+            return self._encoder
+
+    def _built(self, name: str) -> Built:
+        try:
+            return Built(**json.loads((self._folder(name) / "built.json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Built()  # no record is the record of nothing: all is applied again
+
+    def _record(self, name: str, built: Built) -> None:
+        fresh = self._folder(name) / "built.json.new"
+        fresh.write_text(json.dumps(asdict(built)), "utf-8")
+        os.replace(fresh, self._folder(name) / "built.json")
+
+    def check_settings(self, names: list[str]) -> None:
+        """IndexMismatch if one of these was built with something else than the settings ask for."""
+        for name in names:
+            built_with, wanted = self._built(name).built_with, self._index(name).built_with
+            if built_with and built_with != wanted:
+                folder = self.library.folder
+                raise IndexMismatch(
+                    f"{folder}/{name} was built with {built_with!r}, the settings ask for {wanted!r}. "
+                    f"Change the setting back, or rebuild: glossator check --library {folder} --repair"
+                )
+
+    def _damage(self, name: str) -> str | None:
+        """Why the index cannot be used as it lies on disk, or None."""
+        built, index, generation = self._built(name), self._index(name), self.library.generation
+        if not built.built_with:
+            return None
+        try:
+            index.open()
+            # Behind the catalogue it may be ahead of its record; level with it, the two must agree.
+            if built.generation == generation and index.count != built.count:
+                return f"{self._folder(name)}: {index.count} passages, its record says {built.count}"
+        except LibraryError as error:
+            return str(error)
+        finally:
+            index.close()
+        return None
+
+    # -- writing (the caller holds the writer's lock) ------------------------------------------------------------
+
+    @contextmanager
+    def updating(self, report: Report = silent) -> Iterator[Callable[[], None]]:
+        """Yields a function that applies the catalogue's changes; they are on disk every 30 s, and at the end."""
+        names = NEEDS["hybrid"]
+        self.check_settings(names)
+        for name in names:
+            if damage := self._damage(name):
+                log.warning("%s. It is made anew from the catalogue now", damage)
+            if damage or not self._built(name).built_with:  # files without a record may be anything
+                shutil.rmtree(self._folder(name), ignore_errors=True)
+        indexes = {name: self._index(name) for name in names}
+        applied = {name: self._built(name).generation for name in names}
+        saved_at, saved = time.monotonic(), dict(applied)
+
+        def save() -> None:
+            nonlocal saved_at
+            for name, index in indexes.items():
+                if applied[name] > saved[name] or not self._built(name).built_with:
+                    index.commit()
+                    self._record(name, Built(applied[name], index.built_with, index.count))
+                    saved[name] = applied[name]
+            self.library.forget_removals(min(saved.values()))
+            saved_at = time.monotonic()
+
+        def update() -> None:
+            generation = self.library.generation
+            for name, index in indexes.items():
+                if applied[name] < generation:
+                    since = applied[name]
+                    index.apply(self.library.removals_since(since), self.library.passages_since(since), report)
+                    applied[name] = generation
+            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                save()
+
+        try:
+            indexes["dense"].open()
+            yield update
+            update()
+            save()
+        finally:
+            for index in indexes.values():
+                index.close()
+
+    def rebuild(self, report: Report = silent) -> None:
+        """Make every index anew from the catalogue, with the present settings."""
+        for name in NEEDS["hybrid"]:
+            shutil.rmtree(self._folder(name), ignore_errors=True)
+        with self.updating(report):
+            pass
+
+    def problems(self) -> list[str]:
+        """What is wrong with the indexes: damage, staleness, other settings; by name, empty when all is well."""
+        found = []
+        for name in NEEDS["hybrid"]:
+            built, wanted, generation = self._built(name), self._index(name).built_with, self.library.generation
+            if damage := self._damage(name):
+                found.append(damage)
+            elif built.built_with and built.built_with != wanted:
+                found.append(f"{name}: built with {built.built_with!r}, the settings ask for {wanted!r}")
+            elif built.generation < generation:
+                found.append(f"{name}: stale, made at generation {built.generation} of {generation}")
+            elif built.count != len(self.library.numbers()):
+                found.append(f"{name}: {built.count} passages, the catalogue has {len(self.library.numbers())}")
+        return found
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def retriever(self, name: str, report: Report = silent) -> Retriever:
+        """The retriever bm25, dense or hybrid over the newest state of the indexes it needs.
+
+        A stale or damaged index is mended first, unless another process is writing. Raises UsageError for another
+        name, IndexMismatch, and LibraryError for an index that cannot be mended.
+        """
+        if name not in NEEDS:
+            raise UsageError(f"--retriever {name}: choose one of {', '.join(NEEDS)}")
+        self.check_settings(NEEDS[name])
+        self._mend(NEEDS[name], report)
+        retrievers = [self._lexical() if part == "lexical" else self._dense() for part in NEEDS[name]]
+        if len(retrievers) == 1:
+            return retrievers[0]
+        return HybridRetriever(retrievers, self.settings.retrieve.rank_constant, self.settings.retrieve.fusion_depth)
+
+    def _mend(self, names: list[str], report: Report) -> None:
+        generation = self.library.generation
+        opened = [self._searching.get(name, (-1, None))[0] == generation for name in names]
+        if all(opened):
+            return
+        stale = [name for name in names if not self._is_current(name) or self._damage(name)]
+        if not stale:
+            return
+        try:
+            with self.library.writing("bringing indexes up to date"):
+                log.warning("%s: %s not up to date; applying the changes", self.library.folder, " and ".join(stale))
+                with self.updating(report):
+                    pass
+        except (LibraryError, OSError) as error:
+            if any(not self._built(name).built_with or self._damage(name) for name in names):
+                raise
+            log.warning("%s. Searching what is indexed so far", error)
+
+    def _is_current(self, name: str) -> bool:
+        built = self._built(name)
+        return bool(built.built_with) and built.generation == self.library.generation
+
+    def _open(self, name: str) -> DerivedIndex:
+        generation = self._built(name).generation
+        opened_at, index = self._searching.get(name, (-1, None))
+        if index is None or opened_at != generation:
+            index = self._index(name)
+            index.open()
+            self._searching[name] = (generation, index)
+        return index
+
+    def _lexical(self) -> Retriever:
+        index = self._open("lexical")
+        assert isinstance(index, Bm25Index)
+        return Bm25Retriever(index, self.library.passages)
+
+    def _dense(self) -> Retriever:
+        index = self._open("dense")
+        assert isinstance(index, DenseIndex)
+        return DenseRetriever(index, self.encoder, self.library.passages_numbered)

@@ -1,0 +1,70 @@
+"""Protocols of one method: what the parts of the road promise each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from rag.records import Hit, Passage, Removal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+Report = Callable[[str, int, int], None]  # progress: (what, done, total)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """A Report for nobody."""
+
+
+class Retriever(Protocol):
+    def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
+        """At most k hits per query, best first, ties by passage_id; [] where nothing matches.
+
+        `within` limits the search to passages with these catalogue numbers (None: all of them).
+        """
+        ...
+
+
+class DenseEncoder(Protocol):
+    def encode(self, texts: Sequence[str], report: Callable[[int], None] = ...) -> NDArray[np.float32]:
+        """One unit-length row per text, in order: shape (len(texts), dimensions). `report` gets the count so far."""
+        ...
+
+
+class Reader(Protocol):
+    def stream(self, messages: Sequence[tuple[str, str]], max_tokens: int) -> Iterator[str]:
+        """Pieces of the reply to (role, content) messages, as they are generated. Raises ReaderError."""
+        ...
+
+
+class DerivedIndex(Protocol):
+    """An index that can be made anew from the catalogue. Applying the same changes twice is the same as once."""
+
+    @property
+    def built_with(self) -> str:
+        """What its content depends on besides the passages (the encoder, the analyzer)."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Passages in it, as opened or written last."""
+        ...
+
+    def open(self) -> None:
+        """Open for searching what was committed last. Raises LibraryError if it is damaged."""
+        ...
+
+    def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
+        """Take the removed documents out, then add (catalogue number, passage) pairs."""
+        ...
+
+    def commit(self) -> None:
+        """Make what was applied durable, and visible to whoever opens from now on."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the folder; what was not committed is dropped."""
+        ...

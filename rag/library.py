@@ -1,0 +1,450 @@
+"""The library folder: one SQLite catalogue that is the truth, beside indexes derived from it (see indexes.py).
+
+    catalogue.sqlite     documents, their texts and passages, removals; every change gets the next generation
+    lexical/ dense/      derived: each records the generation it was built from
+    writer.lock          held by the one writer; writer.json names the holder
+    uploads/             files that came through the web page
+
+A document enters, is replaced or leaves in one transaction, so it is in the library wholly or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.errors import LibraryError, UsageError
+from rag.records import Document, Page, Passage, Removal
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE documents (
+    document_id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
+    error TEXT, warnings TEXT NOT NULL, recipe TEXT NOT NULL, generation INTEGER NOT NULL,
+    text TEXT NOT NULL, pages TEXT NOT NULL, raw_offsets TEXT NOT NULL);
+CREATE TABLE paths (path TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE,
+    shown TEXT NOT NULL);
+CREATE TABLE passages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, passage_id TEXT NOT NULL UNIQUE,
+    document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE, kind TEXT NOT NULL,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, first_page INTEGER NOT NULL, last_page INTEGER NOT NULL,
+    text TEXT NOT NULL);
+CREATE INDEX passages_of_document ON passages (document_id);
+CREATE INDEX paths_of_document ON paths (document_id);
+CREATE TABLE removals (generation INTEGER NOT NULL, document_id TEXT NOT NULL,
+    first_number INTEGER NOT NULL, last_number INTEGER NOT NULL);
+"""
+# One path a document: the first in alphabetical order speaks for it in hits and citations.
+PASSAGES = """
+SELECT p.number, p.passage_id, p.document_id, d.title,
+       coalesce((SELECT shown FROM paths WHERE document_id = p.document_id ORDER BY path LIMIT 1), '') AS path,
+       p.text, p.start, p."end", p.first_page, p.last_page, p.kind
+FROM passages p JOIN documents d USING (document_id)
+"""
+FILTERS = {
+    "document_id": "p.document_id = ?",
+    "title": "d.title = ?",
+    "kind": "(p.kind = ? OR d.kind = ?)",
+    "path": "EXISTS (SELECT 1 FROM paths x WHERE x.document_id = p.document_id AND (x.shown = ? OR x.path = ?))",
+    "page": "CAST(? AS INTEGER) BETWEEN p.first_page AND p.last_page",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEntry:
+    """A catalogue row: what `documents` lists. `status` is "ready" or "failed"; a failed one has an `error`."""
+
+    document_id: str
+    paths: tuple[str, ...]
+    kind: str
+    title: str
+    status: str
+    pages: int
+    passages: int
+    error: str | None
+    warnings: tuple[str, ...]
+    recipe: str
+
+
+class Library:
+    """One open library folder. Reading is safe from any thread; writing needs the `writing()` lock."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._connections = threading.local()
+
+    @classmethod
+    def open(cls, folder: Path, create: bool = False) -> Library:
+        """Open the library in `folder`; LibraryError if there is none (and not `create`) or it is not ours."""
+        library = cls(folder)
+        if isinstance(_storable(str(folder.absolute())), bytes):
+            raise LibraryError(f"{folder}: its name holds bytes that are no text. Rename it, or choose another")
+        if not (folder / "catalogue.sqlite").is_file():
+            if not create:
+                raise LibraryError(f"{folder} holds no library. Make one: glossator ingest FOLDER --library {folder}")
+            library._create()
+        with library._explaining():
+            version = library._connection().execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise LibraryError(
+                f"{folder}/catalogue.sqlite has layout {version}, this program reads layout {SCHEMA_VERSION}. "
+                "Ingest the documents into a new folder, or use the version of glossator that made it"
+            )
+        return library
+
+    def _create(self) -> None:
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            names = {entry.name for entry in self.folder.iterdir()}
+            if not names <= {"writer.lock", "writer.json", "catalogue.sqlite.new", "catalogue.sqlite.new-journal"}:
+                raise LibraryError(f"{self.folder} is not empty and holds no library. Choose an empty or new folder")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Built aside and renamed, so that a kill leaves either no catalogue or a whole one.
+            fresh = self.folder / "catalogue.sqlite.new"
+            fresh.unlink(missing_ok=True)
+            connection = sqlite3.connect(fresh)
+            connection.executescript(
+                SCHEMA + f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={SCHEMA_VERSION};"
+            )
+            connection.close()
+            os.replace(fresh, self.folder / "catalogue.sqlite")
+        except (OSError, sqlite3.Error) as error:
+            raise LibraryError(f"{self.folder}: cannot make a library there: {error}. Choose another folder") from error
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._connections, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.folder / "catalogue.sqlite", timeout=30, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA secure_delete=ON")  # a removed document's text is overwritten, not only unlinked
+            self._connections.connection = connection
+        return connection
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise LibraryError(
+                f"{self.folder}/catalogue.sqlite: {error}. "
+                "If the disk is full or the folder read-only, mend that and run it again; nothing stored is lost"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise LibraryError(
+                f"{self.folder}/catalogue.sqlite is damaged: {error}. "
+                "Put a copy of it back, or ingest the documents into a new folder"
+            ) from error
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        with self._explaining():
+            return self._connection().execute(statement, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """A write transaction, with the generation that its changes get."""
+        with self._explaining():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("UPDATE state SET value = value + 1 WHERE key = 'generation'")
+                yield connection, connection.execute("SELECT value FROM state WHERE key = 'generation'").fetchone()[0]
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have ended it already
+                    connection.execute("ROLLBACK")
+                raise
+
+    # -- the one writer ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Hold the writer's lock, or LibraryError that names who holds it. `what` is shown to the others."""
+        from filelock import FileLock, Timeout
+
+        holder_file = self.folder / "writer.json"
+        try:
+            lock = FileLock(self.folder / "writer.lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise LibraryError(
+                f"{self.folder} is being written by {_holder(holder_file)}. Wait for it, or stop it"
+            ) from None
+        except OSError as error:
+            raise LibraryError(f"{self.folder} cannot be written: {error}. Check its permissions") from error
+        try:
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "what": what, "since": time.strftime("%F %T")}
+            try:
+                holder_file.write_text(json.dumps(holder))
+            except OSError as error:
+                raise LibraryError(f"{self.folder} cannot be written: {error}. Mend that and run it again") from error
+            yield
+        finally:
+            holder_file.unlink(missing_ok=True)
+            lock.release()
+
+    def put(self, document: Document, passages: Sequence[Passage], path: str, shown: str, recipe: str) -> None:
+        """Store a document wholly, in place of an earlier reading of the same bytes, and give it this path.
+
+        Another document that had the path loses it, and leaves the library if it has no other.
+        """
+        with self._transaction() as (connection, generation):
+            pages = [(page.number, page.start, page.end) for page in document.pages]
+            read = (json.dumps(document.warnings), recipe, generation, document.text, json.dumps(pages))
+            row = (document.document_id, document.kind, document.title, "ready", None, *read)
+            self._replace(connection, generation, (*row, json.dumps(document.raw_offsets)), path, shown)
+            connection.executemany(
+                'INSERT INTO passages (passage_id, document_id, kind, start, "end", first_page, last_page, text) '
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (p.passage_id, p.document_id, p.kind, p.start, p.end, p.first_page, p.last_page, p.text)
+                    for p in passages
+                ],
+            )
+
+    def put_failure(
+        self, document_id: str, kind: str, title: str, error: str, path: str, shown: str, recipe: str
+    ) -> None:
+        """Remember that these bytes could not be read, and why; what the path held before leaves the library."""
+        with self._transaction() as (connection, generation):
+            row = (document_id, kind, title, "failed", error, "[]", recipe, generation, "", "[]", "[]")
+            self._replace(connection, generation, row, path, shown)
+
+    def add_path(self, document_id: str, path: str, shown: str) -> None:
+        """Give a stored document one more path (the same bytes under another name)."""
+        with self._transaction() as (connection, generation):
+            self._assign(connection, generation, document_id, path, shown)
+
+    def _replace(
+        self, connection: sqlite3.Connection, generation: int, row: Sequence[object], path: str, shown: str
+    ) -> None:
+        """Put a row in place of the document with its id, whose paths it keeps, and give it this path too."""
+        document_id = str(row[0])
+        paths = connection.execute("SELECT path, shown FROM paths WHERE document_id = ?", (document_id,)).fetchall()
+        self._delete(connection, generation, document_id)
+        connection.execute(f"INSERT INTO documents VALUES ({','.join('?' * len(row))})", row)
+        for kept in paths:
+            connection.execute("INSERT INTO paths VALUES (?, ?, ?)", (kept["path"], document_id, kept["shown"]))
+        self._assign(connection, generation, document_id, path, shown)
+
+    def _assign(self, connection: sqlite3.Connection, generation: int, document_id: str, path: str, shown: str) -> None:
+        key = _storable(path)
+        before = connection.execute("SELECT document_id FROM paths WHERE path = ?", (key,)).fetchone()
+        connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?, ?)", (key, document_id, _storable(shown)))
+        if before and before["document_id"] != document_id:
+            left = connection.execute("SELECT 1 FROM paths WHERE document_id = ?", (before["document_id"],)).fetchone()
+            if not left:
+                self._delete(connection, generation, before["document_id"])
+
+    def _delete(self, connection: sqlite3.Connection, generation: int, document_id: str) -> None:
+        first, last = connection.execute(
+            "SELECT min(number), max(number) FROM passages WHERE document_id = ?", (document_id,)
+        ).fetchone()
+        if first is not None:
+            connection.execute("INSERT INTO removals VALUES (?, ?, ?, ?)", (generation, document_id, first, last))
+        connection.execute("DELETE FROM documents WHERE document_id = ?", (document_id,))
+
+    def remove(self, document_id: str) -> None:
+        """Take a document out, with its passages and paths; its uploaded file, if it has one, is deleted too."""
+        uploads = (self.folder / "uploads").resolve()
+        files = self.files_of(document_id)
+        with self._transaction() as (connection, generation):
+            self._delete(connection, generation, document_id)
+        for file in files:
+            if file.is_relative_to(uploads):
+                file.unlink(missing_ok=True)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Counts the catalogue's changes; an index that records a smaller one is stale."""
+        return int(self._rows("SELECT value FROM state WHERE key = 'generation'")[0]["value"])
+
+    def documents(self, only: Sequence[str] | None = None) -> list[DocumentEntry]:
+        """Every document (or those with the ids in `only`), by path."""
+        where, values = (
+            ("", ()) if only is None else (f"WHERE document_id IN ({','.join('?' * len(only))})", tuple(only))
+        )
+        paths: dict[str, list[str]] = {}
+        for row in self._rows(f"SELECT document_id, shown FROM paths {where} ORDER BY path", values):
+            paths.setdefault(row["document_id"], []).append(os.fsdecode(row["shown"]))
+        rows = self._rows(
+            "SELECT document_id, kind, title, status, error, warnings, recipe, json_array_length(pages) AS pages, "
+            "(SELECT count(*) FROM passages p WHERE p.document_id = d.document_id) AS passages "
+            f"FROM documents d {where}",
+            values,
+        )
+        entries = [
+            DocumentEntry(
+                row["document_id"],
+                tuple(paths.get(row["document_id"], ())),
+                row["kind"],
+                row["title"],
+                row["status"],
+                row["pages"],
+                row["passages"],
+                row["error"],
+                tuple(json.loads(row["warnings"])),
+                row["recipe"],
+            )
+            for row in rows
+        ]
+        return sorted(entries, key=lambda entry: (entry.paths, entry.document_id))
+
+    def document_at(self, path: str) -> str | None:
+        """The id of the document that was read from this absolute path."""
+        rows = self._rows("SELECT document_id FROM paths WHERE path = ?", (_storable(path),))
+        return str(rows[0]["document_id"]) if rows else None
+
+    def document(self, document_id: str) -> Document:
+        """The stored document with its text; LibraryError if it is not here."""
+        rows = self._rows("SELECT * FROM documents WHERE document_id = ?", (document_id,))
+        if not rows:
+            raise LibraryError(f"{self.folder} holds no document {document_id!r}. See: glossator documents")
+        row = rows[0]
+        return Document(
+            row["document_id"],
+            row["kind"],
+            row["title"],
+            row["text"],
+            tuple(Page(*page) for page in json.loads(row["pages"])),
+            tuple(json.loads(row["warnings"])),
+            tuple((text, raw) for text, raw in json.loads(row["raw_offsets"])),
+        )
+
+    def pages_of(self, document_id: str, start: int, end: int) -> tuple[int, int]:
+        """First and last page of text[start:end] of a document, without loading its text."""
+        rows = self._rows("SELECT pages FROM documents WHERE document_id = ?", (document_id,))
+        pages = tuple(Page(*page) for page in json.loads(rows[0]["pages"])) if rows else ()
+        return Document(document_id, "", "", "", pages).pages_of(start, end)
+
+    def files_of(self, document_id: str) -> list[Path]:
+        """Where the document's bytes were read from (absolute paths, the files may have moved since)."""
+        rows = self._rows("SELECT path FROM paths WHERE document_id = ? ORDER BY path", (document_id,))
+        return [Path(os.fsdecode(row["path"])) for row in rows]
+
+    def find(self, name: str) -> str:
+        """The document_id meant by an id, a unique prefix of one, or a path; LibraryError otherwise."""
+        rows = self._rows(
+            "SELECT DISTINCT document_id FROM paths WHERE shown = ? OR path = ?",
+            (_storable(name), _storable(str(Path(name).absolute()))),
+        ) or self._rows(
+            "SELECT document_id FROM documents WHERE substr(document_id, 1, ?) = ?", (len(name), _storable(name))
+        )
+        if len(rows) == 1 and name:
+            return str(rows[0]["document_id"])
+        why = f"{len(rows)} documents are meant by" if rows and name else "no document is"
+        raise LibraryError(f"{self.folder}: {why} {name!r}. Give a path or an id from: glossator documents")
+
+    def passages(self, passage_ids: Sequence[str]) -> dict[str, Passage]:
+        """The passages that are (still) here, by id."""
+        found: dict[str, Passage] = {}
+        for first in range(0, len(passage_ids), 500):
+            some = passage_ids[first : first + 500]
+            marks = ",".join("?" * len(some))
+            for row in self._rows(f"{PASSAGES} WHERE p.passage_id IN ({marks})", some):
+                found[row["passage_id"]] = _passage(row)
+        return found
+
+    def passages_numbered(self, numbers: Sequence[int]) -> dict[int, Passage]:
+        """The passages that are (still) here, by catalogue number."""
+        found: dict[int, Passage] = {}
+        for first in range(0, len(numbers), 500):
+            some = list(numbers[first : first + 500])
+            marks = ",".join("?" * len(some))
+            for row in self._rows(f"{PASSAGES} WHERE p.number IN ({marks})", some):
+                found[row["number"]] = _passage(row)
+        return found
+
+    def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
+        """(number, passage) of every document that came after `generation`, by number."""
+        with self._explaining():
+            cursor = self._connection().execute(f"{PASSAGES} WHERE d.generation > ? ORDER BY p.number", (generation,))
+            for row in cursor:
+                yield row["number"], _passage(row)
+
+    def removals_since(self, generation: int) -> list[Removal]:
+        rows = self._rows("SELECT * FROM removals WHERE generation > ? ORDER BY generation", (generation,))
+        return [Removal(row["document_id"], row["first_number"], row["last_number"]) for row in rows]
+
+    def forget_removals(self, generation: int) -> None:
+        """Drop the removals up to `generation`: every index has applied them."""
+        with self._explaining():
+            self._connection().execute("DELETE FROM removals WHERE generation <= ?", (generation,))
+
+    def numbers(self) -> list[int]:
+        return [row["number"] for row in self._rows("SELECT number FROM passages ORDER BY number")]
+
+    def select(self, filters: Sequence[str]) -> list[int] | None:
+        """Catalogue numbers of the passages that meet every FIELD=VALUE; None without filters.
+
+        FIELD is one of document_id, title, kind, path, page. Raises UsageError for another.
+        """
+        if not filters:
+            return None
+        clauses, values = [], []
+        for text in filters:
+            field, equals, value = text.partition("=")
+            if not equals or field not in FILTERS:
+                raise UsageError(f"--filter {text}: write FIELD=VALUE with FIELD one of {', '.join(FILTERS)}")
+            clauses.append(FILTERS[field])
+            values += [_storable(value)] * FILTERS[field].count("?")
+        rows = self._rows(
+            f"SELECT p.number FROM passages p JOIN documents d USING (document_id) WHERE {' AND '.join(clauses)}",
+            values,
+        )
+        return [row["number"] for row in rows]
+
+    def problems(self) -> list[str]:
+        """What is wrong with the catalogue itself: SQLite's own check, and each passage against its text."""
+        found = [str(row[0]) for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [f"foreign key: {tuple(row)}" for row in self._rows("PRAGMA foreign_key_check")]
+        for row in self._rows(
+            "SELECT p.passage_id FROM passages p JOIN documents d USING (document_id) "
+            'WHERE substr(d.text, p.start + 1, p."end" - p.start) <> p.text'
+        ):
+            found.append(f"passage {row['passage_id']} does not quote its document")
+        return [f"catalogue: {problem}" for problem in found]
+
+
+def _storable(path: str) -> str | bytes:
+    """The path, or its bytes where they are no text; os.fsdecode undoes it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def _passage(row: sqlite3.Row) -> Passage:
+    return Passage(
+        row["passage_id"],
+        row["document_id"],
+        row["title"],
+        os.fsdecode(row["path"]),
+        row["text"],
+        row["start"],
+        row["end"],
+        row["first_page"],
+        row["last_page"],
+        row["kind"],
+    )
+
+
+def _holder(file: Path) -> str:
+    try:
+        holder = json.loads(file.read_text())
+        return f"process {holder['pid']} on {holder['host']} ({holder['what']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,55 @@
+"""Citations: every marker in the answer points to a passage and to words that stand there; any other is removed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from rag.read.notes import Quote
+from rag.records import Citation
+
+MARKER = re.compile(r"\s*\[([0-9]+(?:\s*[,;]\s*[0-9]+)*)\]")  # [2], [1, 3]
+NEARLY_AS_GOOD = 0.3  # of a score where 1 is all of the question's words
+PagesOf = Callable[[str, int, int], tuple[int, int]]  # (document_id, start, end) -> first and last page
+
+
+def cite(answer: str, quotes: Sequence[Quote], pages_of: PagesOf) -> tuple[str, tuple[Citation, ...]]:
+    """The answer with a marker for each passage that shows it, and a citation for each.
+
+    Only the best quote of a passage, and only passages that show it about as well as the best one. Markers that the
+    reader wrote are kept where one of the quotes bears them out, and removed where none does.
+    """
+    showing: list[Quote] = []
+    for quote in quotes:
+        new = all(quote.hit.rank != other.hit.rank for other in showing)
+        if new and quote.holds == quotes[0].holds and quote.score > quotes[0].score - NEARLY_AS_GOOD:
+            showing.append(quote)
+    ranks = [str(quote.hit.rank) for quote in showing]
+    written: list[str] = []
+
+    def kept(match: re.Match[str]) -> str:
+        borne_out = [rank for rank in re.findall("[0-9]+", match.group(1)) if rank in ranks]
+        written.extend(borne_out)
+        return "".join(f" [{rank}]" for rank in borne_out)
+
+    cited = MARKER.sub(kept, answer)
+    cited += "".join(f" [{rank}]" for rank in ranks if rank not in written)
+    return cited.strip(), tuple(_citation(quote, pages_of) for quote in showing)
+
+
+def _citation(quote: Quote, pages_of: PagesOf) -> Citation:
+    passage = quote.hit.passage
+    start, end = passage.start + quote.start, passage.start + quote.end
+    first_page, last_page = pages_of(passage.document_id, start, end)
+    return Citation(
+        f"[{quote.hit.rank}]",
+        passage.passage_id,
+        passage.document_id,
+        passage.path,
+        passage.title,
+        first_page,
+        last_page,
+        quote.text,
+        start,
+        end,
+    )

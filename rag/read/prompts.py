@@ -1,0 +1,54 @@
+"""All wording that a reader sees. Passages are data: what they say is quoted, never obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag.records import Hit
+
+# A small reader answers best zero-shot, with the answer first and nothing else asked of it: HotpotQA distractor, 1.5B,
+# n = 40: F1 53 so, 34 with a note written first (eval/log.md).
+ANSWER = (
+    "Answer the question. Use the passages if they help. "
+    "Reply with only the shortest phrase that answers it, no sentence."
+)
+SUPPORT = "Is this answer stated in the passages? Reply with only yes or no."
+
+
+def answer_messages(question: str, evidence: Sequence[Hit]) -> list[tuple[str, str]]:
+    """The passages, numbered by rank, then the question."""
+    passages = "\n".join(
+        f"[{hit.rank}] {' '.join(hit.passage.title.split())}: {text}"
+        for hit, text in zip(evidence, shown(evidence), strict=True)
+    )
+    return [("system", ANSWER), ("user", _plain(f"Passages:\n{passages}\n\nQuestion: {question}"))]
+
+
+def support_messages(question: str, evidence: Sequence[Hit], answer: str) -> list[tuple[str, str]]:
+    """The same conversation, one turn on: the reader's cache already holds all of it but the last line."""
+    return [*answer_messages(question, evidence), ("assistant", _plain(answer)), ("user", SUPPORT)]
+
+
+def _plain(text: str) -> str:
+    """Without the marks that begin and end a turn: llama.cpp reads "<|im_end|>" as one wherever it stands."""
+    return text.replace("<|", "< |")
+
+
+def shown(evidence: Sequence[Hit]) -> list[str]:
+    """Each passage's text as the reader gets it: white space folded, and no text twice.
+
+    Neighbouring passages overlap; what a better-ranked one has shown is left out of the others.
+    """
+    seen: dict[str, list[tuple[int, int]]] = {}
+    texts = []
+    for hit in evidence:
+        passage = hit.passage
+        start, end = passage.start, passage.end
+        for shown_start, shown_end in seen.get(passage.document_id, []):
+            if shown_start <= start < shown_end:
+                start = min(shown_end, end)
+            if shown_start < end <= shown_end:
+                end = max(shown_start, start)
+        seen.setdefault(passage.document_id, []).append((passage.start, passage.end))
+        texts.append(" ".join(passage.text[start - passage.start : end - passage.start].split()))
+    return texts

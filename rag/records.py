@@ -1,0 +1,136 @@
+"""The project's words: frozen records that every other file passes around. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page's share of a document's text: document.text[start:end] is page `number` (1-based)."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as read: its whole text, and where each page lies in it.
+
+    `document_id` is the first 16 hex digits of the content's sha256, so the same bytes under two names are one
+    document. `raw_offsets` maps the text back to what the extractor returned: sorted (text offset, offset in the
+    extractor's text), one entry wherever the difference between the two changes (a mended hyphen, a split ligature).
+    """
+
+    document_id: str
+    kind: str
+    title: str
+    text: str
+    pages: tuple[Page, ...]
+    warnings: tuple[str, ...] = ()
+    raw_offsets: tuple[tuple[int, int], ...] = ((0, 0),)
+
+    def pages_of(self, start: int, end: int) -> tuple[int, int]:
+        """First and last page (1-based, inclusive) that text[start:end] touches; ValueError without pages."""
+        first = bisect_right(self.pages, start, key=lambda page: page.end)  # the first page that ends behind `start`
+        behind = bisect_left(
+            self.pages, end, key=lambda page: page.start
+        )  # the first page that starts at `end` or later
+        if first >= behind:
+            raise ValueError(f"{self.document_id}: no page holds characters {start}:{end}")
+        return self.pages[first].number, self.pages[behind - 1].number
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A contiguous span of one document: the unit we index, retrieve and cite.
+
+    Offsets count Unicode code points of the document's text and are half-open, so
+    document.text[start:end] == text. Pages are 1-based and inclusive, as a reader cites them.
+    """
+
+    passage_id: str  # "<document_id>#<ordinal>": unique in the library, the same after re-ingesting
+    document_id: str
+    title: str
+    path: str
+    text: str
+    start: int
+    end: int
+    first_page: int
+    last_page: int
+    kind: str = "text"
+
+    def __post_init__(self) -> None:
+        if self.end - self.start != len(self.text):
+            raise ValueError(f"{self.passage_id}: span {self.start}:{self.end} but {len(self.text)} characters of text")
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A document that left the library, and the (contiguous, inclusive) catalogue numbers its passages had."""
+
+    document_id: str
+    first_number: int
+    last_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One entry of a ranking. Rank counts from 1; a higher score is better.
+
+    `terms` (BM25) maps each matched term to its contribution; the contributions add up to the score.
+    """
+
+    rank: int
+    score: float
+    passage: Passage
+    terms: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the evidence says on the question: sentences copied from it, with the decisive spans marked."""
+
+    round: int
+    query: str
+    text: str
+    key_spans: tuple[str, ...] = ()
+    uncertain_spans: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A marker in the answer, the passage it points to, and the words there that say so.
+
+    `start` and `end` are offsets in the document's text: document.text[start:end] == quote.
+    """
+
+    marker: str
+    passage_id: str
+    document_id: str
+    path: str
+    title: str
+    first_page: int
+    last_page: int
+    quote: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one question with everything that led to it. An abstention is an answer too."""
+
+    question: str
+    answer: str
+    abstained: bool
+    notes: tuple[Note, ...]
+    citations: tuple[Citation, ...]
+    evidence: tuple[Hit, ...]
+    support: float | None  # the reader's own probability that the note supports the answer, 0..1
+    model: str
+    settings_hash: str
+    seconds: dict[str, float] = field(default_factory=dict)  # retrieve, first_token, note, answer, attribute
+    tokens: dict[str, int] = field(default_factory=dict)  # prompt, generated

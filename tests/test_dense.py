@@ -1,0 +1,266 @@
+"""rag/retrieve/dense.py agrees with brute force in numpy; rag/encode/dense.py with the sentence-transformers recipe."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rag.encode.dense import TransformerEncoder
+from rag.errors import LibraryError, ModelError
+from rag.interfaces import silent
+from rag.models import path_of
+from rag.records import Passage, Removal
+from rag.retrieve.dense import DenseIndex, DenseRetriever
+from tests.parts import encoder, passage
+
+DIMENSIONS = 8
+FP16 = 2e-3  # half precision keeps 11 bits
+
+
+class FakeEncoder:
+    """A text's vector is drawn by its words, so that the same words have the same vector."""
+
+    def encode(self, texts: Sequence[str], report: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
+        vectors = np.asarray([self.vector(text) for text in texts], dtype=np.float32).reshape(len(texts), DIMENSIONS)
+        report(len(texts))
+        return vectors
+
+    def vector(self, text: str) -> NDArray[np.float32]:
+        drawn = np.random.default_rng(list(text.strip().encode())).normal(size=DIMENSIONS)
+        return (drawn / np.linalg.norm(drawn)).astype(np.float32)
+
+
+FAKE = FakeEncoder()
+
+
+def open_index(folder: Path) -> DenseIndex:
+    index = DenseIndex(folder, lambda: FAKE, "fake")
+    index.open()
+    return index
+
+
+def build(folder: Path, numbered: Sequence[tuple[int, Passage]], removals: Sequence[Removal] = ()) -> DenseIndex:
+    """Apply to what is there, commit, and open again as a reader does."""
+    index = open_index(folder)
+    index.apply(removals, numbered, silent)
+    index.commit()
+    index.close()
+    return open_index(folder)
+
+
+def brute_force(numbered: Sequence[tuple[int, Passage]], query: str) -> dict[int, float]:
+    """Number -> cosine, in full precision."""
+    return {n: float(FAKE.vector(p.text) @ FAKE.vector(query)) for n, p in numbered}
+
+
+def assert_same(found: Sequence[tuple[int, float]], expected: dict[int, float], k: int) -> None:
+    assert len({n for n, _ in found}) == len(found)
+    assert len(found) >= min(k, len(expected))  # more only where they tie with the last
+    assert all(score == pytest.approx(expected[n], abs=FP16) for n, score in found)
+    scores = [score for _, score in found]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores[k - 1 :])) <= 1
+    left_out = [score for n, score in expected.items() if n not in dict(found)]
+    assert not left_out or max(left_out) <= scores[-1] + FP16
+
+
+NUMBERED = st.dictionaries(st.integers(1, 200), st.text("abc", min_size=1, max_size=2), max_size=60).map(
+    lambda texts: [(n, passage(n, text)) for n, text in texts.items()]
+)
+
+
+# ---- the index
+
+
+@given(numbered=NUMBERED, k=st.integers(1, 70), within=st.none() | st.lists(st.integers(1, 200), max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_agrees_with_brute_force(numbered: list[tuple[int, Passage]], k: int, within: list[int] | None) -> None:
+    with TemporaryDirectory() as folder:
+        index = build(Path(folder), numbered)
+        assert index.count == len(numbered)
+        expected = brute_force([(n, p) for n, p in numbered if within is None or n in within], "query")
+        assert_same(index.search(FAKE.vector("query"), k, within), expected, k)
+
+
+def test_a_thousand_vectors_and_a_number_beyond_32_bits(tmp_path: Path) -> None:
+    numbered = [(i * 7 + (1 << 33), passage(i, f"text {i}")) for i in range(1_000)]
+    index = build(tmp_path, numbered)
+    for query in ("one", "two", "three"):
+        assert_same(index.search(FAKE.vector(query), 10), brute_force(numbered, query), 10)
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "remove", "replace", "crash"]),
+        st.integers(1, 30),
+        st.lists(st.text("abc", max_size=2), max_size=8),
+    ),
+    max_size=6,
+)
+
+
+@given(operations=OPERATIONS)
+@settings(max_examples=40, deadline=None)
+def test_an_index_that_changed_holds_what_one_built_fresh_holds(operations: list[tuple[str, int, list[str]]]) -> None:
+    held: dict[int, Passage] = {}
+    with TemporaryDirectory() as folder:
+        for what, first, texts in operations:
+            numbered = [(first + i, passage(first + i, text)) for i, text in enumerate(texts)]
+            last = first + max(0, len(texts) - 1)
+            removals = [Removal("d", first, last)] if what in ("remove", "replace") else []
+            added = numbered if what in ("add", "replace") else []
+            if what == "crash":
+                index = open_index(Path(folder))
+                index.apply([Removal("d", 1, 10)], numbered, silent)
+                index.close()  # without a commit
+                continue
+            for n in range(first, last + 1) if removals else ():
+                held.pop(n, None)
+            held.update(added)
+            build(Path(folder), added, removals)
+            again = build(Path(folder), added, removals)  # twice is the same as once
+            assert again.count == len(held)
+        index = open_index(Path(folder))
+        assert index.count == len(held)
+        assert_same(index.search(FAKE.vector("query"), 5), brute_force(list(held.items()), "query"), 5)
+
+
+def test_no_vectors_is_no_error(tmp_path: Path) -> None:
+    index = open_index(tmp_path / "dense")
+    assert (index.count, index.search(FAKE.vector("query"), 5)) == (0, [])
+    index.apply([Removal("d", 1, 2)], [], silent)
+    index.commit()
+    assert open_index(tmp_path / "dense").count == 0
+    emptied = build(build_folder := tmp_path / "emptied", [(1, passage(1, "a"))])
+    emptied = build(build_folder, [], [Removal("d", 1, 1)])
+    assert (emptied.count, emptied.search(FAKE.vector("query"), 5)) == (0, [])
+    assert build(build_folder, [(2, passage(2, "b"))]).search(FAKE.vector("b"), 5)[0][0] == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path, damage: bytes | None) -> None:
+    build(tmp_path, [(i, passage(i, f"text {i}")) for i in range(50)])
+    file = tmp_path / "vectors.faiss"
+    file.write_bytes(file.read_bytes()[:200] if damage is None else damage)
+    with pytest.raises(LibraryError, match=r"vectors\.faiss"):
+        open_index(tmp_path)
+
+
+def test_progress_is_reported(tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    index = DenseIndex(tmp_path, lambda: FAKE, "fake")
+    index.apply([], [(1, passage(1, "a")), (2, passage(2, "b"))], lambda *what: heard.append(what))
+    assert heard == [("vectors", 2, 2)]
+
+
+# ---- the retriever
+
+
+def test_hits_are_best_first_ties_by_passage_id_and_known_to_the_catalogue(tmp_path: Path) -> None:
+    texts = ["same", "other", "same", "same", "else", "same", *(f"text {i}" for i in range(20))]
+    numbered = [(i, passage(20 - i, text)) for i, text in enumerate(texts)]  # ids run against the numbers
+    catalogue = dict(numbered)
+    retriever = DenseRetriever(build(tmp_path, numbered), lambda: FAKE, lambda ns: {n: catalogue[n] for n in ns})
+    found, none = retriever.search(["same", "other"], 3)
+    assert [hit.passage.passage_id for hit in found] == ["d#15", "d#17", "d#18"]  # and d#20 ties, too late
+    assert [hit.rank for hit in found] == [1, 2, 3]
+    assert [hit.score for hit in found] == pytest.approx([1, 1, 1], abs=FP16)
+    assert none[0].passage is catalogue[1]
+    assert [hit.passage.text for hit in retriever.search(["same"], 2, within=[1, 4])[0]] != ["same", "same"]
+    assert retriever.search(["same"], 5, within=[])[0] == []
+    del catalogue[0], catalogue[2]
+    left = DenseRetriever(build(tmp_path, []), lambda: FAKE, lambda ns: {n: catalogue[n] for n in ns if n in catalogue})
+    assert [(hit.rank, hit.passage.passage_id) for hit in left.search(["same"], 2)[0]] == [(1, "d#15"), (2, "d#17")]
+    assert len({hit.passage.passage_id for hit in left.search(["same"], 99)[0]}) == len(catalogue)
+
+
+# ---- the encoder
+
+TEXTS = [
+    "How many papers were surveyed?",
+    "The committee met in the old town hall.",
+    "die Übergröße",
+    "일본어 검색",
+    "",
+    "word " * 120,
+]
+
+
+def mean_pooled(texts: Sequence[str]) -> NDArray[np.float32]:
+    """The recipe of sentence-transformers for this model, a text at a time and in full precision."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = path_of("all-minilm-l6-v2")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    vectors = []
+    for text in texts:
+        inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=256)
+        with torch.inference_mode():
+            hidden = model(**inputs).last_hidden_state[0].numpy()  # (tokens, dimensions): nothing is padded
+        vectors.append(hidden.mean(axis=0) / np.linalg.norm(hidden.mean(axis=0)))
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def test_a_vector_is_the_mean_of_the_last_hidden_states() -> None:
+    found, expected = encoder().encode(TEXTS), mean_pooled(TEXTS)
+    assert found.shape == (len(TEXTS), 384)
+    assert (found * expected).sum(axis=1).min() > 0.999  # bf16 where the processor has it, full precision here
+
+
+def test_vectors_have_unit_length_whatever_the_text() -> None:
+    vectors = encoder().encode([*TEXTS, " \n", "x" * 100_000, "中" * 3_000, "a\u0301\u200b", "😀"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(vectors)), abs=1e-5)
+    assert np.isfinite(vectors).all()
+    assert encoder().encode([]).shape == (0, 384)
+
+
+def test_the_batch_that_a_text_is_in_does_not_matter() -> None:
+    together = encoder().encode(TEXTS)
+    alone = np.concatenate([encoder().encode([text]) for text in TEXTS])
+    shuffled = random.Random(1).sample(range(len(TEXTS)), len(TEXTS))
+    again = encoder().encode([TEXTS[i] for i in shuffled])
+    assert (together * alone).sum(axis=1).min() > 0.999
+    assert (together[shuffled] * again).sum(axis=1).min() > 0.999
+    assert (together @ together.T)[np.triu_indices(len(TEXTS), 1)].max() < 0.9  # and different texts do
+
+
+def test_a_long_text_is_cut_at_the_limit_and_not_refused() -> None:
+    short = TransformerEncoder(path_of("all-minilm-l6-v2"), 16, 4)
+    head, tail = (
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen ",
+        "and more words " * 200,
+    )
+    one, other, whole = short.encode([head + tail, head + "quite another end", head])
+    assert one @ other > 0.999  # 14 words, and the model's two marks
+    assert one @ whole > 0.999
+    endless = TransformerEncoder(path_of("all-minilm-l6-v2"), 100_000, 4)  # the model has 512 positions
+    assert np.linalg.norm(endless.encode([head + tail * 5])) == pytest.approx(1, abs=1e-5)
+
+
+def test_meaning_is_nearer_than_words() -> None:
+    question, answer, trap = encoder().encode([
+        "How do I get my money back?",
+        "Refunds are paid within thirty days of a written request.",
+        "I do get back home with my old car.",
+    ])  # fmt: skip
+    assert question @ answer > question @ trap
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere"):
+        TransformerEncoder(tmp_path / "nowhere", 256, 32)
+    shutil.copytree(path_of("all-minilm-l6-v2"), tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"garbage" * 99)
+    with pytest.raises(ModelError, match="damaged"):
+        TransformerEncoder(tmp_path / "damaged", 256, 32)

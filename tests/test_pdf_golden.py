@@ -1,0 +1,253 @@
+"""Real documents, read as ingest reads them, hold what is printed on their pages; and the rule for titles."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pypdf
+import pytest
+from pypdf.generic import DecodedStreamObject, NameObject
+
+from ingest.chunk import chunk
+from ingest.read import content_id, read_document
+from ingest.worker import Limits
+from rag.errors import DocumentError
+from rag.read.notes import fold
+from rag.records import Document, Passage
+from tests.conftest import PDFS, needs_data
+from tests.pdfs import make_pdf
+
+
+def read(file: Path, passwords: Sequence[str] = ()) -> Document:
+    return read_document(
+        file, content_id(file), passwords, Limits(60, 2048), lambda page, pages: None, threading.Event()
+    )
+
+
+@cache
+def golden(name: str) -> tuple[Document, list[Passage]]:
+    document = read(PDFS / f"{name}.pdf")
+    return document, chunk(document, 180, 30)
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def page_text(document: Document, number: int) -> str:
+    page = document.pages[number - 1]
+    return words(document.text[page.start : page.end])
+
+
+# ---- golden documents
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "title", "pages", "passages", "edges"),
+    [
+        (
+            "free-culture-lessig2004",
+            "Free Culture",
+            352,
+            1095,
+            [
+                (0, "This PDF version of Free Culture is licensed", 2, 2),
+                (9, "1 2 3 4 5", 8, 9),
+                (-1, "Award for the Advancement of Free Software", 352, 352),
+            ],
+        ),
+        (
+            "specter-acl2020",
+            "SPECTER: Document-level Representation Learning using Citation-informed Transformers",
+            13,
+            84,
+            [
+                (0, "Proceedings of the 58th Annual Meeting of the Association", 1, 1),
+                (9, "We call our model SPECTER, which learns Scientific Paper", 2, 2),
+                (-1, "There were a total of 9 parameter combinations.", 13, 13),
+            ],
+        ),
+        (
+            "longeval-eacl2023",  # no title in its metadata; small capitals on its first page
+            "LONGEVAL: Guidelines for Human Evaluation of Faithfulness in Long-form Summarization",
+            20,
+            111,
+            [
+                (0, "Proceedings of the 17th Conference of the European Chapter", 1, 1),
+                (9, "long summary? Q1: Can inter annotator agreement be improved", 2, 2),
+                (-1, "the three consecutive rows which correspond to the same", 20, 20),
+            ],
+        ),
+        (
+            "faa-737max-fr2020",  # three columns
+            "Proposed Rules",
+            15,
+            90,
+            [
+                (0, "This section of the FEDERAL REGISTER contains notices", 1, 1),
+                (9, "’ The FAA will treat such marked submissions as confidential", 1, 2),
+                (-1, "is important that you clearly designate the submitted", 15, 15),
+            ],
+        ),
+    ],
+)
+def test_golden_document(
+    name: str, title: str, pages: int, passages: int, edges: list[tuple[int, str, int, int]]
+) -> None:
+    document, found = golden(name)
+    assert (document.title, len(document.pages)) == (title, pages)
+    assert abs(len(found) - passages) <= 0.02 * passages  # another pypdf may set a line break elsewhere
+    for at, start, first_page, last_page in edges:
+        assert words(found[at].text).startswith(start)
+        assert (found[at].first_page, found[at].last_page) == (first_page, last_page)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "page", "phrase"),
+    [
+        ("free-culture-lessig2004", 80, "peer-to-peer"),
+        ("free-culture-lessig2004", 108, "four-and-a-half-second"),  # "four-and-a-half-\nsecond"
+        ("free-culture-lessig2004", 352, "Creative Commons (http://creativecommons.org)"),  # "Com-\nmons"
+        ("specter-acl2020", 1, "state-of-the-art"),
+        ("specter-acl2020", 12, "off-the-shelf"),
+        (
+            "specter-acl2020",
+            2,
+            "We call our model SPECTER, which learns Scientific Paper Embeddings",
+        ),  # "Sci-\nentific"
+        ("longeval-eacl2023", 1, "SQuALITY and PubMed"),
+        ("faa-737max-fr2020", 1, "AD 2018–23–51"),  # "AD 2018–\n23–51"
+        ("korean-text-with-tables", 1, "적립 제외 대상"),
+        ("timp-jss2007", 23, "the excitation laser intensity was doubled"),
+    ],
+)
+def test_what_is_printed_on_a_page_is_read_on_it(name: str, page: int, phrase: str) -> None:
+    assert phrase in page_text(golden(name)[0], page)
+
+
+@needs_data
+def test_the_answers_of_the_question_set_stand_on_their_pages() -> None:
+    rows = [json.loads(line) for line in (PDFS / "questions.jsonl").read_text("utf-8").splitlines()]
+    rows = [row for row in rows if row["where"] == "text" and row["answer_string_on_page"]]
+    missing = [
+        row["id"]
+        for row in rows
+        if fold(row["answer"]) not in fold(page_text(golden(row["file"].removesuffix(".pdf"))[0], row["page"]))
+    ]
+    assert len(rows) > 20
+    assert missing == ["pdfq-021"]  # the page says it in other words: "was doubled during collection of Ψ1"
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["specter-acl2020", "free-culture-lessig2004"])
+def test_every_passage_of_a_real_document_lies_on_its_pages(name: str) -> None:
+    document, passages = golden(name)
+    for passage in passages:
+        assert document.text[passage.start : passage.end] == passage.text
+        assert (
+            document.pages[passage.first_page - 1].start <= passage.start < document.pages[passage.first_page - 1].end
+        )
+        assert document.pages[passage.last_page - 1].start < passage.end <= document.pages[passage.last_page - 1].end
+
+
+# ---- what cannot be read is said
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["linnsequencer-scan", "non-text-searchable", "free-culture-lessig2004"])
+def test_a_real_page_without_text_is_named(name: str) -> None:
+    document, passages = golden(name)
+    assert [warning for warning in document.warnings if warning.startswith("page 1 has no text layer")]
+    assert all(passage.first_page > 1 for passage in passages)
+
+
+def test_pages_without_text_are_named_and_the_others_are_there(tmp_path: Path) -> None:
+    file = make_pdf(tmp_path / "scan.pdf", [["First page."], [], [], ["Fourth page."], []])
+    document = read(file)
+    assert document.warnings == (
+        "pages 2-3, 5 have no text layer (a scan or a picture), so nothing there can be found",
+    )
+    assert [(p.text, p.first_page, p.last_page) for p in chunk(document, 180, 0)] == [
+        ("First page.\n\n\nFourth page.", 1, 4)
+    ]
+
+
+def test_a_document_without_any_words_has_its_files_name_for_a_title(tmp_path: Path) -> None:
+    assert read(make_pdf(tmp_path / "my scan.pdf", [[], ["Second page."]])).title == "my scan"
+
+
+@needs_data
+def test_an_encrypted_document_asks_for_its_password() -> None:
+    with pytest.raises(DocumentError, match="--password"):
+        read(PDFS / "encrypted-aes256.pdf")
+    with pytest.raises(DocumentError, match="none of the 2 passwords"):
+        read(PDFS / "encrypted-aes256.pdf", ["wrong", "also wrong"])
+
+
+# ---- titles
+
+
+def sized_pdf(path: Path, runs: Sequence[tuple[float, float, float, str]], title: str = "") -> Path:
+    """A page of (size, x, y, text) runs."""
+    writer = pypdf.PdfWriter(clone_from=make_pdf(path, [["x"]], title))
+    content = DecodedStreamObject()
+    shown = "\n".join(f"/F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj" for size, x, y, text in runs)
+    content.set_data(f"BT {shown} ET".encode("latin-1"))
+    writer.pages[0][NameObject("/Contents")] = writer._add_object(content)
+    writer.write(path)
+    return path
+
+
+BODY = [(10.0, 50.0, 600.0 - 12 * i, f"This is line {i} of the body of the text.") for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    "title", ["A Treatise of Human Nature", "Glossator", "2001: a space odyssey", "  Spaced \n out "]
+)
+def test_a_stated_title_is_taken(tmp_path: Path, title: str) -> None:
+    file = sized_pdf(tmp_path / "a.pdf", [(20, 50, 700, "Larger words here"), *BODY], title)
+    assert read(file).title == words(title)
+
+
+@pytest.mark.parametrize("title", ["", " ", "untitled", "Microsoft Word - thesis.doc", "thesis.pdf", "4711", "---"])
+def test_a_title_that_is_none_gives_way_to_the_largest_words(tmp_path: Path, title: str) -> None:
+    file = sized_pdf(tmp_path / "a.pdf", [(20, 50, 700, "Larger words here"), *BODY], title)
+    assert read(file).title == "Larger words here"
+
+
+@pytest.mark.parametrize(
+    ("runs", "title"),
+    [
+        ([(20, 50, 700, "On the Origin"), (20, 50, 676, "of Species")], "On the Origin of Species"),
+        # small capitals, with and without large letters beside them
+        ([(20, 50, 700, "L"), (16, 62, 700, "ONG"), (20, 100, 700, ": a longer title")], "LONG: a longer title"),
+        ([(20, 50, 700, "L"), (16, 62, 700, "ONG"), (20, 110, 700, "T"), (16, 123, 700, "ITLES")], "LONG TITLES"),
+        ([(20, 50, 700, "Of the Title"), (13, 160, 705, "*")], "Of the Title"),  # a footnote's mark
+        ([(60, 50, 600, "I"), (20, 50, 700, "The Title Itself")], "The Title Itself"),  # an initial is no title
+        ([(40, 50, 700, "12"), (20, 50, 650, "The Title Itself")], "The Title Itself"),
+        (
+            [(20, 50, 700, "The Title Itself"), (8, 300, 700, "a journal's name, much longer than it")],
+            "The Title Itself",
+        ),
+    ],
+)
+def test_the_largest_words_of_the_first_page(
+    tmp_path: Path, runs: list[tuple[float, float, float, str]], title: str
+) -> None:
+    assert read(sized_pdf(tmp_path / "a.pdf", [*runs, *BODY])).title == title
+
+
+@pytest.mark.parametrize(
+    ("entry", "title"),
+    [(b"<FEFF00410000004E>", "A\ufffdN"), (b"<FEFF0041FB01004E>", "AfiN"), (b"[1 2]", "a"), (b"99 0 R", "a")],
+)
+def test_a_title_can_always_be_stored(tmp_path: Path, entry: bytes, title: str) -> None:
+    file = make_pdf(tmp_path / "a.pdf", [["text"]], "X")
+    file.write_bytes(file.read_bytes().replace(b"(X)", entry))
+    assert read(file).title == title

@@ -1,0 +1,528 @@
+"""The command line. Names, options and JSON are a contract: other programs call them.
+
+Heavy libraries are imported inside the commands that use them, so that --help is there at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rag.errors import RagError, UsageError
+
+if TYPE_CHECKING:
+    from ingest.build import Outcome
+    from rag.indexes import Indexes
+    from rag.records import Answer
+    from rag.settings import Settings
+
+app = typer.Typer(
+    name="glossator",
+    help="Ask your long documents; every answer says on which page it stands.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(no_args_is_help=True, help="The weights that the commands use: list them, fetch them.")
+eval_app = typer.Typer(no_args_is_help=True, help="Benchmarks.")
+bench_app = typer.Typer(no_args_is_help=True, help="How long things take on this machine.")
+app.add_typer(models_app, name="models")
+app.add_typer(eval_app, name="eval")
+app.add_typer(bench_app, name="bench")
+
+
+INTERRUPTED = "interrupted. What was finished is kept; run the same command to go on"
+TYPER_INTERRUPTED = 130  # the exit code by which typer tells of a KeyboardInterrupt in a command
+
+
+class RetrieverName(str, Enum):
+    bm25 = "bm25"
+    dense = "dense"
+    hybrid = "hybrid"
+
+
+class ReaderStyle(str, Enum):
+    notes = "notes"
+    direct = "direct"
+
+
+class Kind(str, Enum):
+    auto = "auto"
+    pdf = "pdf"
+
+
+LibraryOption = Annotated[
+    Path, typer.Option("--library", envvar="GLOSSATOR_LIBRARY", help="The library folder.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+RetrieverOption = Annotated[RetrieverName | None, typer.Option("--retriever", help="How passages are found.")]
+KOption = Annotated[int | None, typer.Option("-k", help="How many passages.")]
+FilterOption = Annotated[
+    list[str] | None, typer.Option("--filter", help="FIELD=VALUE: document_id, title, kind, path or page.")
+]
+
+
+class _State:
+    """What stands before the command: --debug and --set."""
+
+    debug = False
+    overrides: tuple[str, ...] = ()
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, as in settings.toml.")
+    ] = None,
+) -> None:
+    _State.debug = debug
+    _State.overrides = tuple(overrides or ())
+
+
+def main() -> None:
+    """The console script: every error becomes one line and an exit code."""
+    logging.basicConfig(format="glossator: %(message)s", level=logging.ERROR)
+    logging.getLogger("glossator").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, _terminate)
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' own bar; stderr is for our lines
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are no text
+    try:
+        app()
+    except KeyboardInterrupt:
+        _fail(INTERRUPTED, 1)
+    except SystemExit as end:
+        if end.code != TYPER_INTERRUPTED:
+            raise
+        _fail(INTERRUPTED, 1)
+    except UsageError as error:
+        _fail(str(error), 2)
+    except RagError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output went away
+        sys.exit(1)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}. Mend that and run the command again; nothing stored is lost", 1)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(line: str, code: int) -> None:
+    if _State.debug:
+        raise
+    from ui.render import printable
+
+    print(f"glossator: {printable(line)}", file=sys.stderr)
+    # A Java machine or a model server may still have threads; there is nothing left to save.
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, AttributeError):  # closed by whoever called us, or never open
+            stream.flush()
+    os._exit(code)
+
+
+def _settings() -> Settings:
+    from rag.settings import load_settings
+
+    return load_settings(_State.overrides)
+
+
+def _open(library: Path, create: bool = False) -> Indexes:
+    from rag.indexes import Indexes
+    from rag.library import Library
+
+    settings = _settings()
+    return Indexes(Library.open(library, create=create), settings)
+
+
+def _text(argument: str) -> str:
+    """An argument without the bytes that are no text (a terminal in another encoding)."""
+    return os.fsencode(argument).decode("utf-8", "replace")
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    # In UTF-8 what cannot be printed becomes \udcXX, which JSON reads; elsewhere everything is escaped.
+    ascii_only = sys.stdout is not None and sys.stdout.encoding.lower() != "utf-8"
+    print(json.dumps(value, ensure_ascii=ascii_only, indent=1))
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    from ui.progress import Progress
+
+    with Progress() as progress:
+        yield progress
+
+
+# -- documents -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def ingest(
+    paths: Annotated[  # readable or not: one that is not must not keep the others out
+        list[Path], typer.Argument(help="PDFs, or folders with PDFs.", metavar="PATH...", readable=False)
+    ],
+    library: LibraryOption,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Documents parsed at the same time.")] = 2,
+    kind: Annotated[Kind, typer.Option("--kind", help="What the files are.")] = Kind.auto,
+    password: Annotated[list[str] | None, typer.Option("--password", help="For encrypted files; repeatable.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring PDFs into a library: new ones are added, changed ones replaced, the rest left alone."""
+    from ingest.build import build
+    from ui import render
+
+    indexes = _open(library, create=True)
+    with _progress() as progress:
+        summary = build(paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, progress)
+    if as_json:
+        _print_json(render.summary_json(summary))
+    else:
+        print(render.summary_text(summary))
+    if summary.count("failed"):
+        bad = [outcome for outcome in summary.documents if outcome.status == "failed"]
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise RagError(f"{_where(bad[0])}{more}")
+
+
+def _where(outcome: Outcome) -> str:
+    error = outcome.error or ""
+    return error if error.startswith(outcome.path) else f"{outcome.path}: {error}"
+
+
+@app.command()
+def documents(library: LibraryOption, as_json: JsonOption = False) -> None:
+    """List what is in a library."""
+    from rag.library import Library
+    from ui import render
+
+    entries = Library.open(library).documents()
+    if as_json:
+        _print_json(render.documents_json(entries))
+    else:
+        print(render.documents_text(entries))
+
+
+@app.command()
+def remove(
+    document: Annotated[
+        list[str], typer.Argument(help="An id, a unique prefix of one, or a path.", metavar="DOCUMENT...")
+    ],
+    library: LibraryOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Take documents out of a library, wholly."""
+    indexes = _open(library)
+    removed = [indexes.library.find(name) for name in document]
+    removed = list(dict.fromkeys(removed))
+    with indexes.library.writing("glossator remove"), indexes.updating():
+        for document_id in removed:
+            indexes.library.remove(document_id)
+    if as_json:
+        _print_json({"removed": removed})
+    else:
+        print(f"removed {', '.join(removed)}")
+
+
+@app.command()
+def check(
+    library: LibraryOption,
+    repair: Annotated[bool, typer.Option("--repair", help="Make the indexes anew from the catalogue.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the indexes with the catalogue."""
+    indexes = _open(library)
+    problems = indexes.library.problems() + indexes.problems()
+    repaired: list[str] = []
+    if repair and problems:
+        with _progress() as progress, indexes.library.writing("glossator check --repair"):
+            indexes.rebuild(progress)
+        left = indexes.library.problems() + indexes.problems()
+        repaired, problems = [problem for problem in problems if problem not in left], left
+    if as_json:
+        _print_json({"ok": not problems, "problems": problems, "repaired": repaired})
+    else:
+        for line in [*(f"repaired: {text}" for text in repaired), *(f"problem: {text}" for text in problems)]:
+            print(line)
+        if not problems:
+            print("all is well")
+    if problems:
+        raise RagError(f"{library}: {len(problems)} problems. Mend them: glossator check --library {library} --repair")
+
+
+# -- questions -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    library: LibraryOption,
+    retriever: RetrieverOption = None,
+    k: KOption = None,
+    filters: FilterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the passages that bear on a question."""
+    import time
+
+    from rag.answer import check_question
+    from ui import render
+
+    settings = _settings()
+    count = settings.retrieve.k if k is None else k
+    query = check_question(_text(query), count, settings)
+    indexes = _open(library)
+    name = retriever.value if retriever else settings.retrieve.retriever
+    within = indexes.library.select(filters or ())
+    with _progress() as progress:
+        finder = indexes.retriever(name, progress)
+    began = time.perf_counter()
+    hits = finder.search([query], count, within)[0]
+    milliseconds = (time.perf_counter() - began) * 1000
+    if as_json:
+        _print_json(render.search_json(query, name, hits, milliseconds))
+    else:
+        print(render.hits_text(hits))
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="Your question.")],
+    library: LibraryOption,
+    reader: Annotated[ReaderStyle, typer.Option("--reader", help="With an evidence note, or the answer alone.")] = (
+        ReaderStyle.notes
+    ),
+    retriever: RetrieverOption = None,
+    k: KOption = None,
+    filters: FilterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question from a library, with citations."""
+    from rag.answer import Token, check_question, open_road
+    from rag.answer import ask as answer_question
+    from rag.records import Answer
+    from ui import render
+
+    settings = _settings()
+    count = settings.retrieve.k if k is None else k
+    question = check_question(_text(question), count, settings)
+    indexes = _open(library)
+    within = indexes.library.select(filters or ())
+    with _progress() as progress:
+        road = open_road(indexes, retriever.value if retriever else None, progress)
+    answer: Answer | None = None
+    for step in answer_question(question, road, count, within, reader.value):
+        if isinstance(step, Token) and not as_json and sys.stdout.isatty():
+            print(step.text, end="", flush=True)
+        if isinstance(step, Answer):
+            answer = step
+    assert answer is not None
+    if as_json:
+        _print_json(render.answer_json(answer))
+    else:
+        print(("\r\033[K" if sys.stdout.isatty() else "") + render.answer_text(answer))
+
+
+@app.command()
+def serve(
+    library: LibraryOption,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 7860,
+) -> None:
+    """Open the web page over a library."""
+    import socket
+
+    with socket.socket() as probe:  # before anything heavy is loaded
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise RagError(
+                f"{host}:{port}: {error.strerror}. Choose another: glossator serve --port {port + 1}"
+            ) from error
+    indexes = _open(library, create=True)
+    from ui.web import serve as serve_page
+
+    serve_page(indexes, host, port)
+
+
+# -- models --------------------------------------------------------------------------------------------------
+
+
+@models_app.command("list")
+def models_list(as_json: JsonOption = False) -> None:
+    """The models, their licences and sizes, and whether they are here."""
+    from rag.models import catalogue, path_of
+
+    rows = []
+    for name, model in catalogue().items():
+        try:
+            path: str | None = str(path_of(name))
+        except RagError:
+            path = None
+        size = sum(file.bytes for file in model.files)
+        rows.append({"name": name, "role": model.role, "licence": model.licence, "bytes": size, "path": path})
+    if as_json:
+        _print_json({"models": rows})
+        return
+    for row in rows:
+        here = row["path"] or f"not here: glossator models fetch {row['name']}"
+        print(f"{row['name']:22} {row['role']:14} {row['licence']:11} {row['bytes'] / 1e6:6.0f} MB  {here}")
+
+
+@models_app.command("fetch")
+def models_fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which (default: what the settings use).", metavar="[NAME]...")
+    ] = None,
+    local: Annotated[Path | None, typer.Option("--from", help="A file or folder to take the weights from.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch weights, check their sha256, and put them where the commands look for them."""
+    from rag.models import catalogue, fetch
+
+    settings = _settings()
+    wanted = names or [name for name in (settings.dense.model, settings.reader.model) if name in catalogue()]
+    paths = {}
+    for name in wanted:
+        paths[name] = str(fetch(name, local, report=lambda line: print(f"glossator: {line}", file=sys.stderr)))
+    if as_json:
+        _print_json({"models": [{"name": name, "path": path} for name, path in paths.items()]})
+    else:
+        for name, path in paths.items():
+            print(f"{name}: {path}")
+
+
+# -- benchmarks ------------------------------------------------------------------------------------------------
+
+EXAMPLES = Path(__file__).parents[1] / "examples"  # in a checkout; an installed package has none
+FolderOption = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
+QuestionsOption = Annotated[
+    Path, typer.Option("--questions", help="JSONL with id, file, question, answer, page, where.")
+]
+
+
+@contextmanager
+def _scratch(library: Path | None) -> Iterator[Path]:
+    """The library named, or one that is gone afterwards."""
+    if library is not None:
+        yield library
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
+        yield Path(folder) / "library"
+
+
+@eval_app.command("pdf")
+def eval_pdf(
+    questions: QuestionsOption,
+    folder: FolderOption,
+    library: Annotated[Path | None, typer.Option("--library", help="Keep the library there.")] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Only questions on: text, table, figure or scan.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N questions.")] = None,
+    reader: Annotated[ReaderStyle, typer.Option("--reader")] = ReaderStyle.notes,
+    retriever: RetrieverOption = None,
+    k: KOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for per_question.jsonl and report.md.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Gold page among the hits, answers right, citations on the gold page."""
+    from eval import pdf
+    from rag.answer import open_road
+
+    settings = _settings()
+    asked = [question for question in pdf.read_questions(_existing(questions)) if where in (None, question.where)][
+        :limit
+    ]
+    with _scratch(library) as kept, _progress() as progress:
+        indexes = pdf.open_library(folder, kept, settings, progress)
+        road = open_road(indexes, retriever.value if retriever else None, progress)
+        result = pdf.run(
+            asked, road, k or settings.retrieve.k, reader.value, out, lambda done, of: progress("questions", done, of)
+        )
+    _print_result(result, as_json)
+
+
+def _print_result(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(result)
+        return
+    for name, value in result.get("metrics", result).items():
+        low, high = result.get("intervals", {}).get(name, (None, None))
+        print(f"{name:24} {value}" + (f"   [{low}, {high}]" if low is not None else ""))
+
+
+BenchQuestions = Annotated[Path, typer.Option("--questions", help="JSONL as for `eval pdf`.")]
+BenchFolder = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
+BenchLibrary = Annotated[Path | None, typer.Option("--library", help="Keep the library there.")]
+
+
+@bench_app.command("ingest")
+def bench_ingest(
+    file: Annotated[Path, typer.Option("--file", help="A PDF.")] = EXAMPLES / "specter-acl2020.pdf",
+    as_json: JsonOption = False,
+) -> None:
+    """Wall time of an ingestion over its extraction and its encoding alone."""
+    from eval import bench
+
+    with _scratch(None) as library:
+        indexes = _open(library, create=True)
+        _print_result(bench.ingest(_existing(file), indexes, indexes.settings), as_json)
+
+
+@bench_app.command("retrieval")
+def bench_retrieval(
+    questions: BenchQuestions = EXAMPLES / "questions.jsonl",
+    folder: BenchFolder = EXAMPLES,
+    library: BenchLibrary = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds a query of each retriever."""
+    from eval import bench, pdf
+
+    queries = [question.question for question in pdf.read_questions(_existing(questions))]
+    with _scratch(library) as kept, _progress() as progress:
+        indexes = pdf.open_library(folder, kept, _settings(), progress)
+        _print_result(bench.retrieval(indexes, queries, 10), as_json)
+
+
+@bench_app.command("answer")
+def bench_answer(
+    questions: BenchQuestions = EXAMPLES / "questions.jsonl",
+    folder: BenchFolder = EXAMPLES,
+    library: BenchLibrary = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Seconds to the first token and to the end, prompt tokens."""
+    from eval import bench, pdf
+    from rag.answer import open_road
+
+    asked = [question.question for question in pdf.read_questions(_existing(questions))][:limit]
+    settings = _settings()
+    with _scratch(library) as kept, _progress() as progress:
+        road = open_road(pdf.open_library(folder, kept, settings, progress), None, progress)
+        _print_result(bench.answer(road, asked, settings.retrieve.k), as_json)
+
+
+def _existing(file: Path) -> Path:
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file. Name another; the examples come with a checkout, not with the package")
+    return file
