@@ -20,8 +20,7 @@ BROKEN = re.compile(
     r"|(?P<ligature>[\ufb00-\ufb06])"
     r"|(?P<bad>[\x00\ud800-\udfff\t\r\f\v])"
 )
-# A word, and the one that a hyphen ties to it; possessive (++), so that a word of a million letters is read once.
-WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]++)(?:(?=[-\u2010]([^\W\d_]++)))?")
+WORD = re.compile(r"([^\W\d_]+)(?:(?=[-\u2010]([^\W\d_]+)))?")  # a word, and the one that a hyphen ties to it
 TIED_BEFORE, TIED_BEHIND = re.compile(r"[^\W\d_][-\u2010]"), re.compile(r"[-\u2010][^\W\d_]")
 
 

@@ -28,8 +28,8 @@ def read_pdf(path: Path, passwords: Sequence[str], first_page: int = 1) -> Itera
     try:
         reader = PdfReader(path)
         if reader.is_encrypted and not any(reader.decrypt(password) for password in ("", *passwords)):
-            tried = f"none of the {len(passwords)} passwords given opens it" if passwords else "it needs a password"
-            raise DocumentError(f"encrypted: {tried}. Give one with --password TEXT")
+            tried = "no password that was given opens it" if passwords else "it needs a password"
+            raise DocumentError(f"encrypted: {tried}. Give the right one (--password TEXT)")
         count = len(reader.pages)
         yield "open", {"title": _title(reader), "pages": count}
     except DocumentError:

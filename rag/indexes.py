@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,7 +85,7 @@ class Indexes:
         fresh.write_text(json.dumps(asdict(built)), "utf-8")
         os.replace(fresh, self._folder(name) / "built.json")
 
-    def check_settings(self, names: list[str]) -> None:
+    def check_settings(self, names: Sequence[str]) -> None:
         """IndexMismatch if one of these was built with something else than the settings ask for."""
         for name in names:
             built_with, wanted = self._built(name).built_with, self._index(name).built_with
@@ -115,9 +115,11 @@ class Indexes:
     # -- writing (the caller holds the writer's lock) ------------------------------------------------------------
 
     @contextmanager
-    def updating(self, report: Report = silent) -> Iterator[Callable[[], None]]:
-        """Yields a function that applies the catalogue's changes; they are on disk every 30 s, and at the end."""
-        names = NEEDS["hybrid"]
+    def updating(self, report: Report = silent, names: Sequence[str] = NEEDS["hybrid"]) -> Iterator[Callable[[], None]]:
+        """Yields a function that applies the catalogue's changes; they are on disk every 30 s, and at the end.
+
+        With `names` only these indexes get them: a search by words needs no encoder.
+        """
         self.check_settings(names)
         for name in names:
             if damage := self._damage(name):
@@ -135,7 +137,7 @@ class Indexes:
                     index.commit()
                     self._record(name, Built(applied[name], index.built_with, index.count))
                     saved[name] = applied[name]
-            self.library.forget_removals(min(saved.values()))
+            self.library.forget_removals(min(self._built(name).generation for name in NEEDS["hybrid"]))
             saved_at = time.monotonic()
 
         def update() -> None:
@@ -149,7 +151,8 @@ class Indexes:
                 save()
 
         try:
-            indexes["dense"].open()
+            if "dense" in indexes:
+                indexes["dense"].open()
             yield update
             update()
             save()
@@ -207,7 +210,7 @@ class Indexes:
         try:
             with self.library.writing("bringing indexes up to date"):
                 log.warning("%s: %s not up to date; applying the changes", self.library.folder, " and ".join(stale))
-                with self.updating(report):
+                with self.updating(report, names):
                     pass
         except (LibraryError, OSError) as error:
             if any(not self._built(name).built_with or self._damage(name) for name in names):

@@ -123,7 +123,10 @@ class Library:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._connections, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.folder / "catalogue.sqlite", timeout=30, isolation_level=None)
+            # To read alone SQLite still makes a file beside the catalogue, unless it is told that nobody writes.
+            frozen = not os.access(self.folder, os.W_OK) and not (self.folder / "catalogue.sqlite-wal").exists()
+            address = (self.folder / "catalogue.sqlite").absolute().as_uri() + ("?immutable=1" if frozen else "")
+            connection = sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA foreign_keys=ON")
@@ -382,6 +385,8 @@ class Library:
         """Drop the removals up to `generation`: every index has applied them."""
         with self._explaining():
             self._connection().execute("DELETE FROM removals WHERE generation <= ?", (generation,))
+            # Else what was removed stays in the write-ahead log for as long as a program has the library open.
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def numbers(self) -> list[int]:
         return [row["number"] for row in self._rows("SELECT number FROM passages ORDER BY number")]

@@ -18,7 +18,7 @@ from rag.errors import UsageError
 
 
 class _Stage(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Ingest(_Stage):
@@ -49,7 +49,7 @@ class Retrieve(_Stage):
 
 class ReaderSettings(_Stage):
     model: str = "qwen2.5-coder-1.5b"
-    api_key: str = Field(default="", exclude=True)  # never part of the hash, never printed
+    api_key: str = Field(default="", exclude=True, repr=False)  # never part of the hash, never printed
     context_tokens: int = Field(default=4096, ge=512)
     answer_tokens: int = Field(default=64, ge=1)
     timeout_seconds: float = Field(default=120.0, gt=0)

@@ -5,10 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ingest.build import build
 from rag.encode.dense import TransformerEncoder
+from rag.indexes import Indexes
+from rag.library import Library
 from rag.models import path_of
 from rag.records import Passage
+from rag.settings import load_settings
+from tests.conftest import LIGHT_READER
+from tests.pdfs import make_pdf
 
 
 def assert_linear(work: Callable[[str], object], text: str, eight_times: str) -> None:
@@ -35,3 +43,32 @@ def passage(number: int, text: str, document_id: str = "d", title: str = "", sta
 def encoder() -> TransformerEncoder:
     """The default encoder, loaded once in this process."""
     return TransformerEncoder(path_of("all-minilm-l6-v2"), 256, 32)
+
+
+BRIDGE = [
+    ["This report is about the old bridge in the valley.", "It was written for the town council in 1920."],
+    ["The Tarn bridge was opened in 1911 by Ada Lindqvist.", "She was the chief engineer of the northern railway."],
+    ["Its main span is 84 metres long.", "The towers are made of red granite."],
+]
+GARDEN = [
+    ["Tomatoes want sun and much water.", "Carrots are sown in April, in loose soil."],
+    ["The gardener of the monastery was called Brother Anselm.", "He kept bees, and sold their honey on Saturdays."],
+]
+_folders: list[TemporaryDirectory[str]] = []  # removed when the process ends
+
+
+@cache
+def small_library() -> Indexes:
+    """Two documents (a bridge, a garden) of three pages and two, ingested once in this process."""
+    _folders.append(TemporaryDirectory())
+    folder = Path(_folders[-1].name)
+    files = [
+        make_pdf(folder / "bridge.pdf", BRIDGE, "The Tarn Bridge"),
+        make_pdf(folder / "garden.pdf", GARDEN, "A Garden Book"),
+    ]
+    settings = load_settings([LIGHT_READER, "ingest.passage_tokens=30", "ingest.overlap_tokens=0", "retrieve.k=3"])
+    indexes = Indexes(Library.open(folder / "library", create=True), settings)
+    indexes._encoder = encoder()
+    summary = build(files, indexes.library, indexes, settings.ingest)
+    assert summary.count("added") == 2
+    return indexes

@@ -26,8 +26,8 @@ OWNERS = {  # the longest matching name decides
     "pypdf": {"ingest/pdf.py"},
     "pypdfium2": {"ingest/page.py"},
     "gradio": {"ui/web.py"},
-    "fastapi": {"ui/web.py"},
-    "uvicorn": {"ui/web.py"},
+    "fastapi": {"ui/server.py"},
+    "uvicorn": {"ui/server.py"},
     "typer": {"ui/cli.py"},
 }
 

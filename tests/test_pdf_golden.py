@@ -186,7 +186,7 @@ def test_a_document_without_any_words_has_its_files_name_for_a_title(tmp_path: P
 def test_an_encrypted_document_asks_for_its_password() -> None:
     with pytest.raises(DocumentError, match="--password"):
         read(PDFS / "encrypted-aes256.pdf")
-    with pytest.raises(DocumentError, match="none of the 2 passwords"):
+    with pytest.raises(DocumentError, match="no password that was given opens it"):
         read(PDFS / "encrypted-aes256.pdf", ["wrong", "also wrong"])
 
 
@@ -241,6 +241,12 @@ def test_the_largest_words_of_the_first_page(
     tmp_path: Path, runs: list[tuple[float, float, float, str]], title: str
 ) -> None:
     assert read(sized_pdf(tmp_path / "a.pdf", [*runs, *BODY])).title == title
+
+
+def test_larger_words_inside_a_line_are_no_title(tmp_path: Path) -> None:
+    line = [(11, 50, 300, "Larger words"), (10, 120, 300, "in a line that is much longer than they are")]
+    more = [(10.0, 50.0, 200.0 - 12 * i, f"This is line {i} of the end of the text.") for i in range(5)]
+    assert read(sized_pdf(tmp_path / "a.pdf", [*BODY, *line, *more])).title == "a"  # the file's name
 
 
 @pytest.mark.parametrize(

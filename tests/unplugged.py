@@ -1,7 +1,7 @@
 """Run a command with no network but loopback: python tests/unplugged.py COMMAND...
 
-In a network namespace of its own (Linux, as root or where users may make namespaces). Elsewhere the command runs as it is,
-and a line says so.
+In a network namespace of its own (Linux, as root or where users may make namespaces). Elsewhere the command runs as it
+is, and a line says so.
 """
 
 from __future__ import annotations
@@ -35,5 +35,8 @@ def unplug() -> bool:
 
 
 if __name__ == "__main__":
-    print("running unplugged: loopback only" if unplug() else "running with the network: no namespace to be had", flush=True)
+    print(
+        "running unplugged: loopback only" if unplug() else "running with the network: no namespace to be had",
+        flush=True,
+    )
     os.execvp(sys.argv[1], sys.argv[1:])

@@ -355,7 +355,7 @@ def serve(
                 f"{host}:{port}: {error.strerror}. Choose another: glossator serve --port {port + 1}"
             ) from error
     indexes = _open(library, create=True)
-    from ui.web import serve as serve_page
+    from ui.server import serve as serve_page
 
     serve_page(indexes, host, port)
 

@@ -66,7 +66,7 @@ class Progress:
         self._state[what] = (done, total)
         if done >= total and what != "documents":
             del self._state[what]
-        if time.monotonic() < self._next_line:
+        if time.monotonic() < self._next_line or not self._state:
             return
         self._next_line = time.monotonic() + LINE_SECONDS
         parts = [f"{name} {count} of {of}" for name, (count, of) in self._state.items()]

@@ -132,7 +132,80 @@ def documents_text(entries: Sequence[DocumentEntry]) -> str:
     return "\n".join(lines)
 
 
-# -- web page ----------------------------------------------------------------------------------------------------------
+# -- web page ------------------------------------------------------------------------------------------------
+
+
+STYLE = """
+.gradio-container { max-width: 1900px !important; }
+.gradio-container > .main { padding: .75rem 1rem !important; }
+.gradio-container main { padding: 0 !important; }
+#heading h1 { display: inline; font-size: 1.5rem; font-weight: 600; }
+#heading p { display: inline; margin-left: .75rem; color: var(--body-text-color-subdued); }
+#library h2, #heading h1, .gradio-container .html-container { margin: 0; padding: 0; }
+#library h2 { font-size: 1.1rem; font-weight: 600; }
+#chat .message a { font-weight: 600; text-decoration: underline; padding: 0 .15em; }
+#chat .placeholder, #chat .placeholder-content { color: var(--body-text-color-subdued); padding: 1rem; }
+#sources label { align-items: flex-start; width: 100%; }
+#sources label span { white-space: normal; overflow-wrap: anywhere; line-height: 1.4; }
+#sources .wrap { max-height: 13rem; overflow-y: auto; flex-wrap: nowrap; flex-direction: column; }
+figure.page, figure.page * { margin: 0 !important; padding: 0; }
+figure.page a { display: block; }
+#chat .bot em { animation: waiting 1.8s ease-in-out infinite; }  /* only a status is set in italics */
+@keyframes waiting { 50% { opacity: .45; } }
+@media (prefers-reduced-motion: reduce) { #chat .bot em { animation: none; } }
+figure.page figcaption { font-style: italic; padding-bottom: .4rem; background: var(--body-background-fill); }
+figure.page img { display: block; width: 100%; min-height: 8rem; border: 1px solid var(--border-color-primary); }
+pre.page-text { white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; line-height: 1.5; }
+pre.page-text mark { background: #ffe43c; color: #1c1917; outline: 1px solid #965a00; }
+#library ul { list-style: none; margin: 0; padding: 0; overflow-wrap: anywhere; line-height: 1.35; }
+#library li { padding: .35rem 0; border-bottom: 1px solid var(--border-color-primary); }
+#library small { display: block; color: var(--body-text-color-subdued); }
+#library ul.documents { max-height: 42dvh; overflow-y: auto; }
+#library progress { appearance: none; display: block; width: 100%; height: .35rem; margin-top: .3rem; border: 0; }
+#library progress, #library progress::-webkit-progress-bar { background: var(--border-color-primary); }
+#library progress::-webkit-progress-value { background: var(--color-accent); }
+#library progress::-moz-progress-bar { background: var(--color-accent); }
+.hint { color: var(--body-text-color-subdued); margin: 0; }
+.problem, #library small.problem { color: var(--error-text-color); }
+:focus-visible { outline: 3px solid var(--color-accent) !important; outline-offset: 1px; }
+@media (min-width: 1000px) {
+  #desk { flex-wrap: nowrap; height: calc(100dvh - 5.25rem); }
+  #desk > .column { height: 100%; flex-wrap: nowrap; }
+  #library > * { flex-shrink: 0; }
+  #library { order: -1; overflow-y: auto; flex: 0 0 17rem !important; min-width: 0 !important; }
+  #chat { flex: 1 1 0; min-height: 0; height: auto !important; }
+  #page figcaption { position: sticky; top: 0; }
+  #page { flex: 1 1 0; min-height: 0; overflow-y: auto !important; }
+}
+@media (max-width: 999px) { #chat { height: 60dvh !important; } #desk > .column { flex-basis: 100% !important; } }
+"""
+# A click or Enter on a marker chooses its source. A page's picture is scrolled to the quote. And two things that Gradio
+# 6.31 leaves out: one name for the radio buttons of a group (for the arrow keys), and one for the note's button.
+SCRIPT = """
+<script>
+document.addEventListener("click", (event) => {
+  const link = event.target.closest && event.target.closest('a[href*="#citation-"]');
+  const box = document.querySelector("#marker textarea, #marker input");
+  if (!link || !box) return;
+  event.preventDefault();
+  event.stopPropagation();
+  box.value = link.getAttribute("href").split("#citation-")[1] + " " + Date.now();
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+}, true);
+document.addEventListener("load", (event) => {
+  const picture = event.target, page = document.getElementById("page");
+  if (picture.dataset && picture.dataset.at && page)
+    page.scrollTop = (0.1 + 0.8 * picture.dataset.at) * picture.height - page.clientHeight / 2;
+}, true);
+new MutationObserver(() => {
+  document.getElementById("page")?.setAttribute("aria-live", "polite");
+  document.querySelectorAll("#sources input:not([name=source])").forEach((radio) => { radio.name = "source"; });
+  document.querySelectorAll('#chat button[aria-label=""]').forEach((button) => {
+    button.setAttribute("aria-label", "Show or hide the note");
+  });
+}).observe(document, { childList: true, subtree: true, attributeFilter: ["name", "aria-label"] });
+</script>
+"""
 
 
 def markdown(text: str) -> str:
@@ -167,11 +240,17 @@ def note_markdown(note: Note) -> str:
 
 
 def evidence_text(hits: Sequence[Hit]) -> str:
-    """Which passages were found, for people: "5 passages: Free Culture, page 65; …"."""
-    places = dict.fromkeys(
-        f"{printable(hit.passage.title)}, {pages_text(hit.passage.first_page, hit.passage.last_page)}" for hit in hits
-    )
-    return f"{len(hits)} passage{'s' * (len(hits) != 1)}: {'; '.join(places)}"
+    """Which passages were found, for people: "5 passages (Free Culture: 65, 210, 65-66; …)"."""
+    pages: dict[str, dict[str, None]] = {}
+    for hit in hits:
+        place = pages_text(hit.passage.first_page, hit.passage.last_page).partition(" ")[2]
+        pages.setdefault(printable(hit.passage.title)[:60], {})[place] = None
+    found = "; ".join(f"{title}: {', '.join(places)}" for title, places in pages.items())
+    return _many(len(hits), "passage") + (f" ({found})" if found else "")
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def source_label(number: int, citation: Citation) -> str:
@@ -238,7 +317,7 @@ def documents_html(entries: Sequence[DocumentEntry]) -> str:
         return hint_html("No documents yet. Add PDFs below.")
     rows = []
     for entry in entries:
-        pages = f"{entry.pages} page{'s' * (entry.pages != 1)}" if entry.status == "ready" else "not readable"
+        pages = _many(entry.pages, "page") if entry.status == "ready" else "not readable"
         more = "".join(f"<small class='problem'>{html.escape(printable(t))}</small>" for t in (entry.error,) if t)
         more += "".join(f"<small>{html.escape(printable(text))}</small>" for text in entry.warnings)
         name = html.escape(printable(entry.title) or "untitled")
@@ -251,10 +330,9 @@ def progress_html(state: Mapping[str, tuple[int, int]]) -> str:
     rows = []
     for what, (done, total) in state.items():
         unit = {"vectors": "made", "documents": "done"}.get(what, "pages read")
-        name, amount = html.escape(printable(what)), f"{done} of {total} {unit}" if total else "waiting"
-        rows.append(
-            f"<li>{name}: {amount}<progress aria-label='{name}' max='{total or 1}' value='{done}'></progress></li>"
-        )
+        name, amount = html.escape(printable(what)), f"{done:,} of {total:,} {unit}" if total else "waiting"
+        bar = f"<progress aria-label='{name}' max='{total}' value='{done}'></progress>" if done < total else ""
+        rows.append(f"<li>{name}: {amount}{bar}</li>")
     return f"<ul class='progress'>{''.join(rows)}</ul>"
 
 
@@ -262,7 +340,8 @@ def outcomes_html(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     """What became of each file: (its name, outcome)."""
     rows = []
     for name, outcome in outcomes:
-        said = outcome.error or f"{outcome.status}, {outcome.pages} pages, {outcome.passages} passages"
+        size = f"{_many(outcome.pages, 'page')}, {_many(outcome.passages, 'passage')}"
+        said = outcome.error or f"{outcome.status}, {size}"
         kind = "problem" if outcome.status == "failed" else "done"
         more = "".join(f"<small>{html.escape(printable(text))}</small>" for text in outcome.warnings)
         rows.append(f"<li class='{kind}'><span class='title'>{html.escape(printable(name))}</span>: ")

@@ -51,7 +51,10 @@ class ChatReader:
         """Pieces of the reply as they are generated. Raises ReaderError for no answer, or nonsense."""
         spent, finished = usage or Usage(), not self._gives_probabilities
         with _explaining(self.name):
-            for chunk in self._model.bind(**self._limit(max_tokens)).stream(list(messages)):
+            model = self._model.bind(**self._limit(max_tokens))
+            # transformers streams from another thread, whose errors turn into a minute of silence and queue.Empty
+            # (langchain-huggingface 1.2, 2026-11): its replies come in one piece.
+            for chunk in model.stream(list(messages)) if self._gives_probabilities else [model.invoke(list(messages))]:
                 spent.add(getattr(chunk, "usage_metadata", None))
                 finished = finished or bool(chunk.response_metadata.get("finish_reason"))
                 if text := _text(chunk):

