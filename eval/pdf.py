@@ -74,10 +74,16 @@ def open_library(folder: Path, library: Path, settings: Settings, report: Report
     return indexes
 
 
-def evaluate(questions: Sequence[Question], road: Road, k: int, style: str = "notes") -> Iterator[Outcome]:
-    """Ask each question over the whole library, one at a time."""
+def evaluate(
+    questions: Sequence[Question], road: Road, k: int, style: str = "notes", without_gold: Library | None = None
+) -> Iterator[Outcome]:
+    """Ask each question over the whole library, one at a time.
+
+    `without_gold`, the library, leaves the document that holds the answer out of the search: then to abstain is right.
+    """
     for question in questions:
-        *_, answer = ask(question.question, road, k, style=style)
+        within = without_gold.numbers_outside(question.file) if without_gold else None
+        *_, answer = ask(question.question, road, k, within, style)
         assert isinstance(answer, Answer)
         yield judge(question, answer)
 
@@ -141,18 +147,20 @@ def run(
     k: int,
     style: str = "notes",
     out: Path | None = None,
+    without_gold: Library | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """The whole evaluation as the command line's JSON; with `out`, per_question.jsonl and report.md are written too."""
     started = time.monotonic()
     outcomes = []
-    for outcome in evaluate(questions, road, k, style):
+    for outcome in evaluate(questions, road, k, style, without_gold):
         outcomes.append(outcome)
         report(len(outcomes), len(questions))
     metrics, intervals = summarise(outcomes, k)
     latencies = [sum(outcome.seconds[part] for part in ("retrieve", "note", "answer")) * 1000 for outcome in outcomes]
     result = {
         "task": "pdf",
+        "gold_document": "left out" if without_gold else "searched",
         "n": len(outcomes),
         "metrics": {name: round(value, 4) for name, value in metrics.items()},
         "intervals": {name: [round(low, 4), round(high, 4)] for name, (low, high) in intervals.items()},

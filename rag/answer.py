@@ -16,13 +16,19 @@ from rag.interfaces import Report, Retriever, silent
 from rag.read.cite import PagesOf, cite
 from rag.read.generate import ChatReader, Usage, open_reader
 from rag.read.notes import choose_quotes, fold, write_note
-from rag.read.prompts import answer_messages, support_messages
+from rag.read.prompts import answer_messages, fitting
+from rag.read.support import support_score
 from rag.records import Answer, Hit, Note
 from rag.settings import Settings
 
+# What a reader says instead of an answer: "not mentioned", "The answer is not given in the passages", "I don't know".
 NO_ANSWER = re.compile(
-    r"^(none|unknown|unclear|n/?a|not (mentioned|stated|given|specified|provided|available|applicable|found|known)\b.*"
-    r"|no (answer|information|mention)\b.*|(there is|the passages?) (no|do(es)? not)\b.*)?$"
+    r"((it|this|that|the (answer|question|information|passages?|text|evidence))\b.{0,60}?\s)?"
+    r"((is|are|was|were|does|do|did|has|have|can|could)\s)?"
+    r"(n/?a|none|unknown|unclear|unanswerable|no (answer|information|mention|relevant|evidence)\b.*"
+    r"|(not|cannot|can't|don't|doesn't|isn't)\s(be\s)?(mention|state|give|given|specif|provid|avail|applic|found|known|answer|say|tell|"
+    r"contain|in the (passages?|text))\w*\b.*"
+    r"|i (do not|don't|cannot|can't) .*|there is no .*)?"
 )
 
 
@@ -63,7 +69,7 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
 
 def check_question(question: str, k: int, settings: Settings) -> str:
     """The question, stripped; UsageError for an empty or endless one, or k below 1."""
-    question = question.strip()
+    question = question.encode("utf-8", "replace").decode().strip()  # an argument may hold bytes that are no text
     longest = settings.retrieve.max_query_characters
     if not question:
         raise UsageError("the question is empty. Write what you want to know")
@@ -83,7 +89,8 @@ def ask(
     """Answer from the k best passages; `style` is "notes", or "direct" (no note, no support check)."""
     question = check_question(question, k, road.settings)
     seconds, usage, notes = _Stopwatch(), Usage(), []
-    evidence = tuple(road.retriever.search([question], k, within)[0])
+    hits = road.retriever.search([question], k, within)[0]
+    evidence = tuple(fitting(question, hits, road.settings.reader.context_tokens - road.settings.reader.answer_tokens))
     seconds.lap("retrieve")
     yield Evidence(evidence)
 
@@ -99,12 +106,12 @@ def ask(
         if style == "notes":
             notes.append(write_note(question, draft, quotes))
             yield notes[-1]
-            support = road.reader.yes_probability(support_messages(question, evidence, draft), usage)
+            support = support_score(road.reader, question, evidence, draft, quotes, usage)
         seconds.lap("note")
 
     abstained = (
         not evidence
-        or bool(NO_ANSWER.match(fold(draft).strip(" .")))
+        or bool(NO_ANSWER.fullmatch(fold(draft).strip(" .")))
         or (support is not None and support < road.settings.reader.support_threshold)
     )
     text, citations = (_abstain(road, evidence), ()) if abstained else cite(draft, quotes, road.pages_of)

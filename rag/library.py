@@ -391,6 +391,13 @@ class Library:
     def numbers(self) -> list[int]:
         return [row["number"] for row in self._rows("SELECT number FROM passages ORDER BY number")]
 
+    def numbers_outside(self, file_name: str) -> list[int]:
+        """Catalogue numbers of the passages of all documents but those whose path ends in this file name."""
+        gone = [entry.document_id for entry in self.documents() if any(Path(p).name == file_name for p in entry.paths)]
+        marks = ",".join("?" * len(gone))
+        rows = self._rows(f"SELECT number FROM passages WHERE document_id NOT IN ({marks}) ORDER BY number", gone)
+        return [row["number"] for row in rows]
+
     def select(self, filters: Sequence[str]) -> list[int] | None:
         """Catalogue numbers of the passages that meet every FIELD=VALUE; None without filters.
 

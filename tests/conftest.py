@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,13 @@ PDFS = DATA / "pdf"
 LIGHT_READER = "reader.model=qwen2.5-coder-0.5b"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+    "--disable-gpu",
+]  # fmt: skip
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not beside this checkout")
 
 
@@ -54,3 +63,27 @@ def weights() -> None:
             path_of(name)
     except ModelError as error:
         pytest.exit(f"{error}. `make test` fetches them", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+_not_run: Counter[str] = Counter()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        _not_run[f"{report.location[0]}: {report.longrepr[2].removeprefix('Skipped: ')}"] += 1
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The very last line says which tests did not run, and why."""
+    if _not_run:
+        print("not run: " + "; ".join(f"{number} in {why}" for why, number in sorted(_not_run.items())))

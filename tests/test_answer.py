@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.answer import Evidence, Road, Token, ask, check_question, open_road
 from rag.errors import ReaderError, UsageError
 from rag.read.generate import Messages, Usage
-from rag.read.prompts import answer_messages, support_messages
+from rag.read.prompts import answer_messages, claim_messages, fitting, support_messages
+from rag.read.support import support_score
 from rag.records import Answer, Hit, Note
 from rag.settings import load_settings
 from tests.parts import passage, small_library
@@ -85,6 +88,7 @@ def test_the_steps_come_in_order() -> None:
     assert [(what, messages) for what, messages, _ in reader.asked] == [
         ("stream", answer_messages(QUESTION, HITS)),
         ("yes", support_messages(QUESTION, HITS, "Ada Lindqvist")),
+        ("yes", claim_messages(QUESTION, "Ada Lindqvist", HITS[0].passage)),
     ]
     assert reader.asked[0][2] == load_settings().reader.answer_tokens
 
@@ -115,9 +119,52 @@ def test_an_answer_holds_all_that_led_to_it() -> None:
     (citation,) = found.citations
     assert (citation.marker, citation.quote, citation.first_page) == ("[1]", "The engineer was Ada Lindqvist.", 2)
     assert HITS[0].passage.text[citation.start - 120 : citation.end - 120] == citation.quote
-    assert found.tokens == {"prompt": 120, "generated": 6}  # the longest prompt, all that was generated
+    assert found.tokens == {"prompt": 120, "generated": 7}  # the longest prompt, all that was generated
     assert found.seconds.keys() == {"retrieve", "note", "answer", "attribute", "first_token"}
     assert all(seconds >= 0 for seconds in found.seconds.values())
+
+
+def test_support_is_the_mean_of_what_all_passages_and_the_best_one_say() -> None:
+    class Undecided(ScriptedReader):
+        def yes_probability(self, messages: Messages, usage: Usage | None = None) -> float:
+            super().yes_probability(messages, usage)
+            return 0.9 if messages == support_messages(QUESTION, HITS, "Ada Lindqvist") else 0.6
+
+    assert answer(Undecided()).support == pytest.approx(0.75)
+
+
+def test_without_a_quote_there_is_no_support() -> None:
+    assert support_score(ScriptedReader(), QUESTION, HITS, "x", [], Usage()) == 0.0  # type: ignore[arg-type]
+
+
+REFUSALS = [
+    "None", "N/A", "unknown.", "not mentioned", "It is not mentioned in the passages.", "The answer is not given",
+    "I don't know", "Not in the passages", "No relevant information", "The passages do not contain the answer",
+    "The passages do not mention it.", "There is no information on that.", "cannot be answered",
+]  # fmt: skip
+ANSWERS = [
+    "no", "Not Without My Daughter", "The Unknown Soldier", "None of the Above", "Unknown Pleasures", "The answer is 42",
+    "I am Legend", "No Country for Old Men", "Notting Hill", "not guilty", "Information theory", "R",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reply", "abstained"), [(r, True) for r in REFUSALS] + [(a, False) for a in ANSWERS])
+def test_a_reader_that_says_it_is_not_there_abstains(reply: str, abstained: bool) -> None:
+    assert answer(ScriptedReader(reply)).abstained is abstained
+
+
+def test_a_question_of_stray_bytes_is_a_question() -> None:
+    assert check_question("who \ud800 was it?", 5, load_settings()) == "who ? was it?"
+
+
+@given(st.integers(1, 40), st.integers(600, 4000))
+def test_evidence_is_cut_to_what_the_reader_can_hold(count: int, tokens: int) -> None:
+    hits = [Hit(i + 1, 1.0, passage(i, "word " * 150, f"d{i}")) for i in range(count)]
+    kept = fitting("who?", hits, tokens)
+    assert kept == hits[: len(kept)] and kept
+    size = sum(len(hit.passage.title + hit.passage.text) for hit in kept)
+    assert len(kept) == 1 or size <= 3 * tokens
+    assert len(kept) == count or size + 750 + len(hits[0].passage.title) > 3 * (tokens - 100) - len("who?")
 
 
 def test_direct_style_writes_no_note_and_asks_once() -> None:

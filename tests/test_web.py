@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import time
@@ -16,15 +15,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.conftest import LIGHT_READER, Run, command
+from tests.conftest import LIGHT_READER, Run, command, needs_browser
 from tests.pdfs import make_pdf
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-FLAGS = [
-    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-    "--disable-gpu",
-]  # fmt: skip
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 pytestmark = pytest.mark.timeout(120)
 
 HARBOUR = [
@@ -82,15 +75,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator
     served = Served(folder / "library", folder / "log")
     yield served
     served.interrupt()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 class Visit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -151,7 +152,7 @@ def _open(library: Path, create: bool = False) -> Indexes:
 
 def _text(argument: str) -> str:
     """An argument without the bytes that are no text (a terminal in another encoding)."""
-    return os.fsencode(argument).decode("utf-8", "replace")
+    return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", argument)
 
 
 def _print_json(value: dict[str, Any]) -> None:
@@ -440,6 +441,9 @@ def eval_pdf(
     reader: Annotated[ReaderStyle, typer.Option("--reader")] = ReaderStyle.notes,
     retriever: RetrieverOption = None,
     k: KOption = None,
+    without_gold: Annotated[
+        bool, typer.Option("--without-gold", help="Leave out the document with the answer: a control for abstaining.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for per_question.jsonl and report.md.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -455,7 +459,13 @@ def eval_pdf(
         indexes = pdf.open_library(folder, kept, settings, progress)
         road = open_road(indexes, retriever.value if retriever else None, progress)
         result = pdf.run(
-            asked, road, k or settings.retrieve.k, reader.value, out, lambda done, of: progress("questions", done, of)
+            asked,
+            road,
+            k or settings.retrieve.k,
+            reader.value,
+            out,
+            indexes.library if without_gold else None,
+            lambda done, of: progress("questions", done, of),
         )
     _print_result(result, as_json)
 

@@ -142,7 +142,7 @@ def _stretch(words: Sequence[tuple[int, int]], centre: int) -> tuple[int, int]:
 
 
 def write_note(query: str, answer: str, quotes: Sequence[Quote], round: int = 1) -> Note:
-    """The note of one round: a line for each of the best quotes. Key spans are the answer as the first of them has it."""
+    """The note of one round: a line for each of the best quotes. Key spans: the answer as the first of them has it."""
     text = "\n".join(f"[{quote.hit.rank}] {' '.join(quote.text.split())}" for quote in quotes[:NOTE_QUOTES])
     keys = tuple(_words_of(quote.text, answer) for quote in quotes[:1] if quote.holds)
     uncertain = () if not answer or any(quote.holds for quote in quotes) else (answer,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.records import Hit
+from rag.records import Hit, Passage
 
 # A small reader answers best zero-shot, with the answer first and nothing else asked of it: HotpotQA distractor, 1.5B,
 # n = 40: F1 53 so, 34 with a note written first (eval/log.md).
@@ -14,6 +14,7 @@ ANSWER = (
     "Reply with only the shortest phrase that answers it, no sentence."
 )
 SUPPORT = "Is this answer stated in the passages? Reply with only yes or no."
+CLAIM = "Is the claim fully supported by the text? Reply with only yes or no."
 
 TURNS = re.compile(r"<(?=\||/?s>|(?:start|end)_of_turn>)")
 
@@ -29,9 +30,31 @@ def answer_messages(question: str, evidence: Sequence[Hit]) -> list[tuple[str, s
     return [("system", ANSWER), ("user", _plain(f"Passages:\n{passages}\n\nQuestion: {question}"))]
 
 
+def fitting(question: str, hits: Sequence[Hit], tokens: int) -> list[Hit]:
+    """The best hits that a prompt of so many tokens can hold, at least one.
+
+    A token is taken for three bytes: less than English needs (about four), about what an ideograph is.
+    """
+    room = 3 * (tokens - 100) - len(question.encode())  # 100: the instructions, and what comes after the answer
+    kept: list[Hit] = []
+    for hit in hits:
+        room -= len(f"{hit.passage.title}{hit.passage.text}".encode())
+        if kept and room < 0:
+            break
+        kept.append(hit)
+    return kept
+
+
 def support_messages(question: str, evidence: Sequence[Hit], answer: str) -> list[tuple[str, str]]:
     """The same conversation, one turn on: the reader's cache already holds all of it but the last line."""
     return [*answer_messages(question, evidence), ("assistant", _plain(answer)), ("user", SUPPORT)]
+
+
+def claim_messages(question: str, answer: str, passage: Passage) -> list[tuple[str, str]]:
+    """The answer as a claim, with the one passage that is to bear it out."""
+    text = " ".join(f"{passage.title}: {passage.text}".split())
+    claim = f'The answer to "{question}" is "{answer}".'
+    return [("user", _plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 
 
 def _plain(text: str) -> str:
