@@ -172,10 +172,11 @@ class _Run:
         before, note = self.library.document_at(path), tuple[str, ...]()
         if entry.status == FAILED and before not in (None, entry.document_id):
             return Outcome(shown, entry.document_id, entry.kind, entry.title, error=f"{entry.error}{STAYS}")
-        if before != entry.document_id:
+        again = before == entry.document_id  # failed at this path before: said again, but it is not this run's failure
+        if not again:
             self.library.add_path(entry.document_id, path, shown)
             note = (f"the same bytes as {entry.paths[0]}: one document with two paths",) if entry.paths else ()
-        return _outcome(shown, entry, FAILED if entry.status == FAILED else "unchanged", note)
+        return _outcome(shown, entry, FAILED if entry.status == FAILED and not again else "unchanged", note)
 
     def _read(self, work: _Work) -> Document:
         def on_page(page: int, pages: int) -> None:

@@ -17,7 +17,8 @@ NO_TITLE = re.compile(
 
 
 def read_pdf(path: Path, passwords: Sequence[str], first_page: int = 1) -> Iterator[tuple[str, Any]]:
-    """Yields ("open", {"title", "pages"}), then ("page", (number, text)) or ("bad", (number, why)) from `first_page`.
+    """Yields ("open", page count), then ("page", (number, text)) or ("bad", (number, why)) from `first_page` on, and
+    behind page 1 ("title", text): it is looked for on that page, and must not cost the document if the page hangs.
 
     Raises DocumentError for a file that is encrypted (and no password opens it) or not to be read at all.
     """
@@ -31,13 +32,17 @@ def read_pdf(path: Path, passwords: Sequence[str], first_page: int = 1) -> Itera
             tried = "no password that was given opens it" if passwords else "it needs a password"
             raise DocumentError(f"encrypted: {tried}. Give the right one (--password TEXT)")
         count = len(reader.pages)
-        yield "open", {"title": _title(reader), "pages": count}
+        if not count:
+            raise DocumentError("damaged: it has no pages. Open and save it anew")
+        yield "open", count
     except DocumentError:
         raise
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OSError) as error:
         raise DocumentError(f"damaged: {type(error).__name__}: {_line(error)}. Open and save it anew") from error
     for number in range(first_page, count + 1):
         yield _page(reader, number)
+        if number == 1:
+            yield "title", _title(reader)
 
 
 def _page(reader: Any, number: int) -> tuple[str, tuple[int, str]]:

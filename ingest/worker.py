@@ -94,7 +94,9 @@ def _read_on(
             for line in _lines(child, limits.page_seconds, stop):
                 what, value = json.loads(line)
                 if what == "open":
-                    read.title, read.page_count = value["title"], value["pages"]
+                    read.page_count = value
+                elif what == "title":
+                    read.title = value
                 elif what == "error":
                     raise DocumentError(value)
                 else:

@@ -138,14 +138,25 @@ def test_without_a_quote_there_is_no_support() -> None:
 
 
 REFUSALS = [
-    "None", "N/A", "unknown.", "not mentioned", "It is not mentioned in the passages.", "The answer is not given",
+    "None", "N/A", "unknown.", 
+    "not mentioned", "It is not mentioned in the passages.", "The answer is not given",
     "I don't know", "Not in the passages", "No relevant information", "The passages do not contain the answer",
     "The passages do not mention it.", "There is no information on that.", "cannot be answered",
 ]  # fmt: skip
 ANSWERS = [
-    "no", "Not Without My Daughter", "The Unknown Soldier", "None of the Above", "Unknown Pleasures", "The answer is 42",
-    "I am Legend", "No Country for Old Men", "Notting Hill", "not guilty", "Information theory", "R",
-]  # fmt: skip
+    "no",
+    "Not Without My Daughter",
+    "The Unknown Soldier",
+    "None of the Above",
+    "Unknown Pleasures",
+    "The answer is 42",
+    "I am Legend",
+    "No Country for Old Men",
+    "Notting Hill",
+    "not guilty",
+    "Information theory",
+    "R",
+]
 
 
 @pytest.mark.parametrize(("reply", "abstained"), [(r, True) for r in REFUSALS] + [(a, False) for a in ANSWERS])

@@ -194,6 +194,9 @@ def ingest(
         _print_json(render.summary_json(summary))
     else:
         print(render.summary_text(summary))
+    for outcome in summary.documents:
+        if outcome.status == "unchanged" and outcome.error:
+            logging.getLogger("glossator").warning("%s could not be read before either, and is unchanged", outcome.path)
     if summary.count("failed"):
         bad = [outcome for outcome in summary.documents if outcome.status == "failed"]
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
@@ -347,14 +350,11 @@ def serve(
     """Open the web page over a library."""
     import socket
 
-    with socket.socket() as probe:  # before anything heavy is loaded
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise RagError(
-                f"{host}:{port}: {error.strerror}. Choose another: glossator serve --port {port + 1}"
-            ) from error
+    try:  # before anything heavy is loaded
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
     indexes = _open(library, create=True)
     from ui.server import serve as serve_page
 

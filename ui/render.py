@@ -88,7 +88,9 @@ def hits_text(hits: Sequence[Hit]) -> str:
     for hit in hits:
         passage = hit.passage
         place = pages_text(passage.first_page, passage.last_page)
-        lines.append(f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f})  {passage.path}")
+        lines.append(
+            f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f})  {printable(passage.path)}"
+        )
         lines.append(f"    {printable(passage.text)[:300]}")
     return "\n".join(lines)
 
@@ -97,7 +99,7 @@ def answer_text(answer: Answer) -> str:
     lines = [printable(answer.answer), ""]
     for citation in answer.citations:
         place = pages_text(citation.first_page, citation.last_page)
-        lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({citation.path})")
+        lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
         lines.append(f"    “{printable(citation.quote)}”")
     if answer.support is not None:
         lines.append(f"support {answer.support:.2f} (the reader's own estimate)")
@@ -106,7 +108,7 @@ def answer_text(answer: Answer) -> str:
 
 def _outcome_line(outcome: Outcome) -> str:
     what = f"{outcome.pages} pages, {outcome.passages} passages" if outcome.pages else ""
-    return f"{outcome.status:9} {outcome.path}  {what}".rstrip()
+    return f"{outcome.status:9} {printable(outcome.path)}  {what}".rstrip()
 
 
 def summary_text(summary: Summary) -> str:
@@ -125,7 +127,7 @@ def documents_text(entries: Sequence[DocumentEntry]) -> str:
     for entry in entries:
         lines.append(
             f"{entry.document_id}  {entry.status:6} {entry.pages:4} pages {entry.passages:5} passages  "
-            f"{printable(entry.title)}  ({', '.join(entry.paths)})"
+            f"{printable(entry.title)}  ({', '.join(map(printable, entry.paths))})"
         )
         if entry.error:
             lines.append(f"{'':18}{printable(entry.error)}")

@@ -111,7 +111,7 @@ def serve(indexes: Indexes, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise RagError(f"{host}:{port}: {error.strerror}. Choose another: glossator serve --port {port + 1}") from error
+        raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
     intake, reading = Intake(indexes), Reading(indexes)
     with listening, tempfile.TemporaryDirectory(prefix="glossator-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # ours alone, and gone afterwards
