@@ -1,0 +1,87 @@
+"""ui/render.py: what comes from a document or a reader is shown, never obeyed."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from rag.records import Answer, Citation, Hit, Note
+from tests.parts import passage
+from ui import render
+
+HOSTILE = st.text(st.sampled_from(list("ab 1[](){}<>!*_`#&;:/\\|~$\"'\n-+=.^@hjps\x1b\x07")), max_size=60)
+
+
+def plain(markdown: str) -> str:
+    """What a reader of the rendered Markdown sees; fails if anything in it became more than text."""
+    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(markdown)
+    assert {token.type for token in tokens} <= {"paragraph_open", "inline", "paragraph_close"}, tokens
+    children = [child for token in tokens for child in token.children or []]
+    assert {child.type for child in children} <= {"text", "text_special", "softbreak"}, children
+    return "".join(child.content for child in children)
+
+
+@given(HOSTILE)
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    assert plain(render.markdown(text)) == render.printable(text).strip()
+
+
+@given(HOSTILE)
+def test_a_quote_stays_text_in_html(text: str) -> None:
+    shown = render.quote_in_page(text, 1, max(1, len(text) - 1))
+    tags = re.findall(r"<[^>]*>", shown)
+    assert tags == ["<pre class='page-text'>", "<mark>", "</mark>", "</pre>"]
+    assert html.unescape(re.sub(r"<[^>]*>", "", shown)) == text
+
+
+@given(st.text())
+def test_no_control_character_reaches_a_terminal(text: str) -> None:
+    shown = render.printable(text)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
+
+
+def an_answer(text: str, title: str = "A <b>Title</b>") -> Answer:
+    cited = Citation("[2]", "d#1", "d", "a.pdf", title, 3, 3, "the *quote*", 10, 21)
+    hit = Hit(2, 0.5, passage(1, "x the *quote* y", "d", start=8), {"quote": 0.5})
+    return Answer(
+        "q?", text, False, (Note(1, "q?", "[2] the *quote*", ("quote",)),), (cited,), (hit,), 0.75, "m", "h",
+        {"retrieve": 0.1, "note": 0.2, "answer": 0.3, "attribute": 0.0}, {"prompt": 10, "generated": 2},
+    )  # fmt: skip
+
+
+def test_a_marker_becomes_a_link_to_its_citation_and_nothing_else_does() -> None:
+    shown = render.answer_markdown(an_answer("see [here](http://x) <script> [2]"))
+    links = [
+        child.attrs["href"]
+        for token in MarkdownIt("commonmark").parse(shown)
+        for child in token.children or []
+        if child.type == "link_open"
+    ]
+    assert links == ["#citation-1"]
+    assert "<script>" not in shown.replace("\\<script\\>", "")
+
+
+def test_the_answers_json_has_the_contracts_fields() -> None:
+    made = render.answer_json(an_answer("yes [2]"))
+    assert set(made) >= {
+        "question", "answer", "abstained", "notes", "citations", "evidence", "support", "attribution", "model",
+        "settings_hash", "seconds", "tokens",
+    }  # fmt: skip
+    assert set(made["notes"][0]) >= {"round", "query", "text", "key_spans", "uncertain_spans"}
+    assert set(made["citations"][0]) >= {
+        "marker", "passage_id", "document_id", "path", "first_page", "quote", "start", "end",
+    }  # fmt: skip
+    assert set(made["evidence"][0]) >= {
+        "rank", "score", "passage_id", "document_id", "path", "title", "kind", "text", "start", "end", "first_page",
+        "last_page", "terms",
+    }  # fmt: skip
+    assert set(made["seconds"]) >= {"retrieve", "note", "answer", "attribute"}
+
+
+def test_the_address_of_a_picture_holds_the_quote_as_numbers_only() -> None:
+    citation = an_answer("x").citations[0]
+    assert render.page_address(citation, 3) == "/page/d/3.png?start=10&end=21"
