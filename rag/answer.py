@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,21 +14,11 @@ from rag.indexes import Indexes
 from rag.interfaces import Report, Retriever, silent
 from rag.read.cite import PagesOf, cite
 from rag.read.generate import ChatReader, Usage, open_reader
-from rag.read.notes import choose_quotes, fold, write_note
+from rag.read.notes import choose_quotes, write_note
 from rag.read.prompts import answer_messages, fitting
-from rag.read.support import support_score
+from rag.read.support import declines, support_score
 from rag.records import Answer, Hit, Note
 from rag.settings import Settings
-
-# What a reader says instead of an answer: "not mentioned", "The answer is not given in the passages", "I don't know".
-NO_ANSWER = re.compile(
-    r"((it|this|that|the (answer|question|information|passages?|text|evidence))\b.{0,60}?\s)?"
-    r"((is|are|was|were|does|do|did|has|have|can|could)\s)?"
-    r"(n/?a|none|unknown|unclear|unanswerable|no (answer|information|mention|relevant|evidence)\b.*"
-    r"|(not|cannot|can't|don't|doesn't|isn't)\s(be\s)?(mention|state|give|given|specif|provid|avail|applic|found|known|answer|say|tell|"
-    r"contain|in the (passages?|text))\w*\b.*"
-    r"|i (do not|don't|cannot|can't) .*|there is no .*)?"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +99,7 @@ def ask(
         seconds.lap("note")
 
     abstained = (
-        not evidence
-        or bool(NO_ANSWER.fullmatch(fold(draft).strip(" .")))
-        or (support is not None and support < road.settings.reader.support_threshold)
+        not evidence or declines(draft) or (support is not None and support < road.settings.reader.support_threshold)
     )
     text, citations = (_abstain(road, evidence), ()) if abstained else cite(draft, quotes, road.pages_of)
     yield Answer(

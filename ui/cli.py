@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -77,6 +78,7 @@ class _State:
     """What stands before the command: --debug and --set."""
 
     debug = False
+    interrupted = False
     overrides: tuple[str, ...] = ()
 
 
@@ -95,7 +97,8 @@ def main() -> None:
     """The console script: every error becomes one line and an exit code."""
     logging.basicConfig(format="glossator: %(message)s", level=logging.ERROR)
     logging.getLogger("glossator").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' own bar; stderr is for our lines
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are no text
@@ -119,7 +122,8 @@ def main() -> None:
         _fail(f"{error.strerror or error}{where}. Mend that and run the command again; nothing stored is lost", 1)
 
 
-def _terminate(number: int, frame: object) -> None:
+def _interrupt(number: int, frame: object) -> None:
+    _State.interrupted = True
     raise KeyboardInterrupt
 
 
@@ -166,7 +170,14 @@ def _progress() -> Iterator[Any]:
     from ui.progress import Progress
 
     with Progress() as progress:
-        yield progress
+
+        def report(what: str, done: int, total: int) -> None:
+            # Raised once, an interruption may fall into a library that swallows it: so it is raised until it is heard.
+            if _State.interrupted and threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            progress(what, done, total)
+
+        yield report
 
 
 # -- documents -----------------------------------------------------------------------------------------------
@@ -194,13 +205,13 @@ def ingest(
         _print_json(render.summary_json(summary))
     else:
         print(render.summary_text(summary))
-    for outcome in summary.documents:
-        if outcome.status == "unchanged" and outcome.error:
-            logging.getLogger("glossator").warning("%s could not be read before either, and is unchanged", outcome.path)
     if summary.count("failed"):
         bad = [outcome for outcome in summary.documents if outcome.status == "failed"]
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise RagError(f"{_where(bad[0])}{more}")
+    if before := [outcome for outcome in summary.documents if outcome.error]:
+        log = logging.getLogger("glossator")
+        log.warning("%d unchanged files could not be read before either, such as %s", len(before), _where(before[0]))
 
 
 def _where(outcome: Outcome) -> str:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rag.read.generate import ChatReader, Usage
-from rag.read.notes import Quote
+from rag.read.notes import Quote, fold
 from rag.read.prompts import claim_messages, support_messages
 from rag.records import Hit
+
+# What a reader says instead of an answer: "not mentioned", "The answer is not given in the passages", "I don't know".
+NO_ANSWER = re.compile(
+    r"((it|this|that|the (answer|question|information|passages?|text|evidence))\b.{0,60}?\s)?"
+    r"((is|are|was|were|does|do|did|has|have|can|could)\s)?"
+    r"(n/?a|none|unknown|unclear|unanswerable|no (answer|information|mention|relevant|evidence)\b.*"
+    r"|(not|cannot|can't|don't|doesn't|isn't)\s(be\s)?(mention|state|give|given|specif|provid|avail|applic|found|known|answer|say|tell|"
+    r"contain|in the (passages?|text))\w*\b.*"
+    r"|i (do not|don't|cannot|can't) .*|there is no .*)?"
+)
 
 
 def support_score(
@@ -24,3 +35,12 @@ def support_score(
     in_all = reader.yes_probability(support_messages(question, evidence, answer), usage)
     in_best = reader.yes_probability(claim_messages(question, answer, quotes[0].hit.passage), usage)
     return (in_all + in_best) / 2
+
+
+def declines(draft: str) -> bool:
+    """Whether the reader's reply says that it has no answer (or says nothing).
+
+    >>> declines("It is not mentioned in the passages."), declines("Not Without My Daughter")
+    (True, False)
+    """
+    return bool(NO_ANSWER.fullmatch(fold(draft).strip(" .")))
