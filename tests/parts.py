@@ -47,12 +47,12 @@ def encoder() -> TransformerEncoder:
 
 BRIDGE = [
     ["This report is about the old bridge in the valley.", "It was written for the town council in 1920."],
-    ["The Tarn bridge was opened in 1911 by Ada Lindqvist.", "She was the chief engineer of the northern railway."],
+    ["The Tarn bridge was opened in 1911 by Clyde Foundry.", "It was the largest ironworks of the north."],
     ["Its main span is 84 metres long.", "The towers are made of red granite."],
 ]
 GARDEN = [
     ["Tomatoes want sun and much water.", "Carrots are sown in April, in loose soil."],
-    ["The gardener of the monastery was called Brother Anselm.", "He kept bees, and sold their honey on Saturdays."],
+    ["The beehives of the monastery stood at the south wall.", "Their honey was sold on Saturdays."],
 ]
 _folders: list[TemporaryDirectory[str]] = []  # removed when the process ends
 

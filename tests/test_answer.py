@@ -22,7 +22,7 @@ HITS = [
     Hit(
         1,
         0.9,
-        passage(4, "It was built in 1911. The engineer was Ada Lindqvist.", "d1", title="Bridges", start=120, page=2),
+        passage(4, "It was built in 1911. The engineer was Clyde Foundry.", "d1", title="Bridges", start=120, page=2),
     ),
     Hit(2, 0.5, passage(0, "Tomatoes want sun. Carrots are sown in April.", "d2", title="Gardens", page=7)),
 ]
@@ -44,7 +44,7 @@ class ScriptedReader:
 
     name = "scripted"
 
-    def __init__(self, reply: str = "Ada Lindqvist", yes: float = 0.9):
+    def __init__(self, reply: str = "Clyde Foundry", yes: float = 0.9):
         self.reply, self.yes = reply, yes
         self.asked: list[tuple[str, Messages, int | None]] = []
 
@@ -84,11 +84,11 @@ def test_the_steps_come_in_order() -> None:
     kinds = [type(event) for event in events]
     assert kinds == [Evidence, Token, Token, Token, Token, Note, Answer]
     assert events[0] == Evidence(tuple(HITS))
-    assert "".join(event.text for event in events if isinstance(event, Token)) == "Ada Lindqvist"
+    assert "".join(event.text for event in events if isinstance(event, Token)) == "Clyde Foundry"
     assert [(what, messages) for what, messages, _ in reader.asked] == [
         ("stream", answer_messages(QUESTION, HITS)),
-        ("yes", support_messages(QUESTION, HITS, "Ada Lindqvist")),
-        ("yes", claim_messages(QUESTION, "Ada Lindqvist", HITS[0].passage)),
+        ("yes", support_messages(QUESTION, HITS, "Clyde Foundry")),
+        ("yes", claim_messages(QUESTION, "Clyde Foundry", HITS[0].passage)),
     ]
     assert reader.asked[0][2] == load_settings().reader.answer_tokens
 
@@ -110,14 +110,14 @@ def test_nothing_is_asked_of_the_reader_before_the_evidence_is_taken() -> None:
 
 def test_an_answer_holds_all_that_led_to_it() -> None:
     found = answer(ScriptedReader())
-    assert (found.question, found.answer, found.abstained) == (QUESTION, "Ada Lindqvist [1]", False)
+    assert (found.question, found.answer, found.abstained) == (QUESTION, "Clyde Foundry [1]", False)
     assert (found.support, found.model) == (0.9, "scripted")
     assert found.evidence == tuple(HITS)
     (note,) = found.notes
-    assert note.text.startswith("[1] The engineer was Ada Lindqvist.")
-    assert note.key_spans == ("Ada Lindqvist",)
+    assert note.text.startswith("[1] The engineer was Clyde Foundry.")
+    assert note.key_spans == ("Clyde Foundry",)
     (citation,) = found.citations
-    assert (citation.marker, citation.quote, citation.first_page) == ("[1]", "The engineer was Ada Lindqvist.", 2)
+    assert (citation.marker, citation.quote, citation.first_page) == ("[1]", "The engineer was Clyde Foundry.", 2)
     assert HITS[0].passage.text[citation.start - 120 : citation.end - 120] == citation.quote
     assert found.tokens == {"prompt": 120, "generated": 7}  # the longest prompt, all that was generated
     assert found.seconds.keys() == {"retrieve", "note", "answer", "attribute", "first_token"}
@@ -128,7 +128,7 @@ def test_support_is_the_mean_of_what_all_passages_and_the_best_one_say() -> None
     class Undecided(ScriptedReader):
         def yes_probability(self, messages: Messages, usage: Usage | None = None) -> float:
             super().yes_probability(messages, usage)
-            return 0.9 if messages == support_messages(QUESTION, HITS, "Ada Lindqvist") else 0.6
+            return 0.9 if messages == support_messages(QUESTION, HITS, "Clyde Foundry") else 0.6
 
     assert answer(Undecided()).support == pytest.approx(0.75)
 
@@ -186,9 +186,9 @@ def test_direct_style_writes_no_note_and_asks_once() -> None:
     assert [what for what, _, _ in reader.asked] == ["stream"]
 
 
-@pytest.mark.parametrize("reply", ["Ada Lindqvist\n\nShe was an engineer.", "\n  Ada Lindqvist  \nor somebody else"])
+@pytest.mark.parametrize("reply", ["Clyde Foundry\n\nIt was a foundry.", "\n  Clyde Foundry  \nor somebody else"])
 def test_only_the_first_line_of_a_reply_counts(reply: str) -> None:
-    assert answer(ScriptedReader(reply)).answer == "Ada Lindqvist [1]"
+    assert answer(ScriptedReader(reply)).answer == "Clyde Foundry [1]"
 
 
 def test_a_readers_failure_is_the_callers_to_hear() -> None:
@@ -292,7 +292,7 @@ def test_the_settings_hash_is_that_of_the_settings() -> None:
 @pytest.mark.parametrize(
     ("question", "words", "title", "page", "retriever"),
     [
-        ("Who opened the Tarn bridge?", "Ada Lindqvist", "The Tarn Bridge", 2, "hybrid"),
+        ("Who opened the Tarn bridge?", "Clyde Foundry", "The Tarn Bridge", 2, "hybrid"),
         ("How long is the main span of the bridge?", "84", "The Tarn Bridge", 3, "dense"),
         ("When are carrots sown?", "April", "A Garden Book", 1, "bm25"),
     ],

@@ -18,7 +18,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     (folder / "docs").mkdir()
     make_pdf(folder / "docs" / "ships.pdf", [
-        ["The frigate Amaranth sailed from Lisbon in 1702.", "Her captain was Tomas Varela."],
+        ["The frigate Amaranth sailed from Lisbon in 1702.", "Her home port was Cadiz."],
         ["The cargo was nutmeg and blue cloth."],
     ], "The Amaranth")  # fmt: skip
     make_pdf(
@@ -72,7 +72,7 @@ def test_search_finds_the_page(library: Path, glossator: Run, retriever: str) ->
 )
 def test_a_filter_limits_the_search(library: Path, glossator: Run, condition: str, titles: set[str]) -> None:
     done = glossator(
-        "search", "bees or captain", "--library", library / "library", "--retriever", "bm25", "--filter", condition,
+        "search", "bees or port", "--library", library / "library", "--retriever", "bm25", "--filter", condition,
         "--json",
     )  # fmt: skip
     assert {hit["title"] for hit in json.loads(done.stdout)["hits"]} == titles
@@ -80,14 +80,14 @@ def test_a_filter_limits_the_search(library: Path, glossator: Run, condition: st
 
 def test_ask_answers_and_cites_the_page(library: Path, glossator: Run) -> None:
     done = glossator(
-        "--set", LIGHT_READER, "--set", "reader.support_threshold=0", "ask", "Who was the captain of the Amaranth?",
+        "--set", LIGHT_READER, "--set", "reader.support_threshold=0", "ask", "What was the home port of the Amaranth?",
         "--library", library / "library", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert "Varela" in answer["answer"] and not answer["abstained"]
+    assert "Cadiz" in answer["answer"] and not answer["abstained"]
     [citation, *_] = answer["citations"]
-    assert citation["first_page"] == 1 and "Varela" in citation["quote"] and citation["marker"] in answer["answer"]
+    assert citation["first_page"] == 1 and "Cadiz" in citation["quote"] and citation["marker"] in answer["answer"]
     assert answer["model"] == "qwen2.5-coder-0.5b" and answer["tokens"]["prompt"] > 50
 
 

@@ -144,7 +144,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """Replies "Ada Lindqvist", and Yes at 0.75; remembers what it was asked."""
+    """Replies "Clyde Foundry", and Yes at 0.75; remembers what it was asked."""
 
     asked: ClassVar[list[tuple[str, str | None, dict[str, Any]]]] = []
     status = 200

@@ -22,7 +22,10 @@ pytestmark = pytest.mark.timeout(120)
 
 HARBOUR = [
     ["The lighthouse at Port Merrow was built in 1871 by two brothers.", "Its lamp could be seen for twenty miles."],
-    ["Agnes Thornbury kept the light for thirty years.", "Agnes Thornbury had saved 412 crowns when the light closed."],
+    [
+        "The Merrow Guild kept the light for thirty years.",
+        "The Merrow Guild had saved 412 crowns when the light closed.",
+    ],
     ["The harbour master lived in a house of red brick."],
 ]
 MARKUP = [
@@ -32,7 +35,7 @@ MARKUP = [
     ]
 ]
 TITLE = "<b>Ferries</b> ${window.owned = 1} {{value}} <script>window.owned = 1</script>"
-AGNES = "How many crowns had Agnes Thornbury saved?"
+GUILD = "How many crowns had the Merrow Guild saved?"
 
 
 class Served:
@@ -149,7 +152,7 @@ def test_an_answer_shows_its_page_with_the_quote_marked(server: Served, browser)
     with visit(browser, server) as visited:
         page = visited.page
         assert (page.title(), page.locator("html").get_attribute("lang")) == ("Glossator", "en")
-        assert "412" in visited.ask(AGNES)
+        assert "412" in visited.ask(GUILD)
         assert page.get_by_role("radio", name="The Harbour Book, page 2").first.is_checked()
         assert yellow(visited.picture()) > 1000
         assert page.locator("figcaption").inner_text() == "The Harbour Book, page 2 of 3, the quoted words marked"
@@ -163,7 +166,7 @@ def test_an_answer_shows_its_page_with_the_quote_marked(server: Served, browser)
 @needs_browser
 def test_a_marker_leads_to_the_sources_of_its_own_answer(server: Served, browser) -> None:
     with visit(browser, server) as visited:
-        visited.ask(AGNES)
+        visited.ask(GUILD)
         visited.ask("When was the lighthouse at Port Merrow built?")
         visited.page.get_by_text("page 1 of 3, the quoted words marked").wait_for()
         visited.page.locator('#chat a[href="#citation-1"]').press("Enter")
@@ -225,7 +228,7 @@ def test_the_keyboard_is_enough(server: Served, browser) -> None:
             raise AssertionError(f"{key} does not reach {wanted}, only {passed}")
 
         tab_to("question")
-        page.keyboard.type(AGNES)
+        page.keyboard.type(GUILD)
         page.keyboard.press("Enter")
         visited.finished(1)
         tab_to("source")
@@ -238,7 +241,7 @@ def test_the_keyboard_is_enough(server: Served, browser) -> None:
 @needs_browser
 def test_every_control_has_a_name(server: Served, browser) -> None:
     with visit(browser, server) as visited:
-        visited.ask(AGNES)
+        visited.ask(GUILD)
         for name in ("Password for encrypted PDFs", "Remove a document"):
             visited.page.get_by_role("button", name=name).click()
         visited.page.get_by_role("textbox", name="Password").wait_for()
@@ -267,7 +270,7 @@ def test_what_a_document_says_stays_text(server: Served, browser) -> None:
 def test_questions_wait_for_each_other_and_an_empty_one_gets_a_hint(server: Served, browser) -> None:
     with visit(browser, server) as first, visit(browser, server) as second:
         for visited in (first, second):
-            visited.page.get_by_label("Question").fill(AGNES)
+            visited.page.get_by_label("Question").fill(GUILD)
             visited.page.get_by_label("Question").press("Enter")
         for visited in (first, second):
             visited.finished(1)
