@@ -46,7 +46,8 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
     """Wire the parts as the settings say. Raises RagError for a part that is not to be had."""
     settings = indexes.settings
     entries = [entry for entry in indexes.library.documents() if entry.status == "ready"]
-    searched = f"{len(entries)} documents, {sum(entry.passages for entry in entries):,} passages"
+    count = len(entries)
+    searched = f"{count} document{'s'[: count != 1]}, {sum(entry.passages for entry in entries):,} passages"
     return Road(
         indexes.retriever(retriever or settings.retrieve.retriever, report),
         open_reader(settings.reader),
