@@ -21,9 +21,8 @@ from PIL import Image, ImageChops
 from ingest.page import Box, quote_boxes, render_page
 from ingest.quote import find_quote
 from rag.errors import DocumentError
+from tests.conftest import PDFS, ROOT, needs_data
 
-PDFS = Path(__file__).parents[2] / "shared" / "data" / "pdf"
-ROOT = Path(__file__).parents[1]
 HELLO = b"BT /F1 12 Tf 20 100 Td (Hello quoted words here.) Tj ET"
 SAMPLES = {  # pages, 1-based
     "specter-acl2020": (1, 3, 8),  # two columns
@@ -291,7 +290,7 @@ def _letters(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-@pytest.mark.skipif(not PDFS.is_dir(), reason="needs /work/shared/data/pdf")
+@needs_data
 @pytest.mark.parametrize("name", SAMPLES)
 def test_boxes_of_real_sentences_hold_their_words(name: str) -> None:
     path, sentences, good = PDFS / f"{name}.pdf", 0, 0
@@ -310,7 +309,7 @@ def test_boxes_of_real_sentences_hold_their_words(name: str) -> None:
     assert good > 0.95 * sentences > 20, f"{good} of {sentences}"
 
 
-@pytest.mark.skipif(not PDFS.is_dir(), reason="needs /work/shared/data/pdf")
+@needs_data
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_picture_of_a_real_page_is_marked_on_the_lines_of_the_quote_only(name: str) -> None:
     path, page_number = PDFS / f"{name}.pdf", SAMPLES[name][1]
