@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
 
 def check_question(question: str, k: int, settings: Settings) -> str:
     """The question, stripped; UsageError for an empty or endless one, or k below 1."""
-    question = question.encode("utf-8", "replace").decode().strip()  # an argument may hold bytes that are no text
+    # an argument may hold bytes that are no text (a terminal in another encoding)
+    question = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", question).strip()
     longest = settings.retrieve.max_query_characters
     if not question:
         raise UsageError("the question is empty. Write what you want to know")

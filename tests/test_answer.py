@@ -55,7 +55,7 @@ class ScriptedReader:
         if usage:
             usage.add({"input_tokens": 100, "output_tokens": 5})
 
-    def yes_probability(self, messages: Messages, usage: Usage | None = None) -> float:
+    def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
         self.asked.append(("yes", messages, None))
         if usage:
             usage.add({"input_tokens": 120, "output_tokens": 1})
@@ -126,8 +126,8 @@ def test_an_answer_holds_all_that_led_to_it() -> None:
 
 def test_support_is_the_mean_of_what_all_passages_and_the_best_one_say() -> None:
     class Undecided(ScriptedReader):
-        def yes_probability(self, messages: Messages, usage: Usage | None = None) -> float:
-            super().yes_probability(messages, usage)
+        def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
+            super().yes_probability(messages, usage, goes_on)
             return 0.9 if messages == support_messages(QUESTION, HITS, "Clyde Foundry") else 0.6
 
     assert answer(Undecided()).support == pytest.approx(0.75)
@@ -165,7 +165,7 @@ def test_a_reader_that_says_it_is_not_there_abstains(reply: str, abstained: bool
 
 
 def test_a_question_of_stray_bytes_is_a_question() -> None:
-    assert check_question("who \ud800 was it?", 5, load_settings()) == "who ? was it?"
+    assert check_question("who \ud800 was it?", 5, load_settings()) == "who \N{REPLACEMENT CHARACTER} was it?"
 
 
 @given(st.integers(1, 40), st.integers(600, 4000))

@@ -10,7 +10,7 @@ import logging
 import math
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,18 +40,26 @@ class Usage:
 
 
 class ChatReader:
-    """A Reader over a LangChain chat model."""
+    """A Reader over a LangChain chat model.
 
-    def __init__(self, model: BaseChatModel, name: str, gives_probabilities: bool = True):
+    `fresh` is what a call says besides to have the whole prompt computed anew. The embedded reader's logits depend in
+    the second decimal on where the part of the prompt begins that its cache does not hold, so without that an answer
+    would depend on the question before it. Only what goes on with the conversation just held uses the cache.
+    """
+
+    def __init__(
+        self, model: BaseChatModel, name: str, gives_probabilities: bool = True, fresh: Mapping[str, Any] | None = None
+    ):
         self._model = model
         self._gives_probabilities = gives_probabilities
+        self._fresh = dict(fresh or {})
         self.name = name
 
     def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
         """Pieces of the reply as they are generated. Raises ReaderError for no answer, or nonsense."""
         spent, finished = usage or Usage(), not self._gives_probabilities
         with _explaining(self.name):
-            model = self._model.bind(**self._limit(max_tokens))
+            model = self._model.bind(**self._limit(max_tokens), **self._fresh)
             # transformers streams from another thread, whose errors turn into a minute of silence and queue.Empty
             # (langchain-huggingface 1.2, 2026-11): its replies come in one piece.
             for chunk in model.stream(list(messages)) if self._gives_probabilities else [model.invoke(list(messages))]:
@@ -62,11 +70,15 @@ class ChatReader:
             if not finished:  # half an answer is none
                 raise ConnectionError("the reply stopped in the middle")
 
-    def yes_probability(self, messages: Messages, usage: Usage | None = None) -> float:
-        """P(yes) / (P(yes) + P(no)) for the first token of the reply; 1, 0.5 or 0 from a model that gives no more."""
+    def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
+        """P(yes) / (P(yes) + P(no)) for the first token of the reply; 1, 0.5 or 0 from a model that gives no more.
+
+        `goes_on`: the messages begin with the conversation just held, so only the last of them are computed.
+        """
         with _explaining(self.name):
             wanted = {"logprobs": True, "top_logprobs": 10} if self._gives_probabilities else {}
-            reply = self._model.bind(**self._limit(1), **wanted).invoke(list(messages))
+            model = self._model.bind(**self._limit(1), **wanted, **({} if goes_on else self._fresh))
+            reply = model.invoke(list(messages))
         (usage or Usage()).add(getattr(reply, "usage_metadata", None))
         alternatives = _first_alternatives(reply) or {_text(reply): 1.0}
         yes = sum(p for token, p in alternatives.items() if token.strip().lower() == "yes")
@@ -115,11 +127,11 @@ def open_reader(settings: ReaderSettings) -> ChatReader:
     if model in catalogue():
         folder = path_of(model)
         file = next(folder / entry.name for entry in catalogue()[model].files if entry.name.endswith(".gguf"))
-        return ChatReader(_embedded(file, settings), model)
+        return ChatReader(_embedded(file, settings), model, fresh=FRESH)
     if model.endswith(".gguf"):
         if not Path(model).is_file():
             raise ModelError(f"reader.model {model}: no such file. Name a .gguf file, or see: glossator models list")
-        return ChatReader(_embedded(Path(model), settings), model)
+        return ChatReader(_embedded(Path(model), settings), model, fresh=FRESH)
     if model.startswith(("http://", "https://")):
         address, _, name = model.partition("#")
         return ChatReader(_endpoint(address, name or "default", settings.api_key or "none", settings), model)
@@ -145,6 +157,7 @@ def _endpoint(address: str, name: str, api_key: str, settings: ReaderSettings) -
     )
 
 
+FRESH = {"extra_body": {"cache_prompt": False}}  # llama.cpp's word for it
 _starting = threading.Lock()
 
 
@@ -168,7 +181,7 @@ def _serve(file: Path, context_tokens: int) -> tuple[str, str]:
     parameters.n_gpu_layers = 0
     parameters.use_jinja = True
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = os.cpu_count() or 1
-    parameters.cache_ram_mib = 256
+    parameters.cache_ram_mib = 0  # else it goes on from any earlier conversation that began alike
     parameters.verbosity = -1
     parameters.ui = parameters.endpoint_slots = False
     key = secrets.token_urlsafe(16)

@@ -13,6 +13,9 @@ ANSWER = (
     "Answer the question. Use the passages if they help. "
     "Reply with only the shortest phrase that answers it, no sentence."
 )
+FROM_MEMORY = (
+    "Answer the question from memory. Reply with only the shortest phrase that answers it, no sentence. Always guess."
+)
 SUPPORT = "Is this answer stated in the passages? Reply with only yes or no."
 CLAIM = "Is the claim fully supported by the text? Reply with only yes or no."
 
@@ -28,6 +31,11 @@ def answer_messages(question: str, evidence: Sequence[Hit]) -> list[tuple[str, s
         lines.append(f"[{hit.rank}] {title}{text}")
     passages = "\n".join(lines)
     return [("system", ANSWER), ("user", _plain(f"Passages:\n{passages}\n\nQuestion: {question}"))]
+
+
+def memory_messages(question: str) -> list[tuple[str, str]]:
+    """The question alone: what the reader knows without evidence, a control of benchmarks."""
+    return [("system", FROM_MEMORY), ("user", _plain(f"Question: {question}"))]
 
 
 def fitting(question: str, hits: Sequence[Hit], tokens: int) -> list[Hit]:

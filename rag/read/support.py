@@ -32,7 +32,7 @@ def support_score(
     """
     if not quotes:
         return 0.0
-    in_all = reader.yes_probability(support_messages(question, evidence, answer), usage)
+    in_all = reader.yes_probability(support_messages(question, evidence, answer), usage, goes_on=True)
     in_best = reader.yes_probability(claim_messages(question, answer, quotes[0].hit.passage), usage)
     return (in_all + in_best) / 2
 
