@@ -22,13 +22,14 @@ OWNERS = {  # the longest matching name decides
     "transformers": {"rag/encode/dense.py"},
     "sentencex": {"rag/sentences.py"},
     "huggingface_hub": {"rag/sources.py"},
+    "ir_measures": {"eval/retrieval.py"},
     "sqlite3": {"rag/library.py"},
     "pypdf": {"ingest/pdf.py"},
     "pypdfium2": {"ingest/page.py"},
     "gradio": {"ui/web.py"},
     "fastapi": {"ui/server.py"},
     "uvicorn": {"ui/server.py"},
-    "typer": {"ui/cli.py"},
+    "typer": {"ui/cli.py", "ui/command.py", "ui/benchmarks.py"},
 }
 
 

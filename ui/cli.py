@@ -5,28 +5,35 @@ Heavy libraries are imported inside the commands that use them, so that --help i
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag.errors import RagError, UsageError
+from ui.benchmarks import bench_app, eval_app
+from ui.command import (
+    JsonOption,
+    KOption,
+    LibraryOption,
+    ReaderStyle,
+    RetrieverOption,
+    State,
+    load_settings,
+    open_indexes,
+    print_json,
+    progress,
+)
 
 if TYPE_CHECKING:
     from ingest.build import Outcome
-    from rag.indexes import Indexes
     from rag.records import Answer
-    from rag.settings import Settings
 
 app = typer.Typer(
     name="glossator",
@@ -36,8 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 models_app = typer.Typer(no_args_is_help=True, help="The weights that the commands use: list them, fetch them.")
-eval_app = typer.Typer(no_args_is_help=True, help="Benchmarks.")
-bench_app = typer.Typer(no_args_is_help=True, help="How long things take on this machine.")
 app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")
 app.add_typer(bench_app, name="bench")
@@ -47,39 +52,14 @@ INTERRUPTED = "interrupted. What was finished is kept; run the same command to g
 TYPER_INTERRUPTED = 130  # the exit code by which typer tells of a KeyboardInterrupt in a command
 
 
-class RetrieverName(str, Enum):
-    bm25 = "bm25"
-    dense = "dense"
-    hybrid = "hybrid"
-
-
-class ReaderStyle(str, Enum):
-    notes = "notes"
-    direct = "direct"
-
-
 class Kind(str, Enum):
     auto = "auto"
     pdf = "pdf"
 
 
-LibraryOption = Annotated[
-    Path, typer.Option("--library", envvar="GLOSSATOR_LIBRARY", help="The library folder.", show_default=False)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-RetrieverOption = Annotated[RetrieverName | None, typer.Option("--retriever", help="How passages are found.")]
-KOption = Annotated[int | None, typer.Option("-k", help="How many passages.")]
 FilterOption = Annotated[
     list[str] | None, typer.Option("--filter", help="FIELD=VALUE: document_id, title, kind, path or page.")
 ]
-
-
-class _State:
-    """What stands before the command: --debug and --set."""
-
-    debug = False
-    interrupted = False
-    overrides: tuple[str, ...] = ()
 
 
 @app.callback()
@@ -89,8 +69,8 @@ def _options(
         list[str] | None, typer.Option("--set", help="section.key=value, as in settings.toml.")
     ] = None,
 ) -> None:
-    _State.debug = debug
-    _State.overrides = tuple(overrides or ())
+    State.debug = debug
+    State.overrides = tuple(overrides or ())
 
 
 def main() -> None:
@@ -123,12 +103,12 @@ def main() -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    _State.interrupted = True
+    State.interrupted = True
     raise KeyboardInterrupt
 
 
 def _fail(line: str, code: int) -> None:
-    if _State.debug:
+    if State.debug:
         raise
     from ui.render import printable
 
@@ -138,46 +118,6 @@ def _fail(line: str, code: int) -> None:
         with suppress(OSError, AttributeError):  # closed by whoever called us, or never open
             stream.flush()
     os._exit(code)
-
-
-def _settings() -> Settings:
-    from rag.settings import load_settings
-
-    return load_settings(_State.overrides)
-
-
-def _open(library: Path, create: bool = False) -> Indexes:
-    from rag.indexes import Indexes
-    from rag.library import Library
-
-    settings = _settings()
-    return Indexes(Library.open(library, create=create), settings)
-
-
-def _text(argument: str) -> str:
-    """An argument without the bytes that are no text (a terminal in another encoding)."""
-    return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", argument)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    # In UTF-8 what cannot be printed becomes \udcXX, which JSON reads; elsewhere everything is escaped.
-    ascii_only = sys.stdout is not None and sys.stdout.encoding.lower() != "utf-8"
-    print(json.dumps(value, ensure_ascii=ascii_only, indent=1))
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    from ui.progress import Progress
-
-    with Progress() as progress:
-
-        def report(what: str, done: int, total: int) -> None:
-            # Raised once, an interruption may fall into a library that swallows it: so it is raised until it is heard.
-            if _State.interrupted and threading.current_thread() is threading.main_thread():
-                raise KeyboardInterrupt
-            progress(what, done, total)
-
-        yield report
 
 
 # -- documents -----------------------------------------------------------------------------------------------
@@ -198,11 +138,11 @@ def ingest(
     from ingest.build import build
     from ui import render
 
-    indexes = _open(library, create=True)
-    with _progress() as progress:
-        summary = build(paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, progress)
+    indexes = open_indexes(library, create=True)
+    with progress() as report:
+        summary = build(paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, report)
     if as_json:
-        _print_json(render.summary_json(summary))
+        print_json(render.summary_json(summary))
     else:
         print(render.summary_text(summary))
     if summary.count("failed"):
@@ -227,7 +167,7 @@ def documents(library: LibraryOption, as_json: JsonOption = False) -> None:
 
     entries = Library.open(library).documents()
     if as_json:
-        _print_json(render.documents_json(entries))
+        print_json(render.documents_json(entries))
     else:
         print(render.documents_text(entries))
 
@@ -241,14 +181,14 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Take documents out of a library, wholly."""
-    indexes = _open(library)
+    indexes = open_indexes(library)
     removed = [indexes.library.find(name) for name in document]
     removed = list(dict.fromkeys(removed))
     with indexes.library.writing("glossator remove"), indexes.updating():
         for document_id in removed:
             indexes.library.remove(document_id)
     if as_json:
-        _print_json({"removed": removed})
+        print_json({"removed": removed})
     else:
         print(f"removed {', '.join(removed)}")
 
@@ -260,16 +200,16 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the indexes with the catalogue."""
-    indexes = _open(library)
+    indexes = open_indexes(library)
     problems = indexes.library.problems() + indexes.problems()
     repaired: list[str] = []
     if repair and problems:
-        with _progress() as progress, indexes.library.writing("glossator check --repair"):
-            indexes.rebuild(progress)
+        with progress() as report, indexes.library.writing("glossator check --repair"):
+            indexes.rebuild(report)
         left = indexes.library.problems() + indexes.problems()
         repaired, problems = [problem for problem in problems if problem not in left], left
     if as_json:
-        _print_json({"ok": not problems, "problems": problems, "repaired": repaired})
+        print_json({"ok": not problems, "problems": problems, "repaired": repaired})
     else:
         for line in [*(f"repaired: {text}" for text in repaired), *(f"problem: {text}" for text in problems)]:
             print(line)
@@ -297,19 +237,19 @@ def search(
     from rag.answer import check_question
     from ui import render
 
-    settings = _settings()
+    settings = load_settings()
     count = settings.retrieve.k if k is None else k
-    query = check_question(_text(query), count, settings)
-    indexes = _open(library)
+    query = check_question(query, count, settings)
+    indexes = open_indexes(library)
     name = retriever.value if retriever else settings.retrieve.retriever
     within = indexes.library.select(filters or ())
-    with _progress() as progress:
-        finder = indexes.retriever(name, progress)
+    with progress() as report:
+        finder = indexes.retriever(name, report)
     began = time.perf_counter()
     hits = finder.search([query], count, within)[0]
     milliseconds = (time.perf_counter() - began) * 1000
     if as_json:
-        _print_json(render.search_json(query, name, hits, milliseconds))
+        print_json(render.search_json(query, name, hits, milliseconds))
     else:
         print(render.hits_text(hits))
 
@@ -332,13 +272,13 @@ def ask(
     from rag.records import Answer
     from ui import render
 
-    settings = _settings()
+    settings = load_settings()
     count = settings.retrieve.k if k is None else k
-    question = check_question(_text(question), count, settings)
-    indexes = _open(library)
+    question = check_question(question, count, settings)
+    indexes = open_indexes(library)
     within = indexes.library.select(filters or ())
-    with _progress() as progress:
-        road = open_road(indexes, retriever.value if retriever else None, progress)
+    with progress() as report:
+        road = open_road(indexes, retriever.value if retriever else None, report)
     answer: Answer | None = None
     for step in answer_question(question, road, count, within, reader.value):
         if isinstance(step, Token) and not as_json and sys.stdout.isatty():
@@ -347,7 +287,7 @@ def ask(
             answer = step
     assert answer is not None
     if as_json:
-        _print_json(render.answer_json(answer))
+        print_json(render.answer_json(answer))
     else:
         print(("\r\033[K" if sys.stdout.isatty() else "") + render.answer_text(answer))
 
@@ -366,7 +306,7 @@ def serve(
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
-    indexes = _open(library, create=True)
+    indexes = open_indexes(library, create=True)
     from ui.server import serve as serve_page
 
     serve_page(indexes, host, port)
@@ -389,7 +329,7 @@ def models_list(as_json: JsonOption = False) -> None:
         size = sum(file.bytes for file in model.files)
         rows.append({"name": name, "role": model.role, "licence": model.licence, "bytes": size, "path": path})
     if as_json:
-        _print_json({"models": rows})
+        print_json({"models": rows})
         return
     for row in rows:
         here = row["path"] or f"not here: glossator models fetch {row['name']}"
@@ -407,143 +347,13 @@ def models_fetch(
     """Fetch weights, check their sha256, and put them where the commands look for them."""
     from rag.models import catalogue, fetch
 
-    settings = _settings()
+    settings = load_settings()
     wanted = names or [name for name in (settings.dense.model, settings.reader.model) if name in catalogue()]
     paths = {}
     for name in wanted:
         paths[name] = str(fetch(name, local, report=lambda line: print(f"glossator: {line}", file=sys.stderr)))
     if as_json:
-        _print_json({"models": [{"name": name, "path": path} for name, path in paths.items()]})
+        print_json({"models": [{"name": name, "path": path} for name, path in paths.items()]})
     else:
         for name, path in paths.items():
             print(f"{name}: {path}")
-
-
-# -- benchmarks ------------------------------------------------------------------------------------------------
-
-EXAMPLES = Path(__file__).parents[1] / "examples"  # in a checkout; an installed package has none
-FolderOption = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
-QuestionsOption = Annotated[
-    Path, typer.Option("--questions", help="JSONL with id, file, question, answer, page, where.")
-]
-
-
-@contextmanager
-def _scratch(library: Path | None) -> Iterator[Path]:
-    """The library named, or one that is gone afterwards."""
-    if library is not None:
-        yield library
-        return
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
-        yield Path(folder) / "library"
-
-
-@eval_app.command("pdf")
-def eval_pdf(
-    questions: QuestionsOption,
-    folder: FolderOption,
-    library: Annotated[Path | None, typer.Option("--library", help="Keep the library there.")] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", help="Only questions on: text, table, figure or scan.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N questions.")] = None,
-    reader: Annotated[ReaderStyle, typer.Option("--reader")] = ReaderStyle.notes,
-    retriever: RetrieverOption = None,
-    k: KOption = None,
-    without_gold: Annotated[
-        bool, typer.Option("--without-gold", help="Leave out the document with the answer: a control for abstaining.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for per_question.jsonl and report.md.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Gold page among the hits, answers right, citations on the gold page."""
-    from eval import pdf
-    from rag.answer import open_road
-
-    settings = _settings()
-    asked = [question for question in pdf.read_questions(_existing(questions)) if where in (None, question.where)][
-        :limit
-    ]
-    with _scratch(library) as kept, _progress() as progress:
-        indexes = pdf.open_library(folder, kept, settings, progress)
-        road = open_road(indexes, retriever.value if retriever else None, progress)
-        result = pdf.run(
-            asked,
-            road,
-            k or settings.retrieve.k,
-            reader.value,
-            out,
-            indexes.library if without_gold else None,
-            lambda done, of: progress("questions", done, of),
-        )
-    _print_result(result, as_json)
-
-
-def _print_result(result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        _print_json(result)
-        return
-    for name, value in result.get("metrics", result).items():
-        low, high = result.get("intervals", {}).get(name, (None, None))
-        print(f"{name:24} {value}" + (f"   [{low}, {high}]" if low is not None else ""))
-
-
-BenchQuestions = Annotated[Path, typer.Option("--questions", help="JSONL as for `eval pdf`.")]
-BenchFolder = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
-BenchLibrary = Annotated[Path | None, typer.Option("--library", help="Keep the library there.")]
-
-
-@bench_app.command("ingest")
-def bench_ingest(
-    file: Annotated[Path, typer.Option("--file", help="A PDF.")] = EXAMPLES / "specter-acl2020.pdf",
-    as_json: JsonOption = False,
-) -> None:
-    """Wall time of an ingestion over its extraction and its encoding alone."""
-    from eval import bench
-
-    with _scratch(None) as library:
-        indexes = _open(library, create=True)
-        _print_result(bench.ingest(_existing(file), indexes, indexes.settings), as_json)
-
-
-@bench_app.command("retrieval")
-def bench_retrieval(
-    questions: BenchQuestions = EXAMPLES / "questions.jsonl",
-    folder: BenchFolder = EXAMPLES,
-    library: BenchLibrary = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Milliseconds a query of each retriever."""
-    from eval import bench, pdf
-
-    queries = [question.question for question in pdf.read_questions(_existing(questions))]
-    with _scratch(library) as kept, _progress() as progress:
-        indexes = pdf.open_library(folder, kept, _settings(), progress)
-        _print_result(bench.retrieval(indexes, queries, 10), as_json)
-
-
-@bench_app.command("answer")
-def bench_answer(
-    questions: BenchQuestions = EXAMPLES / "questions.jsonl",
-    folder: BenchFolder = EXAMPLES,
-    library: BenchLibrary = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")] = 5,
-    as_json: JsonOption = False,
-) -> None:
-    """Seconds to the first token and to the end, prompt tokens."""
-    from eval import bench, pdf
-    from rag.answer import open_road
-
-    asked = [question.question for question in pdf.read_questions(_existing(questions))][:limit]
-    settings = _settings()
-    with _scratch(library) as kept, _progress() as progress:
-        road = open_road(pdf.open_library(folder, kept, settings, progress), None, progress)
-        _print_result(bench.answer(road, asked, settings.retrieve.k), as_json)
-
-
-def _existing(file: Path) -> Path:
-    if not file.is_file():
-        raise UsageError(f"{file}: no such file. Name another; the examples come with a checkout, not with the package")
-    return file
