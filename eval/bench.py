@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.metrics import percentile
+from eval.bootstrap import percentile
 from ingest.chunk import chunk
 from ingest.mend import join_pages
 from rag.answer import Road, ask

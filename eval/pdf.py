@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.metrics import bootstrap_interval, contains_gold, percentile
+from eval.bootstrap import bootstrap_interval, percentile
+from eval.metrics import contains_gold
 from ingest.build import build
 from rag.answer import Road, ask
 from rag.errors import UsageError

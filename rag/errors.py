@@ -27,3 +27,7 @@ class ModelError(RagError):
 
 class ReaderError(RagError):
     """The language model did not answer, or answered nonsense."""
+
+
+class DataError(RagError):
+    """A benchmark's file does not hold what it should."""

@@ -1,4 +1,4 @@
-"""eval/: matching, intervals, judging, and the commands on the example."""
+"""eval/: matching, judging, and the commands on the example."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eval import bench, pdf
-from eval.metrics import bootstrap_interval, contains_gold, normalise, percentile
+from eval.metrics import contains_gold, normalise
 from eval.pdf import Question
 from rag.errors import UsageError
 from rag.records import Answer, Citation, Hit, Passage
@@ -53,23 +52,6 @@ def test_an_answer_contains_a_gold_string_as_whole_words(
 @given(st.text())
 def test_normalising_twice_is_normalising_once(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
-
-
-def test_the_interval_holds_the_mean_and_shrinks_with_n() -> None:
-    few, many = [0.0, 1.0] * 10, [0.0, 1.0] * 1000
-    (low, high), (closer_low, closer_high) = bootstrap_interval(few), bootstrap_interval(many)
-    assert low < 0.5 < high and closer_low < 0.5 < closer_high
-    assert closer_high - closer_low < (high - low) / 5
-    # The normal approximation of a mean of 2,000 fair coins: 1.96 * 0.5 / sqrt(2000) = 0.0219.
-    assert closer_high - closer_low == pytest.approx(2 * 0.0219, rel=0.1)
-    assert bootstrap_interval(few) == bootstrap_interval(few), "a fixed seed"
-    assert bootstrap_interval([]) == (0.0, 0.0)
-
-
-def test_percentiles_are_numpys() -> None:
-    values = [5.0, 1.0, 9.0, 3.0]
-    assert percentile(values, 0.5) == np.median(values) == 4.0
-    assert percentile([], 0.5) == 0.0
 
 
 @pytest.mark.parametrize(
