@@ -22,9 +22,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 bench: install weights
-	$(BIN)/glossator bench retrieval
-	$(BIN)/glossator bench ingest
-	$(BIN)/glossator bench answer
+	$(BIN)/glossator eval expected --quick
 
 docker:
 	docker build -t glossator .

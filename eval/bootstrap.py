@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,19 @@ def paired_difference(a: Values, b: Values, seed: int = 0, draws: int = 10_000) 
     tie = TIE * np.abs(data).max()
     count = min(np.count_nonzero(means <= tie), np.count_nonzero(means >= -tie))
     return Difference(float(data.mean()), *_interval(means), min(1.0, 2 * (count + 1) / (draws + 1)), len(data))
+
+
+def summarise(
+    scores: Sequence[Mapping[str, float | None]], seed: int = 0
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """(means, 95 % intervals) of each measure, over the questions where it applies (is not None)."""
+    means: dict[str, float] = {}
+    intervals: dict[str, list[float]] = {}
+    for name in dict.fromkeys(name for some in scores for name in some):
+        if values := [value for some in scores if (value := some.get(name)) is not None]:
+            means[name] = round(sum(values) / len(values), 12)  # enough for any comparison, and 0.3 stays 0.3
+            intervals[name] = [round(bound, 4) for bound in bootstrap_interval(values, seed)]
+    return means, intervals
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Record:
         return DataError(f"{self.file}, record {self.number}: {what}. Mend the file, or name another")
 
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # no UTF-8 file and no database can store it
 WORDS: dict[type, str] = {str: "text", list: "a list", dict: "an object", int: "a whole number"}
 
 
@@ -83,7 +85,7 @@ def read_records(file: Path) -> list[Record]:
     if text.lstrip().startswith("["):
         try:
             values = list(enumerate(json.loads(text), start=1))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{file}: not JSON: {error}. Get the file again, or name another") from error
     else:
         values = list(_lines(file, text))
@@ -92,7 +94,17 @@ def read_records(file: Path) -> list[Record]:
     for number, value in values:
         if not isinstance(value, dict):
             raise DataError(f"{file}, record {number}: {_short(value)} is not an object. Name another file")
-    return [Record(file, number, value) for number, value in values]
+    records = [Record(file, number, value) for number, value in values]
+    if "\\ud" in text.lower():  # the only way to write one
+        _refuse_surrogates(records)
+    return records
+
+
+def _refuse_surrogates(records: list[Record]) -> None:
+    for record in records:
+        for name, value in record.fields.items():
+            if SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+                raise record.error(f"{name} holds half a character (a surrogate without its other half)")
 
 
 def _lines(file: Path, text: str) -> Iterator[tuple[int, Any]]:
@@ -100,7 +112,7 @@ def _lines(file: Path, text: str) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"{file}, record {number}: not JSON: {error}. Mend the line, or name another"
                 ) from error

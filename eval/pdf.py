@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.bootstrap import bootstrap_interval, percentile
+from eval.bootstrap import percentile, summarise
+from eval.files import Record, read_records
 from eval.metrics import contains_gold
+from eval.replies import Replies
+from eval.report import bars, cell, table, with_interval, write_lines, write_text
+from eval.trials import BM25, CLOSED_BOOK, CONTROLS, ORACLE, RANDOM, Evidence, Rows, Trial, draw, latency_ms, run_trials
 from ingest.build import build
-from rag.answer import Road, ask
-from rag.errors import UsageError
+from ingest.chunk import count_tokens
+from rag.answer import Road
+from rag.errors import DataError
 from rag.indexes import Indexes
 from rag.interfaces import Report, silent
 from rag.library import Library
-from rag.records import Answer
+from rag.read.prompts import shown
+from rag.records import Hit, Passage
 from rag.settings import Settings
+
+WHERE = ("text", "table", "figure", "scan")
+Running = Callable[[int, int, str], None]  # progress: (questions done, of how many, the score so far)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One line of a questions file: the answer stands on `page` (1-based) of `file`, in text, table, figure or scan."""
+    """A record of a questions file: the answer stands on `page` (1-based) of `file`, in text, table, figure or scan."""
 
     id: str
     file: str
@@ -32,40 +39,32 @@ class Question:
     page: int
     where: str
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one question. `cited_page` counts for right answers only; None where the answer is wrong."""
-
-    id: str
-    where: str
-    question: str
-    golds: tuple[str, ...]
-    answer: str
-    abstained: bool
-    support: float | None
-    page_in_hits: bool
-    correct: bool
-    cited_page: bool | None
-    hit_pages: tuple[str, ...]
-    citation_pages: tuple[str, ...]
-    prompt_tokens: int
-    seconds: dict[str, float]
+    def on_gold_page(self, path: str, first_page: int, last_page: int) -> bool:
+        return Path(path).name == self.file and first_page <= self.page <= last_page
 
 
 def read_questions(file: Path) -> list[Question]:
-    """The questions of a JSONL file. Raises UsageError for a line that is not one."""
-    questions = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            golds = (row["answer"], *row.get("aliases", []))
-            questions.append(Question(row["id"], row["file"], row["question"], golds, row["page"], row["where"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(
-                f"{file}, line {number}: not a question with id, file, answer, page, where: {error}"
-            ) from error
+    """The questions of a file. Raises UsageError without one, DataError naming record and field of a broken one."""
+    questions: list[Question] = []
+    for record in read_records(file):
+        question = _question(record)
+        if any(question.id == other.id for other in questions):
+            raise record.error(f"id {question.id} stands there twice")
+        questions.append(question)
     return questions
+
+
+def _question(record: Record) -> Question:
+    aliases = record.fields.get("aliases") or []
+    if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
+        raise record.error("aliases is not a list of texts")
+    page, where = record.get(int, "page"), record.text("where")
+    if page < 1:
+        raise record.error(f"page is {page}: pages count from 1")
+    if where not in WHERE:
+        raise record.error(f"where is {where}, not one of {', '.join(WHERE)}")
+    golds = (record.text("answer"), *aliases)
+    return Question(record.text("id"), record.text("file"), record.text("question"), golds, page, where)
 
 
 def open_library(folder: Path, library: Path, settings: Settings, report: Report = silent) -> Indexes:
@@ -75,119 +74,236 @@ def open_library(folder: Path, library: Path, settings: Settings, report: Report
     return indexes
 
 
-def evaluate(
-    questions: Sequence[Question], road: Road, k: int, style: str = "notes", without_gold: Library | None = None
-) -> Iterator[Outcome]:
-    """Ask each question over the whole library, one at a time.
+# -- the rows --------------------------------------------------------------------------------------------------
 
-    `without_gold`, the library, leaves the document that holds the answer out of the search: then to abstain is right.
+
+def rows_of(
+    questions: Sequence[Question],
+    indexes: Indexes,
+    retriever: str,
+    k: int,
+    seed: int = 0,
+    controls: bool = True,
+    without_gold: bool = False,
+    report: Report = silent,
+) -> Rows:
+    """The system's row, named by its retriever, and the controls.
+
+    `without_gold` leaves the document that holds the answer out of every search: then to abstain is right. Raises
+    DataError for a question about a file that the library lacks.
     """
+    passages = dict(indexes.library.passages_since(0))
+    files = {Path(path).name for entry in indexes.library.documents() for path in entry.paths}
     for question in questions:
-        within = without_gold.numbers_outside(question.file) if without_gold else None
-        *_, answer = ask(question.question, road, k, within, style)
-        assert isinstance(answer, Answer)
-        yield judge(question, answer)
+        if question.file not in files:
+            raise DataError(f"question {question.id}: {question.file} is not in the folder. Add it, or leave it out")
+    seen = {question.file: list(passages) for question in questions}
+    if without_gold:
+        seen = {file: indexes.library.numbers_outside(file) for file in seen}
+
+    def searching(name: str, within: Callable[[Question], list[int]]) -> Evidence:
+        finder = indexes.retriever(name, report)
+        return lambda place: finder.search([questions[place].question], k, within(questions[place]))[0]
+
+    def of_gold_page(question: Question) -> list[int]:
+        numbers = seen[question.file]
+        return [number for number in numbers if question.on_gold_page(*_place(passages[number]))]
+
+    def by_chance(place: int) -> list[Hit]:
+        question = questions[place]
+        return draw([passages[number] for number in seen[question.file]], k, question.id, seed)
+
+    def visible(question: Question) -> list[int]:
+        return seen[question.file]
+
+    evidence: dict[str, Evidence | None] = {retriever: searching(retriever, visible)}
+    if controls:
+        if retriever != BM25:
+            evidence[BM25] = searching(BM25, visible)
+        evidence |= {ORACLE: searching(retriever, of_gold_page), RANDOM: by_chance, CLOSED_BOOK: None}
+    return Rows([question.question for question in questions], evidence)
 
 
-def judge(question: Question, answer: Answer) -> Outcome:
-    """Compare an answer with the gold page and strings."""
+def _place(passage: Passage) -> tuple[str, int, int]:
+    return passage.path, passage.first_page, passage.last_page
 
-    def on_gold_page(path: str, first_page: int, last_page: int) -> bool:
-        return Path(path).name == question.file and first_page <= question.page <= last_page
 
-    hits = [(hit.passage.path, hit.passage.first_page, hit.passage.last_page) for hit in answer.evidence]
-    citations = [(citation.path, citation.first_page, citation.last_page) for citation in answer.citations]
-    correct = not answer.abstained and contains_gold(answer.answer, question.golds)
-    return Outcome(
-        question.id,
-        question.where,
-        question.question,
-        question.golds,
-        answer.answer,
-        answer.abstained,
-        answer.support,
-        any(on_gold_page(*hit) for hit in hits),
-        correct,
-        any(on_gold_page(*citation) for citation in citations) if correct else None,
-        tuple(_place(*hit) for hit in hits),
-        tuple(_place(*citation) for citation in citations),
-        answer.tokens["prompt"],
-        dict(answer.seconds),
+# -- scores ----------------------------------------------------------------------------------------------------
+
+
+def scores(trial: Trial, question: Question, k: int) -> dict[str, float | None]:
+    """Every measure of one trial; None where it does not apply (a citation where the answer is wrong).
+
+    `evidence_tokens` are those of the passages' texts as the reader saw them, counted as when passages are cut;
+    `prompt_tokens` are the reader's own count of its longest prompt.
+    """
+    answer = trial.answer
+    correct = answer is not None and not answer.abstained and contains_gold(answer.answer, question.golds)
+    cited = answer is not None and any(
+        question.on_gold_page(citation.path, citation.first_page, citation.last_page) for citation in answer.citations
     )
+    found = trial.row != CLOSED_BOOK
+    return {
+        f"page@{k}": float(any(question.on_gold_page(*_place(hit.passage)) for hit in trial.hits)) if found else None,
+        "correct": float(correct),
+        "cited_page": float(cited) if correct and found else None,
+        "abstained": float(answer is not None and answer.abstained),
+        "failed": float(trial.error is not None),
+        "evidence_tokens": float(sum(count_tokens(text) for text in shown(answer.evidence))) if answer else None,
+        "prompt_tokens": float(answer.tokens["prompt"]) if answer else None,
+        "generated_tokens": float(answer.tokens["generated"]) if answer else None,
+    }
 
 
-def _place(path: str, first_page: int, last_page: int) -> str:
-    return f"{Path(path).name} {first_page}-{last_page}"
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A trial with its question and scores."""
+
+    question: Question
+    trial: Trial
+    scores: dict[str, float | None]
 
 
-def summarise(outcomes: Sequence[Outcome], k: int) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """(metrics, 95 % intervals) over all questions and by `where`; prompt tokens as mean and maximum."""
-    metrics: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
-    kinds = sorted({outcome.where for outcome in outcomes})
-    for suffix, some in [("", outcomes), *((f"/{kind}", [o for o in outcomes if o.where == kind]) for kind in kinds)]:
-        columns: dict[str, list[float]] = {
-            f"page@{k}": [o.page_in_hits for o in some],
-            "correct": [o.correct for o in some],
-            "cited_page": [bool(o.cited_page) for o in some if o.correct],
-            "abstained": [o.abstained for o in some],
-        }
-        for name, values in columns.items():
-            metrics[name + suffix] = sum(values) / len(values) if values else 0.0
-            intervals[name + suffix] = bootstrap_interval(values)
-        metrics[f"n{suffix}"] = len(some)
-    prompts = [outcome.prompt_tokens for outcome in outcomes]
-    metrics["prompt_tokens"] = sum(prompts) / max(1, len(prompts))
-    metrics["prompt_tokens_max"] = max(prompts, default=0)
-    return metrics, intervals
-
-
-def run(
+def evaluate(
     questions: Sequence[Question],
     road: Road,
+    rows: Rows,
     k: int,
-    style: str = "notes",
-    out: Path | None = None,
-    without_gold: Library | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Any]:
-    """The whole evaluation as the command line's JSON; with `out`, per_question.jsonl and report.md are written too."""
-    started = time.monotonic()
-    outcomes = []
-    for outcome in evaluate(questions, road, k, style, without_gold):
-        outcomes.append(outcome)
-        report(len(outcomes), len(questions))
-    metrics, intervals = summarise(outcomes, k)
-    latencies = [sum(outcome.seconds[part] for part in ("retrieve", "note", "answer")) * 1000 for outcome in outcomes]
-    result = {
-        "task": "pdf",
-        "gold_document": "left out" if without_gold else "searched",
+    style: str,
+    replies: Replies,
+    jobs: int = 1,
+    report: Running = lambda done, total, score: None,
+) -> dict[str, list[Outcome]]:
+    """Ask every question in every row: row -> its outcomes in the order of the questions. Errors as of run_trials."""
+    outcomes: dict[str, list[Outcome]] = {row: [] for row in rows.evidence}
+    for trials in run_trials(rows, road, k, style, replies, jobs):
+        for trial in trials:
+            question = questions[trial.place]
+            outcomes[trial.row].append(Outcome(question, trial, scores(trial, question, k)))
+        first = next(iter(outcomes.values()))
+        right = sum(bool(outcome.scores["correct"]) for outcome in first)
+        report(len(first), len(questions), f"{right} right")
+    return outcomes
+
+
+# -- the result ------------------------------------------------------------------------------------------------
+
+
+def _row_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    metrics, intervals = summarise([outcome.scores for outcome in outcomes])
+    prompts = [outcome.scores["prompt_tokens"] or 0 for outcome in outcomes]
+    trials = [outcome.trial for outcome in outcomes]
+    for kind in sorted({outcome.question.where for outcome in outcomes}):
+        some = [outcome.scores for outcome in outcomes if outcome.question.where == kind]
+        means, bounds = summarise([{name: value for name, value in s.items() if "token" not in name} for s in some])
+        metrics |= {f"{name}/{kind}": value for name, value in means.items()} | {f"n/{kind}": len(some)}
+        intervals |= {f"{name}/{kind}": value for name, value in bounds.items()}
+    return {
         "n": len(outcomes),
-        "metrics": {name: round(value, 4) for name, value in metrics.items()},
-        "intervals": {name: [round(low, 4), round(high, 4)] for name, (low, high) in intervals.items()},
-        "latency_ms": {"p50": round(percentile(latencies, 0.5)), "p95": round(percentile(latencies, 0.95))},
-        "first_token_ms": round(percentile([o.seconds.get("first_token", 0) * 1000 for o in outcomes], 0.5)),
-        "settings": road.settings.model_dump(),
-        "models": {"reader": road.reader.name, "dense": road.settings.dense.model},
-        "seconds": round(time.monotonic() - started, 1),
+        "metrics": metrics | {"prompt_tokens_max": max(prompts, default=0)},
+        "intervals": intervals,
+        "latency_ms": latency_ms(trials),
+        "first_token_ms": round(percentile([t.seconds["first_token"] * 1000 for t in trials], 0.5)),
+        "failed": sum(trial.error is not None for trial in trials),
     }
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        lines = (json.dumps(asdict(outcome), ensure_ascii=False) for outcome in outcomes)
-        (out / "per_question.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        (out / "report.md").write_text(_markdown(result, outcomes), "utf-8")
-    return result
 
 
-def _markdown(result: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
-    lines = ["# Questions over PDFs", "", "| measure | value | 95 % |", "|---|---|---|"]
-    for name, value in result["metrics"].items():
-        low, high = result["intervals"].get(name, ("", ""))
-        lines.append(f"| {name} | {value} | {f'{low} to {high}' if low != '' else ''} |")
+def result_json(
+    asked: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]], settings: Settings
+) -> dict[str, Any]:
+    """The command line's JSON. `asked` is what the request said: the retriever, k, seed, and the like."""
+    system, *controls = outcomes
+    rows = {row: _row_json(some) for row, some in outcomes.items()}
+    return {
+        "task": "pdf",
+        **rows[system],
+        **asked,
+        "controls": {row: rows[row] for row in controls},
+        "settings": settings.model_dump(),
+        "settings_hash": settings.hash,
+        "models": {"reader": settings.reader.model, "dense": settings.dense.model},
+    }
+
+
+def write(out: Path, result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]) -> None:
+    """per_question.jsonl (of a control: in a folder of its own) and report.md in `out`."""
+    for i, (row, some) in enumerate(outcomes.items()):
+        folder = out if i == 0 else out / row.replace(" ", "-")
+        write_lines(folder / "per_question.jsonl", map(_line, some))
+    write_text(out / "report.md", _report(result, outcomes))
+
+
+def _line(outcome: Outcome) -> dict[str, Any]:
+    question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
+    citations = answer.citations if answer else ()
+    return {
+        "id": question.id,
+        "where": question.where,
+        "question": question.question,
+        "gold": list(question.golds),
+        "gold_page": f"{question.file} {question.page}",
+        "answer": answer.answer if answer else "",
+        "draft": trial.draft,
+        "abstained": answer is not None and answer.abstained,
+        "support": answer.support if answer else None,
+        "note": "\n".join(note.text for note in answer.notes) if answer else "",
+        "evidence": [
+            {"rank": hit.rank, "page": _page(hit.passage), "text": hit.passage.text} for hit in trial.hits
+        ],
+        "citations": [{"page": f"{Path(c.path).name} {c.first_page}", "quote": c.quote} for c in citations],
+        "error": trial.error,
+        "scores": outcome.scores,
+        "seconds": dict(trial.seconds),
+    }  # fmt: skip
+
+
+def _page(passage: Passage) -> str:
+    return f"{Path(passage.path).name} {passage.first_page}-{passage.last_page}"
+
+
+def _report(result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+    system = next(iter(outcomes))
+    rows = {system: result, **result["controls"]}
+    names = [f"page@{result['k']}", "correct", "cited_page", "abstained"]
+    lines = [
+        "# Questions over PDFs", "",
+        f"{result['n']} questions, reader {cell(result['models']['reader'])} in its form {result['reader']}, "
+        f"k = {result['k']}, settings {result['settings_hash']}, gold document {result['gold_document']}.", "",
+    ]  # fmt: skip
+    lines += table(
+        ["row", "n", *names, "evidence tokens", "prompt tokens", "p50 ms", "p95 ms"],
+        [
+            [
+                f"**{cell(name)}**" if name == system else cell(name),
+                row["n"],
+                *(with_interval(measure, row["metrics"], row["intervals"]) for measure in names),
+                *(f"{row['metrics'].get(measure, 0):.0f}" for measure in ("evidence_tokens", "prompt_tokens")),
+                *row["latency_ms"].values(),
+            ]
+            for name, row in rows.items()
+        ],
+    )
+    lines += ["", "Brackets: 95 % bootstrap interval. cited_page: among the right answers.", ""]
+    lines += [f"- {cell(name)}: {CONTROLS[name]}" for name in result["controls"]]
+    kinds = [kind for kind in WHERE if f"n/{kind}" in result["metrics"]]
+    lines += ["", "## Right answers by where they stand", ""]
+    lines += bars(
+        [(kind, result["metrics"][f"correct/{kind}"], f"n {result['metrics'][f'n/{kind}']}") for kind in kinds], 1.0
+    )
     lines += ["", "## Wrong, abstained, or cited elsewhere", ""]
-    for outcome in outcomes:
-        if not outcome.correct or not outcome.cited_page:
-            lines.append(f"- {outcome.id} ({outcome.where}): {outcome.question}")
-            lines.append(f"  gold {outcome.golds[0]!r}, answered {outcome.answer!r}, support {outcome.support}, ")
-            lines.append(f"  gold page in hits: {outcome.page_in_hits}; hits {', '.join(outcome.hit_pages)}")
+    for outcome in outcomes[system]:
+        if not outcome.scores["correct"] or not outcome.scores["cited_page"]:
+            lines += _failure(outcome, result["k"])
     return "\n".join(lines) + "\n"
+
+
+def _failure(outcome: Outcome, k: int) -> list[str]:
+    question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
+    said = f"abstained; its draft: {cell(trial.draft)}" if answer and answer.abstained else cell(trial.draft)
+    lines = [
+        f"- **{cell(question.question)}** ({cell(question.id)}, {question.where})",
+        f"  - gold: {cell(question.golds[0])}, on page {question.page} of {cell(question.file)}",
+        f"  - said: {said}" + (f", support {answer.support:.2f}" if answer and answer.support is not None else ""),
+        f"  - passages: {', '.join(cell(_page(hit.passage)) for hit in trial.hits) or 'none'}",
+    ]
+    return [*lines, f"  - error: {cell(trial.error)}"] if trial.error else lines
