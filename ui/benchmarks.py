@@ -311,12 +311,25 @@ def _say_failures(result: dict[str, Any], out: Path | None) -> None:
 
 
 def _print_result(result: dict[str, Any], as_json: bool) -> None:
+    """The JSON, or a line a measure: the system's value, its interval, and the controls' values."""
     if as_json:
         print_json(result)
         return
+    controls = result.get("controls", {})
+    if controls:
+        print(f"{'':24} {result['retriever']:>8} {'95 %':18}", *(f"{name:>11}" for name in controls))
     for name, value in result.get("metrics", result).items():
         low, high = result.get("intervals", {}).get(name, (None, None))
-        print(f"{name:24} {value}" + (f"   [{low}, {high}]" if low is not None else ""))
+        interval = f"[{_number(low)}, {_number(high)}]" if low is not None else ""
+        others = [f"{_number(row['metrics'].get(name, '-')):>11}" for row in controls.values()]
+        print(" ".join([f"{name:24} {_number(value):>8} {interval:18}", *others]).rstrip())
+    if "latency_ms" in result:
+        median = result["latency_ms"]["p50"]
+        print(f"{result['n']} questions, {median} ms a question (median), {result['seconds']} s in all")
+
+
+def _number(value: Any) -> str:
+    return str(value) if not isinstance(value, float) else f"{value:.3f}" if abs(value) <= 1 else f"{value:.1f}"
 
 
 @bench_app.command("ingest")
