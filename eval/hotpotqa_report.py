@@ -14,10 +14,11 @@ from eval.trials import CONTROLS, ORACLE, latency_ms
 from rag.settings import Settings
 
 FAILURES = 10
-TABLE = {  # measure -> its head in the report's table
-    "em": "EM", "f1": "F1", "draft_em": "draft EM", "draft_f1": "draft F1", "abstained": "abstained", "sp_em": "sp EM",
-    "sp_f1": "sp F1", "joint_em": "joint EM", "joint_f1": "joint F1", "R@2": "R@2", "R@5": "R@5",
-    "all_gold@5": "all gold@5",
+# The report's two tables: measure -> its head.
+ANSWERS = {"em": "EM", "f1": "F1", "draft_em": "draft EM", "draft_f1": "draft F1", "abstained": "abstained"}
+EVIDENCE = {
+    "R@2": "R@2", "R@5": "R@5", "all_gold@5": "all gold@5", "sp_em": "sp EM", "sp_f1": "sp F1", "joint_em": "joint EM",
+    "joint_f1": "joint F1",
 }  # fmt: skip
 # Why an answer is wrong, in words for the report; in this order they are looked for.
 CAUSES = {
@@ -156,20 +157,15 @@ def report(
     first, alone = outcomes[system], outcomes.get(ORACLE)
     rows = {system: result, **result["controls"]}
     lines = [f"# {cell(title)}", "", *_asked(result), ""]
-    lines += table(
-        ["row", "n", *TABLE.values()],
-        [
-            [f"**{cell(name)}**" if name == system else cell(name), row["n"], *_measures(row)]
-            for name, row in rows.items()
-        ],
-    )
-    lines += [
-        "",
-        "Brackets: 95 % bootstrap interval over the questions. Draft: what it would score if it never abstained.",
-        "",
-    ]
+    lines += ["## Answers", "", *_measured(rows, ANSWERS, system), ""]
+    lines += ["Brackets: 95 % bootstrap interval over the questions. Draft: the answer as if it never abstained.", ""]
     lines += [f"- **{cell(system)}**: the system, with {cell(system)} retrieval"]
     lines += [f"- {cell(name)}: {CONTROLS[name]}" for name in controls]
+    lines += ["", "## Evidence", "", *_measured(rows, EVIDENCE, system), ""]
+    lines += [
+        "R@k: share of the gold paragraphs among the first k; sp: the sentences that the citations quote, against the "
+        "gold supporting facts; joint: answer and supporting facts together."
+    ]
     if controls:
         lines += [
             "",
@@ -213,12 +209,22 @@ def _asked(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _measures(row: Mapping[str, Any]) -> list[str]:
-    return [with_interval(name, row["metrics"], row["intervals"]) for name in TABLE]
+def _measured(rows: Mapping[str, Any], measures: Mapping[str, str], system: str) -> list[str]:
+    """A table of these measures, a line for each row that has one of them, the system's in bold."""
+    cells = [
+        [
+            f"**{cell(name)}**" if name == system else cell(name),
+            row["n"],
+            *(with_interval(measure, row["metrics"], row["intervals"]) for measure in measures),
+        ]
+        for name, row in rows.items()
+    ]
+    return table(["row", "n", *measures.values()], cells)
 
 
 def _tokens(row: Mapping[str, Any]) -> list[object]:
-    return [row["metrics"].get(f"{name}_tokens", "-") for name in ("prompt", "generated")]
+    tokens = (row["metrics"].get(f"{name}_tokens") for name in ("prompt", "generated"))
+    return ["-" if count is None else f"{count:.0f}" for count in tokens]
 
 
 def _against(first: Sequence[Outcome], name: str, other: Sequence[Outcome]) -> list[str]:
