@@ -124,21 +124,21 @@ def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path) -> None:
     def run(*more: object) -> tuple[dict[str, Any], str]:
         done = glossator(
             "--set", LIGHT_READER, "eval", "pdf", "--questions", EXAMPLES / "questions.jsonl", "--folder", EXAMPLES,
-            "--limit", 2, "--library", tmp_path / "library", "--cache", tmp_path / "cache", "--json", *more,
+            "--limit", 2, "-k", 2, "--library", tmp_path / "library", "--cache", tmp_path / "cache", "--json", *more,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), (tmp_path / "out" / "per_question.jsonl").read_text()
 
     result, lines = run("--out", tmp_path / "out")
     assert result["task"] == "pdf" and result["n"] == 2
-    assert all(0 <= result["metrics"][name] <= 1 for name in ("page@5", "correct", "abstained"))
-    assert result["metrics"]["page@5"] == result["controls"]["oracle"]["metrics"]["page@5"] == 1
+    assert all(0 <= result["metrics"][name] <= 1 for name in ("page@2", "correct", "abstained"))
+    assert result["metrics"]["page@2"] == result["controls"]["oracle"]["metrics"]["page@2"] == 1
     assert set(result["controls"]) == {"bm25", "oracle", "random", "closed book"}
     assert set(result) >= {"task", "n", "metrics", "intervals", "latency_ms", "settings", "models", "seconds"}
     assert 0 < result["metrics"]["evidence_tokens"] < result["metrics"]["prompt_tokens"]
     assert [json.loads(line)["id"] for line in lines.splitlines()] == ["specter-1", "specter-2"]
     report = (tmp_path / "out" / "report.md").read_text()
-    assert "page@5" in report and "closed book" in report
+    assert "page@2" in report and "closed book" in report
     again, _ = run("--out", tmp_path / "out")
     assert (again["metrics"], again["intervals"]) == (result["metrics"], result["intervals"])
     assert again["seconds"] < result["seconds"]  # every reply was kept
