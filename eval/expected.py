@@ -202,6 +202,6 @@ def checks_text(checks: Sequence[Check]) -> str:
         if check.seen is None:
             lines.append(f"{'FAILED' if check.status == 'failed' else 'not run'} {check.name}: {check.why}")
         else:
-            figures = f"{check.seen} (expected {check.expected} +- {check.tolerance})"
+            figures = f"{round(check.seen, 4)} (expected {check.expected} +- {check.tolerance})"
             lines.append(f"{check.status.upper():5} {check.name:{width}} {figures}")
     return "\n".join(lines)
