@@ -8,7 +8,7 @@ depend on how many others are asked.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,20 @@ from eval.corpus import Corpus, Entry, open_corpus
 from eval.metrics import best_answer_scores, joint_scores, set_scores
 from eval.multihop import Benchmark, Fact, Paragraph, Question
 from eval.replies import Replies
-from eval.trials import BM25, CLOSED_BOOK, ORACLE, RANDOM, Evidence, Rows, Trial, as_hits, draw, run_trials
+from eval.trials import (
+    BM25,
+    CLOSED_BOOK,
+    ORACLE,
+    RANDOM,
+    Evidence,
+    Rows,
+    Running,
+    Trial,
+    as_hits,
+    draw,
+    judge_trials,
+    run_trials,
+)
 from rag.answer import Road
 from rag.errors import DataError
 from rag.interfaces import Report, silent
@@ -28,7 +41,6 @@ from rag.settings import Settings
 
 DEPTH = 5  # of the rankings that R@5 and all_gold@5 look at
 NO_ANSWER = "noanswer"  # the official word for an abstention
-Running = Callable[[int, int, str], None]  # progress: (questions done, of how many, the score so far)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,14 +255,14 @@ def evaluate(
     report: Running = lambda done, total, score: None,
 ) -> dict[str, list[Outcome]]:
     """Ask every question in every row: row -> its outcomes in the order of the questions. Errors as of run_trials."""
-    outcomes: dict[str, list[Outcome]] = {row: [] for row in rows.evidence}
-    first = next(iter(outcomes.values()))
-    for trials in run_trials(rows, road, k, style, replies, jobs):
-        for trial in trials:
-            question = questions[trial.place]
-            facts = facts_of(trial.answer.citations if trial.answer else (), question, pool.corpus)
-            graded = scores(trial, question, pool.gold[question.id], facts)
-            outcomes[trial.row].append(Outcome(question, trial, facts, graded))
+
+    def judge(trial: Trial) -> Outcome:
+        question = questions[trial.place]
+        facts = facts_of(trial.answer.citations if trial.answer else (), question, pool.corpus)
+        return Outcome(question, trial, facts, scores(trial, question, pool.gold[question.id], facts))
+
+    def note(first: Sequence[Outcome]) -> str:
         ems, f1s = ([outcome.scores[name] or 0.0 for outcome in first] for name in ("em", "f1"))
-        report(len(first), len(questions), f"EM {sum(ems) / len(ems):.2f} F1 {sum(f1s) / len(f1s):.2f}")
-    return outcomes
+        return f"EM {sum(ems) / len(ems):.2f} F1 {sum(f1s) / len(f1s):.2f}"
+
+    return judge_trials(run_trials(rows, road, k, style, replies, jobs), rows, judge, note, report)

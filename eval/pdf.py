@@ -12,7 +12,21 @@ from eval.files import Record, read_records
 from eval.metrics import contains_gold
 from eval.replies import Replies
 from eval.report import bars, cell, table, with_interval, write_lines, write_text
-from eval.trials import BM25, CLOSED_BOOK, CONTROLS, ORACLE, RANDOM, Evidence, Rows, Trial, draw, latency_ms, run_trials
+from eval.trials import (
+    BM25,
+    CLOSED_BOOK,
+    CONTROLS,
+    ORACLE,
+    RANDOM,
+    Evidence,
+    Rows,
+    Running,
+    Trial,
+    draw,
+    judge_trials,
+    latency_ms,
+    run_trials,
+)
 from ingest.build import build
 from ingest.chunk import count_tokens
 from rag.answer import Road
@@ -25,7 +39,6 @@ from rag.records import Hit, Passage
 from rag.settings import Settings
 
 WHERE = ("text", "table", "figure", "scan")
-Running = Callable[[int, int, str], None]  # progress: (questions done, of how many, the score so far)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +188,15 @@ def evaluate(
     report: Running = lambda done, total, score: None,
 ) -> dict[str, list[Outcome]]:
     """Ask every question in every row: row -> its outcomes in the order of the questions. Errors as of run_trials."""
-    outcomes: dict[str, list[Outcome]] = {row: [] for row in rows.evidence}
-    for trials in run_trials(rows, road, k, style, replies, jobs):
-        for trial in trials:
-            question = questions[trial.place]
-            outcomes[trial.row].append(Outcome(question, trial, scores(trial, question, k)))
-        first = next(iter(outcomes.values()))
-        right = sum(bool(outcome.scores["correct"]) for outcome in first)
-        report(len(first), len(questions), f"{right} right")
-    return outcomes
+
+    def judge(trial: Trial) -> Outcome:
+        question = questions[trial.place]
+        return Outcome(question, trial, scores(trial, question, k))
+
+    def note(first: Sequence[Outcome]) -> str:
+        return f"{sum(bool(outcome.scores['correct']) for outcome in first)} right"
+
+    return judge_trials(run_trials(rows, road, k, style, replies, jobs), rows, judge, note, report)
 
 
 # -- the result ------------------------------------------------------------------------------------------------

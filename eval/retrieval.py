@@ -12,7 +12,7 @@ from eval.bootstrap import percentile, summarise
 from eval.collection import Collection, Qrels, Query
 from eval.corpus import Corpus
 from eval.report import cell, table, with_interval, write_lines, write_text
-from eval.trials import BM25, ORACLE, RANDOM, as_hits, draw
+from eval.trials import BM25, ORACLE, RANDOM, Running, as_hits, draw
 from rag.errors import UsageError
 from rag.records import Hit
 from rag.settings import Settings
@@ -26,7 +26,6 @@ WORST = 10  # queries that the report shows, and hits of each that per_question.
 
 Ranking = Sequence[tuple[str, float]]  # (the corpus's own passage id, score), best first
 Search = Callable[[Query], list[Hit]]
-Running = Callable[[int, int, str], None]  # progress: (searches done, of how many, the score so far)
 
 
 @dataclass(frozen=True, slots=True)

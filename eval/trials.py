@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from eval.bootstrap import percentile
 from eval.replies import RecordingReader, Replies
-from rag.answer import Road, Token, ask
+from rag.answer import Road, Token, ask, first_line
 from rag.errors import RagError, ReaderError
 from rag.read.generate import Usage
 from rag.read.prompts import memory_messages
@@ -27,6 +28,8 @@ CONTROLS = {
     CLOSED_BOOK: "no passage at all: what the reader knows by heart",
 }
 
+Running = Callable[[int, int, str], None]  # progress: (questions done, of how many, the score so far)
+Outcome = TypeVar("Outcome")  # what a benchmark makes of a trial
 GIVE_UP = 5  # so many questions failed from the first on, and a run is given up
 
 Evidence = Callable[[int], list[Hit]]  # a question's place -> its ranking, best first
@@ -95,6 +98,23 @@ def run_trials(rows: Rows, road: Road, k: int, style: str, replies: Replies, job
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def judge_trials(
+    trials: Iterable[Sequence[Trial]],
+    rows: Rows,
+    judge: Callable[[Trial], Outcome],
+    note: Callable[[Sequence[Outcome]], str],
+    report: Running,
+) -> dict[str, list[Outcome]]:
+    """Row -> its outcomes in the order of the questions; `note` says the score so far of the first row, the system."""
+    outcomes: dict[str, list[Outcome]] = {row: [] for row in rows.evidence}
+    first = next(iter(outcomes.values()))
+    for some in trials:
+        for trial in some:
+            outcomes[trial.row].append(judge(trial))
+        report(len(first), len(rows.questions), note(first))
+    return outcomes
+
+
 def _trial(
     question: str, place: int, row: str, evidence: Evidence | None, road: Road, k: int, style: str, replies: Replies
 ) -> Trial:
@@ -120,7 +140,7 @@ def _trial(
         "reader": round(reader.seconds, 3),
         "first_token": round(retrieved - began + (reader.first_seconds or 0.0), 3),
     }
-    draft = ("".join(pieces).strip().splitlines() or [""])[0].strip()
+    draft = first_line("".join(pieces))
     busy = retrieved - began + reader.spent
     return Trial(place, row, tuple(hits), draft, answer, error, seconds, busy)
 
@@ -128,7 +148,7 @@ def _trial(
 def _from_memory(question: str, reader: RecordingReader, road: Road) -> tuple[list[str], Answer]:
     usage = Usage()
     pieces = list(reader.stream(memory_messages(question), road.settings.reader.answer_tokens, usage))
-    draft = ("".join(pieces).strip().splitlines() or [""])[0].strip()
+    draft = first_line("".join(pieces))
     tokens = {"prompt": usage.prompt, "generated": usage.generated}
     answer = Answer(
         question, draft, declines(draft), (), (), (), None, reader.name, road.settings.hash, {}, tokens

@@ -92,7 +92,7 @@ def ask(
             seconds.first("first_token")
             draft += piece
             yield Token(piece)
-        draft = (draft.strip().splitlines() or [""])[0].strip()
+        draft = first_line(draft)
         seconds.lap("answer")
         quotes = choose_quotes(question, draft, evidence)
         if style == "notes":
@@ -118,6 +118,15 @@ def ask(
         seconds.laps,
         {"prompt": usage.prompt, "generated": usage.generated},
     )
+
+
+def first_line(reply: str) -> str:
+    """A reader's answer is the first line of what it says.
+
+    >>> first_line("\\nParis \\nBecause it is the capital.")
+    'Paris'
+    """
+    return (reply.strip().splitlines() or [""])[0].strip()
 
 
 def _abstain(road: Road, evidence: Sequence[Hit]) -> str:
