@@ -115,6 +115,7 @@ class Visit:
     def finished(self, questions: int) -> None:
         self.page.wait_for_function(
             """n => document.querySelectorAll("#chat .user").length == n && !document.querySelector("#chat .bot em")
+               && [...document.querySelectorAll("#chat .user, #chat .bot")].at(-1).matches(".bot")
                && [...document.querySelectorAll("button")].some(b => b.innerText == "Ask" && !b.disabled)""",
             arg=questions,
             timeout=60_000,
