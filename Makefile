@@ -45,7 +45,7 @@ weights: install
 	$(BIN)/glossator models fetch
 
 test-weights: install
-	$(BIN)/glossator models fetch all-minilm-l6-v2 qwen2.5-coder-0.5b qwen2.5-coder-1.5b
+	$(BIN)/glossator models fetch all-minilm-l6-v2 splade-tiny qwen2.5-coder-0.5b qwen2.5-coder-1.5b
 
 # Debian's Chromium where it may be installed, else any on the path; without one the tests that need it say so.
 browser:

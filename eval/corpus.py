@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import html
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag.errors import IndexMismatch
 from rag.indexes import NEEDS, Indexes
 from rag.interfaces import Report, silent
 from rag.library import Library
@@ -57,6 +59,11 @@ def open_corpus(
     there = {document.document_id for document in library.documents()}
     missing = [entry for entry in entries if entry.document_id not in there]
     needs = sorted({index for retriever in retrievers for index in NEEDS[retriever]})
+    for index in needs:
+        try:
+            indexes.check_settings([index])
+        except IndexMismatch:  # made by a run with other settings
+            shutil.rmtree(library.folder / index)
     if missing or not all((library.folder / index / "built.json").is_file() for index in needs):
         with library.writing("glossator eval"):
             for done, entry in enumerate(missing, start=1):

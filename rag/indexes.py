@@ -15,21 +15,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from rag.encode.dense import TransformerEncoder
+from rag.encode.heads import METHODS, Method
+from rag.encode.inference_free import InferenceFreeQuery, idf
+from rag.encode.sparse import TransformerSparseEncoder
 from rag.errors import IndexMismatch, LibraryError, UsageError
-from rag.interfaces import DerivedIndex, Report, Retriever, silent
+from rag.interfaces import DerivedIndex, Report, Retriever, SparseQueries, silent
 from rag.library import Library
 from rag.models import catalogue, fingerprint, path_of
 from rag.retrieve.bm25 import Bm25Index, Bm25Retriever
 from rag.retrieve.dense import DenseIndex, DenseRetriever
 from rag.retrieve.fuse import HybridRetriever
+from rag.retrieve.sparse import SparseIndex, SparseRetriever
 from rag.settings import Settings
 
 CHECKPOINT_SECONDS = 30.0
-NEEDS = {"bm25": ["lexical"], "dense": ["dense"], "hybrid": ["lexical", "dense"]}  # retriever -> its indexes
+INDEXES = ("lexical", "sparse", "dense")
+NEEDS = {"bm25": ["lexical"], "sparse": ["sparse"], "dense": ["dense"], "hybrid": INDEXES}  # retriever -> its indexes
 log = logging.getLogger("glossator")
 
 
@@ -43,13 +48,15 @@ class Built:
 
 
 class Indexes:
-    """A library's indexes under one set of settings. The encoder is loaded when it is first needed."""
+    """A library's indexes under one set of settings. An encoder is loaded when it is first needed."""
 
     def __init__(self, library: Library, settings: Settings):
         self.library = library
         self.settings = settings
         self._encoder: TransformerEncoder | None = None
+        self._sparse_encoder: TransformerSparseEncoder | None = None
         self._encoder_lock = threading.Lock()
+        self._table: tuple[DerivedIndex, InferenceFreeQuery] | None = None  # made from this opened index
         self._searching: dict[str, tuple[int, DerivedIndex]] = {}  # name -> generation it was opened at, index
 
     # -- the parts -----------------------------------------------------------------------------------------------
@@ -61,18 +68,38 @@ class Indexes:
         folder = self._folder(name)
         if name == "lexical":
             return Bm25Index(folder, self.settings.bm25.k1, self.settings.bm25.b)
+        if name == "sparse":
+            sparse = self.settings.sparse
+            side = " ".join(map(str, astuple(self._method().document)))  # of queries nothing is indexed
+            with_what = f"{_fingerprint(sparse.model)}, {side}, {sparse.max_tokens} tokens"
+            return SparseIndex(folder, self.sparse_encoder, with_what)
         dense = self.settings.dense
-        model = fingerprint(dense.model) if dense.model in catalogue() else dense.model
-        return DenseIndex(folder, self.encoder, f"{model} of {dense.max_tokens} tokens")
+        return DenseIndex(folder, self.encoder, f"{_fingerprint(dense.model)} of {dense.max_tokens} tokens")
 
     def encoder(self) -> TransformerEncoder:
         """The dense encoder of the settings: a name in models.toml, a folder, or a hub id."""
         with self._encoder_lock:
             if self._encoder is None:
                 dense = self.settings.dense
-                folder = path_of(dense.model) if dense.model in catalogue() else dense.model
-                self._encoder = TransformerEncoder(folder, dense.max_tokens, dense.batch_size)
+                self._encoder = TransformerEncoder(_folder_of(dense.model), dense.max_tokens, dense.batch_size)
             return self._encoder
+
+    def sparse_encoder(self) -> TransformerSparseEncoder:
+        """The sparse encoder of the settings, as `encoder`."""
+        with self._encoder_lock:
+            if self._sparse_encoder is None:
+                sparse = self.settings.sparse
+                query_folder = _folder_of(sparse.query_model) if sparse.query_model else None
+                self._sparse_encoder = TransformerSparseEncoder(
+                    sparse.method, _folder_of(sparse.model), query_folder, sparse.max_tokens, sparse.batch_size
+                )
+            return self._sparse_encoder
+
+    def _method(self) -> Method:
+        name = self.settings.sparse.method
+        if name not in METHODS:
+            raise UsageError(f"settings: sparse.method {name!r}: choose one of {', '.join(METHODS)}")
+        return METHODS[name]
 
     def _built(self, name: str) -> Built:
         try:
@@ -115,7 +142,7 @@ class Indexes:
     # -- writing (the caller holds the writer's lock) ------------------------------------------------------------
 
     @contextmanager
-    def updating(self, report: Report = silent, names: Sequence[str] = NEEDS["hybrid"]) -> Iterator[Callable[[], None]]:
+    def updating(self, report: Report = silent, names: Sequence[str] = INDEXES) -> Iterator[Callable[[], None]]:
         """Yields a function that applies the catalogue's changes; they are on disk every 30 s, and at the end.
 
         With `names` only these indexes get them: a search by words needs no encoder.
@@ -137,7 +164,7 @@ class Indexes:
                     index.commit()
                     self._record(name, Built(applied[name], index.built_with, index.count))
                     saved[name] = applied[name]
-            self.library.forget_removals(min(self._built(name).generation for name in NEEDS["hybrid"]))
+            self.library.forget_removals(min(self._built(name).generation for name in INDEXES))
             saved_at = time.monotonic()
 
         def update() -> None:
@@ -151,8 +178,9 @@ class Indexes:
                 save()
 
         try:
-            if "dense" in indexes:
-                indexes["dense"].open()
+            for index in indexes.values():
+                if not isinstance(index, Bm25Index):  # whose writer opens by itself
+                    index.open()
             yield update
             update()
             save()
@@ -162,7 +190,7 @@ class Indexes:
 
     def rebuild(self, report: Report = silent) -> None:
         """Make every index anew from the catalogue, with the present settings."""
-        for name in NEEDS["hybrid"]:
+        for name in INDEXES:
             shutil.rmtree(self._folder(name), ignore_errors=True)
         with self.updating(report):
             pass
@@ -170,7 +198,7 @@ class Indexes:
     def problems(self) -> list[str]:
         """What is wrong with the indexes: damage, staleness, other settings; by name, empty when all is well."""
         found = []
-        for name in NEEDS["hybrid"]:
+        for name in INDEXES:
             built, wanted, generation = self._built(name), self._index(name).built_with, self.library.generation
             if damage := self._damage(name):
                 found.append(damage)
@@ -185,7 +213,7 @@ class Indexes:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def retriever(self, name: str, report: Report = silent) -> Retriever:
-        """The retriever bm25, dense or hybrid over the newest state of the indexes it needs.
+        """The retriever bm25, sparse, dense or hybrid over the newest state of the indexes it needs.
 
         A stale or damaged index is mended first, unless another process is writing. Raises UsageError for another
         name, IndexMismatch, and LibraryError for an index that cannot be mended.
@@ -194,12 +222,13 @@ class Indexes:
             raise UsageError(f"--retriever {name}: choose one of {', '.join(NEEDS)}")
         self.check_settings(NEEDS[name])
         self._mend(NEEDS[name], report)
-        retrievers = [self._lexical() if part == "lexical" else self._dense() for part in NEEDS[name]]
+        parts = {"lexical": self._lexical, "sparse": self._sparse, "dense": self._dense}
+        retrievers = [parts[part]() for part in NEEDS[name]]
         if len(retrievers) == 1:
             return retrievers[0]
         return HybridRetriever(retrievers, self.settings.retrieve.rank_constant, self.settings.retrieve.fusion_depth)
 
-    def _mend(self, names: list[str], report: Report) -> None:
+    def _mend(self, names: Sequence[str], report: Report) -> None:
         generation = self.library.generation
         opened = [self._searching.get(name, (-1, None))[0] == generation for name in names]
         if all(opened):
@@ -235,7 +264,29 @@ class Indexes:
         assert isinstance(index, Bm25Index)
         return Bm25Retriever(index, self.library.passages)
 
+    def _sparse(self) -> Retriever:
+        index = self._open("sparse")
+        assert isinstance(index, SparseIndex)
+        return SparseRetriever(index, lambda: self._queries(index), self.library.passages_numbered)
+
+    def _queries(self, index: SparseIndex) -> SparseQueries:
+        if self._method().query.head != "IDF":
+            return self.sparse_encoder()
+        if self._table is None or self._table[0] is not index:
+            weights = idf(index.document_frequency(), index.count)
+            self._table = index, InferenceFreeQuery(_folder_of(self.settings.sparse.model), weights)
+        return self._table[1]
+
     def _dense(self) -> Retriever:
         index = self._open("dense")
         assert isinstance(index, DenseIndex)
         return DenseRetriever(index, self.encoder, self.library.passages_numbered)
+
+
+def _folder_of(model: str) -> Path | str:
+    """Of a name in models.toml the folder of its weights; a folder or a hub id is itself."""
+    return path_of(model) if model in catalogue() else model
+
+
+def _fingerprint(model: str) -> str:
+    return fingerprint(model) if model in catalogue() else model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rag.records import Hit, Passage, Removal
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SparseVector: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.float32]]"  # term ids ascending; their weights, > 0
 Report = Callable[[str, int, int], None]  # progress: (what, done, total)
 
 
@@ -31,6 +32,28 @@ class Retriever(Protocol):
 class DenseEncoder(Protocol):
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = ...) -> NDArray[np.float32]:
         """One unit-length row per text, in order: shape (len(texts), dimensions). `report` gets the count so far."""
+        ...
+
+
+class SparseQueries(Protocol):
+    def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
+        """One vector per text, in order; an empty one where no term is known."""
+        ...
+
+    def term(self, term_id: int) -> str:
+        """The term as people read it; "##" marks a WordPiece that continues a word."""
+        ...
+
+
+class SparseEncoder(SparseQueries, Protocol):
+    dimensions: int  # of the vocabulary: term ids count from 0
+
+    def encode_documents(self, texts: Sequence[str], report: Callable[[int], None] = ...) -> list[SparseVector]:
+        """One vector per text, in order; an empty one for an empty text. `report` gets the count so far."""
+        ...
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text's own tokens, unique and ascending: what it says, not what the model adds."""
         ...
 
 

@@ -34,13 +34,21 @@ class Dense(_Stage):
     batch_size: int = Field(default=32, ge=1)
 
 
+class Sparse(_Stage):
+    model: str = "splade-tiny"
+    method: str = "inference-free"
+    query_model: str = ""
+    max_tokens: int = Field(default=256, ge=8)
+    batch_size: int = Field(default=32, ge=1)
+
+
 class Bm25(_Stage):
     k1: float = Field(default=0.9, ge=0)
     b: float = Field(default=0.4, ge=0, le=1)
 
 
 class Retrieve(_Stage):
-    retriever: str = Field(default="hybrid", pattern="^(bm25|dense|hybrid)$")
+    retriever: str = Field(default="hybrid", pattern="^(bm25|sparse|dense|hybrid)$")
     k: int = Field(default=5, ge=1, le=1000)
     rank_constant: int = Field(default=60, ge=1)
     fusion_depth: int = Field(default=100, ge=1)
@@ -61,6 +69,7 @@ class Settings(_Stage):
 
     ingest: Ingest = Ingest()
     dense: Dense = Dense()
+    sparse: Sparse = Sparse()
     bm25: Bm25 = Bm25()
     retrieve: Retrieve = Retrieve()
     reader: ReaderSettings = ReaderSettings()

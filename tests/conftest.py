@@ -57,9 +57,9 @@ def glossator() -> Run:
 
 @pytest.fixture(scope="session", autouse=True)
 def weights() -> None:
-    """The suite needs the encoder and the light reader; `make test` fetches them."""
+    """The suite needs the encoders and the light reader; `make test` fetches them."""
     try:
-        for name in ("all-minilm-l6-v2", "qwen2.5-coder-0.5b"):
+        for name in ("all-minilm-l6-v2", "splade-tiny", "qwen2.5-coder-0.5b"):
             path_of(name)
     except ModelError as error:
         pytest.exit(f"{error}. `make test` fetches them", returncode=1)

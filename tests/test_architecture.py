@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("rag", "ingest", "eval", "ui")  # each may import itself and what stands before it
 OWNERS = {  # the longest matching name decides
     "faiss": {"rag/retrieve/dense.py"},
+    "numba": {"rag/retrieve/sparse.py"},
     "pyserini": {"rag/retrieve/bm25.py"},
     "jnius": {"rag/retrieve/bm25.py"},
     "jnius_config": {"rag/retrieve/bm25.py"},
@@ -18,8 +19,9 @@ OWNERS = {  # the longest matching name decides
     "langchain_openai": {"rag/read/generate.py"},
     "langchain_huggingface": {"rag/read/generate.py"},
     "xllamacpp": {"rag/read/generate.py"},
-    "torch": {"rag/encode/dense.py"},
-    "transformers": {"rag/encode/dense.py"},
+    "tokenizers": {"rag/encode/inference_free.py", "rag/encode/sparse.py"},
+    "torch": {"rag/encode/dense.py", "rag/encode/heads.py", "rag/encode/sparse.py", "rag/retrieve/rerank.py"},
+    "transformers": {"rag/encode/dense.py", "rag/encode/sparse.py", "rag/retrieve/rerank.py"},
     "sentencex": {"rag/sentences.py"},
     "huggingface_hub": {"rag/sources.py"},
     "ir_measures": {"eval/retrieval.py"},

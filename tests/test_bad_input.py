@@ -530,7 +530,7 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_read(library: Path, templ
 def test_a_library_that_may_not_be_written_can_be_read(library: Path, tmp_path: Path) -> None:
     new, before = story(tmp_path / "new.pdf", "lynx"), entries(library)
     gc.collect()  # closes our own connection, which takes its -shm file along
-    folders = [library, library / "lexical", library / "dense"]
+    folders = [library, library / "lexical", library / "sparse", library / "dense"]
     for path in [*library.rglob("*"), library]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     line(without_rights("ingest", new, "--library", library, "--json"), str(library), "ermission")
@@ -784,7 +784,7 @@ def make_stale(library: Path) -> None:
 
 
 def make_unknown(library: Path) -> None:
-    for name in ("lexical", "dense"):
+    for name in ("lexical", "sparse", "dense"):
         (library / name / "built.json").unlink()
     overwrite(library / "lexical" / "_0.cfs", 0, 10_000)
 
@@ -818,7 +818,7 @@ def test_a_bad_lexical_index_is_noticed_and_mended(library: Path, glossator: Run
 
 
 def test_a_search_by_words_needs_no_encoder(library: Path, glossator: Run, tmp_path: Path) -> None:
-    for name in ("lexical", "dense"):
+    for name in ("lexical", "sparse", "dense"):
         (library / name / "built.json").unlink()
     arguments = "search", "otter", "--library", library, "--json", "--retriever"
     nothing_fetched = {"GLOSSATOR_MODELS": str(tmp_path / "models")}

@@ -348,7 +348,9 @@ def models_fetch(
     from rag.models import catalogue, fetch
 
     settings = load_settings()
-    wanted = names or [name for name in (settings.dense.model, settings.reader.model) if name in catalogue()]
+    wanted = names or [
+        name for name in (settings.dense.model, settings.sparse.model, settings.reader.model) if name in catalogue()
+    ]
     paths = {}
     for name in wanted:
         paths[name] = str(fetch(name, local, report=lambda line: print(f"glossator: {line}", file=sys.stderr)))

@@ -30,6 +30,7 @@ class State:
 
 class RetrieverName(str, Enum):
     bm25 = "bm25"
+    sparse = "sparse"
     dense = "dense"
     hybrid = "hybrid"
 

@@ -1,0 +1,237 @@
+"""The sparse encoder: a method of the taxonomy (heads.py) over any transformers backbone.
+
+A text becomes weights over the tokenizer's vocabulary; a query's score for a passage is the sum over their common terms
+of the products of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.encode.heads import METHODS, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
+from rag.encode.inference_free import Vocabulary, cannot_load, first_line
+from rag.errors import ModelError
+from rag.interfaces import SparseVector
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+HEADS = "heads.safetensors"  # beside the backbone's files, with the parameter names of the framework's code
+CHARACTERS = 20  # a token, at most: English has 4 to 6, the longest word of most vocabularies 18
+ECHO_MARKS = 1  # a decoder's tokenizer may put one mark before the text
+
+
+class Backbone:
+    """A transformers model with its tokenizer, as far as one kind of head needs it."""
+
+    def __init__(self, folder: Path | str, side: Side, max_tokens: int, dtype: str):
+        """`folder` may be a hub id. Raises ModelError."""
+        import torch
+        import transformers
+        from tokenizers import Tokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        self.name = str(folder)
+        self._torch = torch
+        self._mlp = side.head in ("MLP", "expMLP")
+        auto = "AutoModelForCausalLM" if side.echo else "AutoModel" if self._mlp else "AutoModelForMaskedLM"
+        try:
+            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder)
+            model, found = getattr(transformers, auto).from_pretrained(
+                folder, dtype=getattr(torch, dtype), output_loading_info=True
+            )
+            vocabulary = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # a copy: calls set its truncation
+        except Exception as error:  # transformers raises many kinds, and all mean: not to be had
+            raise cannot_load(folder, error) from error
+        if auto == "AutoModelForMaskedLM" and found["missing_keys"]:
+            raise ModelError(
+                f"sparse encoder {folder} has no masked language model's head ({sorted(found['missing_keys'])[0]} is "
+                "missing): set the name of a SPLADE-like model"
+            )
+        self._tokenizer, self._model = tokenizer, model.eval()
+        self.vocabulary = Vocabulary(vocabulary, tokenizer.all_special_ids)
+        self.dimensions = int(self._model.config.vocab_size)
+        special = [term_id for term_id in self.vocabulary.special if term_id < self.dimensions]  # some add more later
+        self._special = torch.tensor(special, dtype=torch.long)
+        longest = min(getattr(self._model.config, "max_position_embeddings", max_tokens), tokenizer.model_max_length)
+        self._max_tokens = min(max_tokens, (longest - ECHO_MARKS) // 2 if side.echo else longest)
+        wanted = {"MLP": ["linear"], "expMLP": ["linear"], "EPIC": ["term_importance.linear", "doc_quality.linear"]}
+        self._heads = {name: self._linear(name) for name in wanted.get(side.head, [])}
+        if not self._mlp:
+            self._weight, self._bias = self._output_layer(side)
+
+    def weights(self, texts: Sequence[str], side: Side) -> Tensor:
+        """(batch, vocabulary) weights of texts, cut at the limit; zeros for one that is empty or of unknown tokens."""
+        # Cut before the tokenizer, which would read a whole book to give us its first page. The first max_tokens
+        # tokens are the same, unless they have over 20 characters each in the mean, as long runs of spaces would have.
+        cut = [text[: CHARACTERS * self._max_tokens] for text in texts]
+        with self._torch.inference_mode():
+            inputs, own = self._echoed(cut) if side.echo else self._tokenized(cut)
+            weights = self._head(inputs, own, side).float()
+            weights[:, self._special] = 0
+        return weights
+
+    def _tokenized(self, texts: list[str]) -> tuple[dict[str, Tensor], Tensor]:
+        """Model inputs, and which positions, (batch, tokens), are the text's own."""
+        inputs = self._tokenizer(texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt")
+        special = self._torch.isin(inputs["input_ids"], self._special)  # [UNK] too: nothing is known of it
+        return inputs, inputs["attention_mask"].bool() & ~special
+
+    def _echoed(self, texts: list[str]) -> tuple[dict[str, Tensor], Tensor]:
+        first = self._tokenizer("").input_ids[:ECHO_MARKS]
+        before = first if first == [self._tokenizer.bos_token_id] else []
+        lists = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=self._max_tokens).input_ids
+        copies = [echo(tokens, before) for tokens in lists]
+        longest = max([1, *(len(ids) for ids, _ in copies)])
+        ids, attended, own = (self._torch.zeros(len(copies), longest, dtype=self._torch.long) for _ in range(3))
+        for row, (tokens, pooled) in enumerate(copies):
+            ids[row, : len(tokens)] = self._torch.tensor(tokens, dtype=self._torch.long)
+            attended[row, : len(tokens)] = 1
+            own[row, : len(tokens)] = self._torch.tensor(pooled, dtype=self._torch.long)
+        return {"input_ids": ids, "attention_mask": attended}, own.bool()
+
+    def _head(self, inputs: dict[str, Tensor], own: Tensor, side: Side) -> Tensor:
+        ids = inputs["input_ids"]
+        if side.head == "BINARY":
+            return binary(ids, own, self.dimensions, side.merge)
+        if self._mlp:
+            hidden = self._model(**inputs).last_hidden_state.float()
+            return mlp(hidden, ids, own, *self._heads["linear"], self.dimensions, side)
+        keep = inputs["attention_mask"].bool() & own.any(1, keepdim=True) if side.marks else own
+        if side.head == "CLS-MLM":
+            keep = self._torch.zeros_like(own)
+            keep[:, 0] = own.any(1)
+        output = self._model(**inputs, output_hidden_states=side.head == "EPIC")
+        if side.head != "EPIC":
+            return mlm(output.logits, keep, self._weight, self._bias, side)
+        hidden = output.hidden_states[-1].float()
+        importance = epic_importance(hidden, *self._heads["term_importance.linear"])
+        weights = mlm(output.logits, keep, self._weight, self._bias, side, importance)
+        return weights * epic_quality(hidden, *self._heads["doc_quality.linear"])
+
+    def _output_layer(self, side: Side) -> tuple[Tensor, Tensor]:
+        """Take the output layer out of the model, whose "logits" are from now on what goes into that layer."""
+        torch, layer = self._torch, self._model.get_output_embeddings()
+        odd = ModelError(
+            f"sparse encoder {self.name} makes logits with more than an output matrix (as soft-capping does), so its "
+            "weights would be wrong here: set the name of another model"
+        )
+        if layer is None:
+            raise odd
+        probe = {"input_ids": torch.tensor([[0, 1]]), "attention_mask": torch.ones(1, 2)}
+        with torch.inference_mode():
+            if side.echo:  # an untied output matrix is made the input embeddings again, so that logits read as terms
+                layer.weight = self._model.get_input_embeddings().weight
+            whole = self._model(**probe).logits.float()
+            layer.forward = lambda states: states
+            states = self._model(**probe).logits
+            weight = layer.weight.detach()
+            bias = torch.zeros(len(weight), dtype=weight.dtype) if layer.bias is None else layer.bias.detach()
+            close = 1e-4 if weight.dtype == torch.float32 else 0.05
+            if states.shape[-1] != weight.shape[-1] or not torch.allclose(
+                torch.nn.functional.linear(states, weight, bias).float(), whole, rtol=close, atol=close
+            ):
+                raise odd
+        return weight, bias
+
+    def _linear(self, name: str) -> tuple[Tensor, Tensor]:
+        """Weight (1, d) and bias (1,) of a linear unit in heads.safetensors. Raises ModelError."""
+        from safetensors.torch import load_file
+        from transformers.utils import cached_file
+
+        try:
+            tensors = load_file(cached_file(self.name, HEADS))
+            weight, bias = tensors[f"{name}.weight"].float(), tensors[f"{name}.bias"].float()
+            if (size := int(self._model.config.hidden_size)) != weight.numel() or bias.numel() != 1:
+                raise ValueError(f"{name}.weight has shape {tuple(weight.shape)}, not {(1, size)}")
+            return weight.reshape(1, -1), bias.reshape(1)
+        except Exception as error:  # no such file, no such tensor, no such format
+            raise ModelError(
+                f"sparse encoder {self.name} has no usable {HEADS} with {name}.weight and {name}.bias "
+                f"({type(error).__name__}: {first_line(error)}). Use a trained folder, or a method with an MLM head"
+            ) from error
+
+
+class TransformerSparseEncoder:
+    """A method of METHODS over any transformers backbone (see SparseEncoder)."""
+
+    def __init__(
+        self,
+        method: str,
+        folder: Path | str,
+        query_folder: Path | str | None = None,
+        max_tokens: int = 256,
+        batch_size: int = 32,
+        dtype: str = "float32",
+    ):
+        """`folder` (or a hub id) holds the document side, and the query side of tied methods; `query_folder` holds the
+        query side where a method has two models.
+
+        dtype "bfloat16" is about twice as fast where the processor has it, but moves weights by up to 0.08, and then by
+        which texts share a batch: an index that grew would not be one built afresh. Raises ModelError.
+        """
+        self.method = METHODS[method]
+        self._batch_size = batch_size
+        self._document = self._query = Backbone(folder, self.method.document, max_tokens, dtype)
+        if not self.method.tied and self.method.query.head not in ("BINARY", "IDF"):
+            if query_folder is None:
+                raise ModelError(f"{method} has a model of its own for queries: name its folder beside {folder}")
+            self._query = Backbone(query_folder, self.method.query, max_tokens, dtype)
+        self.dimensions = self._document.dimensions
+        if self._query.dimensions != self.dimensions:
+            raise ModelError(
+                f"{query_folder} has a vocabulary of {self._query.dimensions}, {folder} of {self.dimensions}: set two "
+                "models with the same tokenizer"
+            )
+
+    def encode_documents(
+        self, texts: Sequence[str], report: Callable[[int], None] = lambda encoded: None
+    ) -> list[SparseVector]:
+        """One vector per text, in order; an empty one for an empty text. `report` gets the count so far.
+
+        expMLP heads want each text with its expansion appended, by whoever expands. Raises ModelError where the model
+        gives a weight that is negative or no number.
+        """
+        return self._encode(self._document, texts, self.method.document, report)
+
+    def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
+        """One vector per text, in order; an empty one for an empty text. Raises ModelError as `encode_documents`.
+
+        Not for the inference-free method, whose queries are InferenceFreeQuery's.
+        """
+        return self._encode(self._query, texts, self.method.query, lambda encoded: None)
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text's own tokens, unique and ascending, without special ones: what document frequencies count."""
+        return self._document.vocabulary.token_ids(texts)
+
+    def term(self, term_id: int) -> str:
+        """The token as people read it; "##" marks a WordPiece that continues a word."""
+        return self._document.vocabulary.term(term_id)
+
+    def _encode(
+        self, backbone: Backbone, texts: Sequence[str], side: Side, report: Callable[[int], None]
+    ) -> list[SparseVector]:
+        import numpy as np
+
+        vectors: list[SparseVector] = [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(texts)
+        # Texts of like length share a batch, so little is padded.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for first in range(0, len(order), self._batch_size):
+            batch = order[first : first + self._batch_size]
+            weights: NDArray[np.float32] = backbone.weights([texts[i] for i in batch], side).numpy()
+            if not np.isfinite(weights).all() or weights.min() < 0:
+                raise ModelError(
+                    f"sparse encoder {backbone.name} gives weights that are negative or no numbers: its files are "
+                    "damaged or fit another method. Fetch it again: glossator models fetch"
+                )
+            for i, row in zip(batch, weights, strict=True):
+                terms = np.flatnonzero(row).astype(np.int32)
+                vectors[i] = (terms, row[terms])
+            report(first + len(batch))
+        return vectors
