@@ -16,7 +16,7 @@ from eval.bootstrap import percentile
 from ingest.chunk import chunk
 from ingest.mend import join_pages
 from rag.answer import Road, ask
-from rag.indexes import Indexes
+from rag.indexes import NEEDS, Indexes
 from rag.records import Answer, Document
 from rag.settings import Settings
 
@@ -35,15 +35,15 @@ def _ingest_once(file: Path) -> tuple[float, int]:
 
 
 def ingest(file: Path, indexes: Indexes, settings: Settings) -> dict[str, Any]:
-    """Wall time of `glossator ingest` of one PDF, over the extraction alone plus the encoder's passes alone.
+    """Wall time of `glossator ingest` of one PDF, over the extraction alone plus the encoders' passes alone.
 
     Each of the three is repeated in turn, and the medians are compared. The whole command is counted: its start, its
-    imports, the model's load, both indexes and the catalogue.
+    imports, the models' load, all indexes, the links and the catalogue.
     """
     from ingest.pdf import read_pdf
 
     walls, extractions, encodings, memory = [], [], [], 0
-    encoder = indexes.encoder()
+    dense, sparse = indexes.encoder(), indexes.sparse_encoder()
     for _ in range(REPEAT):
         began = time.perf_counter()
         pages = [value[1] for what, value in read_pdf(file, ()) if what == "page"]
@@ -53,7 +53,8 @@ def ingest(file: Path, indexes: Indexes, settings: Settings) -> dict[str, Any]:
         passages = chunk(document, settings.ingest.passage_tokens, settings.ingest.overlap_tokens)
         texts = [f"{passage.title}\n{passage.text}" for passage in passages]
         began = time.perf_counter()
-        encoder.encode(texts)
+        dense.encode(texts)
+        sparse.encode_documents(texts)
         encodings.append(time.perf_counter() - began)
         wall, memory = _ingest_once(file)
         walls.append(wall)
@@ -73,7 +74,7 @@ def ingest(file: Path, indexes: Indexes, settings: Settings) -> dict[str, Any]:
 def retrieval(indexes: Indexes, queries: Sequence[str], k: int) -> dict[str, Any]:
     """Milliseconds a query, one at a time, of each retriever over an opened library; warm-up not counted."""
     result: dict[str, Any] = {"queries": len(queries)}
-    for name in ("bm25", "dense", "hybrid"):
+    for name in NEEDS:
         retriever = indexes.retriever(name)
         times = []
         for query in [*queries[:3], *queries]:

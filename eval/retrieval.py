@@ -140,8 +140,8 @@ def run(
         report(len(rows) * len(collection.queries) + done, total, note)
 
     for name, search in searches.items():
-        rows[name] = _row(collection, corpus, search, told)
-    summaries = {name: _summary(row, seed) for name, row in rows.items()}
+        rows[name] = search_all(collection, corpus, search, told)
+    summaries = {name: summarise_row(row, seed) for name, row in rows.items()}
     if run_file is not None:
         write_run(run_file, rows[retriever].rankings)
     if out is not None:
@@ -193,8 +193,14 @@ def _wanted(collection: Collection, query: Query) -> list[tuple[str, int]]:
     return sorted(((key, grade) for key, grade in judged if grade > 0), key=lambda entry: -entry[1])
 
 
-def _row(collection: Collection, corpus: Corpus, search: Search, told: Callable[[int, float], None]) -> Row:
-    """Search for each query by itself, as a user does: that is what is timed."""
+def search_all(
+    collection: Collection,
+    corpus: Corpus,
+    search: Search,
+    told: Callable[[int, float], None] = lambda done, ndcg: None,
+) -> Row:
+    """Search for each query by itself, as a user does: that is what is timed. `told` gets the count so far and the
+    mean nDCG@10."""
     rankings: dict[str, Ranking] = {}
     scores: dict[str, Mapping[str, float]] = {}
     milliseconds: list[float] = []
@@ -212,7 +218,8 @@ def _row(collection: Collection, corpus: Corpus, search: Search, told: Callable[
     return Row(rankings, scores, milliseconds)
 
 
-def _summary(row: Row, seed: int) -> dict[str, Any]:
+def summarise_row(row: Row, seed: int = 0) -> dict[str, Any]:
+    """Means and 95 % intervals of all measures, and milliseconds a query; to be printed as JSON."""
     shares = {"p50": 0.5, "p95": 0.95}
     metrics, intervals = summarise(list(row.scores.values()), seed)
     return {

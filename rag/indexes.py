@@ -26,9 +26,14 @@ from rag.errors import IndexMismatch, LibraryError, UsageError
 from rag.interfaces import DerivedIndex, Report, Retriever, SparseQueries, silent
 from rag.library import Library
 from rag.models import catalogue, fingerprint, path_of
+from rag.read.generate import open_reader
 from rag.retrieve.bm25 import Bm25Index, Bm25Retriever
 from rag.retrieve.dense import DenseIndex, DenseRetriever
+from rag.retrieve.explain import ExplainedRetriever
+from rag.retrieve.feedback import FeedbackRetriever
 from rag.retrieve.fuse import HybridRetriever
+from rag.retrieve.links import LinkedRetriever
+from rag.retrieve.rerank import CrossEncoderReranker, ReaderReranker, Reranker, RerankingRetriever
 from rag.retrieve.sparse import SparseIndex, SparseRetriever
 from rag.settings import Settings
 
@@ -55,6 +60,7 @@ class Indexes:
         self.settings = settings
         self._encoder: TransformerEncoder | None = None
         self._sparse_encoder: TransformerSparseEncoder | None = None
+        self._reranker_opened: Reranker | None = None
         self._encoder_lock = threading.Lock()
         self._table: tuple[DerivedIndex, InferenceFreeQuery] | None = None  # made from this opened index
         self._searching: dict[str, tuple[int, DerivedIndex]] = {}  # name -> generation it was opened at, index
@@ -222,11 +228,10 @@ class Indexes:
             raise UsageError(f"--retriever {name}: choose one of {', '.join(NEEDS)}")
         self.check_settings(NEEDS[name])
         self._mend(NEEDS[name], report)
-        parts = {"lexical": self._lexical, "sparse": self._sparse, "dense": self._dense}
-        retrievers = [parts[part]() for part in NEEDS[name]]
-        if len(retrievers) == 1:
-            return retrievers[0]
-        return HybridRetriever(retrievers, self.settings.retrieve.rank_constant, self.settings.retrieve.fusion_depth)
+        opening: dict[str, Callable[[], Retriever]] = {
+            "bm25": self._bm25, "sparse": self._sparse, "dense": self._dense, "hybrid": self._hybrid
+        }  # fmt: skip
+        return opening[name]()
 
     def _mend(self, names: Sequence[str], report: Report) -> None:
         generation = self.library.generation
@@ -259,15 +264,53 @@ class Indexes:
             self._searching[name] = (generation, index)
         return index
 
-    def _lexical(self) -> Retriever:
+    def _hybrid(self) -> Retriever:
+        """All retrievers fused, with what the settings put before and behind that."""
+        settings, feedback = self.settings.retrieve, self.settings.feedback
+        weights = {"bm25": settings.bm25_weight, "sparse": settings.sparse_weight, "dense": settings.dense_weight}
+        if not sum(weights.values()):
+            raise UsageError("settings: retrieve.bm25_weight, sparse_weight and dense_weight are all 0: raise one")
+        bm25, sparse, dense = self._bm25(explain=False), self._sparse(explain=False), self._dense()
+        parts: dict[str, Retriever] = {"bm25": bm25, "sparse": sparse, "dense": dense}
+        fusion = settings.fusion_depth, weights, settings.fusion, settings.rank_constant
+        first: Retriever = HybridRetriever(parts, *fusion)
+        if feedback.method != "none":
+            words = HybridRetriever({"bm25": bm25, "sparse": sparse}, *fusion)
+            first = FeedbackRetriever(
+                dense,
+                words,
+                self.library.numbers_of,
+                feedback.method,
+                interpolation=feedback.interpolation,
+                sparse_weight=1 - weights["dense"] / sum(weights.values()),
+                fusion_depth=settings.fusion_depth,
+            )
+        if settings.links:
+            first = LinkedRetriever(first, self.library, sparse)
+        if self.settings.rerank.model:
+            first = RerankingRetriever(first, self._reranker(), self.settings.rerank.depth)
+        return ExplainedRetriever(first, {"bm25": bm25, "sparse": sparse})
+
+    def _reranker(self) -> Reranker:
+        model = self.settings.rerank.model
+        if self._reranker_opened is None:
+            self._reranker_opened = (
+                ReaderReranker(open_reader(self.settings.reader)) if model == "reader" else CrossEncoderReranker(model)
+            )
+        return self._reranker_opened
+
+    def _bm25(self, explain: bool = True) -> Bm25Retriever:
         index = self._open("lexical")
         assert isinstance(index, Bm25Index)
-        return Bm25Retriever(index, self.library.passages)
+        return Bm25Retriever(index, self.library.passages, explain)
 
-    def _sparse(self) -> Retriever:
+    def _sparse(self, explain: bool = True) -> SparseRetriever:
         index = self._open("sparse")
         assert isinstance(index, SparseIndex)
-        return SparseRetriever(index, lambda: self._queries(index), self.library.passages_numbered)
+        library = self.library
+        return SparseRetriever(
+            index, lambda: self._queries(index), library.passages_numbered, library.numbers_of, explain
+        )
 
     def _queries(self, index: SparseIndex) -> SparseQueries:
         if self._method().query.head != "IDF":
@@ -277,7 +320,7 @@ class Indexes:
             self._table = index, InferenceFreeQuery(_folder_of(self.settings.sparse.model), weights)
         return self._table[1]
 
-    def _dense(self) -> Retriever:
+    def _dense(self) -> DenseRetriever:
         index = self._open("dense")
         assert isinstance(index, DenseIndex)
         return DenseRetriever(index, self.encoder, self.library.passages_numbered)

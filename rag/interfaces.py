@@ -40,6 +40,10 @@ class SparseQueries(Protocol):
         """One vector per text, in order; an empty one where no term is known."""
         ...
 
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text's own tokens, unique and ascending: what it says, not what the model adds."""
+        ...
+
     def term(self, term_id: int) -> str:
         """The term as people read it; "##" marks a WordPiece that continues a word."""
         ...
@@ -50,10 +54,6 @@ class SparseEncoder(SparseQueries, Protocol):
 
     def encode_documents(self, texts: Sequence[str], report: Callable[[int], None] = ...) -> list[SparseVector]:
         """One vector per text, in order; an empty one for an empty text. `report` gets the count so far."""
-        ...
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Each text's own tokens, unique and ascending: what it says, not what the model adds."""
         ...
 
 

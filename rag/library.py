@@ -1,31 +1,37 @@
 """The library folder: one SQLite catalogue that is the truth, beside indexes derived from it (see indexes.py).
 
-    catalogue.sqlite     documents, their texts and passages, removals; every change gets the next generation
+    catalogue.sqlite     documents, their texts and passages, links, removals; every change gets the next generation
     lexical/ dense/      derived: each records the generation it was built from
     writer.lock          held by the one writer; writer.json names the holder
     uploads/             files that came through the web page
 
-A document enters, is replaced or leaves in one transaction, so it is in the library wholly or not at all.
+A document enters, is replaced or leaves in one transaction, so it is in the library wholly or not at all, and the
+links from and to it with it (links.py). A catalogue of layout 1 has no links; whoever can write to the library brings
+it to layout 2, and until then it is read as it is.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag import links
 from rag.errors import LibraryError, UsageError
-from rag.records import Document, Page, Passage, Removal
+from rag.records import Document, Link, Page, Passage, Removal
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+log = logging.getLogger("glossator")
+
+SCHEMA_VERSION = 2
+LAYOUT_1 = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE documents (
     document_id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
@@ -94,11 +100,17 @@ class Library:
             library._create()
         with library._explaining():
             version = library._connection().execute("PRAGMA user_version").fetchone()[0]
-        if version != SCHEMA_VERSION:
+        if version not in (1, SCHEMA_VERSION):
             raise LibraryError(
                 f"{folder}/catalogue.sqlite has layout {version}, this program reads layout {SCHEMA_VERSION}. "
                 "Ingest the documents into a new folder, or use the version of glossator that made it"
             )
+        if version == 1:
+            try:
+                with library.writing("finding links"):
+                    pass  # who may write brings the layout up to date first
+            except LibraryError as error:
+                log.warning("%s. It is read without the links between its documents", error)
         return library
 
     def _create(self) -> None:
@@ -112,9 +124,8 @@ class Library:
             fresh = self.folder / "catalogue.sqlite.new"
             fresh.unlink(missing_ok=True)
             connection = sqlite3.connect(fresh)
-            connection.executescript(
-                SCHEMA + f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={SCHEMA_VERSION};"
-            )
+            start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={SCHEMA_VERSION};"
+            connection.executescript(LAYOUT_1 + links.SCHEMA + start)
             connection.close()
             os.replace(fresh, self.folder / "catalogue.sqlite")
         except (OSError, sqlite3.Error) as error:
@@ -156,12 +167,18 @@ class Library:
     @contextmanager
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, int]]:
         """A write transaction, with the generation that its changes get."""
+        with self._wholly() as connection:
+            connection.execute("UPDATE state SET value = value + 1 WHERE key = 'generation'")
+            yield connection, connection.execute("SELECT value FROM state WHERE key = 'generation'").fetchone()[0]
+
+    @contextmanager
+    def _wholly(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction."""
         with self._explaining():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute("UPDATE state SET value = value + 1 WHERE key = 'generation'")
-                yield connection, connection.execute("SELECT value FROM state WHERE key = 'generation'").fetchone()[0]
+                yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:  # a full disk may have ended it already
@@ -191,6 +208,7 @@ class Library:
                 holder_file.write_text(json.dumps(holder))
             except OSError as error:
                 raise LibraryError(f"{self.folder} cannot be written: {error}. Mend that and run it again") from error
+            self._bring_up_to_date()
             yield
         finally:
             holder_file.unlink(missing_ok=True)
@@ -214,6 +232,7 @@ class Library:
                     for p in passages
                 ],
             )
+            links.enter(connection, document.document_id, document.title, document.text)
 
     def put_failure(
         self, document_id: str, kind: str, title: str, error: str, path: str, shown: str, recipe: str
@@ -255,6 +274,7 @@ class Library:
         ).fetchone()
         if first is not None:
             connection.execute("INSERT INTO removals VALUES (?, ?, ?, ?)", (generation, document_id, first, last))
+        links.forget(connection, document_id)
         connection.execute("DELETE FROM documents WHERE document_id = ?", (document_id,))
 
     def remove(self, document_id: str) -> None:
@@ -266,6 +286,18 @@ class Library:
         for file in files:
             if file.is_relative_to(uploads):
                 file.unlink(missing_ok=True)
+
+    def _bring_up_to_date(self) -> None:
+        """Give a catalogue of layout 1 its links, in one transaction."""
+        if self._layout() != 1:
+            return
+        log.warning("%s: finding the links between its documents, once", self.folder)
+        with self._wholly() as connection:
+            links.fill(connection)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def _layout(self) -> int:
+        return int(self._rows("PRAGMA user_version")[0][0])
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -370,12 +402,80 @@ class Library:
                 found[row["number"]] = _passage(row)
         return found
 
+    def numbers_of(self, passage_ids: Sequence[str]) -> dict[str, int]:
+        """Passage id -> catalogue number, of those that are (still) here."""
+        found: dict[str, int] = {}
+        for first in range(0, len(passage_ids), 500):
+            some = passage_ids[first : first + 500]
+            marks = ",".join("?" * len(some))
+            for row in self._rows(f"SELECT passage_id, number FROM passages WHERE passage_id IN ({marks})", some):
+                found[row["passage_id"]] = row["number"]
+        return found
+
     def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
         """(number, passage) of every document that came after `generation`, by number."""
         with self._explaining():
             cursor = self._connection().execute(f"{PASSAGES} WHERE d.generation > ? ORDER BY p.number", (generation,))
             for row in cursor:
                 yield row["number"], _passage(row)
+
+    def links_from(self, passage_ids: Sequence[str]) -> dict[str, list[Link]]:
+        """Passage id -> the links in its text, in order; without passages that have none.
+
+        A passage has one link to each document that it names, at the first place, and one for each section reference.
+        What a document is itself called points to no other document.
+        """
+        if self._layout() == 1:
+            return {}
+        with self._explaining():
+            return links.links_from(self._connection(), passage_ids)
+
+    def links_to(self, document_ids: Sequence[str]) -> dict[str, list[Link]]:
+        """Document id -> the links to it from passages of other documents; without documents that have none.
+
+        A document whose title is a common word has very many: ask `mention_counts` first.
+        """
+        if self._layout() == 1:
+            return {}
+        with self._explaining():
+            return links.links_to(self._connection(), document_ids)
+
+    def mention_counts(self, document_ids: Sequence[str]) -> dict[str, int]:
+        """Document id -> in how many passages of other documents it is named."""
+        if self._layout() == 1:
+            return dict.fromkeys(document_ids, 0)
+        with self._explaining():
+            return links.mention_counts(self._connection(), document_ids)
+
+    def namesakes(self, words: Iterable[str]) -> dict[str, int]:
+        """Words of a mention -> how many documents have that name; without those that are no document's."""
+        if self._layout() == 1:
+            return {}
+        with self._explaining():
+            return links.namesakes(self._connection(), words)
+
+    def named_in(self, text: str, most: int) -> set[str]:
+        """The documents that a question names: not within a longer name, nor by a name that more than `most` have."""
+        if self._layout() == 1:
+            return set()
+        with self._explaining():
+            return links.named_in(self._connection(), text, most)
+
+    def first_passages(self, document_ids: Sequence[str]) -> dict[str, Passage]:
+        """The first passage of each document that has one, by passage id."""
+        firsts = []
+        for first in range(0, len(document_ids), 500):
+            some = document_ids[first : first + 500]
+            marks = ",".join("?" * len(some))
+            rows = self._rows(
+                f"SELECT min(number) FROM passages WHERE document_id IN ({marks}) GROUP BY document_id", some
+            )
+            firsts += [row[0] for row in rows]
+        return {passage.passage_id: passage for passage in self.passages_numbered(firsts).values()}
+
+    @property
+    def passage_count(self) -> int:
+        return int(self._rows("SELECT count(*) FROM passages")[0][0])
 
     def removals_since(self, generation: int) -> list[Removal]:
         rows = self._rows("SELECT * FROM removals WHERE generation > ? ORDER BY generation", (generation,))
@@ -427,6 +527,9 @@ class Library:
             'WHERE substr(d.text, p.start + 1, p."end" - p.start) <> p.text'
         ):
             found.append(f"passage {row['passage_id']} does not quote its document")
+        if self._layout() > 1:
+            with self._explaining():
+                found += links.problems(self._connection())
         return [f"catalogue: {problem}" for problem in found]
 
 

@@ -77,16 +77,35 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Words of a passage that name another document, a judgment by its application number, or a section of its own.
+
+    `kind` is "title", "citation" or "section". Offsets are the source document's: document.text[start:end] == words.
+    """
+
+    passage_id: str  # where the words stand
+    document_id: str  # the document they name; their own for a section
+    target_passage_id: str | None  # where the section begins; None for a whole document
+    kind: str
+    words: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One entry of a ranking. Rank counts from 1; a higher score is better.
 
-    `terms` (BM25) maps each matched term to its contribution; the contributions add up to the score.
+    `terms` maps each matched term to its contribution ("+term": the model added it to the passage), and of a hybrid
+    also "dense", "named" and "linked"; the contributions add up to the score. `links` are the paths that led here, a
+    readable line each.
     """
 
     rank: int
     score: float
     passage: Passage
     terms: dict[str, float] | None = None
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

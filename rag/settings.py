@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,9 +50,24 @@ class Bm25(_Stage):
 class Retrieve(_Stage):
     retriever: str = Field(default="hybrid", pattern="^(bm25|sparse|dense|hybrid)$")
     k: int = Field(default=5, ge=1, le=1000)
+    fusion: Literal["linear", "rrf"] = "linear"
+    bm25_weight: float = Field(default=1.0, ge=0)
+    sparse_weight: float = Field(default=0.7, ge=0)
+    dense_weight: float = Field(default=1.2, ge=0)
     rank_constant: int = Field(default=60, ge=1)
     fusion_depth: int = Field(default=100, ge=1)
+    links: bool = True
     max_query_characters: int = Field(default=4000, ge=1)
+
+
+class Feedback(_Stage):
+    method: Literal["none", "average", "rocchio"] = "none"
+    interpolation: Literal["none", "before", "after", "both"] = "both"
+
+
+class Rerank(_Stage):
+    model: str = ""
+    depth: int = Field(default=20, ge=1)
 
 
 class ReaderSettings(_Stage):
@@ -72,6 +87,8 @@ class Settings(_Stage):
     sparse: Sparse = Sparse()
     bm25: Bm25 = Bm25()
     retrieve: Retrieve = Retrieve()
+    feedback: Feedback = Feedback()
+    rerank: Rerank = Rerank()
     reader: ReaderSettings = ReaderSettings()
 
     @property

@@ -294,3 +294,11 @@ def test_threads_find_what_one_finds() -> None:
     """In a process of its own: where two threads meet in Java, it ends the process or hands out the other's object."""
     done = subprocess.run([sys.executable, "-c", MANY_THREADS], cwd=ROOT, text=True, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_hits_that_were_not_explained_can_be_explained_afterwards(eight: Bm25Index) -> None:
+    explained = eight.search("the cat chases a dog", 5)
+    bare = eight.search("the cat chases a dog", 5, explain=False)
+    assert [(passage_id, score, {}) for passage_id, score, _ in explained] == bare
+    ids = [passage_id for passage_id, _, _ in explained]
+    assert eight.terms("the cat chases a dog", [*ids, "nowhere#1"]) == [*(terms for _, _, terms in explained), {}]

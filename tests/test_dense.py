@@ -146,6 +146,19 @@ def test_no_vectors_is_no_error(tmp_path: Path) -> None:
     assert build(build_folder, [(2, passage(2, "b"))]).search(FAKE.vector("b"), 5)[0][0] == 2
 
 
+def test_vectors_come_back_as_stored(tmp_path: Path) -> None:
+    numbered = [(3 + i * 7 + (i > 9) * (1 << 33), passage(i, f"text {i}")) for i in range(20)]
+    index = build(tmp_path, numbered, [])
+    index = build(tmp_path, [], [Removal("d", 10, 10)])  # text 1
+    numbers = [numbered[i][0] for i in (12, 1, 0, 5)]
+    vectors = index.vectors([*numbers[:2], 999, *numbers[2:], numbers[0]])  # 999 was never there
+    assert (vectors.shape, vectors.dtype) == ((4, DIMENSIONS), np.float32)
+    assert vectors == pytest.approx(np.asarray([FAKE.vector(f"text {i}") for i in (12, 0, 5, 12)]), abs=FP16)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(4), abs=5e-4)
+    assert index.vectors([]).shape == index.vectors([10]).shape == (0, DIMENSIONS)
+    assert open_index(tmp_path / "none").vectors([1]).shape == (0, 0)
+
+
 @pytest.mark.parametrize("damage", [b"", b"garbage", None])
 def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path, damage: bytes | None) -> None:
     build(tmp_path, [(i, passage(i, f"text {i}")) for i in range(50)])
@@ -181,6 +194,17 @@ def test_hits_are_best_first_ties_by_passage_id_and_known_to_the_catalogue(tmp_p
     left = DenseRetriever(build(tmp_path, []), lambda: FAKE, lambda ns: {n: catalogue[n] for n in ns if n in catalogue})
     assert [(hit.rank, hit.passage.passage_id) for hit in left.search(["same"], 2)[0]] == [(1, "d#1"), (2, "d#6")]
     assert len({hit.passage.passage_id for hit in left.search(["same"], 99)[0]}) == len(catalogue)
+
+
+def test_a_search_by_vector_is_the_search_by_words(tmp_path: Path) -> None:
+    numbered = [(i, passage(i, f"text {i}")) for i in range(20)]
+    catalogue = dict(numbered)
+    retriever = DenseRetriever(build(tmp_path, numbered), lambda: FAKE, lambda ns: {n: catalogue[n] for n in ns})
+    queries = ["one", "two"]
+    assert retriever.search_vectors(retriever.encode(queries), 4, [2, 3, 9]) == retriever.search(queries, 4, [2, 3, 9])
+    itself = retriever.search_vectors(retriever.vectors([7]), 1)[0]
+    assert [hit.passage for hit in itself] == [catalogue[7]]
+    assert retriever.search_vectors(retriever.encode([]), 4) == []
 
 
 # ---- the encoder

@@ -32,9 +32,18 @@ OTHER = {
     "bm25.b": "0.75",
     "retrieve.retriever": "bm25",
     "retrieve.k": "6",
+    "retrieve.fusion": "rrf",
+    "retrieve.bm25_weight": "2",
+    "retrieve.sparse_weight": "0",
+    "retrieve.dense_weight": "0.5",
+    "retrieve.links": "false",
     "retrieve.rank_constant": "61",
     "retrieve.fusion_depth": "101",
     "retrieve.max_query_characters": "4001",
+    "feedback.method": "rocchio",
+    "feedback.interpolation": "after",
+    "rerank.model": "nearby/cross-encoder",
+    "rerank.depth": "10",
     "reader.model": "another",
     "reader.context_tokens": "4097",
     "reader.answer_tokens": "65",
@@ -100,7 +109,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path: Path, monkeypatch: p
 def test_every_setting_can_be_set(key: str) -> None:
     settings = load_settings([f"{key}={OTHER[key]}"])
     section, name = key.split(".")
-    assert str(all_of(settings)[section][name]).removesuffix(".0") == OTHER[key]
+    assert str(all_of(settings)[section][name]).removesuffix(".0").lower() == OTHER[key].lower()
     assert settings.hash != Settings().hash
 
 

@@ -523,7 +523,13 @@ def test_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def retriever(folder: Path, numbered: Numbered, left: Sequence[int] = ()) -> SparseRetriever:
     catalogue = {n: p for n, p in numbered if n not in left}
     index = build(folder, numbered)
-    return SparseRetriever(index, lambda: FAKE, lambda ns: {n: catalogue[n] for n in ns if n in catalogue})
+    numbers = {p.passage_id: n for n, p in catalogue.items()}
+    return SparseRetriever(
+        index,
+        lambda: FAKE,
+        lambda ns: {n: catalogue[n] for n in ns if n in catalogue},
+        lambda ids: {i: numbers[i] for i in ids if i in numbers},
+    )
 
 
 def test_terms_add_up_to_the_score_and_those_that_the_model_added_are_marked(tmp_path: Path) -> None:
@@ -535,6 +541,9 @@ def test_terms_add_up_to_the_score_and_those_that_the_model_added_are_marked(tmp
         assert list(hit.terms.values()) == sorted(hit.terms.values(), reverse=True)
         words = {word for word in hit.passage.text.split() if word in "abcd"}
         assert set(hit.terms) == words | {f"+{word.upper()}" for word in words}
+    found = retriever(tmp_path, many(200))
+    passages = [hit.passage for hit in hits]
+    assert found.terms("a b c c d", [*passages, passage(999, "a")]) == [*(hit.terms for hit in hits), {}]
 
 
 def test_hits_are_best_first_ties_by_passage_id_and_known_to_the_catalogue(tmp_path: Path) -> None:

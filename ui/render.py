@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def hit_json(hit: Hit) -> dict[str, Any]:
     passage = asdict(hit.passage)
     terms = {} if hit.terms is None else {"terms": hit.terms}
-    return {"rank": hit.rank, "score": hit.score, **passage, **terms}
+    links = {"links": list(hit.links)} if hit.links else {}
+    return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links}
 
 
 def search_json(query: str, retriever: str, hits: Sequence[Hit], milliseconds: float) -> dict[str, Any]:
@@ -92,7 +93,29 @@ def hits_text(hits: Sequence[Hit]) -> str:
             f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f})  {printable(passage.path)}"
         )
         lines.append(f"    {printable(passage.text)[:300]}")
+        if hit.terms:
+            lines.append(f"    because: {printable(reasons_text(hit))}")
     return "\n".join(lines)
+
+
+# What of a hybrid's score comes from no word.
+WITHOUT_WORDS = {"dense": "meaning", "named": "named in the question", "linked": "linked"}
+
+
+def reasons_text(hit: Hit, most: int = 6) -> str:
+    """Why a passage came up: the terms that weigh most, each with its share of the score, and the links to it.
+
+    >>> from rag.records import Passage
+    >>> passage = Passage("d#0", "d", "", "", "", 0, 0, 1, 1)
+    >>> reasons_text(Hit(1, 4.0, passage, {"otter": 3.0, "+river": 1.0}, ("“Rivers” mentions “Otters”",)))
+    'otter 75 %, river (added by the model) 25 %; “Rivers” mentions “Otters”'
+    """
+    shares = sorted((hit.terms or {}).items(), key=lambda entry: -entry[1])[:most]
+    told = []
+    for term, share in shares:
+        word = WITHOUT_WORDS.get(term, f"{term[1:]} (added by the model)" if term[:1] == "+" and term[1:] else term)
+        told.append(f"{word} {share / (hit.score or 1):.0%}".replace("%", " %"))
+    return "; ".join([", ".join(told), *hit.links])
 
 
 def answer_text(answer: Answer) -> str:

@@ -18,6 +18,7 @@ FROM_MEMORY = (
 )
 SUPPORT = "Is this answer stated in the passages? Reply with only yes or no."
 CLAIM = "Is the claim fully supported by the text? Reply with only yes or no."
+HELPS = "Does the text help to answer the question? Reply with only yes or no."
 
 TURNS = re.compile(r"<(?=\||/?s>|(?:start|end)_of_turn>)")
 
@@ -63,6 +64,12 @@ def claim_messages(question: str, answer: str, passage: Passage) -> list[tuple[s
     text = " ".join(f"{passage.title}: {passage.text}".split())
     claim = f'The answer to "{question}" is "{answer}".'
     return [("user", _plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
+
+
+def helps_messages(question: str, passage: Passage) -> list[tuple[str, str]]:
+    """One passage, the question, and whether the one helps with the other."""
+    text = " ".join(f"{passage.title}: {passage.text}".split())
+    return [("user", _plain(f"Text: {text}\n\nQuestion: {question}\n\n{HELPS}"))]
 
 
 def _plain(text: str) -> str:

@@ -182,12 +182,15 @@ class Bm25Index:
             return int(stats.numDocs if stats is not None else self._reader.numDocs())
 
     def search(
-        self, query: str, k: int, within: Sequence[int] | None = None
+        self, query: str, k: int, within: Sequence[int] | None = None, explain: bool = True
     ) -> list[tuple[str, float, dict[str, float]]]:
-        """(passage_id, score, term -> contribution) of at most k passages, best first, ties by passage_id."""
+        """(passage_id, score, term -> contribution) of at most k passages, best first, ties by passage_id.
+
+        Explaining takes longer than finding; without it there are no contributions.
+        """
         with _turn:
             java = _java()
-            words = java.BagOfWords().buildQuery("contents", _analyzer(), query)
+            words = _words(query)
             if within is not None:
                 builder = java.BooleanQueryBuilder()
                 builder.add(words, java.Occur.MUST)
@@ -198,13 +201,30 @@ class Bm25Index:
             found = self._searcher.search(words, most, by_score_then_id, True)
             stored = self._searcher.storedFields()
             return [
-                (stored.document(hit.doc).get("id"), float(hit.score), _terms(self._explain(words, hit.doc)))
+                (
+                    stored.document(hit.doc).get("id"),
+                    float(hit.score),
+                    self._explain(words, hit.doc) if explain else {},
+                )
                 for hit in found.scoreDocs
             ]
 
-    def _explain(self, query: Any, document: int) -> Any:
+    def terms(self, query: str, passage_ids: Sequence[str]) -> list[dict[str, float]]:
+        """Term -> contribution for each of these passages; {} for one that is not here, or matches nowhere."""
+        with _turn:
+            java, words, explained = _java(), _words(query), []
+            for passage_id in passage_ids:
+                found = self._searcher.search(java.TermQuery(java.Term("id", passage_id)), 1).scoreDocs
+                explained.append(self._explain(words, found[0].doc) if found else {})
+            return explained
+
+    def _explain(self, query: Any, document: int) -> dict[str, float]:
         # Cast, else pyjnius takes the overload for a Weight.
-        return self._searcher.explain(_java().cast("org.apache.lucene.search.Query", query), document)
+        return _terms(self._searcher.explain(_java().cast("org.apache.lucene.search.Query", query), document))
+
+
+def _words(query: str) -> Any:
+    return _java().BagOfWords().buildQuery("contents", _analyzer(), query)
 
 
 def _document(number: int, passage: Passage) -> Any:
@@ -242,20 +262,25 @@ def _terms(explanation: Any) -> dict[str, float]:
 class Bm25Retriever:
     """A Retriever over an opened index; `passages` looks passages up in the catalogue by id."""
 
-    def __init__(self, index: Bm25Index, passages: Callable[[Sequence[str]], dict[str, Passage]]):
+    def __init__(self, index: Bm25Index, passages: Callable[[Sequence[str]], dict[str, Passage]], explain: bool = True):
         self._index = index
         self._passages = passages
+        self._explain = explain
 
     def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
-        """As Retriever.search; each hit says which terms matched and what each contributed."""
+        """As Retriever.search; each hit says (if it is to `explain`) which terms matched and what each contributed."""
         rankings = []
         for query in queries:
-            found = self._index.search(query, k, within)
+            found = self._index.search(query, k, within, self._explain)
             passages = self._passages([passage_id for passage_id, _, _ in found])
             # A passage removed since the index was written is in the index but not in the catalogue any more.
             present = [entry for entry in found if entry[0] in passages]
             rankings.append([
-                Hit(rank, score, passages[passage_id], terms)
+                Hit(rank, score, passages[passage_id], terms if self._explain else None)
                 for rank, (passage_id, score, terms) in enumerate(present, start=1)
             ])  # fmt: skip
         return rankings
+
+    def terms(self, query: str, passages: Sequence[Passage]) -> list[dict[str, float]]:
+        """Term -> contribution for each passage."""
+        return self._index.terms(query, [passage.passage_id for passage in passages])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,19 @@ class DenseIndex:
                 return [entry for entry in found if entry[1] >= found[min(k, len(found)) - 1][1]]
             depth *= 4
 
+    def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
+        """The vectors of those of these catalogue numbers that it holds, in their order: (at most len(numbers), d).
+
+        As stored: fp16 has made a unit vector up to 0.05 % longer or shorter. Who needs its length scales it again.
+        """
+        import numpy as np
+
+        rows = []
+        for number in numbers if self.count else ():
+            with suppress(RuntimeError):  # FAISS's way to say that it has no such id
+                rows.append(self._index.reconstruct(int(number)))
+        return np.asarray(rows, dtype=np.float32).reshape(len(rows), self._index.d if self._index else 0)
+
 
 def _line(error: BaseException) -> str:
     """FAISS's words without its C++: "Error in void faiss::f() at f.cpp:264: Error: read error" -> "read error"."""
@@ -129,8 +143,22 @@ class DenseRetriever:
 
     def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
         """As Retriever.search; the score is the cosine of query and passage."""
+        return self.search_vectors(self.encode(queries), k, within)
+
+    def encode(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """The unit-length vectors that `search` searches with: (len(queries), d)."""
+        return self._encoder().encode(queries)
+
+    def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
+        """As DenseIndex.vectors: of the passages with these catalogue numbers, as far as they are indexed."""
+        return self._index.vectors(numbers)
+
+    def search_vectors(
+        self, vectors: NDArray[np.float32], k: int, within: Sequence[int] | None = None
+    ) -> list[list[Hit]]:
+        """As `search`, a ranking for each row of `vectors`: (queries, d), unit length."""
         rankings = []
-        for vector in self._encoder().encode(queries):
+        for vector in vectors:
             found = self._index.search(vector, k, within)
             passages = self._passages([number for number, _ in found])
             # A passage removed since the index was written is in the index but not in the catalogue any more.

@@ -18,6 +18,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag.encode.inference_free import idf
 from rag.errors import IndexMismatch, LibraryError, RagError
 from rag.interfaces import Report, SparseEncoder, SparseQueries, SparseVector
 from rag.records import Hit, Passage, Removal
@@ -262,16 +263,27 @@ class SparseIndex:
     def contributions(self, number: int, vector: SparseVector) -> list[tuple[int, float, bool]]:
         """(term id, what it adds to the score, whether it is none of the passage's own words), the most first.
 
-        Raises KeyError for a number that is not in the index.
+        [] for a number that is not in the index.
         """
-        vectors, row = self._find(number)
+        try:
+            vectors, row = self._find(number)
+        except KeyError:
+            return []
         terms, weights = self._known(vector)
         entries = slice(vectors.starts[row], vectors.starts[row + 1])
         impact = dict(zip(vectors.terms[entries].tolist(), vectors.impacts[entries], strict=True))
-        own = set(vectors.words[vectors.word_starts[row] : vectors.word_starts[row + 1]].tolist())
+        own = self.words(number)
         step = vectors.steps[row]
         shared = [(t, float(w * impact[t] * step)) for t, w in zip(terms.tolist(), weights, strict=True) if t in impact]
         return [(term, share, term not in own) for term, share in sorted(shared, key=lambda entry: -entry[1])]
+
+    def words(self, number: int) -> set[int]:
+        """The passage's own token ids; none for a number that is not in the index."""
+        try:
+            vectors, row = self._find(number)
+        except KeyError:
+            return set()
+        return set(vectors.words[vectors.word_starts[row] : vectors.word_starts[row + 1]].tolist())
 
     def vector(self, number: int) -> SparseVector:
         """A passage's vector as it is searched. Raises KeyError for a number that is not in the index."""
@@ -436,20 +448,24 @@ def _score(
 
 
 class SparseRetriever:
-    """A Retriever over an opened index; `passages` looks passages up in the catalogue by number."""
+    """A Retriever over an opened index; `passages` looks passages up in the catalogue, `numbers` their numbers."""
 
     def __init__(
         self,
         index: SparseIndex,
         queries: Callable[[], SparseQueries],
         passages: Callable[[Sequence[int]], dict[int, Passage]],
+        numbers: Callable[[Sequence[str]], dict[str, int]],
+        explain: bool = True,
     ):
         self._index = index
         self._queries = queries
         self._passages = passages
+        self._numbers = numbers
+        self._explain = explain
 
     def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
-        """As Retriever.search; each hit says which terms matched and what each contributed.
+        """As Retriever.search; each hit says (if it is to `explain`) which terms matched and what each contributed.
 
         "+term" is a term that the model added: the passage has a weight for it and not the word. Raises RagError for
         query weights below 0 or not finite.
@@ -464,10 +480,28 @@ class SparseRetriever:
             present = [(score, passages[number], number) for number, score in found if number in passages]
             present.sort(key=lambda entry: (-entry[0], entry[1].passage_id))
             rankings.append([
-                Hit(rank, score, passage, self._terms(number, vector))
+                Hit(rank, score, passage, self._terms(number, vector) if self._explain else None)
                 for rank, (score, passage, number) in enumerate(present[:k], start=1)
             ])  # fmt: skip
         return rankings
+
+    def terms(self, query: str, passages: Sequence[Passage]) -> list[dict[str, float]]:
+        """Term -> contribution for each passage, as in `search`; {} for one that the index has not."""
+        if not self._index.count:
+            return [{} for _ in passages]
+        vector = self._queries().encode_queries([query])[0]
+        numbers = self._numbers([passage.passage_id for passage in passages])
+        return [self._terms(numbers.get(passage.passage_id, -1), vector) for passage in passages]
+
+    def coverage(self, query: str, passages: Sequence[Passage]) -> tuple[dict[int, float], list[set[int]]]:
+        """The query's own words (token ids, without punctuation) with their idf, and those that each passage says."""
+        if not self._index.count:
+            return {}, [set() for _ in passages]
+        asked = [i for i in self._queries().token_ids([query])[0] if any(map(str.isalnum, self._queries().term(i)))]
+        weights = idf(self._index.document_frequency()[asked], self._index.count)
+        numbers = self._numbers([passage.passage_id for passage in passages])
+        said = [self._index.words(numbers.get(passage.passage_id, -1)) for passage in passages]
+        return dict(zip(asked, weights.tolist(), strict=True)), [words.intersection(asked) for words in said]
 
     def _terms(self, number: int, vector: SparseVector) -> dict[str, float]:
         terms: dict[str, float] = {}
