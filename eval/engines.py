@@ -143,7 +143,8 @@ def compare_engines(
     ours = _ours(collection, settings)
     for name, (index, size, seconds) in ours.items():
         engines[f"seismic {name}"] = (lambda query, index=index: index.search(*query, k)[0], size / many, seconds)
-    if package and find_spec("seismic"):
+    spec = find_spec("seismic")
+    if package and spec and spec.origin:  # a folder of that name is none
         engines |= _package(collection, settings, k)
     rows = []
     for kind, some in queries.items():

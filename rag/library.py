@@ -1,7 +1,7 @@
 """The library folder: one SQLite catalogue that is the truth, beside indexes derived from it (see indexes.py).
 
     catalogue.sqlite     documents, their texts and passages, links, removals; every change gets the next generation
-    lexical/ dense/      derived: each records the generation it was built from
+    lexical/ sparse/ dense/   derived: each records the generation it was built from
     writer.lock          held by the one writer; writer.json names the holder
     uploads/             files that came through the web page
 

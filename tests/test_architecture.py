@@ -28,6 +28,8 @@ OWNERS = {  # the longest matching name decides
         "rag/retrieve/rerank.py",
     },
     "transformers": {"eval/throughput.py", "rag/encode/dense.py", "rag/encode/sparse.py", "rag/retrieve/rerank.py"},
+    "safetensors": {"rag/encode/sparse.py"},
+    "scipy": {"eval/engines.py"},
     "sentencex": {"rag/sentences.py"},
     "huggingface_hub": {"rag/sources.py"},
     "ir_measures": {"eval/retrieval.py"},

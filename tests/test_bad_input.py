@@ -772,6 +772,34 @@ def test_another_encoder_is_said_before_it_does_harm(library: Path, glossator: R
     assert len(entries(library)) == 2
 
 
+def test_an_index_of_another_sparse_encoder_is_refused_by_name(library: Path, glossator: Run) -> None:
+    other = "--set", "sparse.max_tokens=64"
+    told = glossator(*other, "search", "otter", "--library", library, "--retriever", "sparse", "--json")
+    line(told, "splade-tiny", "256 tokens", "64 tokens", "check --library")
+    # How queries are made is no part of it.
+    siamese = glossator(
+        "--set", "sparse.method=SPLADE", "search", "otter", "--library", library, "--retriever", "sparse", "--json"
+    )
+    assert [hit["title"] for hit in json.loads(siamese.stdout)["hits"]][:1] == ["Tales of the otter"]
+    unknown = glossator("--set", "sparse.method=SPLAD", "search", "otter", "--library", library)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "SPLAD" in unknown.stderr and "uniCOIL" in unknown.stderr
+
+
+@pytest.mark.parametrize("query", ["😀 🦦", "?!", "the of and", "紅樓夢", "x" * 3_999, "otter " * 600])
+@pytest.mark.parametrize("retriever", ["sparse", "hybrid"])
+def test_a_question_of_odd_words_is_searched_without_a_crash(
+    library: Path, glossator: Run, query: str, retriever: str
+) -> None:
+    told = glossator("search", query, "--library", library, "--retriever", retriever, "--json")
+    assert told.returncode == 0, told.stderr
+    hits = json.loads(told.stdout)["hits"]
+    if retriever == "sparse" and query in ("😀 🦦", "?!"):
+        assert hits == []
+    if "otter" in query:
+        assert hits[0]["title"] == "Tales of the otter"
+
+
 def overwrite(file: Path, start: int, end: int) -> None:
     content = bytearray(file.read_bytes())
     content[start:end] = random.Random(3).randbytes(len(content[start:end]))

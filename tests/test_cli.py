@@ -51,7 +51,7 @@ def test_documents_lists_them(library: Path, glossator: Run) -> None:
     assert bees["paths"] == ["docs/bees.pdf"] and bees["error"] is None
 
 
-@pytest.mark.parametrize("retriever", ["bm25", "dense", "hybrid"])
+@pytest.mark.parametrize("retriever", ["bm25", "sparse", "dense", "hybrid"])
 def test_search_finds_the_page(library: Path, glossator: Run, retriever: str) -> None:
     done = glossator(
         "search", "nutmeg cargo", "--library", library / "library", "--retriever", retriever, "-k", 2, "--json"
@@ -62,8 +62,15 @@ def test_search_finds_the_page(library: Path, glossator: Run, retriever: str) ->
     best = found["hits"][0]
     assert best["path"] == "docs/ships.pdf" and best["first_page"] <= 2 <= best["last_page"]
     assert best["end"] - best["start"] == len(best["text"])
-    if retriever == "bm25":
-        assert sum(best["terms"].values()) == pytest.approx(best["score"], abs=1e-4)
+    assert "terms" in best or retriever == "dense"
+    for hit in found["hits"] if retriever != "dense" else ():
+        assert sum(hit["terms"].values()) == pytest.approx(hit["score"], abs=1e-4)
+
+
+def test_search_tells_people_why(library: Path, glossator: Run) -> None:
+    told = glossator("search", "nutmeg cargo", "--library", library / "library", "-k", 1)
+    because = next(line for line in told.stdout.splitlines() if line.startswith("    because: "))
+    assert "cargo" in because and "meaning" in because and " %" in because
 
 
 @pytest.mark.parametrize(

@@ -569,3 +569,37 @@ def test_threads_find_what_one_finds(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda query: (query, searching.search([query], 5)), queries * 40))
     assert all(hits == alone[query] for query, hits in found)
+
+
+# ---- large segments
+
+
+def test_a_large_segment_is_searched_by_seismic_and_finds_what_exact_search_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = build(tmp_path / "exact", many(400))
+    monkeypatch.setattr(sparse, "CROSSOVER", 300)
+    large = build(tmp_path / "large", many(400))
+    assert (tmp_path / "large" / "segment-1" / "seismic-blocks.npy").is_file()
+    assert not list((tmp_path / "exact").rglob("seismic-*"))
+    queries = [FAKE.vector(query) for query in ("a", "b c", "x y z", "a b c d e f g")]
+    for query in queries:  # many tie, so their scores are compared
+        best, found = ([score for _, score in index.search(query, 10)][:10] for index in (exact, large))
+        assert sum(found) >= 0.9 * sum(best)
+    scores = dict(exact.search(queries[1], 400))
+    assert all(scores[n] == score for n, score in large.search(queries[1], 10))
+    # What comes in afterwards is in the fresh segment; what goes is gone; a filter is exact.
+    grown = build(tmp_path / "large", [(500, passage(500, "q q q q q q"))])
+    assert grown.search(FAKE.vector("q"), 1)[0][0] == 500
+    assert grown.search(queries[1], 10, within=range(1, 30)) == exact.search(queries[1], 10, within=range(1, 30))
+    best = grown.search(queries[0], 1)[0][0]
+    shrunk = build(tmp_path / "large", [], [Removal("d", best, best)])
+    assert best not in {n for n, _ in shrunk.search(queries[0], 400)}
+
+
+def test_a_damaged_seismic_array_is_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse, "CROSSOVER", 30)
+    build(tmp_path, many(50))
+    forge(tmp_path, "seismic-members", lambda members: members + members.dtype.type(1 << 20))
+    with pytest.raises(LibraryError, match="damaged"):
+        open_index(tmp_path)

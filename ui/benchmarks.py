@@ -350,11 +350,26 @@ def bench_retrieval(
     questions: BenchQuestionsOption = EXAMPLES / "questions.jsonl",
     folder: FolderOption = EXAMPLES,
     library: KeptOption = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with hotpotqa/, 2wiki/ and beir/scifact/: print the tables.")
+    ] = None,
+    made: Annotated[
+        int, typer.Option("--made", min=0, help="How many made vectors the engines search, too.")
+    ] = 100_000,
+    cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Milliseconds a query of each retriever."""
-    from eval import bench, pdf
+    """Milliseconds a query of each retriever; with --data the tables of ways to search, engines and encoders."""
+    from eval import bench, pdf, tables
 
+    if data is not None:
+        with progress() as report:
+            result = tables.run(data, cache or default_cache(), load_settings(), made, report)
+        if as_json:
+            print_json(result)
+        else:
+            print(tables.text(result))
+        return
     queries = [question.question for question in pdf.read_questions(existing(questions))]
     with _scratch(library) as kept, progress() as report:
         indexes = pdf.open_library(folder, kept, load_settings(), report)

@@ -264,6 +264,15 @@ def note_markdown(note: Note) -> str:
     return text
 
 
+def reasons_markdown(hits: Sequence[Hit]) -> str:
+    """Why each passage was found, a line a passage."""
+    lines = []
+    for hit in hits:
+        place = pages_text(hit.passage.first_page, hit.passage.last_page)
+        lines.append(f"- {markdown(hit.passage.title)}, {place}: {markdown(reasons_text(hit))}")
+    return "\n".join(lines)
+
+
 def evidence_text(hits: Sequence[Hit]) -> str:
     """Which passages were found, for people: "5 passages (Free Culture: 65, 210, 65-66; …)"."""
     pages: dict[str, dict[str, None]] = {}

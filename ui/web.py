@@ -233,6 +233,9 @@ class Desk:
         for note in answer.notes:
             title = {"title": "Evidence note: what the passages say", "status": "done"}
             said.append(_said("assistant", render.note_markdown(note)) | {"metadata": title})
+        if answer.evidence:
+            title = {"title": "Why these passages: words, meaning, links", "status": "done"}
+            said.append(_said("assistant", render.reasons_markdown(answer.evidence)) | {"metadata": title})
         yield {self.chat: [*chat, *said]}
         question.stop.set()  # the next one may come
         yield self.show(shelf.put(answer))
