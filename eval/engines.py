@@ -6,8 +6,11 @@ seconds for the same reason.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
@@ -256,6 +259,19 @@ def _ours(collection: Collection, settings: Mapping[str, SeismicSettings]) -> di
     return made
 
 
+@contextmanager
+def _printing_to_stderr() -> Iterator[None]:
+    """What native code prints to standard output goes to standard error: the former is one JSON document."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _package(
     collection: Collection, settings: Mapping[str, SeismicSettings], k: int
 ) -> dict[str, tuple[Callable[[SparseVector], Sequence[int]], float, float]]:
@@ -279,11 +295,12 @@ def _package(
             dataset = seismic.SeismicDataset(collection.dimensions)
             dataset.add_documents_by_id(ids, held.terms.astype(np.int64), collection.weights, held.starts)
             began = time.process_time()
-            index = seismic.SeismicIndex.build_from_dataset(
-                dataset, n_postings=wanted.n_postings, centroid_fraction=wanted.centroid_fraction,
-                min_cluster_size=wanted.min_cluster_size, summary_energy=wanted.summary_energy,
-                nknn=wanted.neighbours, num_threads=1,
-            )  # fmt: skip
+            with _printing_to_stderr():
+                index = seismic.SeismicIndex.build_from_dataset(
+                    dataset, n_postings=wanted.n_postings, centroid_fraction=wanted.centroid_fraction,
+                    min_cluster_size=wanted.min_cluster_size, summary_energy=wanted.summary_energy,
+                    nknn=wanted.neighbours, num_threads=1,
+                )  # fmt: skip
             built[key] = (index, time.process_time() - began)
         index, seconds = built[key]
         engines[f"pyseismic-lsr {name}"] = (

@@ -76,7 +76,7 @@ class ReaderSettings(_Stage):
     context_tokens: int = Field(default=4096, ge=512)
     answer_tokens: int = Field(default=64, ge=1)
     timeout_seconds: float = Field(default=120.0, gt=0)
-    support_threshold: float = Field(default=0.44, ge=0, le=1)
+    support_threshold: float = Field(default=0.48, ge=0, le=1)
 
 
 class Settings(_Stage):
