@@ -84,6 +84,11 @@ def line(result: subprocess.CompletedProcess[str], *words: str) -> str:
     return lines[0]
 
 
+def copied(folder: Path, to: Path) -> Path:
+    """A copy of a folder, without what SQLite lays beside a catalogue for as long as somebody reads it."""
+    return Path(shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*-wal", "*-shm")))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """On a busy machine the encoder's threads spend their time waiting for each other."""
@@ -108,13 +113,13 @@ def template(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Path:
 @pytest.fixture
 def library(template: Path, tmp_path: Path) -> Path:
     """A copy of the template, to break."""
-    return Path(shutil.copytree(template / "library", tmp_path / "library"))
+    return copied(template / "library", tmp_path / "library")
 
 
 @pytest.fixture(scope="module")
 def kept(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One copy of the template for all the commands that must change nothing."""
-    folder = Path(shutil.copytree(template / "library", tmp_path_factory.mktemp("kept") / "library"))
+    folder = copied(template / "library", tmp_path_factory.mktemp("kept") / "library")
     before = entries(folder)
     yield folder
     assert entries(folder) == before
@@ -344,7 +349,7 @@ def folder_story(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> St
     fill(docs)
     first = glossator("ingest", "docs", "--library", "library", "--json", cwd=folder)
     entries_first = entries(library)
-    shutil.copytree(library, folder / "library-first")
+    copied(library, folder / "library-first")
     story(docs / "changes.pdf", "walrus")
     story(docs / "good-copy.pdf", "marmot")
     (docs / "becomes-garbage.pdf").write_bytes((docs / "garbage.pdf").read_bytes())
@@ -407,7 +412,7 @@ def test_the_same_bytes_are_one_document_with_two_paths(folder_story: Story) -> 
 
 
 def test_removing_one_of_two_paths_removes_the_document(folder_story: Story, glossator: Run, tmp_path: Path) -> None:
-    library = shutil.copytree(folder_story.library_first, tmp_path / "library")
+    library = copied(folder_story.library_first, tmp_path / "library")
     result = glossator("remove", "docs/good-copy.pdf", "--library", library, "--json", cwd=folder_story.folder)
     assert result.returncode == 0, result.stderr
     left = [entry.document_id for entry in entries(library)]
@@ -479,7 +484,7 @@ def test_an_encrypted_file_needs_its_password(folder_story: Story, glossator: Ru
     refused = by_path(folder_story.first.stdout)[path]
     assert refused["status"] == "failed"
     assert "--password" in refused["error"]
-    library = shutil.copytree(folder_story.library_first, tmp_path / "library")
+    library = copied(folder_story.library_first, tmp_path / "library")
     wrong = glossator("ingest", path, "--library", library, "--password", "no", "--json", cwd=folder_story.folder)
     line(wrong, path, "no password that was given opens it")
     assert by_path(wrong.stdout)[path]["status"] == "failed"
@@ -489,7 +494,7 @@ def test_an_encrypted_file_needs_its_password(folder_story: Story, glossator: Ru
 
 @needs_data
 def test_a_document_that_can_no_longer_be_read_anew_stays(folder_story: Story, glossator: Run, tmp_path: Path) -> None:
-    library = shutil.copytree(folder_story.library, tmp_path / "library")
+    library = copied(folder_story.library, tmp_path / "library")
     before = entries(library)
     arguments = "ingest", "docs/encrypted-aes256.pdf", "--library", library, "--json"
     result = glossator("--set", "ingest.passage_tokens=100", *arguments, cwd=folder_story.folder)
@@ -510,7 +515,7 @@ def test_nothing_to_ingest(kept: Path, glossator: Run, tmp_path: Path, what: str
 
 
 def test_what_may_not_be_read_is_named_and_the_rest_is_read(library: Path, template: Path, tmp_path: Path) -> None:
-    docs = Path(shutil.copytree(template / "docs", tmp_path / "docs"))
+    docs = copied(template / "docs", tmp_path / "docs")
     story(docs / "locked.pdf", "lynx").chmod(0)
     story(docs / "cellar" / "x.pdf", "lynx").parent.chmod(0)
     story(docs / "attic" / "x.pdf", "lynx").chmod(0)
@@ -564,7 +569,7 @@ def test_a_full_disk_loses_nothing(small_disk: Path, template: Path, glossator: 
     large = make_pdf(tmp_path / "large.pdf", [[f"{words} {page} {n}" for n in range(50)] for page in range(9)], "Large")
     in_catalogue = []
     for free_kb in (0, 64, 200):
-        library = Path(shutil.copytree(template / "library", small_disk / str(free_kb)))
+        library = copied(template / "library", small_disk / str(free_kb))
         with (small_disk / "ballast").open("wb") as ballast:
             ballast.write(b"x" * (shutil.disk_usage(small_disk).free - (free_kb << 10)))
         line(glossator("ingest", large, "--library", library, "--json"))
@@ -658,7 +663,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
 def test_an_interruption_keeps_what_was_finished(
     library: Path, template: Path, tmp_path: Path, glossator: Run, number: signal.Signals
 ) -> None:
-    docs, mark = Path(shutil.copytree(template / "docs", tmp_path / "docs")), uuid.uuid4().hex
+    docs, mark = copied(template / "docs", tmp_path / "docs"), uuid.uuid4().hex
     for animal in ("lynx", "marten", "stoat", "vole"):
         story(docs / f"{animal}.pdf", animal, pages=40)
     process = start(mark, "ingest", docs, "--library", library, "--jobs", "1", "--json")
@@ -699,8 +704,8 @@ def ingest_here(docs: Path, library: Path) -> None:
 
 def test_killed_at_any_moment(template: Path, tmp_path: Path, glossator: Run) -> None:
     """Two new documents and a changed one; killed at six moments between start and end, two libraries at a time."""
-    docs = Path(shutil.copytree(template / "docs", tmp_path / "docs"))
-    first = Path(shutil.copytree(template / "library", tmp_path / "first"))
+    docs = copied(template / "docs", tmp_path / "docs")
+    first = copied(template / "library", tmp_path / "first")
     with contextlib.closing(sqlite3.connect(first / "catalogue.sqlite")) as connection:  # as if read from our copy
         connection.execute("UPDATE paths SET path = replace(path, ?, ?)", (str(template / "docs"), str(docs)))
         connection.commit()
@@ -709,7 +714,7 @@ def test_killed_at_any_moment(template: Path, tmp_path: Path, glossator: Run) ->
         story(docs / f"{animal}.pdf", animal, pages=30)
     chance, seconds = random.Random(20), float((template / "seconds.txt").read_text())
     moments = [seconds * (number + chance.random()) / 6 for number in range(6)]
-    libraries = [Path(shutil.copytree(first, tmp_path / f"killed-{number}")) for number in range(6)]
+    libraries = [copied(first, tmp_path / f"killed-{number}") for number in range(6)]
     with ThreadPoolExecutor(2) as two:
         for number, library in enumerate(two.map(killed, [docs] * 6, libraries, moments)):
             if number == 3:
@@ -786,18 +791,14 @@ def test_an_index_of_another_sparse_encoder_is_refused_by_name(library: Path, gl
     assert "SPLAD" in unknown.stderr and "uniCOIL" in unknown.stderr
 
 
-@pytest.mark.parametrize("query", ["😀 🦦", "?!", "the of and", "紅樓夢", "x" * 3_999, "otter " * 600])
-@pytest.mark.parametrize("retriever", ["sparse", "hybrid"])
-def test_a_question_of_odd_words_is_searched_without_a_crash(
-    library: Path, glossator: Run, query: str, retriever: str
-) -> None:
-    told = glossator("search", query, "--library", library, "--retriever", retriever, "--json")
-    assert told.returncode == 0, told.stderr
-    hits = json.loads(told.stdout)["hits"]
-    if retriever == "sparse" and query in ("😀 🦦", "?!"):
-        assert hits == []
-    if "otter" in query:
-        assert hits[0]["title"] == "Tales of the otter"
+def test_questions_of_odd_words_are_searched_without_a_crash(library: Path) -> None:
+    indexes = Indexes(Library.open(library), load_settings())
+    for name in ("sparse", "hybrid"):
+        retriever = indexes.retriever(name)
+        for query in ("😀 🦦", "?!", "the of and", "紅樓夢", "x" * 3_999):
+            hits = retriever.search([query], 5)[0]
+            assert name == "hybrid" or query not in ("😀 🦦", "?!") or hits == []
+        assert retriever.search(["otter " * 600], 5)[0][0].passage.title == "Tales of the otter"
 
 
 def overwrite(file: Path, start: int, end: int) -> None:
@@ -866,7 +867,7 @@ def test_bad_indexes_are_mended_from_the_catalogue(library: Path, glossator: Run
     result = glossator("search", "an animal that swims", "--library", library, "--json")
     assert result.returncode == 0, result.stderr
     assert len(json.loads(result.stdout)["hits"]) == 2
-    assert "lexical and dense not up to date" in result.stderr
+    assert "lexical and sparse and dense not up to date" in result.stderr
     assert problems(library) == []
 
 
@@ -881,7 +882,7 @@ def test_a_damaged_dense_index_is_said_in_one_line(library: Path, glossator: Run
 
 
 def test_a_library_is_found_whatever_the_locale(template: Path, tmp_path: Path, glossator: Run) -> None:
-    library = shutil.copytree(template / "library", tmp_path / "Bücher 本")
+    library = copied(template / "library", tmp_path / "Bücher 本")
     search = "search", "otter", "--library", library, "--retriever", "bm25"
     for arguments in (search, (*search, "--json"), ("documents", "--library", library)):
         result = glossator(*arguments, env={"LC_ALL": "C"})

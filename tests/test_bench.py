@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from eval import bench
+from rag.indexes import Indexes
+from rag.library import Library
+from rag.settings import load_settings
+from tests.conftest import ROOT, Run
 
 
-def test_bench_ingest_compares_with_its_parts(glossator: Run) -> None:
-    done = glossator("bench", "ingest", "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+def test_bench_ingest_compares_with_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "REPEAT", 1)
+    settings = load_settings()
+    indexes = Indexes(Library.open(tmp_path / "library", create=True), settings)
+    result = bench.ingest(ROOT / "examples" / "specter-acl2020.pdf", indexes, settings)
     assert result["pages"] == 13
     expected = result["ingest_seconds"] / (result["extraction_seconds"] + result["encoding_seconds"])
     assert result["ratio"] == pytest.approx(expected, rel=0.05)

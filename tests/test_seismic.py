@@ -60,7 +60,7 @@ WEIGHTS = st.floats(2**-10, 50, width=32)
     seed=st.integers(0, 3),
     data=st.data(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_careful_settings_find_what_the_exact_engine_finds(
     rows: list[dict[int, float]], query: Query, k: int, fraction: float, smallest: int, neighbours: int, seed: int,
     data: st.DataObject,
