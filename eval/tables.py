@@ -137,9 +137,7 @@ def engines_text(rows: Sequence[Mapping[str, Any]], title: str) -> str:
 def _opened(collection: Collection, cache: Path, settings: Settings, method: str, report: Report) -> Corpus:
     """The collection with the sparse queries of a method; both share one library, for its passages are the same."""
     sparse = settings.sparse.model_copy(update={"method": method})
-    retrieve = settings.retrieve.model_copy(update={"links": True})
-    wanted = settings.model_copy(update={"sparse": sparse, "retrieve": retrieve})
-    return open_corpus(collection.entries, cache, wanted, ["hybrid"], report)
+    return open_corpus(collection.entries, cache, settings.model_copy(update={"sparse": sparse}), ["hybrid"], report)
 
 
 def _systems(opened: Mapping[str, Corpus], keep: Callable[[Retriever], Retriever]) -> dict[str, Retriever]:

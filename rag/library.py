@@ -382,35 +382,25 @@ class Library:
         why = f"{len(rows)} documents are meant by" if rows and name else "no document is"
         raise LibraryError(f"{self.folder}: {why} {name!r}. Give a path or an id from: glossator documents")
 
+    def _rows_in(self, statement: str, values: Sequence[object]) -> Iterator[sqlite3.Row]:
+        """The rows of a statement with `{}` for the values of an IN, of which SQLite takes so many at a time."""
+        for first in range(0, len(values), 500):
+            some = values[first : first + 500]
+            yield from self._rows(statement.format(",".join("?" * len(some))), some)
+
     def passages(self, passage_ids: Sequence[str]) -> dict[str, Passage]:
         """The passages that are (still) here, by id."""
-        found: dict[str, Passage] = {}
-        for first in range(0, len(passage_ids), 500):
-            some = passage_ids[first : first + 500]
-            marks = ",".join("?" * len(some))
-            for row in self._rows(f"{PASSAGES} WHERE p.passage_id IN ({marks})", some):
-                found[row["passage_id"]] = _passage(row)
-        return found
+        rows = self._rows_in(PASSAGES + "WHERE p.passage_id IN ({})", passage_ids)
+        return {row["passage_id"]: _passage(row) for row in rows}
 
     def passages_numbered(self, numbers: Sequence[int]) -> dict[int, Passage]:
         """The passages that are (still) here, by catalogue number."""
-        found: dict[int, Passage] = {}
-        for first in range(0, len(numbers), 500):
-            some = list(numbers[first : first + 500])
-            marks = ",".join("?" * len(some))
-            for row in self._rows(f"{PASSAGES} WHERE p.number IN ({marks})", some):
-                found[row["number"]] = _passage(row)
-        return found
+        return {row["number"]: _passage(row) for row in self._rows_in(PASSAGES + "WHERE p.number IN ({})", numbers)}
 
     def numbers_of(self, passage_ids: Sequence[str]) -> dict[str, int]:
         """Passage id -> catalogue number, of those that are (still) here."""
-        found: dict[str, int] = {}
-        for first in range(0, len(passage_ids), 500):
-            some = passage_ids[first : first + 500]
-            marks = ",".join("?" * len(some))
-            for row in self._rows(f"SELECT passage_id, number FROM passages WHERE passage_id IN ({marks})", some):
-                found[row["passage_id"]] = row["number"]
-        return found
+        rows = self._rows_in("SELECT passage_id, number FROM passages WHERE passage_id IN ({})", passage_ids)
+        return {row["passage_id"]: row["number"] for row in rows}
 
     def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
         """(number, passage) of every document that came after `generation`, by number."""
@@ -463,14 +453,8 @@ class Library:
 
     def first_passages(self, document_ids: Sequence[str]) -> dict[str, Passage]:
         """The first passage of each document that has one, by passage id."""
-        firsts = []
-        for first in range(0, len(document_ids), 500):
-            some = document_ids[first : first + 500]
-            marks = ",".join("?" * len(some))
-            rows = self._rows(
-                f"SELECT min(number) FROM passages WHERE document_id IN ({marks}) GROUP BY document_id", some
-            )
-            firsts += [row[0] for row in rows]
+        statement = "SELECT min(number) FROM passages WHERE document_id IN ({}) GROUP BY document_id"
+        firsts = [row[0] for row in self._rows_in(statement, document_ids)]
         return {passage.passage_id: passage for passage in self.passages_numbered(firsts).values()}
 
     @property

@@ -79,7 +79,7 @@ class LinkedRetriever:
         sources = [found[key].passage for key in sorted(found, key=lambda key: (-base[key], key))[:SOURCES]]
         edges = self._edges(sources, found, allowed)
         rank = {passage.passage_id: i for i, passage in enumerate(sources)}
-        ids = [passage_id for passage_id, hit in found.items()]
+        ids = list(found)
         idf, own = self._words.coverage(query, [found[key].passage for key in ids])
         said = dict(zip(ids, own, strict=True))
         total = sum(idf.values()) or 1.0
