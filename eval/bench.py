@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from eval.bootstrap import percentile
+from eval.extraction import read_alone
 from ingest.chunk import chunk
-from ingest.mend import join_pages
 from rag.answer import Road, ask
 from rag.indexes import NEEDS, Indexes
-from rag.records import Answer, Document
+from rag.records import Answer
 from rag.settings import Settings
 
 REPEAT = 3
@@ -35,23 +35,19 @@ def _ingest_once(file: Path) -> tuple[float, int]:
 
 
 def ingest(file: Path, indexes: Indexes, settings: Settings) -> dict[str, Any]:
-    """Wall time of `glossator ingest` of one PDF, over the extraction alone plus the encoders' passes alone.
+    """Wall time of `glossator ingest` of one PDF, over its reading alone plus the encoders' passes alone.
 
     Each of the three is repeated in turn, and the medians are compared. The whole command is counted: its start, its
     imports, the models' load, all indexes, the links and the catalogue.
     """
-    from ingest.pdf import read_pdf
-
     walls, extractions, encodings, memory = [], [], [], 0
     dense, sparse = indexes.encoder(), indexes.sparse_encoder()
     for _ in range(REPEAT):
         began = time.perf_counter()
-        pages = [value[1] for what, value in read_pdf(file, ()) if what == "page"]
+        document = read_alone(file, settings.ingest.ocr)
         extractions.append(time.perf_counter() - began)
-        text, spans, _ = join_pages(pages)
-        document = Document("0" * 16, "pdf", file.stem, text, spans)
         passages = chunk(document, settings.ingest.passage_tokens, settings.ingest.overlap_tokens)
-        texts = [f"{passage.title}\n{passage.text}" for passage in passages]
+        texts = [passage.searched for passage in passages]
         began = time.perf_counter()
         dense.encode(texts)
         sparse.encode_documents(texts)
@@ -61,7 +57,7 @@ def ingest(file: Path, indexes: Indexes, settings: Settings) -> dict[str, Any]:
     wall, extraction, encoding = (statistics.median(values) for values in (walls, extractions, encodings))
     return {
         "file": file.name,
-        "pages": len(pages),
+        "pages": len(document.pages),
         "passages": len(passages),
         "ingest_seconds": round(wall, 2),
         "extraction_seconds": round(extraction, 2),

@@ -17,7 +17,8 @@ def normalise(text: str) -> str:
     >>> normalise("The AD 2018–23–51.")
     'ad 20182351'
     """
-    text = "".join(character for character in fold(text) if character not in string.punctuation)
+    # Folded once more: without the sign between them a letter and an accent become one character.
+    text = fold("".join(character for character in fold(text) if character not in string.punctuation))
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
 
 

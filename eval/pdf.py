@@ -10,6 +10,7 @@ from typing import Any
 from eval.bootstrap import percentile, summarise
 from eval.files import Record, read_records
 from eval.metrics import contains_gold
+from eval.paperpdf import is_paperpdf, overlaps, question_of
 from eval.replies import Replies
 from eval.report import bars, cell, table, with_interval, write_lines, write_text
 from eval.trials import (
@@ -43,7 +44,10 @@ WHERE = ("text", "table", "figure", "scan")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A record of a questions file: the answer stands on `page` (1-based) of `file`, in text, table, figure or scan."""
+    """A record of a questions file: the answer stands on `page` (1-based) of `file`, in text, table, figure or scan.
+
+    With `evidence` (PaperPDF) the page is not known, and 0: the gold page is wherever one of these texts stands.
+    """
 
     id: str
     file: str
@@ -51,16 +55,25 @@ class Question:
     golds: tuple[str, ...]
     page: int
     where: str
+    evidence: tuple[str, ...] = ()
 
-    def on_gold_page(self, path: str, first_page: int, last_page: int) -> bool:
-        return Path(path).name == self.file and first_page <= self.page <= last_page
+    def on_gold_page(self, path: str, first_page: int, last_page: int, text: str) -> bool:
+        """Whether a passage or quotation, `text` on these pages of the file, is where the answer stands."""
+        if Path(path).name != self.file:
+            return False
+        if self.evidence:
+            return any(overlaps(text, evidence) for evidence in self.evidence)
+        return first_page <= self.page <= last_page
 
 
 def read_questions(file: Path) -> list[Question]:
-    """The questions of a file. Raises UsageError without one, DataError naming record and field of a broken one."""
+    """The questions of a file, ours or PaperPDF's, which is known by its evidence.
+
+    Raises UsageError without a file, DataError naming record and field of a broken one.
+    """
     questions: list[Question] = []
     for record in read_records(file):
-        question = _question(record)
+        question = _of_paperpdf(record) if is_paperpdf(record) else _question(record)
         if any(question.id == other.id for other in questions):
             raise record.error(f"id {question.id} stands there twice")
         questions.append(question)
@@ -78,6 +91,12 @@ def _question(record: Record) -> Question:
         raise record.error(f"where is {where}, not one of {', '.join(WHERE)}")
     golds = (record.text("answer"), *aliases)
     return Question(record.text("id"), record.text("file"), record.text("question"), golds, page, where)
+
+
+def _of_paperpdf(record: Record) -> Question:
+    paper = question_of(record)
+    evidence = paper.texts + paper.captions
+    return Question(paper.id, paper.file, paper.query, paper.answers, 0, paper.where, evidence)
 
 
 def open_library(folder: Path, library: Path, settings: Settings, report: Report = silent) -> Indexes:
@@ -137,8 +156,8 @@ def rows_of(
     return Rows([question.question for question in questions], evidence)
 
 
-def _place(passage: Passage) -> tuple[str, int, int]:
-    return passage.path, passage.first_page, passage.last_page
+def _place(passage: Passage) -> tuple[str, int, int, str]:
+    return passage.path, passage.first_page, passage.last_page, passage.text
 
 
 # -- scores ----------------------------------------------------------------------------------------------------
@@ -153,7 +172,8 @@ def scores(trial: Trial, question: Question, k: int) -> dict[str, float | None]:
     answer = trial.answer
     correct = answer is not None and not answer.abstained and contains_gold(answer.answer, question.golds)
     cited = answer is not None and any(
-        question.on_gold_page(citation.path, citation.first_page, citation.last_page) for citation in answer.citations
+        question.on_gold_page(citation.path, citation.first_page, citation.last_page, citation.quote)
+        for citation in answer.citations
     )
     found = trial.row != CLOSED_BOOK
     return {
@@ -254,7 +274,7 @@ def _line(outcome: Outcome) -> dict[str, Any]:
         "where": question.where,
         "question": question.question,
         "gold": list(question.golds),
-        "gold_page": f"{question.file} {question.page}",
+        "gold_page": f"{question.file} {question.page or ''}".strip(),
         "answer": answer.answer if answer else "",
         "draft": trial.draft,
         "abstained": answer is not None and answer.abstained,
@@ -313,9 +333,10 @@ def _report(result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]
 def _failure(outcome: Outcome, k: int) -> list[str]:
     question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
     said = f"abstained; its draft: {cell(trial.draft)}" if answer and answer.abstained else cell(trial.draft)
+    gold_page = f"on page {question.page} of" if question.page else "in"
     lines = [
         f"- **{cell(question.question)}** ({cell(question.id)}, {question.where})",
-        f"  - gold: {cell(question.golds[0])}, on page {question.page} of {cell(question.file)}",
+        f"  - gold: {cell(question.golds[0])}, {gold_page} {cell(question.file)}",
         f"  - said: {said}" + (f", support {answer.support:.2f}" if answer and answer.support is not None else ""),
         f"  - passages: {', '.join(cell(_page(hit.passage)) for hit in trial.hits) or 'none'}",
     ]

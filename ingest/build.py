@@ -16,8 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ingest.assemble import geometry
 from ingest.chunk import chunk
-from ingest.read import RECIPE, content_id, find_files, read_document, title_of
+from ingest.pages import PageFile
+from ingest.read import RECIPE, Children, Source, content_id, find_files, read_document, title_of
 from ingest.worker import Limits
 from rag.errors import DocumentError, RagError
 from rag.indexes import Indexes
@@ -52,7 +54,7 @@ class Outcome:
 class Summary:
     documents: tuple[Outcome, ...]
     seconds: float
-    peak_memory_mb: int  # this process at its largest plus its largest child
+    peak_memory_mb: int  # this process at its largest, plus as many of its largest children as may run at a time
 
     def count(self, status: str) -> int:
         return sum(outcome.status == status for outcome in self.documents)
@@ -70,7 +72,8 @@ class _Work:
 
 def recipe(settings: Ingest) -> str:
     """How a document is made into passages; one made by another recipe is made again."""
-    return f"{RECIPE}, {settings.passage_tokens}/{settings.overlap_tokens}"
+    ocr = "" if settings.ocr else ", no ocr"
+    return f"{RECIPE}, {settings.passage_tokens}/{settings.overlap_tokens}{ocr}"
 
 
 def build(
@@ -85,7 +88,7 @@ def build(
     """Bring the files at `paths` into the library. Raises LibraryError; a document's own error is in its Outcome."""
     started = time.monotonic()
     with library.writing("glossator ingest"), indexes.updating(report) as update:
-        run = _Run(library, settings, passwords, report)
+        run = _Run(library, settings, passwords, jobs, report)
         outcomes = []
         files = list(run.find(paths))
         report("documents", 0, len(files))
@@ -94,16 +97,17 @@ def build(
                 outcomes.append(outcome)
                 update()
                 report("documents", len(outcomes), len(files))
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB elsewhere
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + children) // unit
+        run.tidy()
+    unit = 1 << 10 if sys.platform == "darwin" else 1  # bytes there, KiB elsewhere
+    largest = sum(sorted(run.children.peaks_kb)[-jobs:])
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + largest) // 1024
     return Summary(tuple(outcomes), time.monotonic() - started, peak)
 
 
 class _Run:
     """One call of build: what it was given, and what the library held when it began."""
 
-    def __init__(self, library: Library, settings: Ingest, passwords: Sequence[str], report: Report):
+    def __init__(self, library: Library, settings: Ingest, passwords: Sequence[str], jobs: int, report: Report):
         self.library = library
         self.settings = settings
         self.passwords = passwords
@@ -112,6 +116,8 @@ class _Run:
         self.limits = Limits(settings.page_seconds, settings.memory_mb)
         self.failed_recipe = f"{self.recipe}, {self.limits}"  # a failure is tried again under other limits
         self.stop = threading.Event()
+        self.turns: dict[str, threading.Lock] = {}
+        self.children = Children(threading.Semaphore(jobs), jobs, self.stop)
 
     def find(self, paths: Sequence[Path]) -> Iterator[Path | Outcome]:
         for path in paths:
@@ -124,7 +130,7 @@ class _Run:
     def all(self, files: Sequence[Path | Outcome], jobs: int, indexes: Indexes) -> Generator[Outcome, None, None]:
         """An Outcome a file, in order; at most 2 * jobs parsed documents wait in memory for their turn."""
         waiting = list(reversed(files))
-        queue: list[tuple[float, Outcome | _Work, Future[Document] | None]] = []
+        queue: list[tuple[float, Outcome | _Work, Future[tuple[Document, PageFile]] | None]] = []
         with ThreadPoolExecutor(jobs) as pool:
             try:
                 while waiting or queue:
@@ -141,7 +147,15 @@ class _Run:
                     yield replace(outcome, seconds=time.monotonic() - began)
             finally:
                 self.stop.set()  # whatever ended the loop, no child outlives it
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)  # they look at `stop` five times a second
+
+    def tidy(self) -> None:
+        """Remove the pages of copies that were read in vain, and the pictures that nothing shows any more."""
+        for file in (self.library.folder / "reading").glob("*.pages"):
+            entry = self._entry(file.stem)
+            if entry and self._is_current(entry):
+                file.unlink(missing_ok=True)
+        self.library.sweep_pictures()
 
     def _plan(self, file: Path) -> Outcome | _Work:
         """Decide by content what a file needs; what needs no parsing is done here."""
@@ -178,27 +192,38 @@ class _Run:
             note = (f"the same bytes as {entry.paths[0]}: one document with two paths",) if entry.paths else ()
         return _outcome(shown, entry, FAILED if entry.status == FAILED and not again else "unchanged", note)
 
-    def _read(self, work: _Work) -> Document:
+    def _read(self, work: _Work) -> tuple[Document, PageFile]:
+        with self.turns.setdefault(work.document_id, threading.Lock()):  # copies of a file share one page file
+            return self._read_alone(work)
+
+    def _read_alone(self, work: _Work) -> tuple[Document, PageFile]:
         def on_page(page: int, pages: int) -> None:
             self.report(work.file.name, page, pages)
 
-        return read_document(work.file, work.document_id, self.passwords, self.limits, on_page, self.stop)
+        source = Source(work.file, work.document_id, tuple(self.passwords), self.limits, self.settings.ocr)
+        folder = self.library.folder / "reading"
+        return read_document(source, folder, self.library.keep_picture, self.children, on_page)
 
-    def _store(self, work: _Work, future: Future[Document]) -> Outcome:
+    def _store(self, work: _Work, future: Future[tuple[Document, PageFile]]) -> Outcome:
         shown, path = str(work.file), str(work.file.absolute())
         entry = self._entry(work.document_id)
         if entry and self._is_current(entry):  # a copy earlier in this very run
+            future.add_done_callback(_drop_pages)
             return self._known(entry, work.file, shown)
         try:
-            document = future.result()
-            if _stamp(work.file) != work.stamp:
-                return Outcome(shown, error="changed while it was read. Run the command again")
+            document, pages = future.result()
         except DocumentError as error:
             return self._failure(work, path, shown, str(error))
+        try:
+            changed = "changed while it was read. Run the command again" if _stamp(work.file) != work.stamp else ""
         except OSError as error:
-            return Outcome(shown, error=f"cannot be read: {error.strerror}. Check that it is still there")
+            changed = f"cannot be read: {error.strerror}. Check that it is still there"
+        if changed:
+            pages.remove()
+            return Outcome(shown, error=changed)
         passages = chunk(document, self.settings.passage_tokens, self.settings.overlap_tokens)
-        self.library.put(document, passages, path, shown, self.recipe)
+        self.library.put(document, passages, path, shown, self.recipe, geometry(lambda: iter(pages)))
+        pages.remove()
         stored = self._entry(work.document_id)
         assert stored is not None
         return _outcome(shown, stored, work.status)
@@ -221,9 +246,16 @@ def _outcome(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...
         status,
         entry.pages,
         entry.passages,
+        entry.figures,
+        entry.tables,
         warnings=entry.warnings + more,
         error=entry.error,
     )
+
+
+def _drop_pages(future: Future[tuple[Document, PageFile]]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result()[1].remove()
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -1,10 +1,18 @@
-"""Document -> passages: whole sentences up to a size, with an overlap of whole sentences. Pure."""
+"""Document -> passages: whole sentences up to a size, with an overlap of whole sentences. Pure.
+
+A table or figure is a passage of its own; a table too long for one is cut between its rows. What is said about it
+elsewhere goes with it as its context.
+"""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
 
-from rag.records import Document, Passage
+from ingest.assemble import references
+from rag.records import Document, Passage, Region
 from rag.sentences import sentence_spans
 
 # A piece is what a subword tokenizer makes about one token of: up to seven letters or digits, one ideograph or
@@ -27,20 +35,66 @@ def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Pass
     """Passages of at most `max_tokens`, each a contiguous span of whole sentences of document.text.
 
     A passage starts with the last sentences of the one before, as many as fit `overlap_tokens`. A sentence longer than
-    `max_tokens` is cut at white space. Every character that is not white space is in a passage.
+    `max_tokens` is cut at white space. Passages of text do not run over a table or figure, nor over a heading once they
+    hold a quarter of `max_tokens`. Every character that is not white space is in a passage.
     """
-    units = [unit for span in sentence_spans(document.text) for unit in _cut(document.text, *span, max_tokens)]
-    sizes = [count_tokens(document.text[start:end]) for start, end in units]
     passages: list[Passage] = []
+    said = references(document.text, document.regions)
+    for start, end, region in _stretches(document, max_tokens // 4):
+        if region is None:
+            spans = _sentences(document.text, start, end, max_tokens, overlap_tokens)
+        else:
+            spans = _rows(document.text, start, end, max_tokens)
+        for first, last in spans:
+            passages.append(_passage(document, len(passages), first, last, region, said))
+    return passages
+
+
+def _stretches(document: Document, enough: int) -> list[tuple[int, int, Region | None]]:
+    """Parts of the text that no passage runs over: (start, end, the table or figure that it is, or None)."""
+    found: list[tuple[int, int, Region | None]] = []
+    begin = 0
+    for region in document.regions:
+        text = document.text[begin : region.start]
+        if region.kind in ("table", "figure"):
+            found.append((begin, region.start, None))
+            found.append((region.start, region.end, region))
+            begin = region.end
+        elif region.kind == "heading" and count_tokens(text) >= enough:
+            found.append((begin, region.start, None))
+            begin = region.start
+    found.append((begin, len(document.text), None))
+    return [(start, end, region) for start, end, region in found if document.text[start:end].strip()]
+
+
+def _sentences(text: str, start: int, end: int, max_tokens: int, overlap_tokens: int) -> list[tuple[int, int]]:
+    """The spans of text[start:end] that are passages."""
+    whole = [(start + s, start + e) for s, e in sentence_spans(text[start:end])]
+    units = [unit for span in whole for unit in _cut(text, *span, max_tokens)]
+    sizes = [count_tokens(text[s:e]) for s, e in units]
+    spans: list[tuple[int, int]] = []
     first = 0
     while first < len(units):
         last = _fill(sizes, first, max_tokens)
-        start, end = units[first][0], units[last - 1][1]
-        passages.append(_passage(document, len(passages), start, end))
+        spans.append((units[first][0], units[last - 1][1]))
         if last == len(units):
             break
         first = _back(sizes, first, last, min(overlap_tokens, max_tokens - sizes[last]))
-    return passages
+    return spans
+
+
+def _rows(text: str, start: int, end: int, max_tokens: int) -> list[tuple[int, int]]:
+    """The same of a table or figure: whole lines."""
+    lines = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S[^\n]*\S|\S", text[start:end])]
+    units = [unit for span in lines for unit in _cut(text, *span, max_tokens)]
+    sizes = [count_tokens(text[s:e]) for s, e in units]
+    spans: list[tuple[int, int]] = []
+    first = 0
+    while first < len(units):
+        last = _fill(sizes, first, max_tokens)
+        spans.append((units[first][0], units[last - 1][1]))
+        first = last
+    return spans
 
 
 def _fill(sizes: list[int], first: int, max_tokens: int) -> int:
@@ -75,9 +129,11 @@ def _cut(text: str, start: int, end: int, max_tokens: int) -> list[tuple[int, in
     return [*spans, (start, end)]
 
 
-def _passage(document: Document, ordinal: int, start: int, end: int) -> Passage:
+def _passage(
+    document: Document, ordinal: int, start: int, end: int, region: Region | None, said: dict[str, str]
+) -> Passage:
     first_page, last_page = document.pages_of(start, end)
-    return Passage(
+    passage = Passage(
         f"{document.document_id}#{ordinal}",
         document.document_id,
         document.title,
@@ -88,3 +144,36 @@ def _passage(document: Document, ordinal: int, start: int, end: int) -> Passage:
         first_page,
         last_page,
     )
+    around = region or _region_at(document.regions, start)
+    if around is None:
+        return passage
+    under = _regions_in(document.regions, start, end)
+    passage = replace(
+        passage,
+        section=around.section,
+        boxes=tuple((part.page, part.box) for part in under),
+        ocr_confidence=min((c for part in under if (c := part.ocr_confidence) is not None), default=None),
+    )
+    if region is None:
+        return passage
+    return replace(
+        passage,
+        kind=region.kind,
+        label=region.label,
+        caption=document.text[region.start : region.caption_end],
+        context=said.get(region.label, ""),
+        picture=region.picture,
+    )
+
+
+def _region_at(regions: Sequence[Region], start: int) -> Region | None:
+    """The region that holds the character at `start`, if the document has regions."""
+    at = bisect_right(regions, start, key=lambda region: region.start) - 1
+    return regions[max(at, 0)] if regions else None
+
+
+def _regions_in(regions: Sequence[Region], start: int, end: int) -> Sequence[Region]:
+    """The regions that text[start:end] touches."""
+    first = bisect_right(regions, start, key=lambda region: region.end)
+    last = bisect_left(regions, end, key=lambda region: region.start)
+    return regions[first:last]

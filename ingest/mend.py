@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.records import Page
-
 LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 TO_LETTERS = str.maketrans(LIGATURES)
 BROKEN = re.compile(
@@ -18,7 +16,7 @@ BROKEN = re.compile(
     r"|(?P<dash>(?<=\d[-\u2010\u2013])[ \t\r\f\v]*\n[ \t\r\f\v]*(?=\d))"  # 2018-\n23-51
     r"|(?P<soft>\u00ad)"
     r"|(?P<ligature>[\ufb00-\ufb06])"
-    r"|(?P<bad>[\x00\ud800-\udfff\t\r\f\v])"
+    r"|(?P<bad>[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff])"
 )
 WORD = re.compile(r"([^\W\d_]+)(?:(?=[-\u2010]([^\W\d_]+)))?")  # a word, and the one that a hyphen ties to it
 TIED_BEFORE, TIED_BEHIND = re.compile(r"[^\W\d_][-\u2010]"), re.compile(r"[-\u2010][^\W\d_]")
@@ -90,20 +88,3 @@ def words_in(texts: Sequence[str]) -> frozenset[str]:
             if behind:
                 found.add(_fold(f"{word}-{behind}"))
     return frozenset(found)
-
-
-def join_pages(raw_pages: Sequence[str]) -> tuple[str, tuple[Page, ...], tuple[tuple[int, int], ...]]:
-    """Mend each page and join them with line breaks: (text, pages, offsets into "\\n".join(raw_pages))."""
-    known = words_in(raw_pages)
-    texts: list[str] = []
-    pages: list[Page] = []
-    offsets: list[tuple[int, int]] = []
-    start, raw_start = 0, 0
-    for number, raw in enumerate(raw_pages, start=1):
-        text, page_offsets = mend(raw, known)
-        texts.append(text)
-        pages.append(Page(number, start, start + len(text)))
-        offsets += [(start + mended, raw_start + original) for mended, original in page_offsets]
-        start += len(text) + 1
-        raw_start += len(raw) + 1
-    return "\n".join(texts), tuple(pages), tuple(offsets)

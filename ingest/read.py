@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from ingest.mend import join_pages, mend
-from ingest.worker import Limits, read_limited
+from ingest.assemble import Assembled, assemble
+from ingest.mend import mend
+from ingest.pages import PageFile
+from ingest.worker import Limits, Reading, Request
 from rag.errors import DocumentError
 from rag.records import Document
 
-RECIPE = "pdf 1"  # raise the number when the same bytes would now be read differently
+RECIPE = "pdf 2"  # raise the number when the same bytes would now be read differently
 
 
 def find_files(path: Path, leave_out: Path) -> list[Path | DocumentError]:
@@ -84,25 +89,98 @@ def title_of(file: Path) -> str:
     return " ".join(mend(file.stem)[0].split())
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document to read: its file and id, the passwords that may open it, limits, whether its pictures are read."""
+
+    file: Path
+    document_id: str
+    passwords: tuple[str, ...]
+    limits: Limits
+    ocr: bool = True
+
+    @property
+    def recipe(self) -> str:
+        return f"{RECIPE}, ocr {self.ocr}, {self.limits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The children that may run at a time, over all documents (`slots`) and for one (`jobs`), and what stops them."""
+
+    slots: threading.Semaphore
+    jobs: int
+    stop: threading.Event
+    peaks_kb: list[int] = field(default_factory=list)  # of each that has ended: its memory at the largest
+
+
 def read_document(
-    file: Path,
-    document_id: str,
-    passwords: Sequence[str],
-    limits: Limits,
+    source: Source,
+    folder: Path,
+    keep_picture: Callable[[bytes], str],
+    children: Children,
     on_page: Callable[[int, int], None],
-    stop: threading.Event,
-) -> Document:
-    """Read a PDF in a limited child process. Raises DocumentError, and worker.Stopped when `stop` is set."""
-    read = read_limited(file, passwords, limits, on_page, stop)
-    text, pages, raw_offsets = join_pages(read.pages)
-    warnings = [f"page {number}: could not be read: {why}" for number, why in sorted(read.bad_pages.items())]
-    blank = [
-        page.number for page in pages if page.number not in read.bad_pages and not text[page.start : page.end].strip()
-    ]
+) -> tuple[Document, PageFile]:
+    """Read a PDF in limited child processes; `on_page(read, pages)` follows it.
+
+    The pages lie in a file in `folder` until the caller removes it: whoever comes after a kill goes on behind them.
+    Raises DocumentError, and worker.Stopped when the children are stopped.
+    """
+    reading = Reading(
+        Request(source.file, source.passwords, source.ocr), source.limits, children.slots, children.jobs, children.stop
+    )
+    pages = PageFile(folder / f"{source.document_id}.pages", source.recipe, keep_picture)
+    try:
+        if not pages.count:
+            pages.begin(source.recipe, *reading.outline())
+        missing = pages.missing()
+        done = pages.count - len(missing)
+
+        def store(number: int, what: str, value: Any) -> None:
+            nonlocal done
+            pages.keep(number, what, value)
+            done += 1
+            on_page(done, pages.count)
+
+        reading.pages(missing, store)
+        if len(pages.bad) == pages.count:
+            why = next(iter(pages.bad.values())).rstrip(".")
+            raise DocumentError(
+                f"none of its pages can be read: {why}. Open and save it anew, or raise "
+                "ingest.page_seconds or memory_mb"
+            )
+        read = assemble(lambda: iter(pages), pages.outline["outline"])
+    except DocumentError:
+        pages.remove()
+        raise
+    except BaseException:
+        pages.close()
+        raise
+    finally:
+        children.peaks_kb.extend(reading.peaks_kb)
+    title = pages.outline["title"] or title_of(source.file)
+    document = Document(
+        source.document_id, "pdf", title, read.text, read.pages, _warnings(pages, read), read.raw_offsets, read.regions
+    )
+    return document, pages
+
+
+def _warnings(pages: PageFile, read: Assembled) -> tuple[str, ...]:
+    """The pages that could not be read, and why; which have no text; which were read from their pictures."""
+    warnings = []
+    for why, run in groupby(sorted(pages.bad.items()), key=lambda entry: entry[1]):
+        numbers = [number for number, _ in run]
+        for some in _ranges(numbers).split(", "):
+            warnings.append(f"{'pages' if '-' in some else 'page'} {some}: could not be read: {why}")
+    blank = [p.number for p in read.pages if p.number not in pages.bad and not read.text[p.start : p.end].strip()]
     if blank:
         some = f"page {_ranges(blank)} has" if len(blank) == 1 else f"pages {_ranges(blank)} have"
-        warnings.append(f"{some} no text layer (a scan or a picture), so nothing there can be found")
-    return Document(document_id, "pdf", read.title or title_of(file), text, pages, tuple(warnings), raw_offsets)
+        warnings.append(f"{some} no text that could be read, so nothing there can be found")
+    seen = [number for number in read.ocr_pages if number not in blank]
+    if seen:
+        some = f"page {_ranges(seen)} was" if len(seen) == 1 else f"pages {_ranges(seen)} were"
+        warnings.append(f"{some} read from the picture (OCR): words may be wrong")
+    return tuple(warnings)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

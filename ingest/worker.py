@@ -1,21 +1,23 @@
-"""One child process per document, with limits on time and memory: documents are untrusted and parsers hang.
+"""Child processes with limits on time and memory: documents are untrusted and parsers hang.
 
-The child runs `python -m ingest.worker`, takes one request as a line of JSON and answers with a line of JSON a page. A
-page that takes too long, or takes the child down, is named and skipped: the next child goes on behind it.
+A child runs `python -m ingest.worker`, is told which document, and then asked for one page after the other: a line in,
+a line of JSON out. A page that takes too long, or takes the child down, is named and skipped, and a new child goes on.
+Several children read the pages of one document side by side.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,11 @@ from rag.errors import DocumentError
 
 OUT_OF_MEMORY = 77  # the child's exit code
 START_SECONDS = 10.0  # for a loaded machine to start the child at all
-GIVE_UP_AFTER = 5  # pages that take a child down, before the rest of the document is left out
+GIVE_UP_AFTER = 5  # pages one after the other that take a child down, before the rest of the document is left out
+LONGEST_ANSWER = 64 << 20  # bytes
+SMALLEST_PAGE = 4  # bytes of a file; what claims to hold more pages does not
+PAGES_A_CHILD = 24  # that a further child must have to read before its start is worth it
+OUTLINE = 0  # what a child is asked for beside the pages, which count from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +38,13 @@ class Limits:
     memory_mb: int
 
 
-@dataclass(slots=True)
-class ReadDocument:
-    """What came out of the child: the extractor's text of each page, and why a page is missing."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a child is told of a document. `ocr` allows it to read pictures."""
 
-    title: str = ""
-    page_count: int = 0
-    pages: list[str] = field(default_factory=list)
-    bad_pages: dict[int, str] = field(default_factory=dict)
-
-    def skip(self, why: str, until: int) -> None:
-        for number in range(len(self.pages) + 1, until + 1):
-            self.pages.append("")
-            self.bad_pages[number] = why
+    path: Path
+    passwords: tuple[str, ...] = ()
+    ocr: bool = True
 
 
 class Stopped(Exception):
@@ -54,66 +54,172 @@ class Stopped(Exception):
 # -- parent --------------------------------------------------------------------------------------------------
 
 
-def read_limited(
-    path: Path,
-    passwords: Sequence[str],
-    limits: Limits,
-    on_page: Callable[[int, int], None] = lambda page, pages: None,
-    stop: threading.Event | None = None,
-) -> ReadDocument:
-    """Read a document in child processes; `on_page(page, pages)` follows it. Raises DocumentError, Stopped."""
-    read = ReadDocument()
-    stop = stop or threading.Event()
-    while True:
-        died = _read_on(path, passwords, limits, read, on_page, stop)
-        if died is None:
-            return read
-        if not read.page_count:
-            raise DocumentError(
-                f"{died} while opening it. Open and save it anew, or raise ingest.page_seconds or memory_mb"
-            )
-        read.skip(died, until=len(read.pages) + 1)
-        if len(read.bad_pages) >= GIVE_UP_AFTER:
-            read.skip(f"left out after {GIVE_UP_AFTER} bad pages", until=read.page_count)
-        if len(read.pages) >= read.page_count:
-            return read
+class _Child:
+    """One child that has the document open."""
 
-
-def _read_on(
-    path: Path,
-    passwords: Sequence[str],
-    limits: Limits,
-    read: ReadDocument,
-    on_page: Callable[[int, int], None],
-    stop: threading.Event,
-) -> str | None:
-    """Go on behind the pages already read. None when the document's end was reached, else why the child ended."""
-    request = {"path": str(path), "passwords": list(passwords), "first_page": len(read.pages) + 1}
-    with _child("ingest.pdf", request, limits) as child:
+    def __init__(self, request: Request, limits: Limits, stop: threading.Event):
+        self._limits = limits
+        asked = {"path": str(request.path), "passwords": list(request.passwords), "ocr": request.ocr}
+        self._process = _child("ingest.pdf", asked, limits)
+        self._stop = stop
+        self._received = bytearray()
+        self.peak_kb = 0  # its memory at the largest
         try:
-            for line in _lines(child, limits.page_seconds, stop):
-                what, value = json.loads(line)
-                if what == "open":
-                    read.page_count = value
-                elif what == "title":
-                    read.title = value
-                elif what == "error":
-                    raise DocumentError(value)
-                else:
-                    number, text = value
-                    read.pages.append(text if what == "page" else "")
-                    if what == "bad":
-                        read.bad_pages[number] = text
-                    on_page(number, read.page_count)
-        except TimeoutError:
-            return f"took longer than {limits.page_seconds:g} s"
+            self.pages = int(self._answer(START_SECONDS)[1])
+        except BaseException:
+            self.close()
+            raise
+
+    def _answer(self, more_seconds: float = 0.0) -> tuple[str, Any]:
+        """The next (what, value). Raises _Died when the child ends or is late, DocumentError for what it refuses."""
+        line = self._line(time.monotonic() + self._limits.page_seconds + more_seconds)
+        if line is None:
+            code = self._process.wait()
+            if code == OUT_OF_MEMORY:
+                raise _Died(f"needed more than {self._limits.memory_mb} MB of memory")
+            raise _Died(
+                f"crashed the parser (exit code {code}); it may need more than {self._limits.memory_mb} MB of memory"
+            )
+        what, value, self.peak_kb = json.loads(line)
+        if what == "error":
+            raise DocumentError(value)
+        return what, value
+
+    def _line(self, deadline: float) -> bytes | None:
+        """The child's next line; None at its end. Raises Stopped when `stop` is set."""
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while True:
+                if self._stop.is_set():
+                    raise Stopped
+                if time.monotonic() > deadline:
+                    raise _Died(f"took longer than {self._limits.page_seconds:g} s")
+                if len(self._received) > LONGEST_ANSWER:
+                    raise _Died(f"holds more than {LONGEST_ANSWER >> 20} MB of text and pictures")
+                if not selector.select(timeout=0.2):
+                    continue
+                received = os.read(self._process.stdout.fileno(), 1 << 16)
+                if not received:
+                    return None
+                self._received += received
+                if b"\n" in received:  # one answer a question: nothing stands behind the line
+                    line = bytes(self._received)
+                    self._received.clear()
+                    return line
+
+    def ask(self, page: int) -> tuple[str, Any]:
+        """("page", its JSON) or ("bad", why); for OUTLINE ("outline", what read_outline says)."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"%d\n" % page)
+            self._process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class _Died(Exception):
+    """Why a child ended: "took longer than 30 s"."""
+
+
+class Reading:
+    """The reading of one document's pages by up to `jobs` children at a time.
+
+    `slots` bounds the children of all documents together. Pages arrive in any order: `store(number, what, value)` gets
+    ("page", JSON) or ("bad", why), from one thread at a time.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        limits: Limits,
+        slots: threading.Semaphore,
+        jobs: int,
+        stop: threading.Event | None = None,
+    ):
+        self.peaks_kb: list[int] = []  # of each child that has ended: its memory at the largest
+        self._request = request
+        self._limits = limits
+        self._slots = slots
+        self._jobs = jobs
+        self._stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+        self._downs = 0  # pages in a row that took a child down
+
+    def outline(self) -> tuple[int, dict[str, Any]]:
+        """The number of pages, and title and outline (empty if asking for them takes the child down)."""
+        with self._slots:
+            try:
+                child = _Child(self._request, self._limits, self._stop)
+            except _Died as died:
+                raise DocumentError(
+                    f"{died} while opening it. Open and save it anew, or raise ingest.page_seconds or memory_mb"
+                ) from None
+            try:
+                return child.pages, child.ask(OUTLINE)[1]
+            except _Died:
+                return child.pages, {"title": "", "outline": []}
+            finally:
+                self._end(child)
+
+    def pages(self, numbers: Iterable[int], store: Callable[[int, str, Any], None]) -> None:
+        """Read these pages. Raises Stopped; DocumentError if the document can no longer be opened."""
+        waiting = list(numbers)
+        count = max(1, min(self._jobs, len(waiting) // PAGES_A_CHILD))
+        queue = iter(waiting)
+        threads = [threading.Thread(target=self._work, args=(queue, store), daemon=True) for _ in range(count - 1)]
+        for thread in threads:
+            thread.start()
+        self._work(queue, store)
+        for thread in threads:
+            thread.join()
+        if self._failure is not None:
+            raise self._failure
+        if self._stop.is_set():
+            raise Stopped
+
+    def _work(self, queue: Iterator[int], store: Callable[[int, str, Any], None]) -> None:
+        try:
+            with self._slots:
+                self._read(queue, store)
+        except BaseException as error:  # noqa: BLE001  # raised again by `pages`, in the caller's thread
+            self._failure = self._failure or error
+
+    def _read(self, queue: Iterator[int], store: Callable[[int, str, Any], None]) -> None:
+        child: _Child | None = None
+        try:
+            while self._failure is None:
+                with self._lock:
+                    number = next(queue, None)
+                if number is None:
+                    return
+                if self._downs >= GIVE_UP_AFTER:
+                    self._keep(store, number, "bad", f"left out after {GIVE_UP_AFTER} bad pages")
+                    continue
+                try:
+                    child = child or _Child(self._request, self._limits, self._stop)
+                    what, value = child.ask(number)
+                    self._downs = 0
+                except _Died as died:
+                    self._end(child)
+                    child, what, value = None, "bad", str(died)
+                    self._downs += 1
+                self._keep(store, number, what, value)
         finally:
-            child.kill()
-    if len(read.pages) == read.page_count and read.page_count:
-        return None
-    if child.returncode == OUT_OF_MEMORY:
-        return f"needed more than {limits.memory_mb} MB of memory"
-    return f"crashed the parser (exit code {child.returncode})"
+            self._end(child)
+
+    def _end(self, child: _Child | None) -> None:
+        if child is not None:
+            child.close()
+            self.peaks_kb.append(child.peak_kb)
+
+    def _keep(self, store: Callable[[int, str, Any], None], number: int, what: str, value: Any) -> None:
+        with self._lock:
+            store(number, what, value)
 
 
 def limited_output(module: str, request: dict[str, Any], limits: Limits) -> bytes:
@@ -147,30 +253,6 @@ def _child(
     return child
 
 
-def _lines(child: subprocess.Popen[bytes], seconds: float, stop: threading.Event) -> Iterator[bytes]:
-    """The child's lines as they come. TimeoutError when one is late, Stopped when `stop` is set."""
-    assert child.stdout is not None
-    buffer = b""
-    deadline = time.monotonic() + seconds + START_SECONDS
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while True:
-            if stop.is_set():
-                raise Stopped
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            if not selector.select(timeout=0.2):
-                continue
-            received = os.read(child.stdout.fileno(), 1 << 16)
-            if not received:
-                child.wait()
-                return
-            *lines, buffer = (buffer + received).split(b"\n")
-            if lines:
-                deadline = time.monotonic() + seconds
-                yield from lines
-
-
 # -- child ---------------------------------------------------------------------------------------------------
 
 
@@ -199,15 +281,38 @@ def _limit(memory_mb: int) -> None:
 
 
 def _serve_pages(page_seconds: float) -> None:
-    from ingest.pdf import read_pdf
+    from ingest.pdf import open_document, read_outline, read_page
 
+    logging.disable(logging.CRITICAL)  # pypdf warns of every flaw of every file
     request = json.loads(sys.stdin.readline())
+    path = Path(request["path"])
     try:
-        for answer in read_pdf(Path(request["path"]), request["passwords"], request["first_page"]):
-            print(json.dumps(answer), flush=True)
-            _allow_processor_time(page_seconds)
+        document, password = open_document(path, request["passwords"])
     except DocumentError as error:
-        print(json.dumps(("error", str(error))), flush=True)
+        _say("error", str(error))
+        return
+    _say("open", min(len(document), max(1000, path.stat().st_size // SMALLEST_PAGE)))
+    for line in sys.stdin:
+        _allow_processor_time(page_seconds)
+        number = int(line)
+        if number == OUTLINE:
+            _say("outline", read_outline(path, password))
+        else:
+            _say(*read_page(document, number, request["ocr"]))
+
+
+def _say(what: str, value: Any) -> None:
+    print(json.dumps((what, value, _peak_kb())), flush=True)
+
+
+def _peak_kb() -> int:
+    """This process at its largest. Not by getrusage where that can be helped: in Linux that counts the parent too."""
+    import resource
+
+    with contextlib.suppress(OSError, StopIteration), Path("/proc/self/status").open(encoding="utf-8") as status:
+        return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used // 1024 if sys.platform == "darwin" else used
 
 
 def _allow_processor_time(page_seconds: float) -> None:

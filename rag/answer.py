@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.errors import UsageError
@@ -41,6 +41,7 @@ class Road:
     pages_of: PagesOf
     searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
     settings: Settings
+    picture: Callable[[str], bytes] | None = None  # a picture's PNG by its sha256; None: the reader sees none
 
 
 def open_road(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Road:
@@ -49,12 +50,14 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
     entries = [entry for entry in indexes.library.documents() if entry.status == "ready"]
     count = len(entries)
     searched = f"{count} document{'s'[: count != 1]}, {sum(entry.passages for entry in entries):,} passages"
+    reader = open_reader(settings.reader)
     return Road(
         indexes.retriever(retriever or settings.retrieve.retriever, report),
-        open_reader(settings.reader),
+        reader,
         indexes.library.pages_of,
         searched,
         settings,
+        indexes.library.picture if reader.sees else None,
     )
 
 
@@ -88,7 +91,9 @@ def ask(
 
     draft, quotes, support = "", [], None
     if evidence:
-        for piece in road.reader.stream(answer_messages(question, evidence), road.settings.reader.answer_tokens, usage):
+        pictures = _pictures(evidence, road)
+        messages = answer_messages(question, evidence, pictures)
+        for piece in road.reader.stream(messages, road.settings.reader.answer_tokens, usage):
             seconds.first("first_token")
             draft += piece
             yield Token(piece)
@@ -98,7 +103,7 @@ def ask(
         if style == "notes":
             notes.append(write_note(question, draft, quotes))
             yield notes[-1]
-            support = support_score(road.reader, question, evidence, draft, quotes, usage)
+            support = support_score(road.reader, question, evidence, draft, quotes, usage, pictures)
         seconds.lap("note")
 
     abstained = (
@@ -118,6 +123,13 @@ def ask(
         seconds.laps,
         {"prompt": usage.prompt, "generated": usage.generated},
     )
+
+
+def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:
+    """Rank -> PNG of the tables and figures in the evidence, for a reader that sees."""
+    if road.picture is None:
+        return {}
+    return {hit.rank: road.picture(hit.passage.picture) for hit in evidence if hit.passage.picture}
 
 
 def first_line(reply: str) -> str:

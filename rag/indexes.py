@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from rag.encode.dense import TransformerEncoder
+from rag.encode.dense import fingerprint_of_trained, folder_of, open_encoder
 from rag.encode.heads import METHODS, Method
 from rag.encode.inference_free import InferenceFreeQuery, idf
 from rag.encode.sparse import TransformerSparseEncoder
 from rag.errors import IndexMismatch, LibraryError, UsageError
-from rag.interfaces import DerivedIndex, Report, Retriever, SparseQueries, silent
+from rag.interfaces import DenseEncoder, DerivedIndex, PictureEncoder, Report, Retriever, SparseQueries, silent
 from rag.library import Library
-from rag.models import catalogue, fingerprint, path_of
+from rag.models import catalogue, fingerprint
 from rag.read.generate import open_reader
 from rag.retrieve.bm25 import Bm25Index, Bm25Retriever
 from rag.retrieve.dense import DenseIndex, DenseRetriever
@@ -34,6 +34,7 @@ from rag.retrieve.feedback import FeedbackRetriever
 from rag.retrieve.fuse import HybridRetriever
 from rag.retrieve.links import LinkedRetriever
 from rag.retrieve.rerank import CrossEncoderReranker, ReaderReranker, Reranker, RerankingRetriever
+from rag.retrieve.sampler import SamplingRetriever
 from rag.retrieve.sparse import SparseIndex, SparseRetriever
 from rag.settings import Settings
 
@@ -58,7 +59,7 @@ class Indexes:
     def __init__(self, library: Library, settings: Settings):
         self.library = library
         self.settings = settings
-        self._encoder: TransformerEncoder | None = None
+        self._encoder: DenseEncoder | None = None
         self._sparse_encoder: TransformerSparseEncoder | None = None
         self._reranker_opened: Reranker | None = None
         self._encoder_lock = threading.Lock()
@@ -80,14 +81,15 @@ class Indexes:
             with_what = f"{_fingerprint(sparse.model)}, {side}, {sparse.max_tokens} tokens"
             return SparseIndex(folder, self.sparse_encoder, with_what)
         dense = self.settings.dense
-        return DenseIndex(folder, self.encoder, f"{_fingerprint(dense.model)} of {dense.max_tokens} tokens")
+        with_what = f"{_fingerprint(dense.model)} of {dense.max_tokens} tokens"
+        return DenseIndex(folder, self.encoder, with_what, self.library.picture)
 
-    def encoder(self) -> TransformerEncoder:
+    def encoder(self) -> DenseEncoder:
         """The dense encoder of the settings: a name in models.toml, a folder, or a hub id."""
         with self._encoder_lock:
             if self._encoder is None:
                 dense = self.settings.dense
-                self._encoder = TransformerEncoder(_folder_of(dense.model), dense.max_tokens, dense.batch_size)
+                self._encoder = open_encoder(dense.model, dense.max_tokens, dense.batch_size)
             return self._encoder
 
     def sparse_encoder(self) -> TransformerSparseEncoder:
@@ -95,9 +97,9 @@ class Indexes:
         with self._encoder_lock:
             if self._sparse_encoder is None:
                 sparse = self.settings.sparse
-                query_folder = _folder_of(sparse.query_model) if sparse.query_model else None
+                query_folder = folder_of(sparse.query_model) if sparse.query_model else None
                 self._sparse_encoder = TransformerSparseEncoder(
-                    sparse.method, _folder_of(sparse.model), query_folder, sparse.max_tokens, sparse.batch_size
+                    sparse.method, folder_of(sparse.model), query_folder, sparse.max_tokens, sparse.batch_size
                 )
             return self._sparse_encoder
 
@@ -289,6 +291,13 @@ class Indexes:
             first = LinkedRetriever(first, self.library, sparse)
         if self.settings.rerank.model:
             first = RerankingRetriever(first, self._reranker(), self.settings.rerank.depth)
+        first = SamplingRetriever(
+            first,
+            settings.fusion_depth,
+            self.library.labelled,
+            self.library.numbers_of,
+            lambda: isinstance(self.encoder(), PictureEncoder),
+        )
         return ExplainedRetriever(first, {"bm25": bm25, "sparse": sparse})
 
     def _reranker(self) -> Reranker:
@@ -317,7 +326,7 @@ class Indexes:
             return self.sparse_encoder()
         if self._table is None or self._table[0] is not index:
             weights = idf(index.document_frequency(), index.count)
-            self._table = index, InferenceFreeQuery(_folder_of(self.settings.sparse.model), weights)
+            self._table = index, InferenceFreeQuery(folder_of(self.settings.sparse.model), weights)
         return self._table[1]
 
     def _dense(self) -> DenseRetriever:
@@ -326,10 +335,5 @@ class Indexes:
         return DenseRetriever(index, self.encoder, self.library.passages_numbered)
 
 
-def _folder_of(model: str) -> Path | str:
-    """Of a name in models.toml the folder of its weights; a folder or a hub id is itself."""
-    return path_of(model) if model in catalogue() else model
-
-
 def _fingerprint(model: str) -> str:
-    return fingerprint(model) if model in catalogue() else model
+    return fingerprint(model) if model in catalogue() else fingerprint_of_trained(model) or model

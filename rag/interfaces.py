@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from rag.records import Hit, Passage, Removal
 
@@ -32,6 +32,24 @@ class Retriever(Protocol):
 class DenseEncoder(Protocol):
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = ...) -> NDArray[np.float32]:
         """One unit-length row per text, in order: shape (len(texts), dimensions). `report` gets the count so far."""
+        ...
+
+
+@runtime_checkable
+class PictureEncoder(DenseEncoder, Protocol):
+    """A dense encoder that also sees: its vectors of texts and of pictures lie in one space."""
+
+    def encode_pictures(self, pictures: Sequence[bytes], report: Callable[[int], None] = ...) -> NDArray[np.float32]:
+        """One unit-length row per PNG file, in order: (len(pictures), dimensions). Raises LibraryError for another."""
+        ...
+
+
+@runtime_checkable
+class CaptionEncoder(DenseEncoder, Protocol):
+    """A dense encoder with a side of its own for the words that stand for a table or figure it cannot see."""
+
+    def encode_captions(self, texts: Sequence[str], report: Callable[[int], None] = ...) -> NDArray[np.float32]:
+        """As `encode`, for a caption with the text inside the table or figure."""
         ...
 
 

@@ -3,18 +3,22 @@
     catalogue.sqlite     documents, their texts and passages, links, removals; every change gets the next generation
     lexical/ sparse/ dense/   derived: each records the generation it was built from
     writer.lock          held by the one writer; writer.json names the holder
+    pictures/            of figures and tables, each once, by the sha256 of its bytes
+    reading/             the pages of documents that are being read (ingest/pages.py)
     uploads/             files that came through the web page
 
 A document enters, is replaced or leaves in one transaction, so it is in the library wholly or not at all, and the
-links from and to it with it (links.py). A catalogue of layout 1 has no links; whoever can write to the library brings
-it to layout 2, and until then it is read as it is.
+links from and to it with it (links.py). A catalogue of layout 1 has no links, one of layout 2 no places on pages;
+whoever can write to the library brings it to layout 3, and until then it is read as it is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
+import re
 import socket
 import sqlite3
 import threading
@@ -26,11 +30,12 @@ from pathlib import Path
 
 from rag import links
 from rag.errors import LibraryError, UsageError
-from rag.records import Document, Link, Page, Passage, Removal
+from rag.places import Run, boxes_of, pack, raw_offset, unpack
+from rag.records import Box, Document, Link, Page, Passage, Removal
 
 log = logging.getLogger("glossator")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LAYOUT_1 = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE documents (
@@ -49,17 +54,41 @@ CREATE INDEX paths_of_document ON paths (document_id);
 CREATE TABLE removals (generation INTEGER NOT NULL, document_id TEXT NOT NULL,
     first_number INTEGER NOT NULL, last_number INTEGER NOT NULL);
 """
+# Layout 3: what kind of thing a passage is and where it stands; where each letter of a page is shown (rag/places.py).
+LAYOUT_3 = """
+ALTER TABLE passages ADD COLUMN label TEXT NOT NULL DEFAULT '';
+ALTER TABLE passages ADD COLUMN section TEXT NOT NULL DEFAULT '';
+ALTER TABLE passages ADD COLUMN boxes TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE passages ADD COLUMN caption TEXT NOT NULL DEFAULT '';
+ALTER TABLE passages ADD COLUMN context TEXT NOT NULL DEFAULT '';
+ALTER TABLE passages ADD COLUMN picture TEXT;
+ALTER TABLE passages ADD COLUMN ocr_confidence REAL;
+CREATE INDEX passages_of_label ON passages (lower(label)) WHERE label <> '';
+CREATE TABLE geometry (
+    document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE, page INTEGER NOT NULL, runs BLOB NOT NULL,
+    PRIMARY KEY (document_id, page)) WITHOUT ROWID;
+"""
+NEW_IN_3 = {
+    "label": "''",
+    "section": "''",
+    "boxes": "'[]'",
+    "caption": "''",
+    "context": "''",
+    "picture": "NULL",
+    "ocr_confidence": "NULL",
+}
 # One path a document: the first in alphabetical order speaks for it in hits and citations.
 PASSAGES = """
 SELECT p.number, p.passage_id, p.document_id, d.title,
        coalesce((SELECT shown FROM paths WHERE document_id = p.document_id ORDER BY path LIMIT 1), '') AS path,
-       p.text, p.start, p."end", p.first_page, p.last_page, p.kind
+       p.text, p.start, p."end", p.first_page, p.last_page, p.kind, {new}
 FROM passages p JOIN documents d USING (document_id)
 """
 FILTERS = {
     "document_id": "p.document_id = ?",
     "title": "d.title = ?",
     "kind": "(p.kind = ? OR d.kind = ?)",
+    "label": "lower(p.label) = lower(?)",
     "path": "EXISTS (SELECT 1 FROM paths x WHERE x.document_id = p.document_id AND (x.shown = ? OR x.path = ?))",
     "page": "CAST(? AS INTEGER) BETWEEN p.first_page AND p.last_page",
 }
@@ -79,6 +108,8 @@ class DocumentEntry:
     error: str | None
     warnings: tuple[str, ...]
     recipe: str
+    figures: int = 0
+    tables: int = 0
 
 
 class Library:
@@ -100,17 +131,17 @@ class Library:
             library._create()
         with library._explaining():
             version = library._connection().execute("PRAGMA user_version").fetchone()[0]
-        if version not in (1, SCHEMA_VERSION):
+        if not 1 <= version <= SCHEMA_VERSION:
             raise LibraryError(
                 f"{folder}/catalogue.sqlite has layout {version}, this program reads layout {SCHEMA_VERSION}. "
                 "Ingest the documents into a new folder, or use the version of glossator that made it"
             )
-        if version == 1:
+        if version < SCHEMA_VERSION:
             try:
-                with library.writing("finding links"):
-                    pass  # who may write brings the layout up to date first
+                with library.writing("bringing its layout up to date"):
+                    pass  # who may write does that first
             except LibraryError as error:
-                log.warning("%s. It is read without the links between its documents", error)
+                log.warning("%s. It is read as it is, without what newer versions keep", error)
         return library
 
     def _create(self) -> None:
@@ -125,7 +156,7 @@ class Library:
             fresh.unlink(missing_ok=True)
             connection = sqlite3.connect(fresh)
             start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={SCHEMA_VERSION};"
-            connection.executescript(LAYOUT_1 + links.SCHEMA + start)
+            connection.executescript(LAYOUT_1 + links.SCHEMA + LAYOUT_3 + start)
             connection.close()
             os.replace(fresh, self.folder / "catalogue.sqlite")
         except (OSError, sqlite3.Error) as error:
@@ -214,10 +245,19 @@ class Library:
             holder_file.unlink(missing_ok=True)
             lock.release()
 
-    def put(self, document: Document, passages: Sequence[Passage], path: str, shown: str, recipe: str) -> None:
+    def put(
+        self,
+        document: Document,
+        passages: Sequence[Passage],
+        path: str,
+        shown: str,
+        recipe: str,
+        geometry: Iterable[Sequence[Run]] = (),
+    ) -> None:
         """Store a document wholly, in place of an earlier reading of the same bytes, and give it this path.
 
-        Another document that had the path loses it, and leaves the library if it has no other.
+        `geometry` has the runs of each page (places.py). Another document that had the path loses it, and leaves the
+        library if it has no other.
         """
         with self._transaction() as (connection, generation):
             pages = [(page.number, page.start, page.end) for page in document.pages]
@@ -225,12 +265,33 @@ class Library:
             row = (document.document_id, document.kind, document.title, "ready", None, *read)
             self._replace(connection, generation, (*row, json.dumps(document.raw_offsets)), path, shown)
             connection.executemany(
-                'INSERT INTO passages (passage_id, document_id, kind, start, "end", first_page, last_page, text) '
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (p.passage_id, p.document_id, p.kind, p.start, p.end, p.first_page, p.last_page, p.text)
+                'INSERT INTO passages (passage_id, document_id, kind, start, "end", first_page, last_page, text, '
+                "label, section, boxes, caption, context, picture, ocr_confidence) "
+                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (
+                    (
+                        p.passage_id,
+                        p.document_id,
+                        p.kind,
+                        p.start,
+                        p.end,
+                        p.first_page,
+                        p.last_page,
+                        p.text,
+                        p.label,
+                        p.section,
+                        json.dumps(p.boxes),
+                        p.caption,
+                        p.context,
+                        p.picture,
+                        p.ocr_confidence,
+                    )
                     for p in passages
-                ],
+                ),
+            )
+            connection.executemany(
+                "INSERT INTO geometry VALUES (?, ?, ?)",
+                ((document.document_id, page, pack(runs)) for page, runs in enumerate(geometry, start=1) if runs),
             )
             links.enter(connection, document.document_id, document.title, document.text)
 
@@ -286,14 +347,39 @@ class Library:
         for file in files:
             if file.is_relative_to(uploads):
                 file.unlink(missing_ok=True)
+        self.sweep_pictures()
+
+    def keep_picture(self, png: bytes) -> str:
+        """The sha256 of the bytes, which the library then holds; a passage put later may name it."""
+        sha256 = hashlib.sha256(png).hexdigest()
+        file = self.folder / "pictures" / f"{sha256}.png"
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            fresh = file.with_suffix(f".{threading.get_ident()}.new")
+            fresh.write_bytes(png)
+            os.replace(fresh, file)
+        return sha256
+
+    def sweep_pictures(self) -> None:
+        """Delete the pictures that no passage shows, unless a document that is still being read may need them."""
+        if any((self.folder / "reading").glob("*.pages")):
+            return
+        shown = {f"{row['picture']}.png" for row in self._rows("SELECT DISTINCT picture FROM passages")}
+        for file in (self.folder / "pictures").glob("*"):
+            if file.name not in shown:
+                file.unlink(missing_ok=True)
 
     def _bring_up_to_date(self) -> None:
-        """Give a catalogue of layout 1 its links, in one transaction."""
-        if self._layout() != 1:
+        """Give a catalogue of layout 1 its links, and one of layout 2 its new columns, in one transaction."""
+        layout = self._layout()
+        if layout == SCHEMA_VERSION:
             return
-        log.warning("%s: finding the links between its documents, once", self.folder)
+        log.warning("%s: bringing its catalogue up to date, once", self.folder)
         with self._wholly() as connection:
-            links.fill(connection)
+            if layout == 1:
+                links.fill(connection)
+            for statement in filter(str.strip, LAYOUT_3.split(";")):
+                connection.execute(statement)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _layout(self) -> int:
@@ -316,7 +402,8 @@ class Library:
             paths.setdefault(row["document_id"], []).append(os.fsdecode(row["shown"]))
         rows = self._rows(
             "SELECT document_id, kind, title, status, error, warnings, recipe, json_array_length(pages) AS pages, "
-            "(SELECT count(*) FROM passages p WHERE p.document_id = d.document_id) AS passages "
+            "(SELECT count(*) FROM passages p WHERE p.document_id = d.document_id) AS passages, "
+            f"{self._count('figure')} AS figures, {self._count('table')} AS tables "
             f"FROM documents d {where}",
             values,
         )
@@ -332,10 +419,19 @@ class Library:
                 row["error"],
                 tuple(json.loads(row["warnings"])),
                 row["recipe"],
+                row["figures"],
+                row["tables"],
             )
             for row in rows
         ]
         return sorted(entries, key=lambda entry: (entry.paths, entry.document_id))
+
+    def _count(self, kind: str) -> str:
+        """SQL for how many figures or tables the document d has, a table of several passages once."""
+        what = (
+            f"SELECT count(DISTINCT p.boxes) FROM passages p WHERE p.document_id = d.document_id AND p.kind = '{kind}'"
+        )
+        return f"({what})" if self._layout() >= 3 else "0"
 
     def document_at(self, path: str) -> str | None:
         """The id of the document that was read from this absolute path."""
@@ -390,12 +486,65 @@ class Library:
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, Passage]:
         """The passages that are (still) here, by id."""
-        rows = self._rows_in(PASSAGES + "WHERE p.passage_id IN ({})", passage_ids)
+        rows = self._rows_in(self._select_passages() + "WHERE p.passage_id IN ({})", passage_ids)
         return {row["passage_id"]: _passage(row) for row in rows}
 
     def passages_numbered(self, numbers: Sequence[int]) -> dict[int, Passage]:
         """The passages that are (still) here, by catalogue number."""
-        return {row["number"]: _passage(row) for row in self._rows_in(PASSAGES + "WHERE p.number IN ({})", numbers)}
+        rows = self._rows_in(self._select_passages() + "WHERE p.number IN ({})", numbers)
+        return {row["number"]: _passage(row) for row in rows}
+
+    def labelled(self, labels: Sequence[str]) -> list[Passage]:
+        """The passages of tables and figures with one of these labels ("Table 3"), whatever its case."""
+        wanted = [label.lower() for label in labels]
+        if self._layout() < 3:
+            return []
+        rows = self._rows_in(self._select_passages() + "WHERE p.label <> '' AND lower(p.label) IN ({})", wanted)
+        return [_passage(row) for row in rows]
+
+    def _select_passages(self) -> str:
+        new = [f"p.{name}" if self._layout() >= 3 else f"{default} AS {name}" for name, default in NEW_IN_3.items()]
+        return PASSAGES.replace("{new}", ", ".join(new))
+
+    def picture(self, sha256: str) -> bytes:
+        """A picture's PNG. Raises LibraryError for one that the library does not hold."""
+        file = self.folder / "pictures" / f"{sha256}.png"
+        if not re.fullmatch("[0-9a-f]{64}", sha256) or not file.is_file():
+            raise LibraryError(f"{self.folder} holds no picture {sha256[:64]!r}. Ingest its document again")
+        return file.read_bytes()
+
+    def frames(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
+        """(page, rectangle) of each table and figure that text[start:end] of a document lies in."""
+        if self._layout() < 3:
+            return []
+        rows = self._rows(
+            "SELECT DISTINCT boxes FROM passages WHERE document_id = ? AND kind IN ('table', 'figure') AND "
+            'start < ? AND "end" > ?',
+            (document_id, end, start),
+        )
+        return [(page, (b[0], b[1], b[2], b[3])) for row in rows for page, b in json.loads(row["boxes"])]
+
+    def places(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
+        """(page, rectangle) of each line of text[start:end] of a document, in reading order; [] where none is known."""
+        if self._layout() < 3:
+            return []
+        rows = self._rows("SELECT pages, raw_offsets FROM documents WHERE document_id = ?", (document_id,))
+        if not rows or start >= end:
+            return []
+        offsets = [tuple(pair) for pair in json.loads(rows[0]["raw_offsets"])]
+        raw_start, raw_end = raw_offset(offsets, start), raw_offset(offsets, end - 1) + 1
+        found: list[tuple[int, Box]] = []
+        for number, page_start, page_end in json.loads(rows[0]["pages"]):
+            if page_start >= end or page_end <= start:
+                continue
+            runs = self._rows(
+                "SELECT runs FROM geometry WHERE document_id = ? AND page = ?", (document_id, number)
+            )  # fmt: skip
+            first = raw_offset(offsets, page_start)
+            if runs:
+                boxes = boxes_of(unpack(runs[0]["runs"]), raw_start - first, raw_end - first)
+                found += [(number, box) for box in boxes]
+        return found
 
     def numbers_of(self, passage_ids: Sequence[str]) -> dict[str, int]:
         """Passage id -> catalogue number, of those that are (still) here."""
@@ -405,7 +554,9 @@ class Library:
     def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
         """(number, passage) of every document that came after `generation`, by number."""
         with self._explaining():
-            cursor = self._connection().execute(f"{PASSAGES} WHERE d.generation > ? ORDER BY p.number", (generation,))
+            cursor = self._connection().execute(
+                f"{self._select_passages()} WHERE d.generation > ? ORDER BY p.number", (generation,)
+            )
             for row in cursor:
                 yield row["number"], _passage(row)
 
@@ -485,7 +636,7 @@ class Library:
     def select(self, filters: Sequence[str]) -> list[int] | None:
         """Catalogue numbers of the passages that meet every FIELD=VALUE; None without filters.
 
-        FIELD is one of document_id, title, kind, path, page. Raises UsageError for another.
+        FIELD is one of document_id, title, kind, label, path, page. Raises UsageError for another.
         """
         if not filters:
             return None
@@ -538,6 +689,13 @@ def _passage(row: sqlite3.Row) -> Passage:
         row["first_page"],
         row["last_page"],
         row["kind"],
+        row["label"],
+        row["section"],
+        tuple((page, (box[0], box[1], box[2], box[3])) for page, box in json.loads(row["boxes"])),
+        row["caption"],
+        row["context"],
+        row["picture"],
+        row["ocr_confidence"],
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
+Box = tuple[float, float, float, float]  # left, bottom, right, top: points of the page as it is shown, y upwards
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -16,8 +18,28 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """What is read as one in a document's text, document.text[start:end], in reading order, and where it is shown.
+
+    `kind` is text, heading, footnote, aside, table or figure. The first characters of a table or figure, up to
+    `caption_end`, are its caption.
+    """
+
+    kind: str
+    start: int
+    end: int
+    page: int
+    box: Box
+    label: str = ""  # "Table 3"
+    section: str = ""  # the headings above it, outermost first: "2 Method > 2.1 Data"
+    caption_end: int = 0
+    picture: str | None = None  # sha256 of its picture
+    ocr_confidence: float | None = None  # 0..1 where the words were read from a picture
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """A document as read: its whole text, and where each page lies in it.
+    """A document as read: its whole text, and where each page and each region lies in it.
 
     `document_id` is the first 16 hex digits of the content's sha256, so the same bytes under two names are one
     document. `raw_offsets` maps the text back to what the extractor returned: sorted (text offset, offset in the
@@ -31,6 +53,7 @@ class Document:
     pages: tuple[Page, ...]
     warnings: tuple[str, ...] = ()
     raw_offsets: tuple[tuple[int, int], ...] = ((0, 0),)
+    regions: tuple[Region, ...] = ()
 
     def pages_of(self, start: int, end: int) -> tuple[int, int]:
         """First and last page (1-based, inclusive) that text[start:end] touches; ValueError without pages."""
@@ -49,6 +72,10 @@ class Passage:
 
     Offsets count Unicode code points of the document's text and are half-open, so
     document.text[start:end] == text. Pages are 1-based and inclusive, as a reader cites them.
+
+    A table or a figure is a passage of its own: its caption, and its rows or the text inside it; a long one is several,
+    of which only the first begins with the caption. `context` is what the rest of the document says about it.
+    Caption and context are searched with the passage and never quoted from it.
     """
 
     passage_id: str  # "<document_id>#<ordinal>": unique in the library, the same after re-ingesting
@@ -60,7 +87,20 @@ class Passage:
     end: int
     first_page: int
     last_page: int
-    kind: str = "text"
+    kind: str = "text"  # text, table or figure
+    label: str = ""  # what the document calls it: "Table 3", "Figure 7-26"
+    section: str = ""  # the headings it stands under, outermost first: "2 Method > 2.1 Data"
+    boxes: tuple[tuple[int, Box], ...] = ()  # (page, rectangle) of its paragraphs, its table or its figure
+    caption: str = ""  # of the whole table or figure
+    context: str = ""  # the sentences elsewhere that refer to it by its label
+    picture: str | None = None  # sha256 of its picture, stored once in the library
+    ocr_confidence: float | None = None  # 0..1 where its text was read from a picture
+
+    @property
+    def searched(self) -> str:
+        """What indexes hold of it: title, caption, text and context."""
+        caption = "" if self.text.startswith(self.caption) else self.caption
+        return "\n".join(filter(None, (self.title, caption, self.text, self.context)))
 
     def __post_init__(self) -> None:
         if self.end - self.start != len(self.text):
@@ -136,6 +176,10 @@ class Citation:
     quote: str
     start: int
     end: int
+    kind: str = "text"  # as of the passage: text, table or figure
+    label: str = ""
+    section: str = ""
+    ocr_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ class _Stage(BaseModel):
 class Ingest(_Stage):
     passage_tokens: int = Field(default=180, ge=20, le=2000)
     overlap_tokens: int = Field(default=30, ge=0, le=1000)
-    page_seconds: float = Field(default=30.0, gt=0)
+    ocr: bool = True
+    page_seconds: float = Field(default=60.0, gt=0)
     memory_mb: int = Field(default=2048, ge=128)
 
 
@@ -75,6 +76,7 @@ class ReaderSettings(_Stage):
     api_key: str = Field(default="", exclude=True, repr=False)  # never part of the hash, never printed
     context_tokens: int = Field(default=4096, ge=512)
     answer_tokens: int = Field(default=64, ge=1)
+    vision: bool = False
     timeout_seconds: float = Field(default=120.0, gt=0)
     support_threshold: float = Field(default=0.48, ge=0, le=1)
 

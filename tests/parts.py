@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ingest.assemble import assemble
 from ingest.build import build
+from ingest.read import Children, Source, content_id, read_document
+from ingest.worker import Limits
 from rag.encode.dense import TransformerEncoder
 from rag.indexes import Indexes
 from rag.library import Library
 from rag.models import path_of
-from rag.records import Passage
+from rag.records import Document, Passage
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER
 from tests.pdfs import make_pdf
@@ -37,6 +42,32 @@ def passage(number: int, text: str, document_id: str = "d", title: str = "", sta
     """A passage "<document_id>#<number>" on one page, at `start` in its document."""
     passage_id = f"{document_id}#{number}"
     return Passage(passage_id, document_id, title, f"{document_id}.pdf", text, start, start + len(text), page, page)
+
+
+def paged(raw_pages: Sequence[str]) -> Document:
+    """A document of pages of one paragraph each, as it comes out of assemble."""
+    pages = [[_paragraph(raw)] if raw else [] for raw in raw_pages]
+    read = assemble(lambda: ({"width": 600.0, "height": 800.0, "ocr": False, "blocks": blocks} for blocks in pages), [])
+    return Document("d", "pdf", "", read.text, read.pages, (), read.raw_offsets, read.regions)
+
+
+def _paragraph(raw: str) -> dict[str, object]:
+    return {
+        "kind": "text", "box": [0.0, 0.0, 1.0, 1.0], "label": "", "level": 0, "size": 10.0, "caption": 0,
+        "picture": None, "confidence": None, "lines": [[line, []] for line in raw.split("\n")],
+    }  # fmt: skip
+
+
+def read_pdf(file: Path, passwords: Sequence[str] = (), ocr: bool = False) -> Document:
+    """A PDF as ingest reads it, in child processes. OCR takes seconds a page: only where it is the point."""
+    source = Source(file, content_id(file), tuple(passwords), Limits(60, 2048), ocr)
+    children = Children(threading.Semaphore(2), 2, threading.Event())
+    with TemporaryDirectory() as folder:
+        document, pages = read_document(
+            source, Path(folder), lambda png: hashlib.sha256(png).hexdigest(), children, lambda read, count: None
+        )
+        pages.remove()
+    return document
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Small PDFs made by hand: each page is lines of Latin text in Helvetica."""
+"""Small PDFs made by hand: each page is lines of Latin text in Helvetica, below where a running head would stand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def make_pdf(path: Path, pages: Sequence[Sequence[str]], title: str = "") -> Pat
     kids = []
     for lines in pages:
         shown = " T* ".join(f"({_escape(line)}) Tj" for line in lines)
-        content = f"BT /F1 11 Tf 14 TL 50 790 Td {shown} ET".encode("latin-1") if lines else b""
+        content = f"BT /F1 11 Tf 14 TL 50 720 Td {shown} ET".encode("latin-1") if lines else b""
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R "

@@ -362,8 +362,8 @@ def folder_story(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> St
 def test_a_bad_file_is_reported_and_keeps_no_other_out(folder_story: Story) -> None:
     outcomes = by_path(folder_story.first.stdout)
     says = {
-        "zero": "empty", "text": "not a PDF", "garbage": "damaged", "loop-inside": "", "dangling": "cannot be read",
-        "pipe": "not a file",
+        "zero": "empty", "text": "not a PDF", "garbage": "damaged", "loop-inside": "none of its pages",
+        "dangling": "cannot be read", "pipe": "not a file",
     }  # fmt: skip
     for name, words in says.items():
         outcome = outcomes[f"docs/{name}.pdf"]
@@ -407,8 +407,32 @@ def test_the_same_bytes_are_one_document_with_two_paths(folder_story: Story) -> 
     assert ferret.paths == ("docs/good-copy.pdf", "docs/good.pdf")
     second = by_path(folder_story.first.stdout)["docs/good.pdf"]
     assert (second["status"], second["document_id"]) == ("unchanged", ferret.document_id)
+    assert not list(folder_story.library.glob("reading/*"))
     assert "the same bytes as docs/good-copy.pdf" in second["warnings"][0]
     assert len([e for e in folder_story.entries_first if e.title == ferret.title]) == 1
+
+
+class NoIndexes:
+    """For what ends in the catalogue."""
+
+    def updating(self, report: object) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        return contextlib.nullcontext(lambda: None)
+
+    def encoder(self) -> None:
+        pass
+
+
+def test_copies_are_read_side_by_side_into_one_document(tmp_path: Path) -> None:
+    pages = [[f"Line {number} of page {page}: a polecat." for number in range(30)] for page in range(30)]
+    make_pdf(tmp_path / "docs.pdf", pages, "Tales of the polecat")
+    files = [Path(shutil.copy(tmp_path / "docs.pdf", tmp_path / f"{name}.pdf")) for name in "abc"]
+    library = Library.open(tmp_path / "library", create=True)
+    summary = build(files, library, NoIndexes(), load_settings().ingest)  # type: ignore[arg-type]
+    assert [(outcome.status, outcome.pages) for outcome in summary.documents] == [("added", 30)] + 2 * [
+        ("unchanged", 30)
+    ]
+    assert library.problems() == []
+    assert not list((tmp_path / "library" / "reading").iterdir())
 
 
 def test_removing_one_of_two_paths_removes_the_document(folder_story: Story, glossator: Run, tmp_path: Path) -> None:
@@ -563,7 +587,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_loses_nothing(small_disk: Path, template: Path, glossator: Run, tmp_path: Path) -> None:
-    """At 0 KB free nothing can be written; at 64 the document does not fit the catalogue; at 200 not the indexes.
+    """At 0 KB free nothing can be written; at 250 the document does not fit the catalogue; at 400 not the indexes.
 
     Somebody reads the library all along: SQLite's file for that cannot be made on a full disk.
     """
@@ -572,12 +596,12 @@ def test_a_full_disk_loses_nothing(small_disk: Path, template: Path, glossator: 
     words = " ".join(f"word{number}" for number in range(10))
     large = make_pdf(tmp_path / "large.pdf", [[f"{words} {page} {n}" for n in range(50)] for page in range(9)], "Large")
     in_catalogue = []
-    for free_kb in (0, 64, 200):
+    for free_kb in (0, 250, 400):
         assert len(reader.documents()) == len(before)
         library = Path(shutil.copytree(template / "library", small_disk / str(free_kb)))
         with (small_disk / "ballast").open("wb") as ballast:
             ballast.write(b"x" * (shutil.disk_usage(small_disk).free - (free_kb << 10)))
-        line(glossator("ingest", large, "--library", library, "--json"))
+        line(glossator("ingest", large, "--library", library, "--json"), str(library), "again")
         in_catalogue.append(len(entries(library)) > len(before))
         assert [entry for entry in entries(library) if entry.title != "Large"] == before
         search = glossator("search", "otter", "--library", library, "--retriever", "bm25", "--json")

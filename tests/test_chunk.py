@@ -1,7 +1,9 @@
-"""ingest/chunk.py: passages quote the document exactly, lose nothing, stay small, and know their pages."""
+"""ingest/chunk.py: passages quote the document exactly, lose nothing, stay small, and know where they stand."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk, count_tokens
-from ingest.mend import join_pages
-from rag.records import Document, Page, Passage
+from rag.records import Document, Page, Passage, Region
 from rag.sentences import sentence_spans
-from tests.parts import assert_linear
+from tests.parts import assert_linear, paged
 
 TEXTS = (
     st.text(max_size=200)
@@ -59,9 +60,9 @@ def test_passages_begin_and_end_with_sentences_unless_one_is_too_long(text: str,
 
 @given(raw_pages=st.lists(TEXTS, min_size=1, max_size=5), size=SIZES, overlap=OVERLAPS)
 def test_a_passage_names_the_pages_that_it_touches(raw_pages: list[str], size: int, overlap: int) -> None:
-    text, pages, _ = join_pages(raw_pages)
-    page_at = {i: page.number for page in pages for i in range(page.start, page.end)}
-    for p in chunk(Document("d", "pdf", "", text, pages), size, overlap):
+    document = paged(raw_pages)
+    page_at = {i: page.number for page in document.pages for i in range(page.start, page.end)}
+    for p in chunk(document, size, overlap):
         touched = [page_at[i] for i in range(p.start, p.end) if i in page_at]
         assert (p.first_page, p.last_page) == (touched[0], touched[-1])
 
@@ -114,10 +115,75 @@ def test_cuts_by_hand(text: str, size: int, expected: list[str]) -> None:
 
 
 def test_a_passage_over_a_page_break_knows_both_pages_and_skips_empty_ones() -> None:
-    text, pages, _ = join_pages(["One begins", "", "on page three. ", "New page."])
-    first, second = chunk(Document("d", "pdf", "", text, pages), 6, 0)
+    first, second = chunk(paged(["One begins", "", "on page three. ", "New page."]), 6, 0)
     assert (first.text, first.first_page, first.last_page) == ("One begins\n\non page three.", 1, 3)
     assert (second.text, second.first_page, second.last_page) == ("New page.", 4, 4)
+
+
+# ---- tables, figures, headings
+
+
+def blocks(*content: tuple[str, str] | tuple[str, str, str]) -> Document:
+    """A page of blocks (kind, text, label), each in its own box; a table's or figure's first line is its caption."""
+    text, regions, section = "", [], ""
+    for number, (kind, words, *label) in enumerate((*block[:1], block[1].strip(), *block[2:]) for block in content):
+        if not words:
+            continue
+        text += "\n\n" if text else ""
+        start, end = len(text), len(text) + len(words)
+        section = words if kind == "heading" else section
+        caption = start + len(words.partition("\n")[0]) if kind in ("table", "figure") else start
+        box = (0.0, float(number), 1.0, number + 1.0)
+        regions.append(Region(kind, start, end, 1, box, *(label or [""]), section, caption))
+        text += words
+    return Document("d", "pdf", "", text, (Page(1, 0, len(text)),), regions=tuple(regions))
+
+
+BLOCKS = st.lists(st.tuples(st.sampled_from(["text", "heading", "footnote", "table", "figure"]), TEXTS), max_size=6)
+
+
+@given(content=BLOCKS, size=SIZES, overlap=OVERLAPS)
+def test_a_table_or_figure_is_never_in_one_passage_with_anything_else(
+    content: list[tuple[str, str]], size: int, overlap: int
+) -> None:
+    document = blocks(*content)
+    passages = chunk(document, size, overlap)
+    covered = {i for p in passages for i in range(p.start, p.end)}
+    assert all(i in covered or character.isspace() for i, character in enumerate(document.text))
+    for p in passages:
+        assert document.text[p.start : p.end] == p.text == p.text.strip() != ""
+        assert count_tokens(p.text) <= size
+        touched = [region for region in document.regions if region.start < p.end and region.end > p.start]
+        assert p.boxes == tuple((region.page, region.box) for region in touched)
+        assert p.kind == (touched[0].kind if touched[0].kind in ("table", "figure") else "text")
+        assert len(touched) == 1 or not {region.kind for region in touched} & {"table", "figure"}
+
+
+def test_a_long_table_is_cut_between_its_rows_and_says_what_it_is_part_of() -> None:
+    rows = ["Table 2: Prices.", "Apples | 3", "Pears | 4", "Plums | 5"]
+    said = "Prices are in Table 2. Plums cost most (see table 2)."
+    document = blocks(("heading", "Fruit"), ("text", f"{said} No more."), ("table", "\n".join(rows), "Table 2"))
+    parts = chunk(document, 9, 0)
+    assert texts(parts[-2:]) == ["\n".join(rows[:2]), "\n".join(rows[2:])]
+    for p in parts[-2:]:
+        assert (p.kind, p.label, p.section, p.boxes) == ("table", "Table 2", "Fruit", ((1, (0.0, 2.0, 1.0, 3.0)),))
+        assert (p.caption, p.context) == ("Table 2: Prices.", said)
+        assert p.searched.count("Table 2: Prices.") == 1
+
+
+def test_a_heading_begins_a_passage_once_there_is_enough_above_it() -> None:
+    content: Sequence[tuple[str, str]] = [("text", "One two three."), ("heading", "Four"), ("text", "Five six.")]
+    assert texts(chunk(blocks(*content), 16, 0)) == ["One two three.", "Four\n\nFive six."]
+    assert texts(chunk(blocks(*content), 20, 0)) == ["One two three.\n\nFour\n\nFive six."]
+    first, second = chunk(blocks(*content), 16, 0)
+    assert (first.section, second.section) == ("", "Four")
+
+
+def test_a_passage_is_read_as_surely_as_its_least_sure_part() -> None:
+    document = blocks(("text", "One two."), ("text", "Three four."))
+    sure = [replace(region, ocr_confidence=c) for region, c in zip(document.regions, (0.9, 0.7), strict=True)]
+    assert [p.ocr_confidence for p in chunk(replace(document, regions=tuple(sure)), 100, 0)] == [0.7]
+    assert [p.ocr_confidence for p in chunk(document, 100, 0)] == [None]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -173,6 +174,113 @@ def test_progress_is_reported(tmp_path: Path) -> None:
     index = DenseIndex(tmp_path, lambda: FAKE, "fake")
     index.apply([], [(1, passage(1, "a")), (2, passage(2, "b"))], lambda *what: heard.append(what))
     assert heard == [("vectors", 2, 2)]
+
+
+# ---- what is not encoded again
+
+
+class CountingEncoder(FakeEncoder):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def encode(self, texts: Sequence[str], report: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
+        self.texts += texts
+        return super().encode(texts, report)
+
+
+def counting_index(folder: Path, counting: CountingEncoder) -> DenseIndex:
+    index = DenseIndex(folder, lambda: counting, "fake")
+    index.open()
+    return index
+
+
+def test_no_text_is_encoded_twice(tmp_path: Path) -> None:
+    counting = CountingEncoder()
+    index = counting_index(tmp_path, counting)
+    index.apply([], [(1, passage(1, "a")), (2, passage(2, "b")), (3, passage(3, "a"))], silent)
+    assert sorted(counting.texts) == ["a", "b"]
+    index.apply([Removal("d", 1, 3)], [(4, passage(4, "b")), (5, passage(5, "c")), (6, passage(6, "a"))], silent)
+    assert sorted(counting.texts) == ["a", "b", "c"]  # of those that leave in the same call, too
+    index.commit()
+    index.close()
+    index = counting_index(tmp_path, counting)
+    assert index.count == 3
+    heard: list[tuple[str, int, int]] = []
+    numbered = [(5, passage(5, "c")), (7, passage(7, "b")), (8, passage(8, "new"))]
+    index.apply([Removal("d", 4, 4)], numbered, lambda *what: heard.append(what))
+    assert sorted(counting.texts) == ["a", "b", "c", "new"] and heard == [("vectors", 1, 1)]
+    vectors = np.asarray([FAKE.vector(text) for text in ("c", "a", "b", "new")])
+    assert index.vectors([5, 6, 7, 8]) == pytest.approx(vectors, abs=FP16)
+    index.apply([], [(9, passage(9, "b", title="T"))], silent)
+    assert counting.texts[-1] == "T\nb"  # what is searched is what counts
+
+
+def test_a_reused_vector_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    index = build(tmp_path, [(1, passage(1, "a"))])
+    before = index.vectors([1])
+    assert np.array_equal(build(tmp_path, [(2, passage(2, "a"))], [Removal("d", 1, 1)]).vectors([2]), before)
+
+
+@given(operations=OPERATIONS)
+@settings(max_examples=40, deadline=None)
+def test_no_content_is_encoded_while_it_is_in_the_index(operations: list[tuple[str, int, list[str]]]) -> None:
+    held: dict[int, str] = {}
+    with TemporaryDirectory() as folder:
+        for what, first, texts in operations:
+            counting = CountingEncoder()
+            index = counting_index(Path(folder), counting)
+            numbers = range(first, first + len(texts))
+            removals = [Removal("d", first, first + len(texts) - 1)] if texts and what != "add" else []
+            added = list(zip(numbers, texts, strict=True)) if what != "remove" else []
+            index.apply(removals, [(n, passage(n, text)) for n, text in added], silent)
+            assert sorted(counting.texts) == sorted({text for _, text in added} - set(held.values()))
+            if what != "crash":  # else without a commit
+                index.commit()
+                held = {n: text for n, text in held.items() if not removals or n not in numbers} | dict(added)
+            index.close()
+        index = counting_index(Path(folder), CountingEncoder())
+        assert index.count == len(held)
+        if held:
+            vectors = np.asarray([FAKE.vector(text) for text in held.values()])
+            assert index.vectors(list(held)) == pytest.approx(vectors, abs=FP16)
+
+
+def test_an_index_without_hashes_works_and_forgets_nothing(tmp_path: Path) -> None:
+    build(tmp_path, [(1, passage(1, "a")), (2, passage(2, "b"))])
+    file = tmp_path / "vectors.faiss"
+    file.write_bytes(file.read_bytes()[: -2 * 8 - 16])  # as it was written before
+    counting = CountingEncoder()
+    index = counting_index(tmp_path, counting)
+    assert index.search(FAKE.vector("b"), 1)[0][0] == 2
+    index.apply([Removal("d", 1, 1)], [(3, passage(3, "b"))], silent)
+    assert counting.texts == ["b"]
+    index.commit()
+    again = counting_index(tmp_path, counting)
+    again.apply([], [(4, passage(4, "b"))], silent)
+    assert counting.texts == ["b"] and again.count == 3
+    assert index.vectors([2, 3]) == pytest.approx(np.asarray([FAKE.vector("b")] * 2), abs=FP16)
+
+
+def test_hashes_and_vectors_that_do_not_fit_are_damage(tmp_path: Path) -> None:
+    build(tmp_path, [(1, passage(1, "a")), (2, passage(2, "b"))])
+    file = tmp_path / "vectors.faiss"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-8] + (3).to_bytes(8, "little"))
+    with pytest.raises(LibraryError, match="3 hashes for 2 vectors"):
+        open_index(tmp_path)
+
+
+def test_nothing_of_a_removed_passage_stays(tmp_path: Path) -> None:
+    def hashes() -> set[bytes]:
+        content = (tmp_path / "vectors.faiss").read_bytes()
+        return {content[i : i + 8] for i in range(len(content) - 7)}
+
+    gone = sha256(b"text\0b").digest()[:8]
+    build(tmp_path, [(1, passage(1, "a")), (2, passage(2, "b"))])
+    assert gone in hashes()
+    build(tmp_path, [], [Removal("d", 2, 2)])
+    assert gone not in hashes()
+    assert {file.name for file in tmp_path.iterdir()} == {"vectors.faiss"}
 
 
 # ---- the retriever

@@ -8,7 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.library import Library
+from rag.library import NEW_IN_3, Library
 from rag.records import Document, Link, Page, Passage
 
 Content = tuple[str, tuple[str, ...]]  # title, texts of the passages
@@ -48,8 +49,28 @@ def rows(library: Path, table: str) -> int:
 
 
 def to_layout_1(folder: Path) -> None:
+    to_layout_2(folder)
     with closing(sqlite3.connect(folder / "catalogue.sqlite")) as connection:
         connection.executescript("DROP TABLE links; DROP TABLE openings; DROP TABLE names; PRAGMA user_version=1;")
+
+
+def to_layout_2(folder: Path) -> None:
+    columns = "".join(f"ALTER TABLE passages DROP COLUMN {name};" for name in NEW_IN_3)
+    with closing(sqlite3.connect(folder / "catalogue.sqlite")) as connection:
+        connection.executescript(f"DROP TABLE geometry; DROP INDEX passages_of_label; {columns} PRAGMA user_version=2;")
+
+
+@contextmanager
+def held_by_another(folder: Path) -> Iterator[None]:
+    """The library's lock, in another process."""
+    code = (
+        "import sys; from pathlib import Path; from filelock import FileLock\n"
+        "with FileLock(Path(sys.argv[1]) / 'writer.lock'): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    yield
+    holder.communicate()
 
 
 BRIDGE = ("Tarn Bridge", ("1 One\nsee Section 2", "2 Two\nwords", "3 Three\nlike the Garden\nBook"))
@@ -122,7 +143,7 @@ def test_problems_names_a_link_that_does_not_quote(library: Library) -> None:
     assert library.problems() == ["catalogue: passage k#0 does not hold the words of its link '12/34'"]
 
 
-# -- layout 1 --------------------------------------------------------------------------------------------------------
+# -- layouts 1 and 2 -------------------------------------------------------------------------------------------------
 
 
 def test_layout_1_gets_its_links_once(library: Library, caplog: pytest.LogCaptureFixture) -> None:
@@ -139,21 +160,13 @@ def test_layout_1_gets_its_links_once(library: Library, caplog: pytest.LogCaptur
 def test_layout_1_is_read_while_another_writes_and_gets_its_links_from_the_next_writer(library: Library) -> None:
     before = links(library)
     to_layout_1(library.folder)
-    code = (
-        "import sys; from pathlib import Path; from filelock import FileLock\n"
-        "with FileLock(Path(sys.argv[1]) / 'writer.lock'): print('held', flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, library.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
-    opened = Library.open(library.folder)
-    assert len(opened.documents()) == 4
-    assert links(opened) == set()
-    assert opened.links_to(["b"]) == {}
-    assert opened.mention_counts(["b"]) == {"b": 0}
-    assert opened.problems() == []
-    holder.communicate()
+    with held_by_another(library.folder):
+        opened = Library.open(library.folder)
+        assert len(opened.documents()) == 4
+        assert links(opened) == set()
+        assert opened.links_to(["b"]) == {}
+        assert opened.mention_counts(["b"]) == {"b": 0}
+        assert opened.problems() == []
     with opened.writing("a test"):
         pass
     assert links(opened) == before
@@ -170,7 +183,7 @@ def test_layout_1_is_read_in_a_folder_that_cannot_be_written(library: Library) -
 
 
 @pytest.mark.parametrize("at", [1, 3, 9])
-def test_a_kill_leaves_layout_1_or_2(library: Library, at: int) -> None:
+def test_a_kill_leaves_layout_1_or_3(library: Library, at: int) -> None:
     before = links(library)
     to_layout_1(library.folder)
     code = (
@@ -186,9 +199,27 @@ def test_a_kill_leaves_layout_1_or_2(library: Library, at: int) -> None:
     killed = subprocess.run([sys.executable, "-c", code, library.folder, str(at)], cwd=Path(__file__).parents[1])
     assert killed.returncode == (-signal.SIGKILL if at <= 4 else 0)
     with closing(sqlite3.connect(library.folder / "catalogue.sqlite")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone()[0] == (1 if at <= 4 else 2)
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == (1 if at <= 4 else 3)
     opened = Library.open(library.folder)
     assert links(opened) == before
+    assert opened.problems() == []
+
+
+def test_layout_2_is_read_as_it_is_and_keeps_its_passages(library: Library) -> None:
+    before = list(library.passages_since(0))
+    to_layout_2(library.folder)
+    with held_by_another(library.folder):
+        opened = Library.open(library.folder)
+        assert list(opened.passages_since(0)) == before != []
+        assert opened.passages(["b#0"])["b#0"] == before[0][1]
+        assert opened.labelled(["Table 1"]) == opened.places("b", 0, 9) == opened.frames("b", 0, 9) == []
+        assert {(entry.figures, entry.tables) for entry in opened.documents()} == {(0, 0)}
+        assert opened.select(["title=Garden Book"]) != []
+        assert opened.problems() == []
+    opened = Library.open(library.folder)
+    assert links(opened) != set()
+    assert list(opened.passages_since(0)) == before
+    put(opened, "g", GARDEN)
     assert opened.problems() == []
 
 

@@ -17,6 +17,7 @@ from rag.errors import DataError
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER, ROOT, Run
+from tests.parts import read_pdf
 
 EXAMPLES = ROOT / "examples"
 QUESTION = Question("q1", "a.pdf", "How many?", ("162", "162 papers"), 3, "text")
@@ -110,14 +111,11 @@ def test_a_record_that_is_no_question_is_named(changed: dict[str, object], wrong
 
 
 def test_the_examples_questions_stand_on_their_pages() -> None:
-    from ingest.mend import join_pages
-    from ingest.pdf import read_pdf
-
-    for question in pdf.read_questions(EXAMPLES / "questions.jsonl"):
-        pages = [value[1] for what, value in read_pdf(EXAMPLES / question.file, ()) if what == "page"]
-        text, spans, _ = join_pages(pages)
-        page = spans[question.page - 1]
-        assert contains_gold(text[page.start : page.end], question.golds), question.id
+    questions = pdf.read_questions(EXAMPLES / "questions.jsonl")
+    documents = {file: read_pdf(EXAMPLES / file) for file in {question.file for question in questions}}
+    for question in questions:
+        page = documents[question.file].pages[question.page - 1]
+        assert contains_gold(documents[question.file].text[page.start : page.end], question.golds), question.id
 
 
 def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path) -> None:

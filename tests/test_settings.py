@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 
 # One other, valid value for every setting.
 OTHER = {
+    "ingest.ocr": "false",
+    "reader.vision": "true",
     "ingest.passage_tokens": "181",
     "ingest.overlap_tokens": "31",
     "ingest.page_seconds": "31.5",

@@ -133,6 +133,40 @@ def eval_pdf(
     _say_failures(result, out)
 
 
+@eval_app.command("sampling")
+def eval_sampling(
+    questions: QuestionsOption,
+    folder: FolderOption,
+    library: KeptOption = None,
+    k: KOption = None,
+    seed: SeedOption = 0,
+    pages: Annotated[
+        str, typer.Option("--pages", help="Also ask over one document of so many pages: 5,50,100,200,400.")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="With --pages: only N of the questions on text.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Gold page among the passages: without tables and figures, captions only, without OCR, by chance, each k."""
+    from eval import pdf, sampling
+
+    settings = load_settings()
+    asked = pdf.read_questions(questions)
+    counts = [int(count) for count in pages.split(",") if count.strip().isdecimal()]
+    with _scratch(library) as kept, progress() as report:
+        indexes = pdf.open_library(folder, kept, settings, report)
+        result = sampling.ablation(asked, indexes.library, settings, _count(k, settings), seed, report)
+        grown = None
+        if len(counts) > 1:
+            files = sorted(folder.glob("*.pdf"), key=lambda file: -file.stat().st_size)
+            short = [question for question in asked if question.where == "text" and question.file != files[0].name]
+            grown = sampling.growth(short[:limit], files, files[0], counts, settings, _count(k, settings), report)
+    if as_json:
+        print_json(result | ({"growth": grown} if grown else {}))
+    else:
+        print(sampling.ablation_text(result))
+        print("\n" + sampling.growth_text(grown) if grown else "", end="")
+
+
 @eval_app.command("retrieval")
 def eval_retrieval(
     beir: Annotated[Path | None, typer.Option("--beir", help="A folder of BEIR: corpus, queries, qrels/.")] = None,
@@ -343,6 +377,28 @@ def bench_ingest(
     with _scratch(None) as library:
         indexes = open_indexes(library, create=True)
         _print_result(bench.ingest(existing(file), indexes, indexes.settings), as_json)
+
+
+@bench_app.command("extraction")
+def bench_extraction(
+    files: Annotated[list[Path], typer.Argument(help="PDFs.")],
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Turns of each contestant.")] = 3,
+    pages: Annotated[
+        str, typer.Option("--pages", help="Read the first file made to so many pages, too: 50,100,200,400.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Pages a second and peak memory of reading PDFs, beside pypdf, pypdfium2 and pdfplumber."""
+    from eval import extraction
+
+    counts = [int(count) for count in pages.split(",") if count.strip().isdecimal()]
+    result = extraction.extraction([existing(file) for file in files], repeat)
+    grown = extraction.scaling(files[0], counts, 1) if len(counts) > 1 else None
+    if as_json:
+        print_json(result | ({"scaling": grown} if grown else {}))
+    else:
+        print(extraction.extraction_text(result))
+        print(extraction.scaling_text(grown) if grown else "", end="")
 
 
 @bench_app.command("retrieval")

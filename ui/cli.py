@@ -30,6 +30,7 @@ from ui.command import (
     print_json,
     progress,
 )
+from ui.training import train_app
 
 if TYPE_CHECKING:
     from ingest.build import Outcome
@@ -46,6 +47,7 @@ models_app = typer.Typer(no_args_is_help=True, help="The weights that the comman
 app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")
 app.add_typer(bench_app, name="bench")
+app.add_typer(train_app, name="train")
 
 
 INTERRUPTED = "interrupted. What was finished is kept; run the same command to go on"

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from rag.records import Answer, Citation, Hit, Note
+from rag.records import Answer, Citation, Hit, Note, Passage
 
 if TYPE_CHECKING:
     from ingest.build import Outcome, Summary
@@ -77,6 +77,14 @@ def pages_text(first_page: int, last_page: int) -> str:
     return f"page {first_page}" if first_page == last_page else f"pages {first_page}-{last_page}"
 
 
+def place_text(source: Passage | Citation) -> str:
+    """Where it stands: "page 7, Table 1", and whether a machine read it from a picture."""
+    place = pages_text(source.first_page, source.last_page) + (f", {source.label}" if source.label else "")
+    if source.ocr_confidence is None:
+        return place
+    return f"{place} (read by OCR, confidence {source.ocr_confidence:.0%})".replace("%", " %")
+
+
 def printable(text: str) -> str:
     """On one line, without the control characters by which a document could speak to a terminal."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", " ".join(text.split()))
@@ -88,7 +96,7 @@ def hits_text(hits: Sequence[Hit]) -> str:
     lines = []
     for hit in hits:
         passage = hit.passage
-        place = pages_text(passage.first_page, passage.last_page)
+        place = place_text(passage)
         lines.append(
             f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f})  {printable(passage.path)}"
         )
@@ -99,7 +107,9 @@ def hits_text(hits: Sequence[Hit]) -> str:
 
 
 # What of a hybrid's score comes from no word.
-WITHOUT_WORDS = {"dense": "meaning", "named": "named in the question", "linked": "linked"}
+WITHOUT_WORDS = {
+    "dense": "meaning", "named": "named in the question", "linked": "linked", "label": "asked for by its label"
+}  # fmt: skip
 
 
 def reasons_text(hit: Hit, most: int = 6) -> str:
@@ -121,7 +131,7 @@ def reasons_text(hit: Hit, most: int = 6) -> str:
 def answer_text(answer: Answer) -> str:
     lines = [printable(answer.answer), ""]
     for citation in answer.citations:
-        place = pages_text(citation.first_page, citation.last_page)
+        place = place_text(citation)
         lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
         lines.append(f"    “{printable(citation.quote)}”")
     if answer.support is not None:
@@ -130,7 +140,13 @@ def answer_text(answer: Answer) -> str:
 
 
 def _outcome_line(outcome: Outcome) -> str:
-    what = f"{outcome.pages} pages, {outcome.passages} passages" if outcome.pages else ""
+    counts = {
+        "pages": outcome.pages,
+        "passages": outcome.passages,
+        "tables": outcome.tables,
+        "figures": outcome.figures,
+    }
+    what = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{outcome.status:9} {printable(outcome.path)}  {what}".rstrip()
 
 
@@ -252,7 +268,7 @@ def answer_markdown(answer: Answer, first_citation: int = 1) -> str:
 
 
 def _link_title(citation: Citation) -> str:
-    place = f"{citation.title}, {pages_text(citation.first_page, citation.last_page)}"
+    place = f"{citation.title}, {place_text(citation)}"
     return markdown(place).replace('"', '\\"')
 
 
@@ -268,7 +284,7 @@ def reasons_markdown(hits: Sequence[Hit]) -> str:
     """Why each passage was found, a line a passage."""
     lines = []
     for hit in hits:
-        place = pages_text(hit.passage.first_page, hit.passage.last_page)
+        place = place_text(hit.passage)
         lines.append(f"- {markdown(hit.passage.title)}, {place}: {markdown(reasons_text(hit))}")
     return "\n".join(lines)
 
@@ -291,9 +307,7 @@ def source_label(number: int, citation: Citation) -> str:
     """What a source is called in the list: "1. Free Culture, page 65: “Jesse had saved $12,000 …”"."""
     quote = printable(citation.quote)
     shortened = quote if len(quote) <= 160 else quote[:157] + "…"
-    return (
-        f"{number}. {printable(citation.title)}, {pages_text(citation.first_page, citation.last_page)}: “{shortened}”"
-    )
+    return f"{number}. {printable(citation.title)}, {printable(place_text(citation))}: “{shortened}”"
 
 
 def page_address(citation: Citation, page: int) -> str:
@@ -306,6 +320,10 @@ def page_address(citation: Citation, page: int) -> str:
 
 def page_caption(citation: Citation, page: int, pages: int) -> str:
     marked = ", the quoted words marked" if citation.first_page <= page <= citation.last_page else ""
+    if marked and citation.kind != "text":
+        marked = f", {printable(citation.label) or f'the {citation.kind}'} framed{marked}"
+    if marked and citation.ocr_confidence is not None:
+        marked += "; read by OCR"
     return f"{printable(citation.title)}, page {page} of {pages}{marked}"
 
 

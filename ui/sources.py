@@ -65,8 +65,9 @@ def nearest(hit: Hit) -> Citation:
     """A passage that was found, as a source."""
     p = hit.passage
     return Citation(
-        f"[{hit.rank}]", p.passage_id, p.document_id, p.path, p.title, p.first_page, p.last_page, p.text, p.start, p.end
-    )
+        f"[{hit.rank}]", p.passage_id, p.document_id, p.path, p.title, p.first_page, p.last_page, p.text,
+        p.start, p.end, p.kind, p.label, p.section, p.ocr_confidence,
+    )  # fmt: skip
 
 
 class Pictures:

@@ -52,4 +52,8 @@ def _citation(quote: Quote, pages_of: PagesOf) -> Citation:
         quote.text,
         start,
         end,
+        passage.kind,
+        passage.label,
+        passage.section,
+        passage.ocr_confidence,
     )

@@ -23,7 +23,8 @@ from rag.settings import ReaderSettings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-Messages = Sequence[tuple[str, str]]  # (role, content) with role "system", "user" or "assistant"
+# (role, content) with role "system", "user" or "assistant"; content is text, or OpenAI's list of texts and pictures
+Messages = Sequence[tuple[str, Any]]
 
 
 @dataclass(slots=True)
@@ -48,12 +49,18 @@ class ChatReader:
     """
 
     def __init__(
-        self, model: BaseChatModel, name: str, gives_probabilities: bool = True, fresh: Mapping[str, Any] | None = None
+        self,
+        model: BaseChatModel,
+        name: str,
+        gives_probabilities: bool = True,
+        fresh: Mapping[str, Any] | None = None,
+        sees: bool = False,
     ):
         self._model = model
         self._gives_probabilities = gives_probabilities
         self._fresh = dict(fresh or {})
         self.name = name
+        self.sees = sees  # takes pictures among its messages
 
     def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
         """Pieces of the reply as they are generated. Raises ReaderError for no answer, or nonsense."""
@@ -134,7 +141,9 @@ def open_reader(settings: ReaderSettings) -> ChatReader:
         return ChatReader(_embedded(Path(model), settings), model, fresh=FRESH)
     if model.startswith(("http://", "https://")):
         address, _, name = model.partition("#")
-        return ChatReader(_endpoint(address, name or "default", settings.api_key or "none", settings), model)
+        return ChatReader(
+            _endpoint(address, name or "default", settings.api_key or "none", settings), model, sees=settings.vision
+        )
     return ChatReader(_from_hub(model, settings), model, gives_probabilities=False)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from rag.records import Hit, Note
+from rag.records import Hit, Note, Passage
 from rag.sentences import sentence_spans
 
 QUOTE_CHARACTERS = 320
@@ -84,7 +84,7 @@ def choose_quotes(question: str, answer: str, evidence: Sequence[Hit], most: int
     wanted = content_words(question)
     ranked: list[Quote] = []
     for hit in evidence:
-        for start, end in sentence_spans(hit.passage.text):
+        for start, end in _units(hit.passage):
             sentence = hit.passage.text[start:end]
             holds = holds_answer(sentence, answer)
             shared = len(wanted & content_words(f"{hit.passage.title} {sentence}" if holds else sentence))
@@ -92,6 +92,15 @@ def choose_quotes(question: str, answer: str, evidence: Sequence[Hit], most: int
             ranked.append(Quote(hit, *_window(hit.passage.text, start, end, answer, wanted), holds, score))
     ranked.sort(key=lambda quote: -quote.score)
     return _few(ranked, most)
+
+
+def _units(passage: Passage) -> list[tuple[int, int]]:
+    """The spans of a passage that may be quoted: sentences, and of a table its rows."""
+    if passage.kind != "table":
+        return sentence_spans(passage.text)
+    body = len(passage.caption) if passage.text.startswith(passage.caption) else 0
+    rows = [(body + row.start(), body + row.end()) for row in re.finditer(r"\S[^\n]*", passage.text[body:])]
+    return [*sentence_spans(passage.text[:body]), *rows]
 
 
 def _few(quotes: Sequence[Quote], most: int) -> list[Quote]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from rag.records import Hit, Passage
 
@@ -20,18 +23,42 @@ SUPPORT = "Is this answer stated in the passages? Reply with only yes or no."
 CLAIM = "Is the claim fully supported by the text? Reply with only yes or no."
 HELPS = "Does the text help to answer the question? Reply with only yes or no."
 
+NO_PICTURES: Mapping[int, bytes] = MappingProxyType({})
 TURNS = re.compile(r"<(?=\||/?s>|(?:start|end)_of_turn>)")
 
 
-def answer_messages(question: str, evidence: Sequence[Hit]) -> list[tuple[str, str]]:
-    """The passages, numbered by rank, then the question. A title stands before the first of its passages in a row."""
+def answer_messages(
+    question: str, evidence: Sequence[Hit], pictures: Mapping[int, bytes] = NO_PICTURES
+) -> list[tuple[str, Any]]:
+    """The passages, numbered by rank, then the question. A title stands before the first of its passages in a row.
+
+    `pictures` (rank -> PNG) of tables and figures follow the text, for a reader that sees.
+    """
     lines = []
     for i, (hit, text) in enumerate(zip(evidence, shown(evidence), strict=True)):
         again = i > 0 and evidence[i - 1].passage.document_id == hit.passage.document_id
         title = "" if again else f"{' '.join(hit.passage.title.split())}: "
-        lines.append(f"[{hit.rank}] {title}{text}")
+        lines.append(f"[{hit.rank}] {title}{_label(hit.passage)}{text}")
     passages = "\n".join(lines)
-    return [("system", ANSWER), ("user", _plain(f"Passages:\n{passages}\n\nQuestion: {question}"))]
+    asked = _plain(f"Passages:\n{passages}\n\nQuestion: {question}")
+    return [("system", ANSWER), ("user", _with_pictures(asked, pictures) if pictures else asked)]
+
+
+def _label(passage: Passage) -> str:
+    """What a later part of a table or figure is part of; the first part begins with its caption."""
+    return f"{passage.label}, continued: " if passage.label and not passage.text.startswith(passage.caption) else ""
+
+
+def _with_pictures(text: str, pictures: Mapping[int, bytes]) -> list[dict[str, Any]]:
+    """The text and the pictures as parts of one message, as OpenAI's protocol has them."""
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    for rank, png in sorted(pictures.items()):
+        address = "data:image/png;base64," + base64.b64encode(png).decode()
+        parts += [
+            {"type": "text", "text": f"Picture of [{rank}]:"},
+            {"type": "image_url", "image_url": {"url": address}},
+        ]
+    return parts
 
 
 def memory_messages(question: str) -> list[tuple[str, str]]:
@@ -54,9 +81,11 @@ def fitting(question: str, hits: Sequence[Hit], tokens: int) -> list[Hit]:
     return kept
 
 
-def support_messages(question: str, evidence: Sequence[Hit], answer: str) -> list[tuple[str, str]]:
+def support_messages(
+    question: str, evidence: Sequence[Hit], answer: str, pictures: Mapping[int, bytes] = NO_PICTURES
+) -> list[tuple[str, Any]]:
     """The same conversation, one turn on: the reader's cache already holds all of it but the last line."""
-    return [*answer_messages(question, evidence), ("assistant", _plain(answer)), ("user", SUPPORT)]
+    return [*answer_messages(question, evidence, pictures), ("assistant", _plain(answer)), ("user", SUPPORT)]
 
 
 def claim_messages(question: str, answer: str, passage: Passage) -> list[tuple[str, str]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rag.read.generate import ChatReader, Usage
 from rag.read.notes import Quote, fold
-from rag.read.prompts import claim_messages, support_messages
+from rag.read.prompts import NO_PICTURES, claim_messages, support_messages
 from rag.records import Hit
 
 # What a reader says instead of an answer: "not mentioned", "The answer is not given in the passages", "I don't know".
@@ -22,7 +22,13 @@ NO_ANSWER = re.compile(
 
 
 def support_score(
-    reader: ChatReader, question: str, evidence: Sequence[Hit], answer: str, quotes: Sequence[Quote], usage: Usage
+    reader: ChatReader,
+    question: str,
+    evidence: Sequence[Hit],
+    answer: str,
+    quotes: Sequence[Quote],
+    usage: Usage,
+    pictures: Mapping[int, bytes] = NO_PICTURES,
 ) -> float:
     """The mean of two probabilities of "yes", 0..1; 0 without a quote.
 
@@ -32,7 +38,7 @@ def support_score(
     """
     if not quotes:
         return 0.0
-    in_all = reader.yes_probability(support_messages(question, evidence, answer), usage, goes_on=True)
+    in_all = reader.yes_probability(support_messages(question, evidence, answer, pictures), usage, goes_on=True)
     in_best = reader.yes_probability(claim_messages(question, answer, quotes[0].hit.passage), usage)
     return (in_all + in_best) / 2
 

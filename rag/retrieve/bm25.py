@@ -234,7 +234,7 @@ def _document(number: int, passage: Passage) -> Any:
     document.add(java.SortedDocValuesField("id", java.BytesRef(java.String(passage.passage_id))))
     document.add(java.StringField("document", passage.document_id, java.Store.NO))
     document.add(_long_point("number", number))
-    document.add(java.TextField("contents", f"{passage.title}\n{passage.text}", java.Store.NO))
+    document.add(java.TextField("contents", passage.searched, java.Store.NO))
     return document
 
 

@@ -1,16 +1,24 @@
-"""Dense retrieval in FAISS: exact inner product over fp16 vectors, our numbers as ids so that passages can leave."""
+"""Dense retrieval in FAISS: exact inner product over fp16 vectors, our numbers as ids so that passages can leave.
+
+Behind FAISS's own bytes, which its reader does not look past, the index file holds a 64-bit hash of what each vector
+was made from, in the order of the vectors: in one file, so that a kill cannot leave hashes beside the vectors of
+another time. A file that ends without them, as written before there were any, is read; its vectors are not used again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import LibraryError
-from rag.interfaces import DenseEncoder, Report
+from rag.interfaces import CaptionEncoder, DenseEncoder, PictureEncoder, Report
 from rag.records import Hit, Passage, Removal
 
 if TYPE_CHECKING:
@@ -18,6 +26,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = "vectors.faiss"
+FOOTER = struct.Struct("<8sQ")  # the file's last bytes: MARK, and how many hashes stand before it
+MARK = b"contents"
+UNKNOWN = 0  # the hash of a vector of which we do not know what it was made from
+PICTURES = 64  # read at a time, each a file of some 100 kB
+
+
+def _no_picture(sha256: str) -> bytes:
+    raise LibraryError(f"picture {sha256[:12]} is not in the library. Ingest its document again")
 
 
 class DenseIndex:
@@ -26,20 +42,30 @@ class DenseIndex:
     `encoder` is called when the first vector is needed, so that opening costs no model.
     """
 
-    def __init__(self, folder: Path, encoder: Callable[[], DenseEncoder], built_with: str):
+    def __init__(
+        self,
+        folder: Path,
+        encoder: Callable[[], DenseEncoder],
+        built_with: str,
+        picture: Callable[[str], bytes] = _no_picture,
+    ):
+        """`picture` gives the PNG file with a sha256; it is asked where a passage has one and the encoder sees."""
         self._folder = folder
         self._encoder = encoder
+        self._picture = picture
         self._index: Any = None  # None while there is no vector at all
+        self._hashes: Any = None  # (count,) uint64, in the order of the vectors
         self.built_with = built_with
 
     def open(self) -> None:
         import faiss
 
         file = self._folder / FILE
-        self._index = None
+        self._index = self._hashes = None
         if file.is_file():
             try:
                 self._index = faiss.read_index(str(file))
+                self._hashes = _read_hashes(file, self._index.ntotal)
             except (RuntimeError, MemoryError) as error:  # a damaged size asks for all the memory there is
                 raise LibraryError(
                     f"{file}: FAISS cannot read this index: {_line(error)}. "
@@ -51,24 +77,85 @@ class DenseIndex:
         return int(self._index.ntotal) if self._index is not None else 0
 
     def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
+        """As DerivedIndex.apply. What has a vector already, also one that is removed here, is not encoded again."""
         import faiss
         import numpy as np
 
-        if self._index is not None:
-            for removal in removals:
-                self._index.remove_ids(faiss.IDSelectorRange(removal.first_number, removal.last_number + 1))
         numbered = list(passages)
-        if not numbered:
+        made = self._vectors_of([passage for _, passage in numbered], report) if numbered else None
+        for removal in removals if self._index is not None else ():
+            held = self._numbers()
+            self._drop((held >= removal.first_number) & (held <= removal.last_number))
+        if made is None:
             return
-        texts = [f"{passage.title}\n{passage.text}" for _, passage in numbered]
-        vectors = self._encoder().encode(texts, lambda done: report("vectors", done, len(texts)))
+        vectors, hashes = made
         if self._index is None:
             self._index = faiss.IndexIDMap2(
                 faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
             )
+            self._hashes = np.zeros(0, dtype=np.uint64)
         numbers = np.asarray([number for number, _ in numbered], dtype=np.int64)
-        self._index.remove_ids(faiss.IDSelectorBatch(numbers))
+        self._drop(np.isin(self._numbers(), numbers))
         self._index.add_with_ids(vectors, numbers)
+        self._hashes = np.concatenate([self._hashes, hashes])
+
+    def _numbers(self) -> NDArray[np.int64]:
+        """Catalogue numbers in the order of the vectors."""
+        import faiss
+        import numpy as np
+
+        return np.asarray(faiss.vector_to_array(self._index.id_map), dtype=np.int64)
+
+    def _drop(self, gone: NDArray[np.bool_]) -> None:
+        """Take out the vectors at these places: (count,)."""
+        import faiss
+
+        if gone.any():
+            self._index.remove_ids(faiss.IDSelectorBatch(self._numbers()[gone]))
+            self._hashes = self._hashes[~gone]  # FAISS, too, moves the others up and keeps their order
+
+    def _vectors_of(
+        self, passages: Sequence[Passage], report: Report
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
+        """Vectors (passages, d) and the hashes of what they are made from; the same content is encoded once."""
+        import numpy as np
+
+        encoder = self._encoder()
+        contents = [_content(passage, encoder) for passage in passages]
+        hashes = np.asarray([_hash(*content) for content in contents], dtype=np.uint64)
+        known = self._known(hashes)
+        wanted = {int(key): content for key, content in zip(hashes, contents, strict=True) if int(key) not in known}
+        done = 0
+        for side, encode in self._sides(encoder).items():
+            keys = [key for key, content in wanted.items() if content[0] == side]
+            step = PICTURES if side == "picture" else max(1, len(keys))
+            for first in range(0, len(keys), step):
+                some = keys[first : first + step]
+                rows = encode([wanted[key][1] for key in some], partial(_report_from, report, done, len(wanted)))
+                known.update(zip(some, rows, strict=True))
+                done += len(some)
+        return np.asarray([known[int(key)] for key in hashes], dtype=np.float32), hashes
+
+    def _sides(self, encoder: DenseEncoder) -> dict[str, Callable[..., NDArray[np.float32]]]:
+        """How each kind of content becomes vectors."""
+        sides: dict[str, Callable[..., NDArray[np.float32]]] = {"text": encoder.encode}
+        if isinstance(encoder, CaptionEncoder):
+            sides["caption"] = encoder.encode_captions
+        if isinstance(encoder, PictureEncoder):
+            see = encoder.encode_pictures
+            sides["picture"] = lambda names, report: see([self._picture(name) for name in names], report)
+        return sides
+
+    def _known(self, hashes: NDArray[np.uint64]) -> dict[int, NDArray[np.float32]]:
+        """Hash -> the vector that is here already, of those of these that have one."""
+        import numpy as np
+
+        if self._index is None:
+            return {}
+        rows = np.flatnonzero(np.isin(self._hashes, hashes))
+        numbers = self._numbers()[rows].tolist()
+        keys = self._hashes[rows].tolist()
+        return {key: self._index.reconstruct(number) for key, number in zip(keys, numbers, strict=True)}
 
     def commit(self) -> None:
         import faiss
@@ -80,13 +167,15 @@ class DenseIndex:
         fresh = self._folder / f"{FILE}.new"
         try:
             faiss.write_index(self._index, str(fresh))
-        except RuntimeError as error:
+            with fresh.open("ab") as file:
+                file.write(self._hashes.astype("<u8").tobytes() + FOOTER.pack(MARK, len(self._hashes)))
+        except (RuntimeError, OSError) as error:
             fresh.unlink(missing_ok=True)
             raise OSError(f"{fresh}: {_line(error)}") from error
         os.replace(fresh, self._folder / FILE)
 
     def close(self) -> None:
-        self._index = None
+        self._index = self._hashes = None
 
     def search(
         self, vector: NDArray[np.float32], k: int, within: Sequence[int] | None = None
@@ -121,6 +210,40 @@ class DenseIndex:
             with suppress(RuntimeError):  # FAISS's way to say that it has no such id
                 rows.append(self._index.reconstruct(int(number)))
         return np.asarray(rows, dtype=np.float32).reshape(len(rows), self._index.d if self._index else 0)
+
+
+def _content(passage: Passage, encoder: DenseEncoder) -> tuple[str, str]:
+    """("picture", its sha256) of a passage that the encoder sees; else ("caption" or "text", what is searched)."""
+    if isinstance(encoder, PictureEncoder):
+        return ("picture", passage.picture) if passage.picture else ("text", passage.searched)
+    caption = isinstance(encoder, CaptionEncoder) and passage.kind != "text"
+    return "caption" if caption else "text", passage.searched
+
+
+def _hash(side: str, content: str) -> int:
+    """The first 64 bits of the content's sha256, and never UNKNOWN."""
+    # No file's text holds half a character, but a passage that somebody made may.
+    digest = hashlib.sha256(f"{side}\0{content}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "little") or 1
+
+
+def _read_hashes(file: Path, count: int) -> NDArray[np.uint64]:
+    """The hashes behind the vectors, (count,); all UNKNOWN where there are none. RuntimeError for another number."""
+    import numpy as np
+
+    with file.open("rb") as data:
+        end = data.seek(-FOOTER.size, os.SEEK_END)
+        mark, held = FOOTER.unpack(data.read())
+        if mark != MARK:
+            return np.full(count, UNKNOWN, dtype=np.uint64)
+        if held != count:
+            raise RuntimeError(f"it has {held} hashes for {count} vectors")
+        data.seek(end - 8 * count)
+        return np.frombuffer(data.read(8 * count), dtype="<u8").astype(np.uint64)
+
+
+def _report_from(report: Report, before: int, total: int, done: int) -> None:
+    report("vectors", before + done, total)
 
 
 def _line(error: BaseException) -> str:

@@ -83,7 +83,7 @@ class CrossEncoderReranker:
 
     def score(self, query: str, passages: Sequence[Passage]) -> list[float]:
         """As Reranker.score. A passage is read with its title, as the dense encoder reads it."""
-        texts = [f"{passage.title}\n{passage.text}" for passage in passages]
+        texts = [passage.searched for passage in passages]
         long_query = len(self._tokenizer(query)["input_ids"]) > self._max_tokens // 2
         scores = [0.0] * len(texts)
         # Texts of like length share a batch, so little is padded.

@@ -102,7 +102,7 @@ class SparseIndex:
                     f"{encoder.dimensions}. Change sparse.model back, or rebuild: "
                     f"glossator check --library {self._folder.parent} --repair"
                 )
-            texts = [f"{passage.title}\n{passage.text}" for _, passage in some]
+            texts = [passage.searched for _, passage in some]
             try:
                 vectors = encoder.encode_documents(texts, partial(_report_from, report, done, len(numbered)))
                 encoded.append(pack(some, vectors, encoder.token_ids(texts), encoder.dimensions))

@@ -1,0 +1,317 @@
+"""The pages of a document -> its text and regions: what recurs on every page left out, headings as a path. Pure.
+
+Tables, figures and footnotes stand between paragraphs, never inside one, so that a sentence that runs on in the next
+column or page stays whole.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from ingest.mend import mend, words_in
+from rag.records import Page, Region
+
+FLOATS = ("table", "figure", "footnote", "aside")
+EDGE_LINES = 3  # of a page's top and bottom, among which a running head is looked for
+EDGE_SHARE = 0.12  # of the page's height in which they lie
+RECURS_ON = 3  # pages
+NEIGHBOURS = 10  # pages on both sides that are counted alike
+NUMBER = re.compile(r"(?<!\w)(?:\d{1,6}|[ivxlc]{1,7})(?!\w)")
+PAGE_NUMBER = re.compile(r"\W*(?:page\s+)?(?:\d{1,5}|[ivxlc]{1,7})(?:\s*(?:/|of)\s*\d{1,5})?\W*$", re.I)
+SENTENCE_ENDS = re.compile(r"[.!?:;。！？…][”’\")\]]*\s*$")
+Block = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A document's text with its pages, regions and `raw_offsets` (see Document), and the pages read by OCR."""
+
+    text: str
+    pages: tuple[Page, ...]
+    regions: tuple[Region, ...]
+    raw_offsets: tuple[tuple[int, int], ...]
+    ocr_pages: tuple[int, ...]
+
+
+def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tuple[int, str, int]]) -> Assembled:
+    """The document; `pages` gives its pages from the first on, each time it is called."""
+    recurring = _recurring(pages())
+    levels = _outline_levels(outline)
+    raw_texts = [_raw_page(page, number, recurring)[0] for number, page in enumerate(pages(), start=1)]
+    known = words_in(raw_texts)
+    texts: list[str] = []
+    spans: list[Page] = []
+    regions: list[Region] = []
+    offsets: list[tuple[int, int]] = []
+    ocr_pages: list[int] = []
+    path: list[tuple[int, str]] = []
+    start = raw_start = 0
+    for number, page in enumerate(pages(), start=1):
+        raw, placed = _raw_page(page, number, recurring)
+        text, page_offsets = mend(raw, known)
+        to_mended = _inverse(page_offsets)
+        for block, raw_from, raw_to, caption_end in placed:
+            first, last = start + to_mended(raw_from), start + to_mended(raw_to)
+            while last > first and text[last - start - 1].isspace():
+                last -= 1
+            if block["kind"] == "heading":
+                words = " ".join(text[first - start : last - start].split())
+                level = levels.get((number, _key(words))) or levels.get((0, _key(words))) or block["level"]
+                path = [entry for entry in path if entry[0] < level] + [(level, words[:120])]
+            if last > first:
+                section = " > ".join(words for _, words in path)
+                end_of_caption = start + to_mended(caption_end) if block["caption"] else first
+                regions.append(_region(block, first, last, number, section, min(end_of_caption, last)))
+        texts.append(text)
+        spans.append(Page(number, start, start + len(text)))
+        offsets += [(start + mended, raw_start + original) for mended, original in page_offsets]
+        if page["ocr"]:
+            ocr_pages.append(number)
+        start += len(text) + 1
+        raw_start += len(raw) + 1
+    return Assembled("\n".join(texts), tuple(spans), tuple(regions), tuple(offsets), tuple(ocr_pages))
+
+
+def _region(block: Block, start: int, end: int, page: int, section: str, caption_end: int) -> Region:
+    left, bottom, right, top = block["box"]
+    return Region(
+        block["kind"], start, end, page, (left, bottom, right, top), block["label"], section,
+        caption_end, block["picture"], block["confidence"],
+    )  # fmt: skip
+
+
+def geometry(pages: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[list[list[Any]]]:
+    """Of each page the runs of its lines: [where it begins in the page's unmended text, axis, low, high, edges].
+
+    Axis 0: the edges of the letters are x, 1: y; all in tenths of points of the page as it is shown.
+    """
+    recurring = _recurring(pages())
+    for number, page in enumerate(pages(), start=1):
+        runs: list[list[Any]] = []
+        at = 0
+        for i, (block, glue) in enumerate(_placed(page, number, recurring)):
+            at += len(glue) if i else 0
+            for j, (text, line_runs) in enumerate(block["lines"]):
+                at += 1 if j else 0
+                runs += [[at + place, *rest] for place, *rest in line_runs]
+                at += len(text)
+        yield runs
+
+
+def _raw_page(
+    page: dict[str, Any], number: int, recurring: set[tuple[int, int, int]]
+) -> tuple[str, list[tuple[Block, int, int, int]]]:
+    """The page's text, and of each block its span in it and where its caption ends."""
+    text = ""
+    placed = []
+    for i, (block, glue) in enumerate(_placed(page, number, recurring)):
+        text += glue if i else ""
+        start = len(text)
+        lines = [line for line, _ in block["lines"]]
+        text += "\n".join(lines)
+        placed.append((block, start, len(text), start + len("\n".join(lines[: block["caption"]]))))
+    return text, placed
+
+
+def _placed(page: dict[str, Any], number: int, recurring: set[tuple[int, int, int]]) -> list[tuple[Block, str]]:
+    """The blocks in the order of the text, each with the line breaks before it: two begin a paragraph, one goes on."""
+    main: list[Block] = []
+    floats: list[tuple[int, Block]] = []
+    for i, block in enumerate(page["blocks"]):
+        lines = [line for j, line in enumerate(block["lines"]) if (number, i, j) not in recurring]
+        if block["kind"] == "margin" or not lines:
+            continue
+        kept = block if len(lines) == len(block["lines"]) else {**block, "lines": lines}
+        if block["kind"] in FLOATS:
+            floats.append((len(main), kept))
+        else:
+            main.append(kept)
+    goes_on = [False, *(_goes_on(a, b) for a, b in pairwise(main)), False]
+    if main:
+        goes_on[0], goes_on[-1] = _begins_low(main[0]), not _ends(main[-1])
+    slots = [i for i, on in enumerate(goes_on) if not on] or [len(main)]
+    waiting: dict[int, list[Block]] = defaultdict(list)
+    for at, block in floats:
+        behind = [slot for slot in slots if slot >= at]
+        waiting[behind[0] if behind else slots[-1]].append(block)
+    result: list[tuple[Block, str]] = []
+    for i in range(len(main) + 1):
+        result += [(block, "\n\n") for block in waiting[i]]
+        if i < len(main):
+            result.append((main[i], "\n" if goes_on[i] and not waiting[i] else "\n\n"))
+    return result
+
+
+def _goes_on(above: Block, block: Block) -> bool:
+    """Whether a block is the same paragraph as the one before it, parted by a column's end or a drawing."""
+    return above["kind"] == block["kind"] == "text" and not _ends(above) and _begins_low(block)
+
+
+def _ends(block: Block) -> bool:
+    return block["kind"] != "text" or bool(SENTENCE_ENDS.search(block["lines"][-1][0]))
+
+
+def _begins_low(block: Block) -> bool:
+    return block["kind"] == "text" and not block["lines"][0][0].lstrip("“‘\"'( ")[:1].isupper()
+
+
+# -- what recurs -----------------------------------------------------------------------------------------------------
+
+
+def _recurring(pages: Iterable[dict[str, Any]]) -> set[tuple[int, int, int]]:
+    """(page, block, line) of running heads, feet and page numbers.
+
+    A line in the page's outer eighth recurs if three pages have it at that height, alike or with one number that counts
+    along with the pages. So does one of the two outermost with a number by which three pages nearby are counted, and a
+    number alone at the very edge. Turned words recur where three pages have them.
+    """
+    seen: dict[tuple[str, int, int], set[int]] = defaultdict(set)
+    lines: list[tuple[tuple[int, int, int], list[tuple[str, int, int]], bool, list[int]]] = []
+    for number, page in enumerate(pages, start=1):
+        for place, text, middle, outer, alone in _edge_lines(page):
+            height, found = round(middle / 6), NUMBER.findall(text.lower())
+            counts = [value - number for value in map(_value, found)]
+            keys = [(_without(text, other), count, height) for other, count in zip(found, counts, strict=True)]
+            keys.append((text.lower(), 0, height))
+            is_number = alone and bool(PAGE_NUMBER.match(text))
+            lines.append(((number, *place), keys, is_number, counts if outer else []))
+            for key, count, at in keys:
+                for near in (-1, 0, 1):
+                    seen[key, count, at + near].add(number)
+        for i, block in enumerate(page["blocks"]):
+            if block["kind"] == "aside":
+                for j, (text, _) in enumerate(block["lines"]):
+                    seen[text, 0, -1].add(number)
+                    lines.append(((number, i, j), [(text, 0, -1)], False, []))
+    numbered: dict[int, set[int]] = defaultdict(set)  # count -> the pages whose outer rows have a number of it
+    for (number, _, _), _, _, counts in lines:
+        for count in counts:
+            numbered[count].add(number)
+
+    def is_counted(number: int, counts: list[int]) -> bool:
+        near = (sum(0 < abs(other - number) <= NEIGHBOURS for other in numbered[count]) for count in counts)
+        return any(times >= RECURS_ON for times in near)
+
+    return {
+        place
+        for place, keys, is_number, counts in lines
+        if is_number or is_counted(place[0], counts) or any(len(seen[key]) >= RECURS_ON for key in keys)
+    }
+
+
+def _value(number: str) -> int:
+    """Of an Arabic or a small Roman number.
+
+    >>> _value("12"), _value("xiv")
+    (12, 14)
+    """
+    if number.isdecimal():
+        return int(number)
+    values = [{"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}[letter] for letter in number]
+    return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
+
+
+def _without(text: str, number: str) -> str:
+    return re.sub(rf"(?<!\w){number}(?!\w)", "#", text.lower(), count=1)
+
+
+def _edge_lines(page: dict[str, Any]) -> list[tuple[tuple[int, int], str, float, bool, bool]]:
+    """((block, line), text, height, whether in the two outer rows, alone in a block at the very edge) of edge lines."""
+    height = page["height"] or 1.0
+    lines = []
+    for i, block in enumerate(page["blocks"]):
+        if block["kind"] in ("table", "figure", "margin"):
+            continue
+        for j, (text, runs) in enumerate(block["lines"]):
+            if runs and runs[0][1] == 0:
+                alone = len(block["lines"]) == 1
+                lines.append(((i, j), text, (runs[0][2] + runs[0][3]) / 20, alone))
+    lines.sort(key=lambda line: line[2])
+    found = []
+    for edge, low, high in ((lines, -1e9, EDGE_SHARE * height), (lines[::-1], (1 - EDGE_SHARE) * height, 1e9)):
+        rows: list[float] = []
+        for place, text, middle, alone in edge:
+            if not low < middle < high:
+                break
+            if not rows or abs(middle - rows[-1]) > 3:
+                rows.append(middle)
+            if len(rows) > EDGE_LINES:
+                break
+            found.append((place, text, middle, len(rows) <= 2, alone and len(rows) == 1))
+    return found
+
+
+# -- headings --------------------------------------------------------------------------------------------------------
+
+
+def _outline_levels(outline: Sequence[Sequence[Any]]) -> dict[tuple[int, str], int]:
+    """(page, heading) -> level, and (0, heading) where a heading has one level only."""
+    levels: dict[tuple[int, str], int] = {}
+    every: dict[str, set[int]] = defaultdict(set)
+    for level, title, page in outline:
+        levels[page, _key(title)] = level
+        every[_key(title)].add(level)
+    return levels | {(0, title): next(iter(some)) for title, some in every.items() if len(some) == 1}
+
+
+def _key(title: str) -> str:
+    """A heading without its number, case and signs."""
+    return re.sub(r"\W+", "", re.sub(r"^[\dA-Z]{1,2}(?:\.\d+)*\.?\s+", "", title).lower())
+
+
+def _inverse(offsets: Sequence[tuple[int, int]]) -> Callable[[int], int]:
+    """From an offset in a page's unmended text to one in its mended text; see mend."""
+    raws = [raw for _, raw in offsets]
+
+    def to_mended(raw: int) -> int:
+        at = bisect_right(raws, raw) - 1
+        mended, original = offsets[at]
+        limit = offsets[at + 1][0] if at + 1 < len(offsets) else mended + raw - original
+        return min(mended + raw - original, limit)
+
+    return to_mended
+
+
+# -- references ------------------------------------------------------------------------------------------------------
+
+
+REFERENCE = re.compile(
+    r"\b(?P<word>Figures?|Figs?\.?|Tables?|Tabs?\.|figures?|tables?)[ \u00a0\n]+"
+    r"(?P<number>(?:[A-Z]\.?)?\d{1,3}(?:[.\u2013-]\d{1,3})*|[IVX]{1,5})\b"
+)
+MOST_REFERENCES = 3  # sentences about one table or figure
+LONGEST_REFERENCE = 400  # characters
+
+
+def references(text: str, regions: Sequence[Region]) -> dict[str, str]:
+    """Label -> the sentences of the text that refer to it, joined; at most three, not those of captions."""
+    from rag.sentences import sentence_spans
+
+    labels = {region.label for region in regions if region.label}
+    found: dict[str, list[str]] = defaultdict(list)
+    for region in regions:
+        if region.kind in ("table", "figure") or not labels:
+            continue
+        words = text[region.start : region.end]
+        mentions = [
+            (m.start(), f"{'Table' if m['word'][0] in 'Tt' else 'Figure'} {m['number']}")
+            for m in REFERENCE.finditer(words)
+        ]
+        mentions = [(at, label) for at, label in mentions if label in labels]
+        if not mentions:
+            continue
+        spans = sentence_spans(words)
+        for at, label in mentions:
+            for start, end in spans:
+                if start <= at < end:
+                    sentence = " ".join(words[start:end].split())
+                    if len(found[label]) < MOST_REFERENCES and sentence not in found[label]:
+                        found[label].append(sentence[:LONGEST_REFERENCE])
+                    break
+    return {label: " ".join(sentences) for label, sentences in found.items()}

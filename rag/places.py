@@ -1,0 +1,62 @@
+"""Where a text's letters are shown on its page: runs of letters, packed for the catalogue, and their rectangles. Pure.
+
+A run is letters that follow each other on a line: where it begins in the page's text, the axis along which it is read
+(0: x, 1: y), its low and high side across that axis, and where each letter begins, with the end of the last. Lengths
+are tenths of points of the page as it is shown, from its lower left corner.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from rag.records import Box
+
+Run = Sequence[Any]  # [start, axis, low, high, [edges]]
+
+
+def pack(runs: Sequence[Run]) -> bytes:
+    """The runs in about two bytes a letter: edges as differences, compressed."""
+    flat = [[*run[:4], [b - a for a, b in zip([0, *run[4]], run[4], strict=False)]] for run in runs]
+    return zlib.compress(json.dumps(flat, separators=(",", ":")).encode())
+
+
+def unpack(packed: bytes) -> list[list[Any]]:
+    """What `pack` packed."""
+    runs: list[list[Any]] = json.loads(zlib.decompress(packed))
+    for run in runs:
+        at, edges = 0, []
+        for step in run[4]:
+            at += step
+            edges.append(at)
+        run[4] = edges
+    return runs
+
+
+def boxes_of(runs: Sequence[Run], start: int, end: int) -> list[Box]:
+    """The rectangles of the letters start..end (half-open), one for each run that they touch, in points.
+
+    >>> boxes_of([[0, 0, 100, 200, [0, 50, 100, 150]]], 1, 3)
+    [(5.0, 10.0, 15.0, 20.0)]
+    """
+    boxes: list[Box] = []
+    for at, axis, low, high, edges in runs:
+        first, last = max(start - at, 0), min(end - at, len(edges) - 1)
+        if first >= last:
+            continue
+        sides = edges[first : last + 1]
+        near, far = min(sides) / 10, max(sides) / 10
+        boxes.append((near, low / 10, far, high / 10) if axis == 0 else (low / 10, near, high / 10, far))
+    return boxes
+
+
+def raw_offset(offsets: Sequence[tuple[int, ...]], at: int) -> int:
+    """The offset in the extractor's text of the character at `at` in the mended text; `offsets` as in Document."""
+    behind = bisect_right(offsets, at, key=lambda pair: pair[0])
+    mended, raw = offsets[behind - 1]
+    # "ffi" from one letter: all three stand where that one stood
+    last = offsets[behind][1] - 1 if behind < len(offsets) else raw + at - mended
+    return min(raw + at - mended, last)
