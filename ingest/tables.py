@@ -167,45 +167,34 @@ def _tabular(cells: Sequence[Piece]) -> int:
 def _cells(
     found: Sequence[Sequence[Piece]], rules: Sequence[Box], edge: float, left: float, right: float, body: float
 ) -> list[Piece]:
-    """The rows that go on from the caption's edge as a table does: until prose, another caption, or a wide gap."""
+    """The rows that go on from the caption's edge as a table does: until prose, another caption, or a wide gap.
+
+    A line of prose is a cell as long as a rule of the table stands beyond it; three of them in a row are prose.
+    """
+    across = [(r[1] + r[3]) / 2 for r in rules if overlap(r, (left, 0, right, 0), 0) > 0.5 * (right - left)]
     cells: list[Piece] = []
-    pending: list[Piece] = []
+    doubtful: list[list[Piece]] = []  # rows that are the table's if it goes on behind them
     last = edge
-    across = [r for r in rules if overlap(r, (left, 0, right, 0), 0) > 0.5 * (right - left)]
     for row in found:
         box = union(p.box for p in row)
-        near = (
-            min(abs(box[3] - last), abs(box[1] - last))
-            if cells or pending
-            else min(abs(box[3] - edge), abs(box[1] - edge))
-        )
-        ruled = any(min(last, box[1]) - body <= (r[1] + r[3]) / 2 <= max(last, box[3]) + body for r in across)
-        if near > (3.2 if ruled else 1.8) * body or CAPTION.match(row[0].text):
+        near, far = (box[3], box[1]) if box[3] <= edge else (box[1], box[3])
+        ruled = any(min(last, near) - body <= y <= max(last, near) + body for y in across)
+        if abs(near - last) > (3.2 if ruled else 1.8) * body or CAPTION.match(row[0].text):
             break
-        prose = len(row) == 1 and len(row[0].text) >= 40 and row[0].width > 0.6 * (right - left)
-        low, high = min(last, box[1]), max(last, box[3])
-        outside = [
-            r
-            for r in across
-            if (r[1] > high + 0.1 if box[3] <= edge else False) or (r[3] < low - 0.1 if box[3] <= edge else r[3] > high)
-        ]
-        if prose:
-            if pending and any(len(p.text) >= 40 for p in pending) and not (ruled or outside):
+        beyond = any(y < box[1] if box[3] <= edge else y > box[3] for y in across)
+        alone = len(row) == 1 and len(row[0].text) >= PROSE_LETTERS
+        if alone and len(row[0].text) >= 40 and row[0].width > 0.6 * (right - left):
+            if (doubtful and not (ruled or beyond)) or len(doubtful) == 3:
                 break
-            pending += row
-            if len(rows(pending)) > 3:
-                break
-        elif len(row) == 1 and not cells and not pending and len(row[0].text) >= PROSE_LETTERS and not across:
-            pending += row
+            doubtful.append(list(row))
+        elif alone and not cells and not doubtful and not across:
+            doubtful.append(list(row))
         else:
-            cells += [*pending, *row] if cells or _beside_rule(pending, across, body) else row
-            pending = []
-        last = box[1] if box[3] <= edge else box[3]
+            before = doubtful if cells or across else []
+            cells += [*(piece for some in before for piece in some), *row]
+            doubtful = []
+        last = far
     return cells
-
-
-def _beside_rule(pending: Sequence[Piece], across: Sequence[Box], body: float) -> bool:
-    return bool(pending) and bool(across)
 
 
 def take_loose_tables(column: Sequence[Piece], body: float) -> tuple[list[Block], list[Piece]]:
