@@ -42,9 +42,9 @@ def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Pass
     said = references(document.text, document.regions)
     for start, end, region in _stretches(document, max_tokens // 4):
         if region is None:
-            spans = _sentences(document.text, start, end, max_tokens, overlap_tokens)
+            spans = _packed(document.text, _sentences(document.text, start, end), max_tokens, overlap_tokens)
         else:
-            spans = _rows(document.text, start, end, max_tokens)
+            spans = _packed(document.text, _rows(document.text, start, end), max_tokens, 0)
         for first, last in spans:
             passages.append(_passage(document, len(passages), first, last, region, said))
     return passages
@@ -67,9 +67,16 @@ def _stretches(document: Document, enough: int) -> list[tuple[int, int, Region |
     return [(start, end, region) for start, end, region in found if document.text[start:end].strip()]
 
 
-def _sentences(text: str, start: int, end: int, max_tokens: int, overlap_tokens: int) -> list[tuple[int, int]]:
-    """The spans of text[start:end] that are passages."""
-    whole = [(start + s, start + e) for s, e in sentence_spans(text[start:end])]
+def _sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    return [(start + first, start + last) for first, last in sentence_spans(text[start:end])]
+
+
+def _rows(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    return [(start + m.start(), start + m.end()) for m in re.finditer(r"\S[^\n]*\S|\S", text[start:end])]
+
+
+def _packed(text: str, whole: Sequence[tuple[int, int]], max_tokens: int, overlap_tokens: int) -> list[tuple[int, int]]:
+    """The spans of passages made of these sentences or rows."""
     units = [unit for span in whole for unit in _cut(text, *span, max_tokens)]
     sizes = [count_tokens(text[s:e]) for s, e in units]
     spans: list[tuple[int, int]] = []
@@ -80,20 +87,6 @@ def _sentences(text: str, start: int, end: int, max_tokens: int, overlap_tokens:
         if last == len(units):
             break
         first = _back(sizes, first, last, min(overlap_tokens, max_tokens - sizes[last]))
-    return spans
-
-
-def _rows(text: str, start: int, end: int, max_tokens: int) -> list[tuple[int, int]]:
-    """The same of a table or figure: whole lines."""
-    lines = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S[^\n]*\S|\S", text[start:end])]
-    units = [unit for span in lines for unit in _cut(text, *span, max_tokens)]
-    sizes = [count_tokens(text[s:e]) for s, e in units]
-    spans: list[tuple[int, int]] = []
-    first = 0
-    while first < len(units):
-        last = _fill(sizes, first, max_tokens)
-        spans.append((units[first][0], units[last - 1][1]))
-        first = last
     return spans
 
 
