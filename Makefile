@@ -12,7 +12,7 @@ run: install weights
 	$(BIN)/glossator serve --library "$(LIBRARY)" --host $(HOST) --port $(PORT)
 
 test: .venv/dev browser test-weights lint
-	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest
+	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
 install: .venv/installed
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import string
-from collections import Counter
 from collections.abc import Sequence, Set
 from typing import Any
 
-from rag.read.notes import fold
+from rag.read.match import Scores, fold
+from rag.read.match import answer_scores as answer_scores  # the reward of training needs these, too
+from rag.read.match import best_answer_scores as best_answer_scores
+from rag.read.match import normalise_answer as normalise_answer
 
 
 def normalise(text: str) -> str:
@@ -30,46 +32,6 @@ def contains_gold(answer: str, golds: Sequence[str]) -> bool:
     """
     words = f" {normalise(answer)} "
     return any(f" {normalise(gold)} " in words for gold in golds if normalise(gold))
-
-
-def normalise_answer(text: str) -> str:
-    """The official normalisation of HotpotQA and SQuAD: lower case, no ASCII punctuation, no articles, single blanks.
-
-    >>> normalise_answer("The  A.B. of an é–x")
-    'ab of é–x'
-    """
-    text = "".join(character for character in text.lower() if character not in string.punctuation)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
-
-
-Scores = tuple[float, float, float, float]  # exact match, F1, precision, recall
-NOTHING: Scores = (0.0, 0.0, 0.0, 0.0)
-
-
-def answer_scores(prediction: str, gold: str) -> Scores:
-    """HotpotQA's answer measures (hotpot_evaluate_v1.py): exact match, and F1 over words with their counts.
-
-    Where one of the two is yes, no or noanswer and they differ, F1 is 0: "no" earns nothing from "no one".
-
-    >>> answer_scores("the Eiffel Tower in Paris", "Eiffel Tower")
-    (0.0, 0.6666666666666666, 0.5, 1.0)
-    """
-    ours, theirs = normalise_answer(prediction), normalise_answer(gold)
-    if ours != theirs and {ours, theirs} & {"yes", "no", "noanswer"}:
-        return NOTHING
-    em = float(ours == theirs)
-    shared = (Counter(ours.split()) & Counter(theirs.split())).total()
-    if not shared:
-        return (em, 0.0, 0.0, 0.0)
-    precision, recall = shared / len(ours.split()), shared / len(theirs.split())
-    return (em, 2 * precision * recall / (precision + recall), precision, recall)
-
-
-def best_answer_scores(prediction: str, golds: Sequence[str]) -> Scores:
-    """The best over the gold answer and its aliases: exact match and F1 each, precision and recall of the best F1."""
-    each = [answer_scores(prediction, gold) for gold in golds]
-    best = max(each, key=lambda scores: scores[1])
-    return (max(scores[0] for scores in each), *best[1:])
 
 
 def set_scores(predicted: Set[Any], gold: Set[Any]) -> Scores:

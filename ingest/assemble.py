@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -26,25 +26,31 @@ NUMBER = re.compile(r"(?<!\w)(?:\d{1,6}|[ivxlc]{1,7})(?!\w)")
 PAGE_NUMBER = re.compile(r"\W*(?:page\s+)?(?:\d{1,5}|[ivxlc]{1,7})(?:\s*(?:/|of)\s*\d{1,5})?\W*$", re.I)
 SENTENCE_ENDS = re.compile(r"[.!?:;。！？…][”’\")\]]*\s*$")
 Block = dict[str, Any]
+Place = tuple[int, int, int]  # page, its block, its line
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A document's text with its pages, regions and `raw_offsets` (see Document), and the pages read by OCR."""
+    """A document's text with its pages, regions and `raw_offsets` (see Document), and the pages read by OCR.
+
+    `recurring` has the lines that were left out, for `geometry`.
+    """
 
     text: str
     pages: tuple[Page, ...]
     regions: tuple[Region, ...]
     raw_offsets: tuple[tuple[int, int], ...]
     ocr_pages: tuple[int, ...]
+    recurring: frozenset[Place]
 
 
 def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tuple[int, str, int]]) -> Assembled:
-    """The document; `pages` gives its pages from the first on, each time it is called."""
+    """The document; `pages` gives its pages from the first on, and is called twice."""
     recurring = _recurring(pages())
     levels = _outline_levels(outline)
-    raw_texts = [_raw_page(page, number, recurring)[0] for number, page in enumerate(pages(), start=1)]
-    known = words_in(raw_texts)
+    # A word is mended by what the whole document writes, so all pages are read before the first is mended.
+    waiting = deque(_raw_page(page, number, recurring) for number, page in enumerate(pages(), start=1))
+    known = words_in(page.text for page in waiting)
     texts: list[str] = []
     spans: list[Page] = []
     regions: list[Region] = []
@@ -52,47 +58,40 @@ def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tu
     ocr_pages: list[int] = []
     path: list[tuple[int, str]] = []
     start = raw_start = 0
-    for number, page in enumerate(pages(), start=1):
-        raw, placed = _raw_page(page, number, recurring)
-        text, page_offsets = mend(raw, known)
+    while waiting:
+        page = waiting.popleft()  # and let go: no page is held unmended and mended
+        number = len(spans) + 1
+        text, page_offsets = mend(page.text, known)
         to_mended = _inverse(page_offsets)
-        for block, raw_from, raw_to, caption_end in placed:
-            first, last = start + to_mended(raw_from), start + to_mended(raw_to)
+        for region, level in page.regions:
+            first, last = start + to_mended(region.start), start + to_mended(region.end)
             while last > first and text[last - start - 1].isspace():
                 last -= 1
-            if block["kind"] == "heading":
+            if region.kind == "heading":
                 words = " ".join(text[first - start : last - start].split())
-                level = levels.get((number, _key(words))) or levels.get((0, _key(words))) or block["level"]
+                level = levels.get((number, _key(words))) or levels.get((0, _key(words))) or level
                 path = [entry for entry in path if entry[0] < level] + [(level, words[:120])]
             if last > first:
                 section = " > ".join(words for _, words in path)
-                end_of_caption = start + to_mended(caption_end) if block["caption"] else first
-                regions.append(_region(block, first, last, number, section, min(end_of_caption, last)))
+                caption_end = min(start + to_mended(region.caption_end), last)
+                regions.append(replace(region, start=first, end=last, section=section, caption_end=caption_end))
         texts.append(text)
         spans.append(Page(number, start, start + len(text)))
         offsets += [(start + mended, raw_start + original) for mended, original in page_offsets]
-        if page["ocr"]:
+        if page.ocr:
             ocr_pages.append(number)
         start += len(text) + 1
-        raw_start += len(raw) + 1
-    return Assembled("\n".join(texts), tuple(spans), tuple(regions), tuple(offsets), tuple(ocr_pages))
+        raw_start += len(page.text) + 1
+    return Assembled("\n".join(texts), tuple(spans), tuple(regions), tuple(offsets), tuple(ocr_pages), recurring)
 
 
-def _region(block: Block, start: int, end: int, page: int, section: str, caption_end: int) -> Region:
-    left, bottom, right, top = block["box"]
-    return Region(
-        block["kind"], start, end, page, (left, bottom, right, top), block["label"], section,
-        caption_end, block["picture"], block["confidence"],
-    )  # fmt: skip
-
-
-def geometry(pages: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[list[list[Any]]]:
+def geometry(pages: Iterable[dict[str, Any]], recurring: frozenset[Place]) -> Iterator[list[list[Any]]]:
     """Of each page the runs of its lines: [where it begins in the page's unmended text, axis, low, high, edges].
 
-    Axis 0: the edges of the letters are x, 1: y; all in tenths of points of the page as it is shown.
+    Axis 0: the edges of the letters are x, 1: y; all in tenths of points of the page as it is shown. `recurring` as in
+    Assembled. Apart from `assemble`, so that no more than a page's runs are held: they are far larger than the text.
     """
-    recurring = _recurring(pages())
-    for number, page in enumerate(pages(), start=1):
+    for number, page in enumerate(pages, start=1):
         runs: list[list[Any]] = []
         at = 0
         for i, (block, glue) in enumerate(_placed(page, number, recurring)):
@@ -104,22 +103,34 @@ def geometry(pages: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[list[lis
         yield runs
 
 
-def _raw_page(
-    page: dict[str, Any], number: int, recurring: set[tuple[int, int, int]]
-) -> tuple[str, list[tuple[Block, int, int, int]]]:
-    """The page's text, and of each block its span in it and where its caption ends."""
+@dataclass(frozen=True, slots=True)
+class _RawPage:
+    """A page's unmended text, and its regions in it: without their sections, with the levels of headings."""
+
+    text: str
+    regions: tuple[tuple[Region, int], ...]
+    ocr: bool
+
+
+def _raw_page(page: dict[str, Any], number: int, recurring: frozenset[Place]) -> _RawPage:
     text = ""
-    placed = []
+    regions = []
     for i, (block, glue) in enumerate(_placed(page, number, recurring)):
         text += glue if i else ""
         start = len(text)
         lines = [line for line, _ in block["lines"]]
         text += "\n".join(lines)
-        placed.append((block, start, len(text), start + len("\n".join(lines[: block["caption"]]))))
-    return text, placed
+        caption_end = start + len("\n".join(lines[: block["caption"]]))
+        left, bottom, right, top = block["box"]
+        region = Region(
+            block["kind"], start, len(text), number, (left, bottom, right, top), block["label"], "",
+            caption_end, block["picture"], block["confidence"],
+        )  # fmt: skip
+        regions.append((region, block["level"]))
+    return _RawPage(text, tuple(regions), page["ocr"])
 
 
-def _placed(page: dict[str, Any], number: int, recurring: set[tuple[int, int, int]]) -> list[tuple[Block, str]]:
+def _placed(page: dict[str, Any], number: int, recurring: frozenset[Place]) -> list[tuple[Block, str]]:
     """The blocks in the order of the text, each with the line breaks before it: two begin a paragraph, one goes on."""
     main: list[Block] = []
     floats: list[tuple[int, Block]] = []
@@ -164,24 +175,25 @@ def _begins_low(block: Block) -> bool:
 # -- what recurs -----------------------------------------------------------------------------------------------------
 
 
-def _recurring(pages: Iterable[dict[str, Any]]) -> set[tuple[int, int, int]]:
-    """(page, block, line) of running heads, feet and page numbers.
+def _recurring(pages: Iterable[dict[str, Any]]) -> frozenset[Place]:
+    """The lines that are running heads, feet and page numbers.
 
     A line in the page's outer eighth recurs if three pages have it at that height, alike or with one number that counts
-    along with the pages. So does one of the two outermost with a number by which three pages nearby are counted, and a
-    number alone at the very edge. Turned words recur where three pages have them.
+    along with the pages. So does one of the two outermost with a number by which three pages nearby are counted there,
+    two of them with the same words beside it: a chapter's heads change their words, but headings that are counted like
+    their pages ("1 Introduction", "2 Method") have words of their own each. So does a number alone at the very edge.
+    Turned words recur where three pages have them.
     """
     seen: dict[tuple[str, int, int], set[int]] = defaultdict(set)
-    lines: list[tuple[tuple[int, int, int], list[tuple[str, int, int]], bool, list[int]]] = []
+    lines: list[tuple[Place, list[tuple[str, int, int]], bool, list[tuple[str, int, int]]]] = []
     for number, page in enumerate(pages, start=1):
         for place, text, middle, outer, alone in _edge_lines(page):
             height, found = round(middle / 6), NUMBER.findall(text.lower())
             counts = [value - number for value in map(_value, found)]
             keys = [(_without(text, other), count, height) for other, count in zip(found, counts, strict=True)]
-            keys.append((text.lower(), 0, height))
             is_number = alone and bool(PAGE_NUMBER.match(text))
-            lines.append(((number, *place), keys, is_number, counts if outer else []))
-            for key, count, at in keys:
+            lines.append(((number, *place), [*keys, (text.lower(), 0, height)], is_number, keys if outer else []))
+            for key, count, at in lines[-1][1]:
                 for near in (-1, 0, 1):
                     seen[key, count, at + near].add(number)
         for i, block in enumerate(page["blocks"]):
@@ -189,20 +201,26 @@ def _recurring(pages: Iterable[dict[str, Any]]) -> set[tuple[int, int, int]]:
                 for j, (text, _) in enumerate(block["lines"]):
                     seen[text, 0, -1].add(number)
                     lines.append(((number, i, j), [(text, 0, -1)], False, []))
-    numbered: dict[int, set[int]] = defaultdict(set)  # count -> the pages whose outer rows have a number of it
-    for (number, _, _), _, _, counts in lines:
-        for count in counts:
-            numbered[count].add(number)
+    # (count, height) -> page -> the words beside the numbers of that count in its outer rows
+    numbered: dict[tuple[int, int], dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for (number, _, _), _, _, counted in lines:
+        for words, count, height in counted:
+            for near in (-1, 0, 1):
+                numbered[count, height + near][number].add(words.strip("# "))  # left pages may begin with the number
 
-    def is_counted(number: int, counts: list[int]) -> bool:
-        near = (sum(0 < abs(other - number) <= NEIGHBOURS for other in numbered[count]) for count in counts)
-        return any(times >= RECURS_ON for times in near)
+    def is_counted(number: int, counted: list[tuple[str, int, int]]) -> bool:
+        for _, count, height in counted:
+            alike = numbered[count, height]
+            near = [alike[n] for n in range(number - NEIGHBOURS, number + NEIGHBOURS + 1) if n in alike]
+            if len(near) > RECURS_ON and len(set().union(*near)) < sum(map(len, near)):
+                return True
+        return False
 
-    return {
+    return frozenset(
         place
-        for place, keys, is_number, counts in lines
-        if is_number or is_counted(place[0], counts) or any(len(seen[key]) >= RECURS_ON for key in keys)
-    }
+        for place, keys, is_number, counted in lines
+        if is_number or is_counted(place[0], counted) or any(len(seen[key]) >= RECURS_ON for key in keys)
+    )
 
 
 def _value(number: str) -> int:

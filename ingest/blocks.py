@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
+from math import inf
 from statistics import median
 
 from ingest.lines import Piece
@@ -102,7 +103,7 @@ def gutters(pieces: Sequence[Piece], width: float) -> list[float]:
     if len(prose) < 6:
         return []
     left, right = min(p.box[0] for p in prose), max(p.box[2] for p in prose)
-    best, at = 0.0, []
+    best, at = -inf, []
     x = left + 0.12 * width
     while x < right - 0.12 * width:
         score = _parted(prose, x, width)
@@ -119,17 +120,26 @@ def gutters(pieces: Sequence[Piece], width: float) -> list[float]:
 
 
 def _parted(prose: Sequence[Piece], x: float, width: float) -> float:
-    """How many lines of prose a strip at x parts from lines on its other side; 0 if too few to be columns."""
+    """How many lines of prose a strip at x parts from lines on its other side, less those that cross it.
+
+    -inf if too few reach up to it to be columns. Ragged lines leave strips inside a column too, which part many lines
+    from the next column but cross as many.
+    """
     half = NARROWEST_GUTTER / 2
-    lines = 0.0
-    for zone in _zones(prose, x, half):
-        left = [p for p in zone if p.box[2] <= x - half and x - p.box[2] < 0.6 * p.width]
-        right = [p for p in zone if p.box[0] >= x + half and p.box[0] - x < 0.6 * p.width]
-        if _is_column(left, width) and _is_column(right, width):
-            lines += min(len(left), len(right))
-            if any(CAPTION.match(p.text) for p in min(left, right, key=len)):
-                lines += 2  # a column may hold a table or a figure alone
-    return lines if lines >= 3 else 0.0
+    zones = _zones(prose, x, half)
+    parted, near = sum(map(len, zones)) - len(prose), 0
+    for zone in zones:
+        left, right = [p for p in zone if p.box[2] <= x - half], [p for p in zone if p.box[0] >= x + half]
+        near_left = [p for p in left if x - p.box[2] < 0.6 * p.width]
+        near_right = [p for p in right if p.box[0] - x < 0.6 * p.width]
+        if _is_column(near_left, width) and _is_column(near_right, width):
+            fewer = min(near_left, near_right, key=len)
+            # A column may hold a table or a figure alone; one that is above the other side's lines is beside no column.
+            beside = overlap(union(p.box for p in near_left), union(p.box for p in near_right), 1) > 0
+            more = 2 if beside and any(CAPTION.match(p.text) for p in fewer) else 0
+            parted += min(len(left), len(right)) + more
+            near += len(fewer) + more
+    return parted if near >= 3 else -inf
 
 
 def _zones(pieces: Sequence[Piece], x: float, half: float) -> list[list[Piece]]:
@@ -151,24 +161,32 @@ def _is_column(side: Sequence[Piece], width: float) -> bool:
     return extent >= 0.12 * width and median(p.width for p in side) >= 0.6 * extent
 
 
-def ordered(pieces: Sequence[Piece], strips: Sequence[float]) -> list[list[Piece]]:
-    """The pieces as they are read: a list for each column of each zone, and for each row of lines across columns."""
+def ordered(pieces: Sequence[Piece], strips: Sequence[float], around: Sequence[Box] = ()) -> list[list[Piece]]:
+    """The pieces as they are read: a list for each column of each zone, and for each row of lines across columns.
+
+    Lines above a zone's columns are a list of their own; `around` is what else may stand beside them.
+    """
     if not pieces:
         return []
     if not strips:
         return [sorted(pieces, key=lambda piece: (-piece.middle, piece.box[0]))]
     middle = len(strips) // 2
     x = strips[middle]
+    around = [*around, *(piece.box for piece in pieces)]
     result: list[list[Piece]] = []
     zone: list[Piece] = []
     crossing: list[Piece] = []
 
     def flush() -> None:
+        over = _over_columns(zone, strips, around)
+        if over:
+            result.append(over)
+        below = [p for p in zone if not any(p is other for other in over)]
         for side, inner in (
-            ([p for p in zone if (p.box[0] + p.box[2]) / 2 < x], strips[:middle]),
-            ([p for p in zone if (p.box[0] + p.box[2]) / 2 >= x], strips[middle + 1 :]),
+            ([p for p in below if (p.box[0] + p.box[2]) / 2 < x], strips[:middle]),
+            ([p for p in below if (p.box[0] + p.box[2]) / 2 >= x], strips[middle + 1 :]),
         ):
-            result.extend(ordered(side, inner))
+            result.extend(ordered(side, inner, around))
         zone.clear()
 
     half = NARROWEST_GUTTER / 2
@@ -188,6 +206,41 @@ def ordered(pieces: Sequence[Piece], strips: Sequence[float]) -> list[list[Piece
         result.append(crossing)
     flush()
     return result
+
+
+def _over_columns(zone: Sequence[Piece], strips: Sequence[float], around: Sequence[Box]) -> list[Piece]:
+    """The first of a zone's pieces, given from top to bottom, that belong above its columns: a short title, a date.
+
+    Nothing stands beside them in another column, and they part from the lines below them in their own. Those of the
+    first column are read first anyway.
+    """
+
+    def column(piece: Piece) -> int:
+        return sum((piece.box[0] + piece.box[2]) / 2 > x for x in strips)
+
+    def is_alone(row: Sequence[Piece]) -> bool:
+        own, box = {piece.box for piece in row}, union(piece.box for piece in row)
+        return len(set(map(column, row))) == 1 and not any(
+            overlap(box, other, 0) <= 0 and overlap(box, other, 1) > 0.25 * min(box[3] - box[1], other[3] - other[1])
+            for other in around
+            if other not in own
+        )
+
+    alone = list(takewhile(is_alone, rows(zone)))
+    while alone and column(alone[-1][0]) == 0:
+        alone.pop()
+    if not alone:
+        return []
+    over = [piece for row in alone for piece in row]
+    last = max(alone[-1], key=lambda piece: len(piece.text))
+    below = next((piece for piece in zone if column(piece) == column(last) and not any(piece is p for p in over)), None)
+    goes_on = (
+        below is not None
+        and last.bold == below.bold
+        and abs(last.height - below.height) <= 0.12 * max(last.height, below.height)
+        and last.box[1] - below.box[3] <= 0.8 * below.height
+    )
+    return [] if goes_on else over
 
 
 # -- lines and paragraphs --------------------------------------------------------------------------------------------

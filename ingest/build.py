@@ -222,7 +222,7 @@ class _Run:
             pages.remove()
             return Outcome(shown, error=changed)
         passages = chunk(document, self.settings.passage_tokens, self.settings.overlap_tokens)
-        self.library.put(document, passages, path, shown, self.recipe, geometry(lambda: iter(pages)))
+        self.library.put(document, passages, path, shown, self.recipe, geometry(pages, pages.recurring))
         pages.remove()
         stored = self._entry(work.document_id)
         assert stored is not None

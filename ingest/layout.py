@@ -19,7 +19,7 @@ from ingest.blocks import (
     rows,
     union,
 )
-from ingest.figures import take_figures
+from ingest.figures import is_rule, take_figures
 from ingest.glyphs import Graphic
 from ingest.lines import Piece
 from ingest.tables import take_loose_tables, take_tables, whole_rules
@@ -35,8 +35,10 @@ def layout(pieces: Sequence[Piece], graphics: Sequence[Graphic], width: float, h
     tables, rest = take_tables(rest, graphics, strips, body, width)
     blocks: list[Block] = list(numbers)
     head, rest, foot = _head_and_foot(rest, body, height)
-    drawn = [block.box for block in (*figures, *tables)] + whole_rules(graphics)
-    for column in [head, *ordered([*rest, *_partings(drawn, rest, strips)], strips), foot]:
+    floats = [block.box for block in (*figures, *tables)]
+    drawn = floats + whole_rules(graphics)
+    seen = [*floats, *(graphic.box for graphic in graphics if not is_rule(graphic.box))]
+    for column in [head, *ordered([*rest, *_partings(drawn, rest, strips)], strips, seen), foot]:
         loose, prose = take_loose_tables([piece for piece in column if piece.text], body)
         blocks += _interleaved([*paragraphs(prose, body), *loose])
     for float_ in [*figures, *tables]:

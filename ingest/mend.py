@@ -7,7 +7,7 @@ no text should hold. Line breaks stay: they are white space to everything downst
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 TO_LETTERS = str.maketrans(LIGATURES)
@@ -75,7 +75,7 @@ def _fold(word: str) -> str:
     return word.translate(TO_LETTERS).lower()
 
 
-def words_in(texts: Sequence[str]) -> frozenset[str]:
+def words_in(texts: Iterable[str]) -> frozenset[str]:
     """The words that the document writes inside a line, and each two that it ties with a hyphen; in lower case.
 
     >>> sorted(words_in(["Peer-to-peer."]))

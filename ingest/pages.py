@@ -26,6 +26,7 @@ class PageFile:
         self.bad: dict[int, str] = {}  # page -> why it could not be read
         self.count = 0
         self.outline: dict[str, Any] = {}
+        self.recurring: frozenset[tuple[int, int, int]] = frozenset()  # as assemble found it, for geometry
         with self._writing():
             file.parent.mkdir(parents=True, exist_ok=True)
             self._stream = file.open("a+b")

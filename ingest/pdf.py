@@ -79,10 +79,14 @@ def _read_page(page: pypdfium2.PdfPage, ocr: bool) -> dict[str, Any]:
     content = read_content(page)
     width, height = content.width, content.height
     visible = [g for g in content.glyphs if g.box[2] > 0 and g.box[0] < width and g.box[3] > 0 and g.box[1] < height]
-    letters = "".join(glyph.character for glyph in visible)
-    scanned = len("".join(letters.split())) < FEW_LETTERS and bool(content.graphics)
-    if ocr and (scanned or is_garbled(letters)):
-        return _scanned_page(page, content)
+    text = "".join(glyph.character for glyph in visible)
+    letters, garbled = len("".join(text.split())), is_garbled(text)
+    scanned = letters < FEW_LETTERS and bool(content.graphics)
+    if ocr and (scanned or garbled):
+        seen = _scanned_page(page, content)
+        # What the file says itself is lost for nothing but more words, or for words instead of garbled ones.
+        if not letters or _count(seen) > (0 if garbled else letters):
+            return seen
     turns = {turn: [g for g in visible if g.turn == turn] for turn in (0, 90, 180, 270)}
     main = max(turns, key=lambda turn: len(turns[turn]))  # a page of turned text is laid out as it is read
     size = (width, height) if main in (0, 180) else (height, width)
@@ -96,6 +100,11 @@ def _read_page(page: pypdfium2.PdfPage, ocr: bool) -> dict[str, Any]:
                 aside = Block("aside", [line_of([p]) for p in pieces], union(p.box for p in pieces))
                 result.append(_block(page, aside, turn, content, ocr))
     return {"width": round(width, 1), "height": round(height, 1), "ocr": False, "blocks": result}
+
+
+def _count(read: dict[str, Any]) -> int:
+    """How many letters a page's blocks have."""
+    return sum(len("".join(text.split())) for block in read["blocks"] for text, _ in block["lines"])
 
 
 def _scanned_page(page: pypdfium2.PdfPage, content: PageContent) -> dict[str, Any]:

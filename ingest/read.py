@@ -17,7 +17,7 @@ from ingest.worker import Limits, Reading, Request
 from rag.errors import DocumentError
 from rag.records import Document
 
-RECIPE = "pdf 2"  # raise the number when the same bytes would now be read differently
+RECIPE = "pdf 3"  # raise the number when the same bytes would now be read differently
 
 
 def find_files(path: Path, leave_out: Path) -> list[Path | DocumentError]:
@@ -150,6 +150,7 @@ def read_document(
                 "ingest.page_seconds or memory_mb"
             )
         read = assemble(lambda: iter(pages), pages.outline["outline"])
+        pages.recurring = read.recurring
     except DocumentError:
         pages.remove()
         raise

@@ -38,7 +38,7 @@ def take_tables(
         found = _captioned(start, rest, rules, strips, body, width)
         if found is None and not CAPTION_END.match(start.text):
             continue
-        caption, cells = found or (caption_lines(start, rest, strips, body, width), [])
+        caption, cells = found or (caption_lines(start, rest, strips, body), [])
         taken = set(map(id, [*(p for line in caption for p in line.pieces), *cells]))
         rest = [piece for piece in rest if id(piece) not in taken]
         blocks.append(table_block(caption, cells, rules, body))
@@ -79,11 +79,9 @@ def whole_rules(graphics: Sequence[Graphic]) -> list[Box]:
     return [box for box in found if box[2] - box[0] >= 20]
 
 
-def caption_lines(
-    start: Piece, pieces: Sequence[Piece], strips: Sequence[float], body: float, width: float
-) -> list[Line]:
+def caption_lines(start: Piece, pieces: Sequence[Piece], strips: Sequence[float], body: float) -> list[Line]:
     """The caption's lines: from its label down, as long as the lines keep size and distance."""
-    left, right = column_of(start.box, pieces, strips, width)
+    left, right = column_of(start.box, pieces, strips)
     for piece in pieces:  # the lines under a label alone may run across the page
         if 0 < start.box[1] - piece.box[3] + body < 1.6 * body and abs(piece.box[0] - start.box[0]) < body:
             right = max(right, piece.box[2])
@@ -115,7 +113,7 @@ def caption_lines(
     return lines or [line_of([start])]
 
 
-def column_of(box: Box, pieces: Sequence[Piece], strips: Sequence[float], width: float) -> tuple[float, float]:
+def column_of(box: Box, pieces: Sequence[Piece], strips: Sequence[float]) -> tuple[float, float]:
     """Left and right of the column that a box stands in; of the whole text if it crosses a gutter."""
     left, right = min(p.box[0] for p in pieces), max(p.box[2] for p in pieces)
     if any(box[0] < x < box[2] for x in strips):
@@ -132,10 +130,10 @@ def _captioned(
     start: Piece, pieces: Sequence[Piece], rules: Sequence[Box], strips: Sequence[float], body: float, width: float
 ) -> tuple[list[Line], list[Piece]] | None:
     """The caption's lines and the cells, or None if nothing like a table is above or below it."""
-    caption = caption_lines(start, pieces, strips, body, width)
+    caption = caption_lines(start, pieces, strips, body)
     box = union(piece.box for line in caption for piece in line.pieces)
     taken = {id(p) for line in caption for p in line.pieces}
-    left, right = column_of(box, pieces, strips, width)
+    left, right = column_of(box, pieces, strips)
     near = [r for r in rules if -3 <= _distance(r, box) <= 4 * body and overlap(r, box, 0) > 0]
     if near:  # a table's rules show how wide it is, whatever its caption
         left, right = min(left, *(r[0] for r in near)), max(right, *(r[2] for r in near))

@@ -14,9 +14,11 @@ from rag.errors import UsageError
 from rag.indexes import Indexes
 from rag.interfaces import Report, Retriever, silent
 from rag.read.cite import PagesOf, cite
+from rag.read.comparison import compare
 from rag.read.generate import ChatReader, Usage, open_reader
-from rag.read.notes import choose_quotes, write_note
+from rag.read.notes import compared_note, write_note
 from rag.read.prompts import answer_messages, fitting
+from rag.read.quotes import choose_quotes
 from rag.read.support import declines, support_score
 from rag.records import Answer, Hit, Note
 from rag.settings import Settings
@@ -85,12 +87,22 @@ def ask(
     question = check_question(question, k, road.settings)
     seconds, usage, notes = _Stopwatch(), Usage(), []
     hits = road.retriever.search([question], k, within)[0]
-    evidence = tuple(fitting(question, hits, road.settings.reader.context_tokens - road.settings.reader.answer_tokens))
+    room = road.settings.reader.context_tokens - road.settings.reader.answer_tokens
+    evidence = tuple(fitting(question, hits, room, sees=road.picture is not None))
     seconds.lap("retrieve")
     yield Evidence(evidence)
 
     draft, quotes, support = "", [], None
-    if evidence:
+    compared = compare(road.reader, question, evidence, usage) if style == "notes" else None
+    if compared is not None:
+        draft, quotes, support = compared.answer, list(compared.quotes), compared.support
+        seconds.first("first_token")
+        yield Token(draft)
+        seconds.lap("answer")
+        notes.append(compared_note(question, compared))
+        yield notes[-1]
+        seconds.lap("note")
+    elif evidence:
         pictures = _pictures(evidence, road)
         messages = answer_messages(question, evidence, pictures)
         for piece in road.reader.stream(messages, road.settings.reader.answer_tokens, usage):
@@ -129,7 +141,9 @@ def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:
     """Rank -> PNG of the tables and figures in the evidence, for a reader that sees."""
     if road.picture is None:
         return {}
-    return {hit.rank: road.picture(hit.passage.picture) for hit in evidence if hit.passage.picture}
+    # a long table is several passages with one picture
+    first = {hit.passage.picture: hit.rank for hit in reversed(evidence) if hit.passage.picture}
+    return {rank: road.picture(sha256) for sha256, rank in first.items()}
 
 
 def first_line(reply: str) -> str:

@@ -3,7 +3,7 @@
     catalogue.sqlite     documents, their texts and passages, links, removals; every change gets the next generation
     lexical/ sparse/ dense/   derived: each records the generation it was built from
     writer.lock          held by the one writer; writer.json names the holder
-    pictures/            of figures and tables, each once, by the sha256 of its bytes
+    pictures/            of figures and tables (pictures.py)
     reading/             the pages of documents that are being read (ingest/pages.py)
     uploads/             files that came through the web page
 
@@ -14,11 +14,9 @@ whoever can write to the library brings it to layout 3, and until then it is rea
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import re
 import socket
 import sqlite3
 import threading
@@ -28,9 +26,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag import links
+from rag import links, pictures, places
 from rag.errors import LibraryError, UsageError
-from rag.places import Run, boxes_of, pack, raw_offset, unpack
+from rag.places import Run
 from rag.records import Box, Document, Link, Page, Passage, Removal
 
 log = logging.getLogger("glossator")
@@ -54,7 +52,7 @@ CREATE INDEX paths_of_document ON paths (document_id);
 CREATE TABLE removals (generation INTEGER NOT NULL, document_id TEXT NOT NULL,
     first_number INTEGER NOT NULL, last_number INTEGER NOT NULL);
 """
-# Layout 3: what kind of thing a passage is and where it stands; where each letter of a page is shown (rag/places.py).
+# Layout 3: what kind of thing a passage is and where it stands; with places.SCHEMA.
 LAYOUT_3 = """
 ALTER TABLE passages ADD COLUMN label TEXT NOT NULL DEFAULT '';
 ALTER TABLE passages ADD COLUMN section TEXT NOT NULL DEFAULT '';
@@ -64,9 +62,6 @@ ALTER TABLE passages ADD COLUMN context TEXT NOT NULL DEFAULT '';
 ALTER TABLE passages ADD COLUMN picture TEXT;
 ALTER TABLE passages ADD COLUMN ocr_confidence REAL;
 CREATE INDEX passages_of_label ON passages (lower(label)) WHERE label <> '';
-CREATE TABLE geometry (
-    document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE, page INTEGER NOT NULL, runs BLOB NOT NULL,
-    PRIMARY KEY (document_id, page)) WITHOUT ROWID;
 """
 NEW_IN_3 = {
     "label": "''",
@@ -156,7 +151,7 @@ class Library:
             fresh.unlink(missing_ok=True)
             connection = sqlite3.connect(fresh)
             start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={SCHEMA_VERSION};"
-            connection.executescript(LAYOUT_1 + links.SCHEMA + LAYOUT_3 + start)
+            connection.executescript(LAYOUT_1 + links.SCHEMA + LAYOUT_3 + places.SCHEMA + start)
             connection.close()
             os.replace(fresh, self.folder / "catalogue.sqlite")
         except (OSError, sqlite3.Error) as error:
@@ -289,10 +284,7 @@ class Library:
                     for p in passages
                 ),
             )
-            connection.executemany(
-                "INSERT INTO geometry VALUES (?, ?, ?)",
-                ((document.document_id, page, pack(runs)) for page, runs in enumerate(geometry, start=1) if runs),
-            )
+            places.enter(connection, document.document_id, geometry)
             links.enter(connection, document.document_id, document.title, document.text)
 
     def put_failure(
@@ -351,23 +343,12 @@ class Library:
 
     def keep_picture(self, png: bytes) -> str:
         """The sha256 of the bytes, which the library then holds; a passage put later may name it."""
-        sha256 = hashlib.sha256(png).hexdigest()
-        file = self.folder / "pictures" / f"{sha256}.png"
-        if not file.exists():
-            file.parent.mkdir(exist_ok=True)
-            fresh = file.with_suffix(f".{threading.get_ident()}.new")
-            fresh.write_bytes(png)
-            os.replace(fresh, file)
-        return sha256
+        return pictures.keep(self.folder, png)
 
     def sweep_pictures(self) -> None:
         """Delete the pictures that no passage shows, unless a document that is still being read may need them."""
-        if any((self.folder / "reading").glob("*.pages")):
-            return
-        shown = {f"{row['picture']}.png" for row in self._rows("SELECT DISTINCT picture FROM passages")}
-        for file in (self.folder / "pictures").glob("*"):
-            if file.name not in shown:
-                file.unlink(missing_ok=True)
+        if not any((self.folder / "reading").glob("*.pages")):
+            pictures.sweep(self.folder, {row[0] for row in self._rows("SELECT DISTINCT picture FROM passages")})
 
     def _bring_up_to_date(self) -> None:
         """Give a catalogue of layout 1 its links, and one of layout 2 its new columns, in one transaction."""
@@ -378,7 +359,7 @@ class Library:
         with self._wholly() as connection:
             if layout == 1:
                 links.fill(connection)
-            for statement in filter(str.strip, LAYOUT_3.split(";")):
+            for statement in filter(str.strip, (LAYOUT_3 + places.SCHEMA).split(";")):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -508,43 +489,21 @@ class Library:
 
     def picture(self, sha256: str) -> bytes:
         """A picture's PNG. Raises LibraryError for one that the library does not hold."""
-        file = self.folder / "pictures" / f"{sha256}.png"
-        if not re.fullmatch("[0-9a-f]{64}", sha256) or not file.is_file():
-            raise LibraryError(f"{self.folder} holds no picture {sha256[:64]!r}. Ingest its document again")
-        return file.read_bytes()
+        return pictures.png(self.folder, sha256)
 
     def frames(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
         """(page, rectangle) of each table and figure that text[start:end] of a document lies in."""
         if self._layout() < 3:
             return []
-        rows = self._rows(
-            "SELECT DISTINCT boxes FROM passages WHERE document_id = ? AND kind IN ('table', 'figure') AND "
-            'start < ? AND "end" > ?',
-            (document_id, end, start),
-        )
-        return [(page, (b[0], b[1], b[2], b[3])) for row in rows for page, b in json.loads(row["boxes"])]
+        with self._explaining():
+            return places.frames(self._connection(), document_id, start, end)
 
     def places(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
         """(page, rectangle) of each line of text[start:end] of a document, in reading order; [] where none is known."""
         if self._layout() < 3:
             return []
-        rows = self._rows("SELECT pages, raw_offsets FROM documents WHERE document_id = ?", (document_id,))
-        if not rows or start >= end:
-            return []
-        offsets = [tuple(pair) for pair in json.loads(rows[0]["raw_offsets"])]
-        raw_start, raw_end = raw_offset(offsets, start), raw_offset(offsets, end - 1) + 1
-        found: list[tuple[int, Box]] = []
-        for number, page_start, page_end in json.loads(rows[0]["pages"]):
-            if page_start >= end or page_end <= start:
-                continue
-            runs = self._rows(
-                "SELECT runs FROM geometry WHERE document_id = ? AND page = ?", (document_id, number)
-            )  # fmt: skip
-            first = raw_offset(offsets, page_start)
-            if runs:
-                boxes = boxes_of(unpack(runs[0]["runs"]), raw_start - first, raw_end - first)
-                found += [(number, box) for box in boxes]
-        return found
+        with self._explaining():
+            return places.lines(self._connection(), document_id, start, end)
 
     def numbers_of(self, passage_ids: Sequence[str]) -> dict[str, int]:
         """Passage id -> catalogue number, of those that are (still) here."""

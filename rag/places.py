@@ -1,21 +1,75 @@
-"""Where a text's letters are shown on its page: runs of letters, packed for the catalogue, and their rectangles. Pure.
+"""Where a text's letters are shown on its page: runs of letters, their table in the catalogue, and their rectangles.
 
 A run is letters that follow each other on a line: where it begins in the page's text, the axis along which it is read
 (0: x, 1: y), its low and high side across that axis, and where each letter begins, with the end of the last. Lengths
 are tenths of points of the page as it is shown, from its lower left corner.
+
+The connection is the library's: its rows are sqlite3.Row, and what writes runs in its one writer's transaction.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rag.records import Box
 
+SCHEMA = """
+CREATE TABLE geometry (
+    document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE, page INTEGER NOT NULL, runs BLOB NOT NULL,
+    PRIMARY KEY (document_id, page)) WITHOUT ROWID;
+"""
 Run = Sequence[Any]  # [start, axis, low, high, [edges]]
+
+
+# -- in the catalogue ------------------------------------------------------------------------------------------------
+
+
+def enter(connection: sqlite3.Connection, document_id: str, geometry: Iterable[Sequence[Run]]) -> None:
+    """Add the runs of each page of a new document; they leave with its row."""
+    connection.executemany(
+        "INSERT INTO geometry VALUES (?, ?, ?)",
+        ((document_id, page, pack(runs)) for page, runs in enumerate(geometry, start=1) if runs),
+    )
+
+
+def lines(connection: sqlite3.Connection, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
+    """(page, rectangle) of each line of text[start:end] of a document, in reading order; [] where none is known."""
+    statement = "SELECT pages, raw_offsets FROM documents WHERE document_id = ?"
+    row = connection.execute(statement, (document_id,)).fetchone()
+    if not row or start >= end:
+        return []
+    offsets = [tuple(pair) for pair in json.loads(row["raw_offsets"])]
+    raw_start, raw_end = raw_offset(offsets, start), raw_offset(offsets, end - 1) + 1
+    found: list[tuple[int, Box]] = []
+    for number, page_start, page_end in json.loads(row["pages"]):
+        if page_start >= end or page_end <= start:
+            continue
+        page = connection.execute(
+            "SELECT runs FROM geometry WHERE document_id = ? AND page = ?", (document_id, number)
+        ).fetchone()
+        if page:
+            first = raw_offset(offsets, page_start)
+            boxes = boxes_of(unpack(page["runs"]), raw_start - first, raw_end - first)
+            found += [(number, box) for box in boxes]
+    return found
+
+
+def frames(connection: sqlite3.Connection, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
+    """(page, rectangle) of each table and figure that text[start:end] of a document lies in."""
+    rows = connection.execute(
+        "SELECT DISTINCT boxes FROM passages WHERE document_id = ? AND kind IN ('table', 'figure') AND "
+        'start < ? AND "end" > ?',
+        (document_id, end, start),
+    )
+    return [(page, (b[0], b[1], b[2], b[3])) for row in rows for page, b in json.loads(row["boxes"])]
+
+
+# -- runs and rectangles ---------------------------------------------------------------------------------------------
 
 
 def pack(runs: Sequence[Run]) -> bytes:

@@ -146,6 +146,7 @@ class Hit:
     passage: Passage
     terms: dict[str, float] | None = None
     links: tuple[str, ...] = ()
+    ignored: str = ""  # why the reader did not get it, though it was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,16 @@ class Citation:
     label: str = ""
     section: str = ""
     ocr_confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence of the answer, answer[start:end], and how sure it is that what it cites bears it out, 0..1."""
+
+    start: int
+    end: int
+    support: float
+    supported: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,18 @@ def browser() -> Iterator[object]:
         chromium.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate", action="store_true", help="write tests/golden/*.txt anew, for review")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each of xdist's workers, and what it starts, keeps to its own cores: readers that share one are far slower."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        workers, cores = int(os.environ["PYTEST_XDIST_WORKER_COUNT"]), sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[int(worker[2:]) :: workers] or cores)
+
+
 _not_run: Counter[str] = Counter()
 
 

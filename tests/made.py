@@ -282,7 +282,7 @@ def read_made(file: Path, ocr: bool = False) -> Made:
     document = Document(
         content_id(file), "pdf", outline["title"], read.text, read.pages, (), read.raw_offsets, read.regions
     )
-    return Made(file, document, list(geometry(lambda: iter(pages))), pictures, pages)
+    return Made(file, document, list(geometry(pages, read.recurring)), pictures, pages)
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,7 @@ def read_by_children(
     children = Children(threading.Semaphore(jobs), jobs, threading.Event())
     document, pages = read_document(source, folder, keep, children, lambda read, count: None)
     try:
-        return ReadByChildren(document, list(geometry(lambda: iter(pages))), pictures)
+        return ReadByChildren(document, list(geometry(pages, pages.recurring)), pictures)
     finally:
         pages.remove()
 

@@ -178,6 +178,16 @@ def test_evidence_is_cut_to_what_the_reader_can_hold(count: int, tokens: int) ->
     assert len(kept) == count or size + 750 + len(hits[0].passage.title) > 3 * (tokens - 100) - len("who?")
 
 
+def test_a_picture_that_several_passages_share_is_shown_once_and_counted() -> None:
+    table = replace(HITS[0].passage, kind="table", picture="a" * 64)
+    hits = [Hit(rank, 1 / rank, table) for rank in (1, 2, 3)]
+    reader = ScriptedReader()
+    list(ask(QUESTION, replace(road(reader, hits), picture=lambda sha256: sha256.encode()), 5))
+    shown = [part for part in reader.asked[0][1][-1][1] if part["type"] == "image_url"]
+    assert len(shown) == 1
+    assert len(fitting(QUESTION, hits, 4032)) == 3 and len(fitting(QUESTION, hits, 2400, sees=True)) == 2
+
+
 def test_direct_style_writes_no_note_and_asks_once() -> None:
     reader = ScriptedReader(yes=0.0)
     found = answer(reader, style="direct")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.read.cite import cite
-from rag.read.notes import Quote, choose_quotes
+from rag.read.quotes import Quote, choose_quotes
 from rag.records import Hit
 from tests.parts import passage
 

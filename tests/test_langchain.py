@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -14,12 +17,20 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+from PIL import Image
 
+from ingest.build import build
+from rag.answer import ask, open_road
 from rag.errors import ModelError, ReaderError
+from rag.indexes import Indexes
+from rag.library import Library
 from rag.read.generate import ChatReader, Usage, open_reader
+from rag.records import Answer, Hit
 from rag.retrieve.as_langchain import LangChainRetriever
-from rag.settings import ReaderSettings
-from tests.parts import small_library
+from rag.settings import ReaderSettings, load_settings
+from tests.made import Sheet
+from tests.parts import encoder, small_library
+from tests.test_layout import framed_figure, rule_table
 
 MESSAGES = [("system", "Reply in one word."), ("user", "What colour is the sky on a clear day?")]
 
@@ -140,6 +151,11 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         open_reader(ReaderSettings(model=str(tmp_path / "nowhere.gguf")))
 
 
+def test_a_reader_that_cannot_see_is_not_asked_to() -> None:
+    with pytest.raises(ModelError, match=r"reader\.vision: .*takes no pictures"):
+        open_reader(ReaderSettings(vision=True))
+
+
 # ---- an endpoint that speaks OpenAI's protocol
 
 
@@ -158,7 +174,7 @@ class Endpoint(BaseHTTPRequestHandler):
         elif request.get("stream"):
             chunks: list[dict[str, Any]] = [
                 {"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": None}]}
-                for piece in ("Ada ", "Lind", "qvist")
+                for piece in ("Clyde ", "Found", "ry")
             ]
             chunks += [
                 {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
@@ -197,22 +213,26 @@ class Endpoint(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatReader]:
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # a proxy must not get in between
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     Endpoint.asked.clear()
     Endpoint.status = 200
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/v1#my-model"
-    yield open_reader(ReaderSettings(model=address, api_key="secret", timeout_seconds=10))
+    yield f"http://127.0.0.1:{server.server_port}/v1#my-model"
     server.shutdown()
     server.server_close()
 
 
+@pytest.fixture
+def endpoint(address: str) -> ChatReader:
+    return open_reader(ReaderSettings(model=address, api_key="secret", timeout_seconds=10))
+
+
 def test_an_endpoint_gets_our_messages_and_limits(endpoint: ChatReader) -> None:
     usage = Usage()
-    assert list(endpoint.stream(MESSAGES, 33, usage)) == ["Ada ", "Lind", "qvist"]
+    assert list(endpoint.stream(MESSAGES, 33, usage)) == ["Clyde ", "Found", "ry"]
     (path, key, request), *others = Endpoint.asked
     assert others == []
     assert (path, key) == ("/v1/chat/completions", "Bearer secret")
@@ -244,3 +264,94 @@ def test_an_endpoint_that_is_not_there_says_so() -> None:
     reader = open_reader(ReaderSettings(model="http://127.0.0.1:9/v1#m"))
     with pytest.raises(ReaderError, match=r"http://127\.0\.0\.1:9/v1#m did not answer"):
         list(reader.stream(MESSAGES, 5))
+
+
+# ---- an endpoint whose model sees
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """A document of three pages: a boiler in words, its drawing, and its table; and one of words alone."""
+    folder = tmp_path_factory.mktemp("drawn")
+    sheet = Sheet(folder / "boiler.pdf", title="The Boiler")
+    sheet.text(60, 700, "The boiler was lit on a Monday, and nobody looked after its fire.")
+    sheet.next_page()
+    framed_figure(sheet, 100, 400, 700, 1)
+    sheet.text(60, 500, "The boiler burst on a Friday.")
+    sheet.next_page()
+    rule_table(sheet, 100, 400, 700, 1)
+    garden = Sheet(folder / "garden.pdf", title="The Garden")
+    garden.text(60, 700, "Tomatoes want sun and much water.")
+    library = Library.open(folder / "library", create=True)
+    indexes = seeing(library, "http://127.0.0.1:9/v1#nobody", False)
+    summary = build([sheet.save(), garden.save()], library, indexes, indexes.settings.ingest)
+    assert [(outcome.status, outcome.figures, outcome.tables) for outcome in summary.documents] == [
+        ("added", 1, 1),
+        ("added", 0, 0),
+    ]
+    return library
+
+
+def seeing(library: Library, address: str, vision: bool) -> Indexes:
+    settings = load_settings([f"reader.model={address}", f"reader.vision={vision}"])
+    indexes = Indexes(library, settings)
+    indexes._encoder = encoder()
+    return indexes
+
+
+def asked_of(
+    library: Library, address: str, vision: bool, question: str, k: int = 9
+) -> tuple[tuple[Hit, ...], list[list[dict[str, Any]]]]:
+    """The evidence for a question, and the messages of each request to the endpoint."""
+    *_, answer = ask(question, open_road(seeing(library, address, vision)), k)
+    assert isinstance(answer, Answer)
+    return answer.evidence, [request["messages"] for _, _, request in Endpoint.asked]
+
+
+BURST = "Which curve of the parts, which weights of iron and brass, and on which day did the boiler burst?"
+
+
+def test_a_reader_that_sees_is_given_the_pictures_of_the_figures_and_tables_found(drawn: Library, address: str) -> None:
+    evidence, (messages, *_) = asked_of(drawn, address, True, BURST)
+    assert {hit.passage.kind for hit in evidence} == {"text", "figure", "table"}
+    with_pictures = [hit for hit in evidence if hit.passage.picture]
+    assert {hit.passage.kind for hit in with_pictures} == {"figure", "table"}
+    words, *parts = messages[-1]["content"]
+    assert words["type"] == "text"
+    for hit in evidence:
+        assert f"[{hit.rank}] " in words["text"]
+        assert " ".join(hit.passage.text.split()) in words["text"]
+    assert [part["type"] for part in parts] == ["text", "image_url"] * len(with_pictures)
+    for hit, said, shown in zip(with_pictures, parts[::2], parts[1::2], strict=True):
+        assert said["text"] == f"Picture of [{hit.rank}]:"
+        kind, _, encoded = shown["image_url"]["url"].partition(",")
+        png = base64.b64decode(encoded, validate=True)
+        assert kind == "data:image/png;base64"
+        assert hashlib.sha256(png).hexdigest() == hit.passage.picture
+        assert png == (drawn.folder / "pictures" / f"{hit.passage.picture}.png").read_bytes()
+        with Image.open(io.BytesIO(png)) as picture:
+            assert picture.format == "PNG" and min(picture.size) > 100
+
+
+def test_whether_the_answer_is_borne_out_is_asked_with_the_same_pictures(drawn: Library, address: str) -> None:
+    _, (messages, in_all, in_best) = asked_of(drawn, address, True, BURST)
+    assert in_all[: len(messages)] == messages
+    assert any(part["type"] == "image_url" for part in messages[-1]["content"])
+    assert [message["role"] for message in in_all[len(messages) :]] == ["assistant", "user"]
+    assert all(isinstance(message["content"], str) for message in [*in_all[len(messages) :], *in_best])
+
+
+def test_a_reader_that_sees_is_given_words_alone_where_no_picture_was_found(drawn: Library, address: str) -> None:
+    (hit,), requests = asked_of(drawn, address, True, "What do tomatoes want?", 1)
+    assert (hit.passage.title, hit.passage.picture) == ("The Garden", None)
+    assert all(isinstance(message["content"], str) for messages in requests for message in messages)
+
+
+def test_a_reader_that_does_not_see_is_given_the_words_in_a_figure_and_a_table(drawn: Library, address: str) -> None:
+    evidence, requests = asked_of(drawn, address, False, BURST)
+    assert {hit.passage.kind for hit in evidence} == {"text", "figure", "table"}
+    assert all(isinstance(message["content"], str) for messages in requests for message in messages)
+    words = requests[0][-1]["content"]
+    assert "Figure 1: The curve of the parts. pressure" in words
+    assert "Table 1: Weights of the parts. part1 | Iron: 1.5 | Brass: 1.6 | Oak: 1.7" in words
+    assert "data:image" not in json.dumps(requests)

@@ -23,6 +23,7 @@ from tests.conftest import PDFS, needs_data
 from tests.made import (
     A4,
     BOLD,
+    REGULAR,
     Flow,
     Grid,
     Made,
@@ -33,6 +34,7 @@ from tests.made import (
     read_by_children,
     read_made,
     strips,
+    wrapped,
 )
 
 LEFT, RIGHT = 60.0, 535.0
@@ -86,6 +88,65 @@ def test_columns_are_read_one_after_the_other(
     made = read_made(sheet.save())
     assert tokens(made.text) == words.given
     assert {region.kind for region in made.document.regions} <= {"heading", "text"}
+
+
+@pytest.mark.parametrize(("columns", "seed"), [(2, 1), (2, 4), (2, 7), (2, 16), (3, 5), (3, 10)])
+def test_the_ragged_columns_of_an_index_are_read_one_after_the_other(tmp_path: Path, columns: int, seed: int) -> None:
+    words, chance, drawn = Words(), random.Random(seed), list[str]()
+    sheet = Sheet(tmp_path / "a.pdf")
+    for x, y, bottom, width in strips(columns, 740, 80):
+        while y > bottom:
+            pages = "".join(f", {chance.randint(1, 340)}" for _ in range(chance.choice([1, 1, 2, 3, 5, 8])))
+            entry = f"{words.words(chance.choice([1, 2, 2, 3]))}{pages}"
+            drawn += tokens(entry)
+            indent = chance.choice([0, 12])
+            first, *rest = wrapped(entry, width - 36, 9)
+            y = sheet.lines(x + indent, y, [first], 9)
+            y = sheet.lines(x + indent + 12, y, rest, 9)
+    assert tokens(read_made(sheet.save()).text) == drawn
+
+
+@pytest.mark.parametrize("gap", [4, 10, 30])
+@pytest.mark.parametrize("where", ["left", "middle", "right"])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("columns", [2, 3])
+def test_a_short_title_above_the_columns_is_read_before_them(
+    tmp_path: Path, columns: int, count: int, where: str, gap: float
+) -> None:
+    words = Words()
+    sheet = Sheet(tmp_path / "a.pdf")
+    titles = [words.words(count).title(), words.word()]
+    top = 740.0
+    for title, size, font in zip(titles, (16, 11), (BOLD, REGULAR), strict=True):
+        place = {"left": sheet.text, "middle": sheet.middle, "right": sheet.right}[where]
+        place({"left": LEFT, "middle": A4[0] / 2, "right": RIGHT}[where], top, title, size, font)
+        top -= 1.2 * size
+    bodies = [words.paragraph(16) for _ in range(columns)]
+    for (x, y, _, width), body in zip(strips(columns, top - gap, 0), bodies, strict=True):
+        sheet.text(x, y, "1", 11, BOLD)
+        sheet.prose(x, y - 14, width, body)
+    made = read_made(sheet.save())
+    assert [token for token in tokens(made.text) if token != "1"] == words.given
+    assert {passage.section for passage in made.passages()} == {titles[0]}
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize(("above", "lower"), [("", 1), ("", 2), ("", 8), ("", 20), ("drawing", 8), ("drawing", 20)])
+def test_a_column_that_begins_above_the_first_is_still_read_after_it(
+    tmp_path: Path, columns: int, above: str, lower: int
+) -> None:
+    words = Words()
+    sheet = Sheet(tmp_path / "a.pdf")
+    (x, y, bottom, width), *others = strips(columns, 700, 60)
+    y -= 12 * lower
+    if above:
+        sheet.canvas.rect(x, y + 20, width, 12 * lower - 8, fill=1)
+    Flow(sheet, [(x, y, bottom, width)]).pour([words.paragraph(12)])
+    for left, top, _, wide in others:
+        if above:  # then a heading there may part from what is below it
+            sheet.text(left, top, words.words(2).title(), 11, BOLD)
+        Flow(sheet, [(left, top - (16 if above else 0), 60, wide)]).pour([words.paragraph(20)])
+    assert tokens(read_made(sheet.save()).text) == words.given
 
 
 def rule_table(sheet: Sheet, left: float, right: float, top: float, number: int) -> Box:
@@ -262,6 +323,43 @@ def test_heads_feet_and_numbers_of_pages_and_lines_are_left_out_and_nothing_else
     said = " ".join(passage.text for passage in made.passages())
     for gone in ("JOURNAL", "Weights", "Printed", "mill", "Page "):
         assert gone not in said
+
+
+@pytest.mark.parametrize("numbers", ["none", "head", "foot"])
+@pytest.mark.parametrize("style", [str, roman])
+def test_headings_that_are_counted_like_their_pages_are_no_running_heads(
+    tmp_path: Path, numbers: str, style: Callable[[int], str]
+) -> None:
+    words, headings, drawn = Words(), list[str](), list[str]()
+    sheet = Sheet(tmp_path / "a.pdf")
+    for page in range(1, 7):
+        if numbers != "none":
+            sheet.right(RIGHT, 802 if numbers == "head" else 40, f"The Weights of Parts {page}", 8.5)
+        headings.append(f"{style(page).upper()} {words.words(2).title()}")
+        sheet.text(LEFT, 780, headings[-1], 13, BOLD)
+        body = words.paragraph(20)
+        drawn += tokens(f"{headings[-1]} {body}")
+        sheet.prose(LEFT, 750, WIDTH, body)
+        sheet.next_page()
+    made = read_made(sheet.save())
+    assert tokens(made.text) == drawn
+    assert [made.words_of(region) for region in made.of_kind("heading")] == headings
+
+
+def test_running_heads_of_short_chapters_are_left_out(tmp_path: Path) -> None:
+    words, drawn, chapter = Words(), list[str](), ""
+    sheet = Sheet(tmp_path / "a.pdf")
+    for page in range(40, 48):
+        chapter = chapter if page % 2 else words.words(2).upper()  # of two pages
+        if page % 2:
+            sheet.right(RIGHT, 800, f"{chapter} {page}", 8.5)
+        else:
+            sheet.text(LEFT, 800, f"{page} {chapter}", 8.5)
+        body = words.paragraph(20)
+        drawn += tokens(body)
+        sheet.prose(LEFT, 770, WIDTH, body)
+        sheet.next_page()
+    assert tokens(read_made(sheet.save()).text) == drawn
 
 
 def test_a_year_at_the_end_of_a_page_is_no_page_number(tmp_path: Path) -> None:
@@ -492,6 +590,64 @@ def test_a_figure_is_its_drawing_its_labels_and_its_caption(tmp_path: Path) -> N
         png = Image.open(io.BytesIO(made.pictures[passage.picture]))
         assert png.width / png.height == pytest.approx((box[2] - box[0]) / (box[3] - box[1]), rel=0.1)
         assert len(png.convert("RGB").getcolors(1 << 20) or []) > 3
+
+
+def drawing(sheet: Sheet, left: float, right: float, top: float, kind: str, caption: str) -> tuple[Box, float]:
+    """A drawing or picture and its caption, above or below; the drawing's rectangle, and where it all ends."""
+    high = top - 20 if caption == "above" else top
+    drawn = (left + 20, high - 90, right - 20, high)
+    if kind == "vector":
+        sheet.canvas.rect(left + 20, high - 90, right - left - 40, 90)
+        sheet.canvas.bezier(left + 30, high - 80, left + 60, high - 10, right - 80, high - 80, right - 30, high - 10)
+        sheet.middle((left + right) / 2, high - 24, "pressure", 7)
+    else:
+        sheet.canvas.drawImage(raster(), left + 20, high - 90, right - left - 40, 90)
+    sheet.middle((left + right) / 2, top - 10 if caption == "above" else high - 104, "Figure 1: The stripes.", 9)
+    return drawn, drawn[1] - (0 if caption == "above" else 18)
+
+
+@pytest.mark.parametrize("gap", [20, 40, 60, 80, 120])
+@pytest.mark.parametrize("first", ["table", "figure"])
+@pytest.mark.parametrize("rules", ["none", "three", "all"])
+@pytest.mark.parametrize(
+    ("kind", "place", "wide"),
+    [
+        ("vector", "below", 1.0),
+        ("raster", "below", 1.0),
+        ("vector", "above", 1.0),
+        ("raster", "below", 0.4),
+        ("raster", "column", 1.0),
+    ],
+)
+def test_a_table_and_a_picture_without_prose_between_them_are_two(
+    tmp_path: Path, kind: str, place: str, wide: float, rules: str, first: str, gap: float
+) -> None:
+    words, sheet = Words(), Sheet(tmp_path / "a.pdf")
+    columns = strips(2 if place == "column" else 1, 780, 60)
+    left, _, _, width = columns[-1]
+    if place == "column":
+        Flow(sheet, columns[:1]).pour([words.paragraph(6) for _ in range(5)])
+    y = sheet.prose(left, 780, width, words.paragraph(3)) - 10
+    heads = [["", "Summer>", "", "Winter>", ""], ["Mill", "Low", "High", "Low", "High"]]
+    rows = [[f"mill{i}", *(f"{i}{column}" for column in range(4))] for i in range(1, 5)]
+    drawn: Box = (0, 0, 0, 0)
+    for what in (first, "figure" if first == "table" else "table"):
+        if what == "table":
+            sheet.text(left, y - 10, "Table 2: What the mills turn.", 9)
+            y = Grid(left, [wide * width / 5] * 5, rules).draw(sheet, y - 16, heads, rows) - gap
+        else:
+            drawn, end = drawing(sheet, left, left + width, y, kind, "above" if place == "above" else "below")
+            y = end - gap
+    sheet.prose(left, y + gap - 30, width, words.paragraph(3))
+    made = read_made(sheet.save())
+    figure, table = one(made, "figure", "Figure 1"), one(made, "table", "Table 2")
+    assert made.words_of(figure) == f"Figure 1: The stripes.{' pressure' if kind == 'vector' else ''}"
+    assert figure.box == pytest.approx(drawn, abs=6)
+    assert made.text[table.start : table.caption_end] == "Table 2: What the mills turn."
+    assert rows_of(made, table) == [
+        f"mill{i} | Summer Low: {i}0 | Summer High: {i}1 | Winter Low: {i}2 | Winter High: {i}3" for i in range(1, 5)
+    ]
+    assert tokens(made.prose()) == words.given
 
 
 @pytest.mark.parametrize("kind", ["vector", "raster"])

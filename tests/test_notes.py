@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk
-from rag.read.notes import QUOTE_CHARACTERS, Quote, choose_quotes, content_words, fold, holds_answer, write_note
+from rag.read.match import content_words, fold, holds_answer
+from rag.read.notes import write_note
+from rag.read.quotes import QUOTE_CHARACTERS, Quote, choose_quotes
 from rag.records import Document, Hit, Page
 from tests.parts import passage
 

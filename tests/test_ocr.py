@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pypdfium2
 import pytest
@@ -15,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
+from reportlab.lib.utils import ImageReader
 
 from ingest.ocr import OcrLine, is_garbled, read_picture
 from tests.conftest import PDFS, ROOT, needs_data
+from tests.made import Sheet, read_made
 
 DPI = 150
 WORDS = ["Annual report of the harbour", "Ships entered: 1,204", "Goods landed by weight", "Page 17"]
@@ -213,6 +216,36 @@ def test_a_scan(angle: float) -> None:
     lines = read_picture(skewed(page, angle))
     assert len(lines) == len(PLAIN_SCAN)
     assert accuracy(lines, PLAIN_SCAN) > 0.99
+
+
+# -- text layer or picture? ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "words", "stays"),
+    [
+        ("Secret!", [], True),  # nothing is recognised: the layer is all there is
+        ("Secret!", ["Ships"], True),
+        ("12", WORDS, False),  # a scan with its page's number
+        ("", WORDS, False),
+        ("shifted", [], True),
+        ("shifted", WORDS, False),  # however much longer the garbled layer is
+    ],
+)
+def test_the_text_layer_stays_unless_the_picture_says_more(
+    tmp_path: Path, layer: str, words: Sequence[str], stays: bool
+) -> None:
+    layer = exchanged(ENGLISH, AZ[3:] + AZ[:3]) if layer == "shifted" else layer
+    sheet = Sheet(tmp_path / "a.pdf")
+    sheet.canvas.drawImage(ImageReader(draw(words, PLACES[: len(words)])), 60, 300, 460, 288)
+    sheet.canvas.setFillColorRGB(1, 1, 1)  # not to be recognised
+    sheet.lines(60, 780, layer.split("\n"), 8)
+    made = read_made(sheet.save(), ocr=True)
+    assert made.pages[0]["ocr"] is not stays
+    for line in layer.split("\n"):
+        assert (line in made.text) is stays or not line
+    assert all(word in made.text for word in words)  # where the layer stays, as those of a figure
+    assert all((region.ocr_confidence is None) is stays for region in made.document.regions if region.kind == "text")
 
 
 # -- is_garbled ------------------------------------------------------------------------------------------------

@@ -43,8 +43,9 @@ def _read(path: Path, page_number: int, password: str | None = None) -> tuple[As
     what, page = read_page(document, page_number, ocr=False)
     document.close()
     assert what == "page", page
-    (runs,) = geometry(lambda: iter([page]))
-    return assemble(lambda: iter([page]), []), runs
+    read = assemble(lambda: iter([page]), [])
+    (runs,) = geometry([page], read.recurring)
+    return read, runs
 
 
 def _boxes(path: Path, page_number: int, start: int, end: int, password: str | None = None) -> list[Box]:

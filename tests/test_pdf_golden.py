@@ -14,7 +14,7 @@ from pypdf.generic import DecodedStreamObject, NameObject
 
 from ingest.chunk import chunk
 from rag.errors import DocumentError
-from rag.read.notes import fold
+from rag.read.match import fold
 from rag.records import Document, Passage
 from tests.conftest import PDFS, needs_data
 from tests.parts import read_pdf
@@ -80,7 +80,7 @@ def page_text(document: Document, number: int) -> str:
             "faa-737max-fr2020",  # three columns
             "Proposed Rules",
             15,
-            96,
+            98,
             [
                 (0, "Proposed Rules Federal Register Vol. 85, No. 152 Thursday, August 6, 2020", 1, 1),
                 (9, "Under the Freedom of Information Act (FOIA) (5 U.S.C. 552), CBI is", 1, 1),
@@ -116,6 +116,9 @@ def test_golden_document(
         ),  # "Sci-\nentific"
         ("longeval-eacl2023", 1, "SQuALITY and PubMed"),
         ("faa-737max-fr2020", 1, "AD 2018–23–51"),  # "AD 2018–\n23–51"
+        ("faa-737max-fr2020", 7, "inserting a copy of figures 1 through 9 to paragraph"),  # at its top: no head
+        ("free-culture-lessig2004", 345, "copyright applicability altered by technology of, 141–44"),  # its index
+        ("free-culture-lessig2004", 348, "Progress Clause, 130–31, 215, 218, 232, 236, 243–44"),
         ("korean-text-with-tables", 1, "적립 제외 대상"),
         ("timp-jss2007", 23, "the excitation laser intensity was doubled"),
     ],

@@ -83,7 +83,7 @@ def at_once_in(folder: Path, file: Path) -> Path:
         source, folder / "reading", library.keep_picture, children, lambda read, count: None
     )
     passages = chunk(document, settings.passage_tokens, settings.overlap_tokens)
-    library.put(document, passages, str(file), str(file), recipe(settings), geometry(lambda: iter(pages)))
+    library.put(document, passages, str(file), str(file), recipe(settings), geometry(pages, pages.recurring))
     pages.remove()
     return folder
 

@@ -1,4 +1,4 @@
-"""The commands of training: the sampler's text side, from questions with evidence."""
+"""The commands of training: the sampler's text side, and readers, from questions with evidence."""
 
 from __future__ import annotations
 
@@ -62,3 +62,111 @@ def train_sampler(
         return
     print(f"trained from {trained.examples} questions, loss by epoch: {', '.join(map(str, trained.losses))}")
     print(f"to use it: --set dense.model={out}")
+
+
+@train_app.command("quotes")
+def train_quotes(
+    data: Annotated[Path, typer.Option("--data", help="Questions with gold sentences, in HotpotQA's layout.")],
+    model: Annotated[str, typer.Option("--model", help="A causal chat model: a folder or hub id for transformers.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder, which reader.model can name.")],
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="How many questions, drawn by --seed.")] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each question is seen.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the sample, the order and the adapters.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach a reader to copy the sentences that a question needs, and to answer from them (ALR²)."""
+    from eval.alignment import records_of
+    from eval.multihop import read_questions, sample
+    from rag.read import train_quotes as trainer
+
+    began = time.monotonic()
+    trainer.check_out(out)
+    questions = sample(read_questions(data).questions, limit, seed)
+    records = records_of(questions)
+    reader, tokenizer = trainer.open_for_training(model)
+    with progress() as report:
+        trained = trainer.train(records, reader, tokenizer, epochs, seed, report)
+    if left := len(questions) - trained.examples:
+        log.warning(
+            "%d of %d questions are left out: %d without gold sentences among their paragraphs, %d too long for %s",
+            left, len(questions), len(questions) - len(records), trained.left_out, model,
+        )  # fmt: skip
+    trainer.save(trained, model, out, data.name)
+    result = {
+        "task": "train quotes",
+        "out": str(out),
+        "base": model,
+        "examples": trained.examples,
+        "left_out": {"without_evidence": len(questions) - len(records), "too_long": trained.left_out},
+        "losses": trained.losses,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    if as_json:
+        print_json(result)
+        return
+    print(f"trained from {trained.examples} questions, loss by epoch: {', '.join(map(str, trained.losses))}")
+    print(f"to use it: --set reader.model={out}")
+
+
+@train_app.command("notes")
+def train_notes(
+    data: Annotated[Path, typer.Option("--data", help="Questions with their paragraphs, in HotpotQA's layout.")],
+    model: Annotated[str, typer.Option("--model", help="A causal chat model: a folder or hub id for transformers.")],
+    judge: Annotated[str, typer.Option("--judge", help="A classifier of natural language inference, likewise.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder, which reader.model can name.")],
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="How many questions, drawn by --seed.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Of training (default: each question once).")] = (
+        None
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="Of the sample, the order and the rollouts.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach a reader to search, take notes and answer, by reward (EviNote-RAG). It searches with BM25."""
+    from dataclasses import replace
+
+    from eval.hotpotqa import open_pool
+    from eval.multihop import Question, read_questions, sample
+    from rag.read import train_notes as trainer
+    from rag.read.reward import open_judge
+
+    began = time.monotonic()
+    settings = load_settings()
+    trainer.check_out(out)
+    benchmark = read_questions(data)
+    benchmark = replace(benchmark, questions=tuple(sample(benchmark.questions, limit, seed)))
+    entailment = open_judge(judge)
+    policy = trainer.Policy(model, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="glossator-") as scratch, progress() as report:
+        pool = open_pool(benchmark, "distractor", Path(scratch), settings, ["bm25"], report=report)
+        bm25 = pool.corpus.indexes.retriever("bm25", report)
+
+        def searching(question: Question) -> trainer.Search:
+            """Among the question's own paragraphs."""
+            within = pool.within[question.id] if pool.within else []
+
+            def search(query: str) -> list[tuple[str, str]]:
+                hits = bm25.search([query[: settings.retrieve.max_query_characters]], trainer.TOP, within)[0]
+                return [(hit.passage.title, hit.passage.text) for hit in hits]
+
+            return search
+
+        examples = [trainer.Example(q.question, q.answers, searching(q)) for q in benchmark.questions]
+        trained = trainer.train(examples, policy, entailment, steps, seed, report)
+        trainer.save(trained, out, data.name, judge)
+    result = {
+        "task": "train notes",
+        "out": str(out),
+        "base": model,
+        "judge": judge,
+        "lora": policy.lora,
+        "questions": trained.questions,
+        "steps": trained.steps,
+        "rewards": trained.rewards,
+        "losses": trained.losses,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    if as_json:
+        print_json(result)
+        return
+    print(f"trained from {trained.questions} questions, mean reward by step: {', '.join(map(str, trained.rewards))}")
+    print(f"to use it: --set reader.model={out}")

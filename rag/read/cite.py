@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from rag.read.notes import Quote
+from rag.read.quotes import Quote
 from rag.records import Citation
 
 MARKER = re.compile(r"\s*\[([0-9]+(?:\s*[,;]\s*[0-9]+)*)\]")  # [2], [1, 3]

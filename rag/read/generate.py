@@ -131,6 +131,9 @@ class _explaining:
 def open_reader(settings: ReaderSettings) -> ChatReader:
     """The reader that `settings.model` names. Raises ModelError if its weights are not here, ReaderError otherwise."""
     model = settings.model
+    endpoint = model.startswith(("http://", "https://"))
+    if settings.vision and not endpoint:
+        raise ModelError(f"reader.vision: the reader {model} takes no pictures. Name an endpoint whose model sees")
     if model in catalogue():
         folder = path_of(model)
         file = next(folder / entry.name for entry in catalogue()[model].files if entry.name.endswith(".gguf"))
@@ -139,7 +142,7 @@ def open_reader(settings: ReaderSettings) -> ChatReader:
         if not Path(model).is_file():
             raise ModelError(f"reader.model {model}: no such file. Name a .gguf file, or see: glossator models list")
         return ChatReader(_embedded(Path(model), settings), model, fresh=FRESH)
-    if model.startswith(("http://", "https://")):
+    if endpoint:
         address, _, name = model.partition("#")
         return ChatReader(
             _endpoint(address, name or "default", settings.api_key or "none", settings), model, sees=settings.vision
@@ -189,7 +192,9 @@ def _serve(file: Path, context_tokens: int) -> tuple[str, str]:
     parameters.n_parallel = 1
     parameters.n_gpu_layers = 0
     parameters.use_jinja = True
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = os.cpu_count() or 1
+    # Only the cores that this process may use: threads that share a core wait for each other at every layer.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = cores
     parameters.cache_ram_mib = 0  # else it goes on from any earlier conversation that began alike
     parameters.verbosity = -1
     parameters.ui = parameters.endpoint_slots = False

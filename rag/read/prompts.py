@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from rag.errors import UsageError
+from rag.read.quotes import Quote
 from rag.records import Hit, Passage
 
 # A small reader answers best zero-shot, with the answer first and nothing else asked of it: HotpotQA distractor, 1.5B,
@@ -22,9 +26,58 @@ FROM_MEMORY = (
 SUPPORT = "Is this answer stated in the passages? Reply with only yes or no."
 CLAIM = "Is the claim fully supported by the text? Reply with only yes or no."
 HELPS = "Does the text help to answer the question? Reply with only yes or no."
+YES_NO = "Reply with only yes or no."
+NEEDED = (
+    "Which passages are needed to answer the question? Reply with only their numbers, separated by commas, "
+    "or NONE if none of them is needed."
+)
+# The order of EviNote-RAG's prompt, in our words: the role, how to write notes, the form, the question.
+LOOP = """\
+You find information. You reason about the question, search for what you need to know, and answer only when you have \
+found all of it.
 
+Notes: after each search write a short note that holds only what helps to answer. Put stars around the words that the \
+answer rests on: The bridge was opened in *1911*. Put hyphens around what is uncertain or ambiguous: \
+-He- may have built it in -1910 or 1911-. If nothing found helps, say so in the note: no useful evidence.
+
+Form:
+- To search, write <search>words to search for</search>. What is found comes back between <information> and \
+</information>.
+- Write one note between <summary> and </summary> for each <information>.
+- Write the answer alone, without an explanation, between <answer> and </answer>; to a question of yes or no only yes \
+or no.
+- Write English.
+- Do not search after the answer. So check before you answer whether something is still missing.
+
+Question: {question}?"""
+TAGS = re.compile(r"</?(?:search|information|summary|answer)>", re.IGNORECASE)
+CHOOSE = (
+    "Choose the sentences that are needed to answer the question. "
+    "Reply with only their numbers, separated by commas, or NONE if no sentence helps."
+)
+COPY = (
+    "Choose the sentences that are needed to answer the question. "
+    'Copy them word for word, each on a line of its own after "- ", or write NONE if no sentence helps.'
+)
+FROM_SENTENCES = (
+    "Answer the question. Use the sentences if they help. "
+    "Reply with only the shortest phrase that answers it, no sentence."
+)
+NONE = "NONE"
+
+TITLE_CHARACTERS = 200  # of a title above sentences, which stands again in every window
+TURN_TOKENS = 8  # what a chat template puts around a message: three to six with ChatML, Llama 3 and Gemma
+SPARE_TOKENS = 8  # the yes or no, and where an answer that is read back is more tokens than it was when written
+PICTURE_TOKENS = 1000  # a page's width at 150 dpi: 765 to 1,300 with the models that are common now
 NO_PICTURES: Mapping[int, bytes] = MappingProxyType({})
-TURNS = re.compile(r"<(?=\||/?s>|(?:start|end)_of_turn>)")
+# What begins and ends a turn, by the first sign of it: ChatML, Llama 3 and Phi "<|", DeepSeek "<｜" (a wide bar), Gemma
+# "<start_of_turn>", Llama 2 "<<SYS>>", and what stands at the edges of a text.
+TURNS = re.compile(r"<(?=[|｜]|/?s>|(?:start|end)_of_(?:turn|image)>|</?SYS>>|(?:bos|eos|pad|unk)>|turn\|>)")
+# Mistral and Llama 2 "[INST]", Exaone "[|user|]", Alpaca "### Instruction:".
+OTHER_TURNS = re.compile(
+    r"\[(?=\||/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+    r"|#(?=## ?(?i:instruction|input|response|system|user|human|assistant)s? ?:)"
+)
 
 
 def answer_messages(
@@ -34,14 +87,18 @@ def answer_messages(
 
     `pictures` (rank -> PNG) of tables and figures follow the text, for a reader that sees.
     """
+    asked = _plain(f"Passages:\n{_numbered(evidence)}\n\nQuestion: {question}")
+    return [("system", ANSWER), ("user", _with_pictures(asked, pictures) if pictures else asked)]
+
+
+def _numbered(evidence: Sequence[Hit]) -> str:
+    """A line for each passage, with its rank."""
     lines = []
     for i, (hit, text) in enumerate(zip(evidence, shown(evidence), strict=True)):
         again = i > 0 and evidence[i - 1].passage.document_id == hit.passage.document_id
         title = "" if again else f"{' '.join(hit.passage.title.split())}: "
         lines.append(f"[{hit.rank}] {title}{_label(hit.passage)}{text}")
-    passages = "\n".join(lines)
-    asked = _plain(f"Passages:\n{passages}\n\nQuestion: {question}")
-    return [("system", ANSWER), ("user", _with_pictures(asked, pictures) if pictures else asked)]
+    return "\n".join(lines)
 
 
 def _label(passage: Passage) -> str:
@@ -66,21 +123,6 @@ def memory_messages(question: str) -> list[tuple[str, str]]:
     return [("system", FROM_MEMORY), ("user", _plain(f"Question: {question}"))]
 
 
-def fitting(question: str, hits: Sequence[Hit], tokens: int) -> list[Hit]:
-    """The best hits that a prompt of so many tokens can hold, at least one.
-
-    A token is taken for three bytes: less than English needs (about four), about what an ideograph is.
-    """
-    room = 3 * (tokens - 100) - len(question.encode())  # 100: the instructions, and what comes after the answer
-    kept: list[Hit] = []
-    for hit in hits:
-        room -= len(f"{hit.passage.title}{hit.passage.text}".encode())
-        if kept and room < 0:
-            break
-        kept.append(hit)
-    return kept
-
-
 def support_messages(
     question: str, evidence: Sequence[Hit], answer: str, pictures: Mapping[int, bytes] = NO_PICTURES
 ) -> list[tuple[str, Any]]:
@@ -101,9 +143,143 @@ def helps_messages(question: str, passage: Passage) -> list[tuple[str, str]]:
     return [("user", _plain(f"Text: {text}\n\nQuestion: {question}\n\n{HELPS}"))]
 
 
+def yes_no_messages(question: str, evidence: Sequence[Hit]) -> list[tuple[str, str]]:
+    """The passages, then a question to be answered with yes or no."""
+    return [("user", _plain(f"{_numbered(evidence)}\n\n{question} {YES_NO}"))]
+
+
+def needed_messages(question: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
+    """I³C's question, of all doubtful passages at once: which of them, by their numbers, does the answer need?"""
+    return [("system", NEEDED), ("user", _plain(f"Passages:\n{_numbered(hits)}\n\nQuestion: {question}"))]
+
+
+def loop_messages(question: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
+    """EviNote-RAG's prompt, with the question, and what the question itself has found."""
+    return [("user", LOOP.format(question=_untagged(question).strip().rstrip("?").rstrip())), information_message(hits)]
+
+
+def information_message(hits: Sequence[Hit]) -> tuple[str, str]:
+    """What a search has found, as the loop's environment says it."""
+    lines = [
+        f"Doc {i}(Title: {' '.join(hit.passage.title.split())}) {text}"
+        for i, (hit, text) in enumerate(zip(hits, shown(hits), strict=True), start=1)
+    ]
+    return "user", f"<information>\n{_untagged(chr(10).join(lines)) or 'Nothing was found.'}\n</information>"
+
+
+def _untagged(text: str) -> str:
+    """Without the tags by which a document could end the environment's turn or give the answer."""
+    return TAGS.sub(lambda tag: f"< {tag[0][1:]}", _plain(text))
+
+
+def number_messages(question: str, sentences: Sequence[Quote]) -> list[tuple[str, str]]:
+    """ALR²'s first step, by number: the sentences under their titles, numbered from 1, then the question."""
+    listed = _under_titles(sentences, lambda number: f"[{number}]")
+    return [("system", CHOOSE), ("user", _plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
+
+
+def copy_messages(question: str, sentences: Sequence[Quote]) -> list[tuple[str, str]]:
+    """ALR²'s first step, by copying: the sentences under their titles, then the question."""
+    listed = _under_titles(sentences, lambda number: "-")
+    return [("system", COPY), ("user", _plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
+
+
+def quotes_messages(question: str, quotes: Sequence[Quote], evidence: Sequence[Hit] = ()) -> list[tuple[str, str]]:
+    """ALR²'s second step: the chosen sentences under their titles, then the question.
+
+    With `evidence` its passages stand before them, as the paper's second step p(y | z, q, c) has the context c: a
+    reader that was trained so (rag/read/train_quotes.py) is asked so.
+    """
+    passages = f"Passages:\n{_numbered(evidence)}\n\n" if evidence else ""
+    listed = _under_titles(quotes, lambda number: "-")
+    return [("system", FROM_SENTENCES), ("user", _plain(f"{passages}Sentences:\n{listed}\n\nQuestion: {question}"))]
+
+
+def bullets(quotes: Sequence[Quote]) -> str:
+    """What a reader should reply to copy_messages: the sentences, one a line, or NONE.
+
+    >>> bullets([])
+    'NONE'
+    """
+    return _plain("\n".join(f"- {' '.join(quote.text.split())}" for quote in quotes)) or NONE
+
+
+def _under_titles(quotes: Sequence[Quote], mark: Callable[[int], str]) -> str:
+    """A marked line for each quote; what it is from stands above the first of several from there."""
+    lines, above = [], ""
+    for number, quote in enumerate(quotes, start=1):
+        passage = quote.hit.passage
+        title = ", ".join(filter(None, (" ".join(passage.title.split())[:TITLE_CHARACTERS], passage.label)))
+        if above != (above := f"{passage.document_id}\n{title}"):
+            lines.append(f"# {title}")
+        lines.append(f"{mark(number)} {' '.join(quote.text.split())}")
+    return "\n".join(lines)
+
+
+def tokens_of(text: str) -> int:
+    """Tokens of a text where its tokenizer is not at hand: three bytes each.
+
+    That is less than English needs (about four), and about what an ideograph is; digits and emoji may be more tokens.
+
+    >>> tokens_of("seven b"), tokens_of("")
+    (3, 0)
+    """
+    return -(-len(text.encode()) // 3)
+
+
+def prompt_tokens(messages: Sequence[tuple[str, str]], count: Callable[[str], int] = tokens_of) -> int:
+    """Tokens of a whole prompt, with what a chat template puts around its messages and before the reply."""
+    return sum(count(content) + TURN_TOKENS for _, content in messages) + TURN_TOKENS
+
+
+def fitting(
+    question: str,
+    hits: Sequence[Hit],
+    tokens: int,
+    sees: bool = False,
+    count: Callable[[Sequence[tuple[str, str]]], int] = prompt_tokens,
+) -> list[Hit]:
+    """The best hits whose conversation, up to whether they support the answer, is at most `tokens` long by `count`.
+
+    The answer's tokens come on top. `sees`: together with the pictures. A first hit that is too long alone is cut
+    behind a word, or behind a letter of its first word; UsageError where not even that fits. A prompt that fits if each
+    of its bytes is a token is not counted; else it takes one count where all hits fit, of five hits four at most, and
+    for one that is cut as many more as the number of its words has bits.
+    """
+
+    def fits(some: Sequence[Hit]) -> bool:
+        messages = support_messages(question, some, "")
+        pictures = len({hit.passage.picture for hit in some} - {None}) if sees else 0
+        room = tokens - SPARE_TOKENS - pictures * (PICTURE_TOKENS + TURN_TOKENS)
+        return prompt_tokens(messages, lambda text: len(text.encode())) <= room or count(messages) <= room
+
+    if not hits:
+        return []
+    if number := _most(len(hits), lambda n: fits(hits[:n])):
+        return list(hits[:number])
+    whole = replace(hits[0].passage, picture=None) if sees else hits[0].passage  # the picture may be what is too long
+    words = [word.end() for word in re.finditer(r"\S+", whole.text)]
+    ends = [*range(1, words[0]), *words] if words else []
+
+    def cut(n: int) -> Hit:
+        end = ends[n - 1]
+        return replace(hits[0], passage=replace(whole, text=whole.text[:end], end=whole.start + end))
+
+    if number := _most(len(ends), lambda n: fits([cut(n)])):
+        return [cut(number)]
+    raise UsageError("the question leaves no room for a passage. Shorten it, or raise reader.context_tokens")
+
+
+def _most(number: int, fits: Callable[[int], bool]) -> int:
+    """The most of 1..number that fits, found by halving; 0 where none does. What is returned has been tried."""
+    if number and fits(number):
+        return number
+    return bisect_left(range(1, number), True, key=lambda n: not fits(n))
+
+
 def _plain(text: str) -> str:
     """Without the marks that begin and end a turn, since llama.cpp obeys "<|im_end|>" wherever it stands."""
-    return TURNS.sub("< ", text)
+    return OTHER_TURNS.sub(r"\g<0> ", TURNS.sub("< ", text))
 
 
 def shown(evidence: Sequence[Hit]) -> list[str]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rag.read.generate import ChatReader, Usage
-from rag.read.notes import Quote, fold
+from rag.read.match import fold
 from rag.read.prompts import NO_PICTURES, claim_messages, support_messages
+from rag.read.quotes import Quote
 from rag.records import Hit
 
 # What a reader says instead of an answer: "not mentioned", "The answer is not given in the passages", "I don't know".

@@ -1,0 +1,212 @@
+"""ALR²'s training: a causal language model learns to copy the sentences that a question needs, and to answer from them.
+
+After Li et al., arXiv 2410.03227: one model, one loss of two parts. The paper tunes a model of 35 billion weights; here
+low-rank adapters (LoRA, Hu et al., arXiv 2106.09685) are trained and merged, so that what is saved is a plain folder
+that reader.model can name. Such a reader is asked as it was trained: copy_messages, then quotes_messages with the
+evidence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import DataError, ModelError, UsageError
+from rag.interfaces import Report, silent
+from rag.read.prompts import bullets, copy_messages, quotes_messages
+from rag.read.quotes import Quote
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Of the adapters, on every linear layer but the head; common values, the paper has no adapters.
+RANK = 16
+ALPHA = 32
+RATE = 2e-4
+BATCH = 8  # examples a step
+MAX_TOKENS = 32_768  # the longest that the paper trains with; longer examples are left out
+MASKED = -100  # a label that is not learnt: torch's cross-entropy knows it
+TRAINED = "trained.json"  # in the folder: what it was trained from
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A question q, the sentences of its context c, those of them that are needed (z), and the answer y."""
+
+    question: str
+    context: tuple[Quote, ...]
+    evidence: tuple[Quote, ...]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A tuned model with its tokenizer, the mean loss of each epoch, and how many examples were too long for it."""
+
+    model: Any
+    tokenizer: Any
+    examples: int
+    left_out: int
+    epochs: int
+    seed: int
+    losses: list[float]
+
+
+Row = tuple[list[int], int]  # token ids of a prompt and its target, and where the target begins
+
+
+def alignment_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean over n examples of -log p(z | q, c) - log p(y | z, q, c), in nats.
+
+    Two rows an example, one that ends in z and one that ends in y: logits (2n, t, v), labels (2n, t), MASKED where a
+    token is not of z or y. Row i of the logits predicts label i + 1. Each term is the log-probability of the whole
+    sequence, the sum over its tokens, as the paper's formula has it: so z, the longer one, weighs more than y.
+    """
+    import torch
+
+    learnt = labels[:, 1:] != MASKED
+    summed = torch.nn.functional.cross_entropy(
+        logits[:, :-1][learnt].float(), labels[:, 1:][learnt], reduction="sum"
+    )  # only where something is learnt: a context's logits over a vocabulary are gigabytes
+    return summed * 2 / len(labels)
+
+
+def encode(record: Record, tokenizer: Any) -> tuple[Row, Row]:
+    """The two rows of an example: prompts as the reader gets them through its chat template, targets to their end."""
+    hits = list({quote.hit.passage.passage_id: quote.hit for quote in record.context}.values())
+    asked = copy_messages(record.question, record.context)
+    then = quotes_messages(record.question, record.evidence, hits)
+    return _row(asked, bullets(record.evidence), tokenizer), _row(then, record.answer, tokenizer)
+
+
+def _row(messages: Sequence[tuple[str, str]], target: str, tokenizer: Any) -> Row:
+    turns = [{"role": role, "content": content} for role, content in messages]
+    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
+    ids = tokenizer(target, add_special_tokens=False)["input_ids"]
+    return [*prompt, *ids, tokenizer.eos_token_id], len(prompt)
+
+
+def padded(rows: Sequence[Row], length: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids, attention mask and labels of some rows, each (rows, t); t is at least `length`.
+
+    Padding is to the right, not attended to and not learnt, so any id does for it.
+    """
+    import torch
+
+    length = max(length, *(len(ids) for ids, _ in rows))
+    ids, attended = torch.zeros(len(rows), length, dtype=torch.long), torch.zeros(len(rows), length, dtype=torch.long)
+    labels = torch.full((len(rows), length), MASKED)
+    for i, (row, begin) in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        attended[i, : len(row)] = 1
+        labels[i, begin : len(row)] = ids[i, begin : len(row)]
+    return ids, attended, labels
+
+
+def open_for_training(name: str) -> tuple[Any, Any]:
+    """A causal language model and its tokenizer, by a folder or hub id.
+
+    Raises ModelError if it cannot be loaded, or is no chat model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        model, tokenizer = AutoModelForCausalLM.from_pretrained(name), AutoTokenizer.from_pretrained(name)
+    except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
+        why = (str(error).strip().splitlines() or [""])[0][:200]
+        raise ModelError(
+            f"--model {name} cannot be loaded: {type(error).__name__}: {why}. "
+            "Use a folder or hub id of a causal language model that transformers can load"
+        ) from error
+    if not tokenizer.chat_template or tokenizer.eos_token_id is None:
+        raise ModelError(f"--model {name} has no chat template or no end token. Use one that is made for chat")
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def train(
+    records: Sequence[Record], model: Any, tokenizer: Any, epochs: int = 1, seed: int = 0, report: Report = silent
+) -> Trained:
+    """Train adapters with the alignment loss and merge them into the model, which is changed.
+
+    The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    if not records:
+        raise DataError("there is no question with gold sentences to train from. Name other data")
+    longest = min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS)
+    encoded = [encode(record, tokenizer) for record in records]
+    examples = [rows for rows in encoded if max(len(ids) for ids, _ in rows) <= longest]
+    if not examples:
+        raise DataError(
+            f"none of {len(records)} questions with their paragraphs is short enough for {longest:,} tokens. "
+            "Name other data, or a model with a longer context"
+        )
+    config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # the adapters begin with drawn weights
+        tuned = get_peft_model(model, config)
+    tuned.eval()
+    optimiser = torch.optim.AdamW([weight for weight in tuned.parameters() if weight.requires_grad], lr=RATE)
+    draw = random.Random(seed)
+    losses = []
+    for epoch in range(epochs):
+        summed = 0.0
+        order = draw.sample(examples, len(examples))
+        for done, rows in enumerate(order, start=1):
+            ids, attended, labels = (tensor.to(tuned.device) for tensor in padded(rows))
+            loss = alignment_loss(tuned(input_ids=ids, attention_mask=attended, use_cache=False).logits, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            summed += loss.item()
+            if done % BATCH == 0 or done == len(order):
+                optimiser.step()  # along the sum of the gradients: of their scale AdamW takes no notice
+                optimiser.zero_grad()
+            report("training", epoch * len(order) + done, epochs * len(order))
+        losses.append(round(summed / len(order), 6))
+    return Trained(
+        tuned.merge_and_unload(), tokenizer, len(examples), len(records) - len(examples), epochs, seed, losses
+    )
+
+
+def check_out(out: Path) -> None:
+    """UsageError if there is something already: a trained folder is never changed."""
+    if out.exists():
+        raise UsageError(f"--out {out}: is there already. Name a new folder")
+
+
+def save(trained: Trained, base: str, out: Path, data: str) -> None:
+    """Write the folder that reader.model can name: trained from `base` with `data`.
+
+    It is written beside and renamed, so that a kill leaves nothing half. Raises UsageError if `out` is there.
+    """
+    check_out(out)
+    fresh = out.with_name(f"{out.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
+    fresh.mkdir(parents=True)
+    trained.model.save_pretrained(fresh)
+    trained.tokenizer.save_pretrained(fresh)
+    record = {
+        "task": "quotes",
+        "base": str(Path(base).absolute()) if Path(base).is_dir() else base,
+        "data": data,
+        "examples": trained.examples,
+        "epochs": trained.epochs,
+        "seed": trained.seed,
+        "rate": RATE,
+        "rank": RANK,
+        "alpha": ALPHA,
+        "losses": trained.losses,
+    }
+    (fresh / TRAINED).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    for file in fresh.iterdir():
+        with file.open("r+b") as written:
+            os.fsync(written.fileno())
+    os.replace(fresh, out)
