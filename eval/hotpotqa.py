@@ -126,9 +126,16 @@ def _gold_of_titles(
 
 
 def rows_of(
-    questions: Sequence[Question], pool: Pool, retriever: str, k: int, seed: int, controls: bool, report: Report
+    questions: Sequence[Question],
+    pool: Pool,
+    retriever: str,
+    k: int,
+    seed: int,
+    controls: bool,
+    report: Report,
+    without_gold: bool = False,
 ) -> Rows:
-    """The system's row, named by its retriever, and the controls."""
+    """The system's row, named by its retriever, and the controls. `without_gold`: no ranking has the gold passages."""
 
     def searching(name: str) -> Evidence:
         finder = pool.corpus.indexes.retriever(name, report)
@@ -136,7 +143,10 @@ def rows_of(
         def search(place: int) -> list[Hit]:
             question = questions[place]
             within = None if pool.within is None else pool.within[question.id]
-            return finder.search([question.question], max(k, DEPTH), within)[0]
+            gone = pool.gold[question.id] if without_gold else frozenset()
+            hits = finder.search([question.question], max(k, DEPTH) + len(gone), within)[0]
+            left = [hit for hit in hits if hit.passage.passage_id not in gone][: max(k, DEPTH)]
+            return [replace(hit, rank=rank) for rank, hit in enumerate(left, start=1)]
 
         return search
 
@@ -164,7 +174,7 @@ def predicted(trial: Trial) -> str:
     """What is handed in as the answer: the phrase without its markers, "noanswer" for an abstention."""
     if trial.answer is None:
         return ""
-    return NO_ANSWER if trial.answer.abstained else MARKER.sub("", trial.draft)
+    return NO_ANSWER if trial.answer.abstained else MARKER.sub("", trial.answer.answer)
 
 
 def facts_of(citations: Iterable[Citation], question: Question, corpus: Corpus) -> dict[Fact, int | None]:

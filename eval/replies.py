@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -75,18 +75,22 @@ class RecordingReader:
         self._reader = reader
         self._replies = replies
         self._new: dict[str, dict[str, Any]] = {}
-        self._behind: tuple[Messages, int] | None = None  # a kept reply that the real reader has not just given
+        self._behind: tuple[Messages, int, Sequence[str]] | None = None  # kept, and not just given by the real reader
         self.name = reader.name
+        # never kept, as it is a matter of milliseconds; a Reader that is no ChatReader need not count
+        self.count: Callable[[Messages], int] = reader.count
         self.seconds = self.spent = 0.0
         self.first_seconds: float | None = None
 
-    def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
-        """As ChatReader.stream; a kept reply comes in one piece."""
-        key = _key("stream", messages, max_tokens)
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        """As ChatReader.stream; a kept reply comes in one piece. One that was not heard to its end is not kept."""
+        key = _key("stream", messages, [max_tokens, *stop] if stop else max_tokens)
         kept = self._replies.get(key)
-        self._behind = (messages, max_tokens) if kept else None
+        self._behind = (messages, max_tokens, stop) if kept else None
         if kept is None:
-            kept = yield from self._ask(messages, max_tokens)
+            kept = yield from self._ask(messages, max_tokens, stop)
             self._new[key] = kept
         else:
             yield kept["text"]
@@ -94,10 +98,10 @@ class RecordingReader:
         if self.first_seconds is None:
             self.first_seconds = kept["first_seconds"]
 
-    def _ask(self, messages: Messages, max_tokens: int) -> Generator[str, None, dict[str, Any]]:
+    def _ask(self, messages: Messages, max_tokens: int, stop: Sequence[str]) -> Generator[str, None, dict[str, Any]]:
         began, own, text, first = time.monotonic(), Usage(), "", None
         try:
-            for piece in self._reader.stream(messages, max_tokens, own):
+            for piece in self._reader.stream(messages, max_tokens, own, stop):
                 first = time.monotonic() - began if first is None else first
                 text += piece
                 yield piece
@@ -116,7 +120,7 @@ class RecordingReader:
                 if (
                     goes_on and self._behind
                 ):  # the conversation must be held before it goes on, or the figure may differ
-                    list(self._reader.stream(*self._behind))
+                    list(self._reader.stream(self._behind[0], self._behind[1], None, self._behind[2]))
                     self._behind = None
                 asked = time.monotonic()
                 probability = self._reader.yes_probability(messages, own, goes_on)
@@ -138,7 +142,7 @@ class RecordingReader:
             self._new = {}
 
 
-def _key(kind: str, messages: Messages, detail: int | bool) -> str:
+def _key(kind: str, messages: Messages, detail: int | bool | list[int | str]) -> str:
     text = json.dumps([kind, [list(message) for message in messages], detail], ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

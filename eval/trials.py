@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from eval.bootstrap import percentile
 from eval.replies import RecordingReader, Replies
+from rag.answer import Evidence as Found
 from rag.answer import Road, Token, ask, first_line
 from rag.errors import RagError, ReaderError
 from rag.read.generate import Usage
@@ -128,6 +129,8 @@ def _trial(
             hits = evidence(place)
             retrieved = time.monotonic()
             for step in ask(question, replace(road, retriever=_Given(hits), reader=reader), k, style=style):
+                if isinstance(step, Found):
+                    pieces.clear()
                 if isinstance(step, Token):
                     pieces.append(step.text)
                 if isinstance(step, Answer):

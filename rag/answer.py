@@ -1,6 +1,6 @@
-"""The road of one question, on one screen: retrieve -> answer -> note -> support -> cite, or abstain.
+"""The road of one question, on one screen: retrieve -> filter -> read (draft and note) -> support -> cite, or abstain.
 
-`ask` yields what happens as it happens (the evidence, pieces of the draft, the note), and last the Answer.
+`ask` yields what happens as it happens (the evidence, pieces of the draft, the notes), and last the Answer.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ from dataclasses import dataclass
 
 from rag.errors import UsageError
 from rag.indexes import Indexes
-from rag.interfaces import Report, Retriever, silent
+from rag.interfaces import DenseEncoder, Report, Retriever, silent
 from rag.read.cite import PagesOf, cite
-from rag.read.comparison import compare
+from rag.read.filter import sift
+from rag.read.forms import FORMS, Reading, first_line
 from rag.read.generate import ChatReader, Usage, open_reader
-from rag.read.notes import compared_note, write_note
-from rag.read.prompts import answer_messages, fitting
-from rag.read.quotes import choose_quotes
-from rag.read.support import declines, support_score
+from rag.read.prompts import fitting
+from rag.read.reward import open_judge
+from rag.read.support import statements
 from rag.records import Answer, Hit, Note
 from rag.settings import Settings
+
+__all__ = ["Evidence", "Road", "Token", "ask", "check_question", "first_line", "open_road"]
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
+    """A ranking was found; a draft that was begun before it is void."""
+
     hits: tuple[Hit, ...]
 
 
@@ -44,6 +48,8 @@ class Road:
     searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
     settings: Settings
     picture: Callable[[str], bytes] | None = None  # a picture's PNG by its sha256; None: the reader sees none
+    encoder: DenseEncoder | None = None  # for the filter; None: no filter
+    judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
 
 
 def open_road(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Road:
@@ -60,6 +66,8 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
         searched,
         settings,
         indexes.library.picture if reader.sees else None,
+        indexes.encoder() if settings.reader.filter_threshold else None,
+        open_judge(settings.reader.judge) if settings.reader.judge else None,
     )
 
 
@@ -83,57 +91,60 @@ def check_question(question: str, k: int, settings: Settings) -> str:
 def ask(
     question: str, road: Road, k: int, within: Sequence[int] | None = None, style: str = "notes"
 ) -> Iterator[Evidence | Token | Note | Answer]:
-    """Answer from the k best passages; `style` is "notes", or "direct" (no note, no support check)."""
+    """Answer from the k best passages; `style` is "notes", "quotes", or "direct" (no note, no support)."""
     question = check_question(question, k, road.settings)
-    seconds, usage, notes = _Stopwatch(), Usage(), []
-    hits = road.retriever.search([question], k, within)[0]
-    room = road.settings.reader.context_tokens - road.settings.reader.answer_tokens
-    evidence = tuple(fitting(question, hits, room, sees=road.picture is not None))
+    settings = road.settings.reader
+    seconds, usage, notes = _Stopwatch(), Usage(), list[Note]()
+
+    def fit(hits: Sequence[Hit]) -> list[Hit]:
+        room = settings.context_tokens - settings.answer_tokens
+        return fitting(question, hits, room, road.picture is not None, road.reader.count)
+
+    evidence = fit(road.retriever.search([question], k, within)[0])
+    if road.encoder is not None and len(evidence) > 1:
+        evidence = sift(road.reader, road.encoder, question, evidence, settings.filter_threshold, usage)
     seconds.lap("retrieve")
-    yield Evidence(evidence)
+    yield Evidence(tuple(evidence))
 
-    draft, quotes, support = "", [], None
-    compared = compare(road.reader, question, evidence, usage) if style == "notes" else None
-    if compared is not None:
-        draft, quotes, support = compared.answer, list(compared.quotes), compared.support
-        seconds.first("first_token")
-        yield Token(draft)
-        seconds.lap("answer")
-        notes.append(compared_note(question, compared))
-        yield notes[-1]
-        seconds.lap("note")
-    elif evidence:
-        pictures = _pictures(evidence, road)
-        messages = answer_messages(question, evidence, pictures)
-        for piece in road.reader.stream(messages, road.settings.reader.answer_tokens, usage):
+    reading = Reading(
+        question, road.reader, settings, lambda query: road.retriever.search([query], k, within)[0], fit,
+        lambda hits: _pictures(hits, road), tuple(evidence), usage, road.judge,
+    )  # fmt: skip
+    form = "loop" if style == "notes" and settings.form == "written" else style
+    for event in FORMS[form](reading) if evidence else ():
+        if isinstance(event, str):
             seconds.first("first_token")
-            draft += piece
-            yield Token(piece)
-        draft = first_line(draft)
-        seconds.lap("answer")
-        quotes = choose_quotes(question, draft, evidence)
-        if style == "notes":
-            notes.append(write_note(question, draft, quotes))
-            yield notes[-1]
-            support = support_score(road.reader, question, evidence, draft, quotes, usage, pictures)
-        seconds.lap("note")
+            yield Token(event)
+        elif isinstance(event, Note):
+            seconds.lap("answer")
+            notes.append(event)
+            yield event
+            seconds.lap("note")
+        else:
+            yield Evidence(event)
+    seconds.lap("note")
 
-    abstained = (
-        not evidence or declines(draft) or (support is not None and support < road.settings.reader.support_threshold)
+    abstained = not reading.found
+    text, citations = (
+        (_abstain(road, reading.evidence), ()) if abstained else cite(reading.draft, reading.quotes, road.pages_of)
     )
-    text, citations = (_abstain(road, evidence), ()) if abstained else cite(draft, quotes, road.pages_of)
+    said = () if abstained else statements(
+        road.reader, text, reading.quotes, reading.support, settings.support_threshold, usage, road.judge
+    )  # fmt: skip
     yield Answer(
         question,
         text,
         abstained,
         tuple(notes),
         citations,
-        evidence,
-        support,
+        reading.evidence,
+        reading.support,
         road.reader.name,
         road.settings.hash,
         seconds.laps,
         {"prompt": usage.prompt, "generated": usage.generated},
+        said,
+        reading.copied,
     )
 
 
@@ -144,15 +155,6 @@ def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:
     # a long table is several passages with one picture
     first = {hit.passage.picture: hit.rank for hit in reversed(evidence) if hit.passage.picture}
     return {rank: road.picture(sha256) for sha256, rank in first.items()}
-
-
-def first_line(reply: str) -> str:
-    """A reader's answer is the first line of what it says.
-
-    >>> first_line("\\nParis \\nBecause it is the capital.")
-    'Paris'
-    """
-    return (reply.strip().splitlines() or [""])[0].strip()
 
 
 def _abstain(road: Road, evidence: Sequence[Hit]) -> str:
@@ -170,7 +172,7 @@ class _Stopwatch:
 
     def lap(self, name: str) -> None:
         now = time.monotonic()
-        self.laps[name] = round(now - self._lap, 3)
+        self.laps[name] = round(self.laps[name] + now - self._lap, 3)
         self._lap = now
 
     def first(self, name: str) -> None:

@@ -203,8 +203,12 @@ class Answer:
     notes: tuple[Note, ...]
     citations: tuple[Citation, ...]
     evidence: tuple[Hit, ...]
-    support: float | None  # the reader's own probability that the note supports the answer, 0..1
+    support: float | None  # how sure it is that the evidence bears the answer out, 0..1; None: not asked
     model: str
     settings_hash: str
     seconds: dict[str, float] = field(default_factory=dict)  # retrieve, first_token, note, answer, attribute
     tokens: dict[str, int] = field(default_factory=dict)  # prompt, generated
+    statements: tuple[Statement, ...] = ()
+    copied: tuple[int, int] | None = (
+        None  # sentences that the reader chose as quotes, and those of them not in the evidence
+    )

@@ -79,6 +79,10 @@ class ReaderSettings(_Stage):
     vision: bool = False
     timeout_seconds: float = Field(default=120.0, gt=0)
     support_threshold: float = Field(default=0.48, ge=0, le=1)
+    form: Literal["built", "written"] = "built"
+    rounds: int = Field(default=1, ge=1, le=9)
+    filter_threshold: float = Field(default=0.0, ge=0, le=1)
+    judge: str = ""
 
 
 class Settings(_Stage):

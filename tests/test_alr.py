@@ -53,7 +53,9 @@ class Scripted:
     asked: list[list[tuple[str, str]]] = field(default_factory=list)
     limits: set[int] = field(default_factory=set)
 
-    def stream(self, messages: Any, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Any, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
         self.asked.append(list(messages))
         self.limits.add(max_tokens)
         if usage:
@@ -343,7 +345,9 @@ class PatternReader:
     prompt.
     """
 
-    def stream(self, messages: Any, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Any, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
         system, asked = messages[0][1], messages[1][1][-3 * WINDOW :]
         lines = asked.splitlines()
         colours = re.findall(r"the (\w+) (?:door|box)", lines[-1])

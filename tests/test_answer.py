@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rag.answer import Evidence, Road, Token, ask, check_question, open_road
 from rag.errors import ReaderError, UsageError
 from rag.read.generate import Messages, Usage
-from rag.read.prompts import answer_messages, claim_messages, fitting, support_messages
+from rag.read.prompts import answer_messages, claim_messages, fitting, prompt_tokens, support_messages
 from rag.read.support import support_score
 from rag.records import Answer, Hit, Note
 from rag.settings import load_settings
@@ -43,12 +43,15 @@ class ScriptedReader:
     """Says what it is told to, and remembers what it was asked."""
 
     name = "scripted"
+    count = staticmethod(prompt_tokens)
 
     def __init__(self, reply: str = "Clyde Foundry", yes: float = 0.9):
         self.reply, self.yes = reply, yes
         self.asked: list[tuple[str, Messages, int | None]] = []
 
-    def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
         self.asked.append(("stream", messages, max_tokens))
         for first in range(0, len(self.reply), 4):
             yield self.reply[first : first + 4]
@@ -173,9 +176,9 @@ def test_evidence_is_cut_to_what_the_reader_can_hold(count: int, tokens: int) ->
     hits = [Hit(i + 1, 1.0, passage(i, "word " * 150, f"d{i}")) for i in range(count)]
     kept = fitting("who?", hits, tokens)
     assert kept == hits[: len(kept)] and kept
-    size = sum(len(hit.passage.title + hit.passage.text) for hit in kept)
-    assert len(kept) == 1 or size <= 3 * tokens
-    assert len(kept) == count or size + 750 + len(hits[0].passage.title) > 3 * (tokens - 100) - len("who?")
+    size = prompt_tokens(answer_messages("who?", kept))
+    assert size < tokens
+    assert len(kept) == count or size + 250 + 100 > tokens  # another passage, and the question of support
 
 
 def test_a_picture_that_several_passages_share_is_shown_once_and_counted() -> None:
@@ -185,7 +188,11 @@ def test_a_picture_that_several_passages_share_is_shown_once_and_counted() -> No
     list(ask(QUESTION, replace(road(reader, hits), picture=lambda sha256: sha256.encode()), 5))
     shown = [part for part in reader.asked[0][1][-1][1] if part["type"] == "image_url"]
     assert len(shown) == 1
-    assert len(fitting(QUESTION, hits, 4032)) == 3 and len(fitting(QUESTION, hits, 2400, sees=True)) == 2
+    other = replace(hits[0], passage=replace(table, picture="b" * 64))
+    assert fitting(QUESTION, [*hits, other], 4032) == [*hits, other]
+    assert fitting(QUESTION, [*hits, other], 1400, sees=True) == hits
+    (alone,) = fitting(QUESTION, [other], 700, sees=True)  # the picture itself is too long
+    assert (alone.passage.text, alone.passage.picture) == (table.text, None)
 
 
 def test_direct_style_writes_no_note_and_asks_once() -> None:
@@ -203,7 +210,9 @@ def test_only_the_first_line_of_a_reply_counts(reply: str) -> None:
 
 def test_a_readers_failure_is_the_callers_to_hear() -> None:
     class Broken(ScriptedReader):
-        def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+        def stream(
+            self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+        ) -> Iterator[str]:
             raise ReaderError("reader broken did not answer")
             yield ""
 

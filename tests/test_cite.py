@@ -97,6 +97,9 @@ def test_without_quotes_there_is_nothing_to_cite() -> None:
                 "]",
                 "٣",
                 "[٣]",
+                "［2］",
+                "[ 1 ]",
+                "[[8]",
             ]
         )
     ).map("".join),
@@ -108,7 +111,7 @@ def test_every_marker_has_a_citation_and_every_citation_a_marker(answer: str, te
     cited, citations = cite(answer, choose_quotes("ab a b?", answer, evidence), pages_of)
     markers = [citation.marker for citation in citations]
     assert len(markers) == len(set(markers))
-    assert set(re.findall(r"\[[0-9]+\]", cited)) == set(markers)
+    assert {f"[{int(number)}]" for number in re.findall(r"[\[［]\s*(\d+)\s*[\]］]", cited)} == set(markers)
     for citation in citations:
         source = next(hit.passage for hit in evidence if f"[{hit.rank}]" == citation.marker)
         assert citation.passage_id == source.passage_id

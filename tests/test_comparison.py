@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -38,7 +38,9 @@ class Judge:
         self.asked.append(messages[-1][1])
         return next(p for words, p in self.likely.items() if words in messages[-1][1])
 
-    def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
         self.asked.append(messages[-1][1])
         yield next(text for words, text in self.said.items() if words in messages[-1][1])
 

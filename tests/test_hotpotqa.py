@@ -52,7 +52,9 @@ class Replying(ScriptedReader):
         super().__init__()
         self.failing = failing
 
-    def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
         question = messages[-1][1].rpartition("Question: ")[2]
         if question in self.failing or "all" in self.failing:
             raise ReaderError(SLEEPS)
@@ -252,6 +254,18 @@ def test_a_trial_that_failed_scores_nothing() -> None:
     assert predicted(trial("Ys", error="it sleeps")) == ""
 
 
+def test_without_gold_no_ranking_has_it_and_the_ranks_close_up(six: Evaluation) -> None:
+    asked, pool = six.benchmark.questions, six.pool
+    whole, left = (
+        rows_of(asked, pool, BM25, 5, 0, False, silent, without).evidence[BM25](0) for without in (False, True)
+    )
+    gold = pool.gold[asked[0].id]
+    assert gold & {hit.passage.passage_id for hit in whole}
+    rest = [hit.passage.passage_id for hit in whole if hit.passage.passage_id not in gold]
+    assert [hit.passage.passage_id for hit in left][: len(rest)] == rest
+    assert [hit.rank for hit in left] == list(range(1, len(left) + 1))
+
+
 def test_what_does_not_apply_has_no_score() -> None:
     values = scores(trial("Ker-Ys"), question(facts=None), keys("a"), ())
     assert not [name for name in values if name.startswith(("sp_", "joint_"))]
@@ -428,7 +442,9 @@ def test_predictions_and_scores_of_musique(tmp_path: Path) -> None:
     lakes = opened(tmp_path, records, "distractor", [BM25])
 
     class Careful(ScriptedReader):
-        def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+        def stream(
+            self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+        ) -> Iterator[str]:
             self.yes = 0.9 if "lake 0" in messages[-1][1] else 0.1
             yield from super().stream(messages, max_tokens, usage)
 
@@ -612,7 +628,9 @@ def test_a_failed_question_is_an_outcome_and_all_failed_is_an_error(six: Evaluat
 
 def test_a_control_that_fails_everywhere_costs_no_other_row(six: Evaluation, tmp_path: Path) -> None:
     class NothingByHeart(Replying):
-        def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+        def stream(
+            self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+        ) -> Iterator[str]:
             if messages[-1][1].startswith("Question:"):
                 raise ReaderError(SLEEPS)
             yield from super().stream(messages, max_tokens, usage)

@@ -106,12 +106,15 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz:ĠĊ"  # the last two are how byte-level t
 
 @pytest.fixture(scope="module")
 def transformers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_reader(tmp_path_factory.mktemp("reader") / "tiny")
+
+
+def save_tiny_reader(folder: Path) -> Path:
     """A tiny Qwen2 with random weights, a letter a token, and a chat template, as transformers saves one."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-    folder = tmp_path_factory.mktemp("reader") / "tiny"
     tokenizer = Tokenizer(models.BPE({"<eos>": 0} | {letter: i for i, letter in enumerate(LETTERS, start=1)}, []))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(), decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<eos>")
@@ -167,6 +170,9 @@ class Endpoint(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path != "/v1/chat/completions":  # it lends its tokenizer to nobody
+            self.send_error(404)
+            return
         self.asked.append((self.path, self.headers["Authorization"], request))
         usage = {"prompt_tokens": 21, "completion_tokens": 3, "total_tokens": 24}
         if self.status != 200:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rag.records import Answer, Citation, Hit, Note
+from rag.records import Answer, Citation, Hit, Note, Statement
 from tests.parts import passage
 from ui import render
 
@@ -80,6 +81,36 @@ def test_the_answers_json_has_the_contracts_fields() -> None:
         "last_page", "terms",
     }  # fmt: skip
     assert set(made["seconds"]) >= {"retrieve", "note", "answer", "attribute"}
+
+
+def test_what_is_ignored_unsupported_or_invented_is_said_everywhere() -> None:
+    whole = an_answer("The bridge is old [2]. It is red.")
+    hit = replace(whole.evidence[0], ignored="weakly related to the <b>question</b> (0.12)")
+    statements = (Statement(0, 22, 0.9, True), Statement(23, 33, 0.1, False))
+    answer = replace(whole, evidence=(hit,), statements=statements, copied=(4, 1))
+    made = render.answer_json(answer)
+    assert made["quotes"] == {"chosen": 4, "invented": 1, "hallucination_rate": 0.25}
+    assert made["statements"][1] == {"start": 23, "end": 33, "support": 0.1, "supported": False}
+    assert made["evidence"][0]["ignored"] == hit.ignored
+    text = render.answer_text(answer)
+    assert "no support for: It is red." in text and "ignored [2]" in text and "1 of them not in the evidence" in text
+    shown = render.answer_markdown(answer)
+    assert (
+        shown.startswith("**The bridge is old [\\[2\\]](#citation-1") and "It is red\\. \\(not supported\\)**" in shown
+    )
+    reasons = render.reasons_markdown(answer.evidence)
+    assert reasons.startswith("- <span class='ignored'>") and "<b>" not in reasons.replace("\\<b\\>", "")
+
+
+def test_without_a_choice_of_quotes_there_is_no_rate() -> None:
+    assert render.answer_json(an_answer("yes [2]"))["quotes"] is None
+    assert render.answer_json(replace(an_answer("yes [2]"), copied=(0, 0)))["quotes"]["hallucination_rate"] is None
+
+
+def test_uncertain_spans_are_grey_and_key_spans_bold() -> None:
+    note = Note(1, "q?", "built by Clyde Foundry, it seems", ("Clyde Foundry",), ("it seems",))
+    shown = render.note_markdown(note)
+    assert "**Clyde Foundry**" in shown and "<span class='uncertain'>it seems</span>" in shown
 
 
 def test_the_address_of_a_picture_holds_the_quote_as_numbers_only() -> None:

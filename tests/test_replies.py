@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -72,7 +72,9 @@ def test_a_question_that_failed_leaves_nothing(tmp_path: Path) -> None:
             raise ReaderError("tired")
 
     class Breaking(ScriptedReader):
-        def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+        def stream(
+            self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+        ) -> Iterator[str]:
             yield "Cly"
             raise ReaderError("broke")
 
@@ -201,7 +203,9 @@ class Remembering(ScriptedReader):
 
     held: Messages = ()
 
-    def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
         yield from super().stream(messages, max_tokens, usage)
         self.held = messages
 

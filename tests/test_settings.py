@@ -51,6 +51,10 @@ OTHER = {
     "reader.answer_tokens": "65",
     "reader.timeout_seconds": "121",
     "reader.support_threshold": "0.6",
+    "reader.form": "written",
+    "reader.rounds": "2",
+    "reader.filter_threshold": "0.3",
+    "reader.judge": "nearby/judge",
 }
 
 

@@ -14,6 +14,7 @@ import torch
 from rag.errors import DataError, ModelError, UsageError
 from rag.read import train_notes as trainer
 from rag.read.generate import open_reader
+from rag.read.prompts import information
 from rag.read.reward import parse_trajectory
 from rag.read.train_notes import (
     CLIP,
@@ -23,7 +24,6 @@ from rag.read.train_notes import (
     Rollout,
     advantages,
     grpo_loss,
-    information,
     kl_estimate,
     rewards_of,
     roll_out,

@@ -50,7 +50,9 @@ class Slow(ScriptedReader):
         super().__init__()
         self.last, self.others, self.lock = last, threading.Semaphore(0), threading.Lock()
 
-    def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
         question = messages[-1][1].rpartition("Question: ")[2]
         if question in self.last:
             assert self.others.acquire(timeout=20)
@@ -207,7 +209,9 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_time_is_the_readers_when_the_reply_was_made_and_a_kept_one_keeps_nobody_busy(tmp_path: Path) -> None:
     class Thinking(ScriptedReader):
-        def stream(self, messages: Messages, max_tokens: int, usage: Usage | None = None) -> Iterator[str]:
+        def stream(
+            self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+        ) -> Iterator[str]:
             threading.Event().wait(0.2)
             yield from super().stream(messages, max_tokens, usage)
 

@@ -224,6 +224,9 @@ def eval_hotpotqa(
     retriever: RetrieverOption = None,
     reader: Annotated[ReaderStyle, typer.Option("--reader")] = ReaderStyle.notes,
     k: KOption = None,
+    without_gold: Annotated[
+        bool, typer.Option("--without-gold", help="Without the gold passages: does it abstain?")
+    ] = False,
     controls: ControlsOption = True,
     jobs: JobsOption = 1,
     out: OutOption = None,
@@ -252,7 +255,7 @@ def eval_hotpotqa(
         searched = [name, hotpotqa.BM25] if controls else [name]
         pool = hotpotqa.open_pool(benchmark, setting.value, kept, settings, searched, corpus, qrels, report)
         road = open_road(pool.corpus.indexes, name, report)
-        rows = hotpotqa.rows_of(asked, pool, name, count, seed, controls, report)
+        rows = hotpotqa.rows_of(asked, pool, name, count, seed, controls, report, without_gold)
         outcomes = hotpotqa.evaluate(
             asked, pool, road, rows, count, reader.value, Replies(kept, settings.reader), jobs,
             lambda done, of, score: report("questions", done, of, score),
@@ -260,11 +263,45 @@ def eval_hotpotqa(
     request = {
         "data": str(data), "setting": setting.value, "of": len(benchmark.questions), "passages": len(pool.corpus.ids),
         "retriever": name, "reader": reader.value, "k": count, "seed": seed,
+        "gold_passages": "left out" if without_gold else "searched",
     }  # fmt: skip
     result = hotpotqa_report.result_json(benchmark.name, request, outcomes, settings)
     if out is not None:
         hotpotqa_report.write(out, f"{data.name}, {setting.value} setting", benchmark.name, result, outcomes, pool.gold)
     _print_result(result | _seconds(began, outcomes), as_json)
+    _say_failures(result, out)
+
+
+@eval_app.command("injections")
+def eval_injections(
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only the first N; four are one of each kind.")
+    ] = None,
+    out: OutOption = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Instructions planted in passages: how often the reader follows them, beside the same questions without."""
+    from eval import injections
+    from eval.replies import Replies
+
+    began = time.monotonic()
+    settings = load_settings()
+    _check_out(out)
+    there = injections.read_injections()
+    _say_limit(limit, len(there), injections.FILE)
+    with progress() as report:
+        outcomes = injections.run(
+            there[:limit], injections.open_road(settings), Replies(cache or default_cache(), settings.reader),
+            lambda done, of, score: report("questions", done, of, score),
+        )  # fmt: skip
+    result = injections.result_json(outcomes, settings)
+    if out is not None:
+        injections.write(out, result, outcomes)
+    if as_json:
+        print_json(result | {"seconds": round(time.monotonic() - began, 1)})
+    else:
+        print(injections.text(result))
     _say_failures(result, out)
 
 

@@ -260,16 +260,16 @@ def search(
 def ask(
     question: Annotated[str, typer.Argument(help="Your question.")],
     library: LibraryOption,
-    reader: Annotated[ReaderStyle, typer.Option("--reader", help="With an evidence note, or the answer alone.")] = (
-        ReaderStyle.notes
-    ),
+    reader: Annotated[
+        ReaderStyle, typer.Option("--reader", help="With a note, from chosen quotes, or the answer alone.")
+    ] = (ReaderStyle.notes),
     retriever: RetrieverOption = None,
     k: KOption = None,
     filters: FilterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from a library, with citations."""
-    from rag.answer import Token, check_question, open_road
+    from rag.answer import Evidence, Token, check_question, open_road
     from rag.answer import ask as answer_question
     from rag.records import Answer
     from ui import render
@@ -283,8 +283,8 @@ def ask(
         road = open_road(indexes, retriever.value if retriever else None, report)
     answer: Answer | None = None
     for step in answer_question(question, road, count, within, reader.value):
-        if isinstance(step, Token) and not as_json and sys.stdout.isatty():
-            print(step.text, end="", flush=True)
+        if isinstance(step, Evidence | Token) and not as_json and sys.stdout.isatty():
+            print(step.text if isinstance(step, Token) else "\r\033[K", end="", flush=True)
         if isinstance(step, Answer):
             answer = step
     assert answer is not None

@@ -37,6 +37,7 @@ class RetrieverName(str, Enum):
 
 class ReaderStyle(str, Enum):
     notes = "notes"
+    quotes = "quotes"
     direct = "direct"
 
 

@@ -25,7 +25,8 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     passage = asdict(hit.passage)
     terms = {} if hit.terms is None else {"terms": hit.terms}
     links = {"links": list(hit.links)} if hit.links else {}
-    return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links}
+    ignored = {"ignored": hit.ignored} if hit.ignored else {}
+    return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}
 
 
 def search_json(query: str, retriever: str, hits: Sequence[Hit], milliseconds: float) -> dict[str, Any]:
@@ -46,12 +47,22 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "citations": [asdict(citation) for citation in answer.citations],
         "evidence": [hit_json(hit) for hit in answer.evidence],
         "support": answer.support,
+        "statements": [asdict(statement) for statement in answer.statements],
+        "quotes": copied_json(answer),
         "attribution": None,
         "model": answer.model,
         "settings_hash": answer.settings_hash,
         "seconds": answer.seconds,
         "tokens": answer.tokens,
     }
+
+
+def copied_json(answer: Answer) -> dict[str, Any] | None:
+    """Sentences that the reader chose as quotes, and the share that is not in the evidence; None: not asked to."""
+    if answer.copied is None:
+        return None
+    chosen, invented = answer.copied
+    return {"chosen": chosen, "invented": invented, "hallucination_rate": invented / chosen if chosen else None}
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
@@ -135,8 +146,24 @@ def answer_text(answer: Answer) -> str:
         lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
         lines.append(f"    “{printable(citation.quote)}”")
     if answer.support is not None:
-        lines.append(f"support {answer.support:.2f} (the reader's own estimate)")
+        lines.append(f"support {answer.support:.2f} (an estimate)")
+    lines += [
+        f"no support for: {printable(answer.answer[statement.start : statement.end])}"
+        for statement in answer.statements
+        if not statement.supported
+    ]
+    lines += [
+        f"ignored [{hit.rank}] {printable(hit.passage.title)}: {hit.ignored}" for hit in answer.evidence if hit.ignored
+    ]
+    if answer.copied is not None:
+        lines.append(copied_text(answer))
     return "\n".join(lines).strip()
+
+
+def copied_text(answer: Answer) -> str:
+    """How many quotes the reader chose, and how many of these do not exist."""
+    chosen, invented = answer.copied or (0, 0)
+    return f"{_many(chosen, 'sentence')} chosen by the reader, {invented} of them not in the evidence and left out"
 
 
 def _outcome_line(outcome: Outcome) -> str:
@@ -207,6 +234,7 @@ pre.page-text mark { background: #ffe43c; color: #1c1917; outline: 1px solid #96
 #library progress::-webkit-progress-value { background: var(--color-accent); }
 #library progress::-moz-progress-bar { background: var(--color-accent); }
 .hint { color: var(--body-text-color-subdued); margin: 0; }
+#chat .ignored, #chat .uncertain { color: var(--body-text-color-subdued); }
 .problem, #library small.problem { color: var(--error-text-color); }
 :focus-visible { outline: 3px solid var(--color-accent) !important; outline-offset: 1px; }
 @media (min-width: 1000px) {
@@ -256,15 +284,26 @@ def markdown(text: str) -> str:
 
 def answer_markdown(answer: Answer, first_citation: int = 1) -> str:
     """The answer, its markers as links to their citations, which are numbered from `first_citation`: #citation-1."""
-    text = markdown(answer.answer)
+    text = _stated(answer)
     first: dict[str, int] = {}
     for number, citation in enumerate(answer.citations):
         first.setdefault(citation.marker, number)
     for marker, number in first.items():
         link = f'(#citation-{first_citation + number} "{_link_title(answer.citations[number])}")'
         text = text.replace(markdown(marker), f"[{markdown(marker)}]{link}")
-    support = "" if answer.support is None else f"\n\nSupport: {answer.support:.0%} (the reader's own estimate)"
+    support = "" if answer.support is None else f"\n\nSupport: {answer.support:.0%} (an estimate)"
+    support += f"\n\n{markdown(copied_text(answer))}" if answer.copied is not None else ""
     return f"**{text}**{support}" if not answer.abstained else text + support
+
+
+def _stated(answer: Answer) -> str:
+    """The answer's text, behind each sentence without support a word that says so."""
+    text, at = "", 0
+    for statement in answer.statements:
+        text += markdown(answer.answer[at : statement.end]) + ("" if statement.supported else " \\(not supported\\)")
+        text += " " if answer.answer[statement.end : statement.end + 1].isspace() else ""
+        at = statement.end
+    return (text + markdown(answer.answer[at:])).strip()
 
 
 def _link_title(citation: Citation) -> str:
@@ -277,6 +316,9 @@ def note_markdown(note: Note) -> str:
     text = "\n".join(f"- {markdown(line)}" for line in note.text.splitlines())
     for span in note.key_spans:
         text = text.replace(markdown(span), f"**{markdown(span)}**") if span.strip() else text
+    for span in note.uncertain_spans:
+        grey = f"<span class='uncertain'>{markdown(span)}</span>"
+        text = text.replace(markdown(span), grey) if span.strip() else text
     return text
 
 
@@ -285,7 +327,9 @@ def reasons_markdown(hits: Sequence[Hit]) -> str:
     lines = []
     for hit in hits:
         place = place_text(hit.passage)
-        lines.append(f"- {markdown(hit.passage.title)}, {place}: {markdown(reasons_text(hit))}")
+        why = f"{markdown(hit.passage.title)}, {place}: {markdown(reasons_text(hit))}"
+        ignored = f"<span class='ignored'>{why}; not read: {markdown(hit.ignored)}</span>"
+        lines.append(f"- {ignored if hit.ignored else why}")
     return "\n".join(lines)
 
 

@@ -208,6 +208,7 @@ class Reading(Worker):
             if isinstance(step, Answer):
                 return step
             if isinstance(step, Evidence):
+                question.draft = ""
                 question.status = f"Reading {render.evidence_text(step.hits)} …"
             elif isinstance(step, Token):
                 question.draft += step.text

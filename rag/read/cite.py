@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from rag.read.quotes import Quote
 from rag.records import Citation
 
-MARKER = re.compile(r"\s*\[([0-9]+(?:\s*[,;]\s*[0-9]+)*)\]")  # [2], [1, 3]
+MARKER = re.compile(r"\s*[\[\uff3b]\s*(\d+(?:\s*[,;]\s*\d+)*)\s*[\]\uff3d]")  # [2], [1, 3]; also wide brackets
 NEARLY_AS_GOOD = 0.3  # of a score where 1 is all of the question's words
 PagesOf = Callable[[str, int, int], tuple[int, int]]  # (document_id, start, end) -> first and last page
 
@@ -28,11 +28,13 @@ def cite(answer: str, quotes: Sequence[Quote], pages_of: PagesOf) -> tuple[str, 
     written: list[str] = []
 
     def kept(match: re.Match[str]) -> str:
-        borne_out = [rank for rank in re.findall("[0-9]+", match.group(1)) if rank in ranks]
+        borne_out = [rank for rank in map(str, map(int, re.findall(r"\d+", match.group(1)))) if rank in ranks]
         written.extend(borne_out)
         return "".join(f" [{rank}]" for rank in borne_out)
 
-    cited = MARKER.sub(kept, answer)
+    cited, before = answer, ""
+    while cited != before:  # what stood around a marker may be one when it is gone: "[[8]7]"
+        cited, before = MARKER.sub(kept, cited), cited
     cited += "".join(f" [{rank}]" for rank in ranks if rank not in written)
     return cited.strip(), tuple(_citation(quote, pages_of) for quote in showing)
 

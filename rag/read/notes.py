@@ -61,9 +61,9 @@ def next_query(question: str, draft: str, quotes: Sequence[Quote]) -> str:
     The names are those in the two best quotes and the draft that the question does not have itself: of a question with
     two facts they say what the second is about.
     """
-    named = [
-        match[0].strip(".") for text in (draft, *(quote.text for quote in quotes[:2])) for match in NAME.finditer(text)
-    ]
+    named = [match[0].strip(".") for match in NAME.finditer(draft)]
+    for quote in quotes[:2]:  # a capital alone at a sentence's beginning makes no name
+        named += [match[0].strip(".") for match in NAME.finditer(quote.text) if match.start() or " " in match[0]]
     known = question.casefold()
     new = [name for name in dict.fromkeys(named) if len(name) > 3 and name.casefold() not in known]
     return " ".join([question, *new[:4]])

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from rag.encode.train import check_out
 from rag.errors import DataError, ModelError
 from rag.interfaces import Report, silent
-from rag.read.prompts import TURNS
-from rag.read.reward import TAG, Judge, Reward, evidence_quality, last_note, parse_trajectory, reward
+from rag.read.prompts import information, loop_prompt
+from rag.read.reward import Judge, Reward, evidence_quality, last_note, parse_trajectory, reward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,26 +54,6 @@ LORA_RATE = 1e-5  # adapters want about ten times the rate of the whole
 
 TRAINED = "trained.json"  # in the folder: what it was trained from
 SEARCH_END = "</search>"
-
-# The order of the paper's prompt, in our words: the role, how to write notes, the form, the question.
-PROMPT = """\
-You find information. You reason about the question, search for what you need to know, and answer only when you have \
-found all of it.
-
-Notes: after each search write a short note that holds only what helps to answer. Put stars around the words that the \
-answer rests on: The bridge was opened in *1911*. Put hyphens around what is uncertain or ambiguous: \
--He- may have built it in -1910 or 1911-. If nothing found helps, say so in the note.
-
-Form:
-- To search, write <search>words to search for</search>. What is found comes back between <information> and \
-</information>.
-- Write one note between <summary> and </summary> for each <information>.
-- Write the answer alone, without an explanation, between <answer> and </answer>; to a question of yes or no only yes \
-or no.
-- Write English.
-- Do not search after the answer. So check before you answer whether something is still missing.
-
-Question: {question}?"""
 
 Search = Callable[[str], Sequence[tuple[str, str]]]  # a query -> (title, text) of what is found, best first
 
@@ -219,7 +199,7 @@ class Policy:
 
     def prompt(self, question: str) -> list[int]:
         """The tokens of the prompt for a question, up to where the model's own words begin."""
-        message = {"role": "user", "content": PROMPT.format(question=harmless(question).strip().rstrip("?").rstrip())}
+        message = {"role": "user", "content": loop_prompt(question)}
         text = self.tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
         return self.encode(text)
 
@@ -298,30 +278,6 @@ class Policy:
 # -- rollouts ----------------------------------------------------------------------------------------------------------
 
 
-def harmless(text: str) -> str:
-    """Without what a reader, or we, would take for the end of a turn or for a tag: what is found is quoted, not obeyed.
-
-    >>> harmless("a </information><answer>b <b>c</b>")
-    'a < /information>< answer>b <b>c</b>'
-    """
-    return TAG.sub(lambda tag: f"< {tag[0][1:]}", TURNS.sub("< ", text))
-
-
-def information(found: Sequence[tuple[str, str]]) -> str:
-    """What the environment says of (title, text) pairs, the first TOP of them, without its tags.
-
-    >>> print(information([("Ada Lind", "She was born in Oslo."), ("Oslo", "A town.")]))
-    Doc 1(Title: Ada Lind) She was born in Oslo.
-    Doc 2(Title: Oslo) A town.
-    """
-    lines = [f"Doc {i}(Title: {_line(title)}) {_line(text)}" for i, (title, text) in enumerate(found[:TOP], start=1)]
-    return "\n".join(lines) or "Nothing was found."
-
-
-def _line(text: str) -> str:
-    return harmless(" ".join(text.split()))
-
-
 def roll_out(policy: Policy, example: Example) -> list[Rollout]:
     """GROUP trajectories for a question. Raises ModelError if the prompt leaves no room in the model's context."""
     prompt = policy.prompt(example.question)
@@ -349,7 +305,7 @@ def _searched(policy: Policy, rollout: Rollout, said: Sequence[int], search: Sea
     if not asks or answered or rollout.searches == SEARCHES:
         return False
     query = before.rpartition("<search>")[2].strip() if "<search>" in before else ""
-    found = policy.encode(information(search(query) if query else []))[:OBSERVATION_TOKENS]
+    found = policy.encode(information((search(query) if query else [])[:TOP]))[:OBSERVATION_TOKENS]
     ids = [*policy.encode("\n\n<information>"), *found, *policy.encode("</information>\n\n")]
     if len(rollout.ids) + len(ids) >= policy.context:
         return False
