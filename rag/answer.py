@@ -111,18 +111,20 @@ def ask(
         lambda hits: _pictures(hits, road), tuple(evidence), usage, road.judge,
     )  # fmt: skip
     form = "loop" if style == "notes" and settings.form == "written" else style
+    doing = "note"  # until the first piece of a draft
     for event in FORMS[form](reading) if evidence else ():
         if isinstance(event, str):
             seconds.first("first_token")
+            doing = "answer"
             yield Token(event)
         elif isinstance(event, Note):
-            seconds.lap("answer")
+            seconds.lap(doing)
+            doing = "note"
             notes.append(event)
             yield event
-            seconds.lap("note")
         else:
             yield Evidence(event)
-    seconds.lap("note")
+    seconds.lap(doing)
 
     abstained = not reading.found
     text, citations = (

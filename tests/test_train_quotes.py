@@ -21,9 +21,10 @@ from rag.read.alr import select
 from rag.read.generate import Usage, open_reader
 from rag.read.prompts import COPY, FROM_SENTENCES, bullets, copy_messages, quotes_messages
 from rag.read.quotes import Quote
-from rag.read.train_quotes import MASKED, Record, alignment_loss, encode, open_for_training, padded, save, train
+from rag.read.train_quotes import MASKED, Record, alignment_loss, encode, padded, save, train
 from rag.records import Hit
 from rag.settings import ReaderSettings
+from rag.trained import open_chat_model
 from tests.conftest import DATA, needs_data
 from tests.parts import passage
 from ui.cli import app
@@ -97,7 +98,7 @@ def loss_of(model: Any, rows: Sequence[tuple[list[int], int]], length: int = 0) 
 
 
 def test_the_loss_is_the_sum_of_two_negative_log_likelihoods(tiny: Path) -> None:
-    model, tokenizer = open_for_training(str(tiny))
+    model, tokenizer = open_chat_model(str(tiny))
     of_z, of_y = (by_hand(model, *row) for row in encode(BRIDGE, tokenizer))
     assert of_z > of_y > 1  # ten characters against four, all about equally unlikely
     assert loss_of(model, encode(BRIDGE, tokenizer)) == pytest.approx(of_z + of_y, rel=1e-4)
@@ -108,7 +109,7 @@ def test_the_loss_is_the_sum_of_two_negative_log_likelihoods(tiny: Path) -> None
 
 
 def test_padding_changes_nothing(tiny: Path) -> None:
-    model, tokenizer = open_for_training(str(tiny))
+    model, tokenizer = open_chat_model(str(tiny))
     rows = encode(MILL, tokenizer)
     assert padded(rows, 1_200)[0].shape == (2, 1_200)
     assert loss_of(model, rows, 1_200) == pytest.approx(loss_of(model, rows), rel=1e-5)
@@ -117,7 +118,7 @@ def test_padding_changes_nothing(tiny: Path) -> None:
 
 
 def test_context_and_prompt_are_not_learnt(tiny: Path) -> None:
-    _, tokenizer = open_for_training(str(tiny))
+    _, tokenizer = open_chat_model(str(tiny))
     rows = encode(BRIDGE, tokenizer)
     ids, _, labels = padded(rows, 1_000)
     torch.manual_seed(0)
@@ -140,7 +141,7 @@ def test_context_and_prompt_are_not_learnt(tiny: Path) -> None:
 
 
 def test_prompts_are_the_readers_and_targets_end(tiny: Path) -> None:
-    _, tokenizer = open_for_training(str(tiny))
+    _, tokenizer = open_chat_model(str(tiny))
     hits = [quote.hit for quote in MILL.context]
     asked = [copy_messages(MILL.question, MILL.context), quotes_messages(MILL.question, MILL.evidence, hits)]
     targets = [bullets(MILL.evidence), "1920"]
@@ -161,13 +162,13 @@ def test_the_loss_falls_and_a_seed_is_kept(tiny: Path, monkeypatch: pytest.Monke
     heard: list[tuple[str, int, int]] = []
 
     def once(seed: int, report: Any = silent) -> tuple[list[float], dict[str, torch.Tensor]]:
-        trained = train([BRIDGE, MILL, BRIDGE], *open_for_training(str(tiny)), 3, seed, report)
+        trained = train([BRIDGE, MILL, BRIDGE], *open_chat_model(str(tiny)), 3, seed, report)
         return trained.losses, trained.model.state_dict()
 
     (losses, weights), (same, same_weights), (other, _) = once(3, lambda *what: heard.append(what)), once(3), once(4)
     assert losses == same != other
     assert losses[0] > losses[1] > losses[2]
-    before = open_for_training(str(tiny))[0].state_dict()
+    before = open_chat_model(str(tiny))[0].state_dict()
     assert weights.keys() == before.keys()  # merged: no adapter is left
     assert all(torch.equal(weights[name], same_weights[name]) for name in weights)
     changed = {name for name in weights if not torch.equal(weights[name], before[name])}
@@ -176,15 +177,15 @@ def test_the_loss_falls_and_a_seed_is_kept(tiny: Path, monkeypatch: pytest.Monke
 
 
 def test_the_seed_draws_the_adapters(tiny: Path) -> None:
-    heads = [train([BRIDGE], *open_for_training(str(tiny)), 1, seed).model.state_dict() for seed in (3, 4)]
+    heads = [train([BRIDGE], *open_chat_model(str(tiny)), 1, seed).model.state_dict() for seed in (3, 4)]
     assert any(not torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
     before = torch.random.get_rng_state()
-    train([BRIDGE], *open_for_training(str(tiny)))
+    train([BRIDGE], *open_chat_model(str(tiny)))
     assert torch.equal(torch.random.get_rng_state(), before)  # and leaves everybody else's draws alone
 
 
 def test_the_first_epochs_loss_is_the_models_before_the_first_step(tiny: Path) -> None:
-    model, tokenizer = open_for_training(str(tiny))
+    model, tokenizer = open_chat_model(str(tiny))
     rows = [*encode(BRIDGE, tokenizer), *encode(MILL, tokenizer)]
     before = loss_of(model, rows)
     assert train([BRIDGE, MILL], model, tokenizer).losses == [pytest.approx(before, rel=1e-4)]  # both in one step
@@ -198,7 +199,7 @@ def test_a_reader_learns_to_copy_and_to_answer(tiny: Path, tmp_path: Path, monke
     hits = [quote.hit for quote in BRIDGE.context]
     before = select(untrained, BRIDGE.question, hits, "words", 500, Usage())
     assert before.hallucination_rate == 1  # nothing that random weights write is in the evidence
-    trained = train([BRIDGE], *open_for_training(str(tiny)), 80)
+    trained = train([BRIDGE], *open_chat_model(str(tiny)), 80)
     save(trained, str(tiny), tmp_path / "out", "toy")
     reader = open_reader(ReaderSettings(model=str(tmp_path / "out")))
     after = select(reader, BRIDGE.question, hits, "words", 500, Usage())
@@ -208,7 +209,7 @@ def test_a_reader_learns_to_copy_and_to_answer(tiny: Path, tmp_path: Path, monke
 
 
 def test_what_cannot_be_trained_from_is_said(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, tokenizer = open_for_training(str(tiny))
+    model, tokenizer = open_chat_model(str(tiny))
     with pytest.raises(DataError, match="no question with gold sentences"):
         train([], model, tokenizer)
     longest = max(len(ids) for ids, _ in encode(BRIDGE, tokenizer))
@@ -219,12 +220,12 @@ def test_what_cannot_be_trained_from_is_said(tiny: Path, tmp_path: Path, monkeyp
     with pytest.raises(DataError, match=f"none of 1 .* short enough for {longest - 1} tokens"):
         train([BRIDGE], model, tokenizer)
     with pytest.raises(ModelError, match=r"--model .*nowhere cannot be loaded"):
-        open_for_training(str(tmp_path / "nowhere"))
+        open_chat_model(str(tmp_path / "nowhere"))
     model.save_pretrained(tmp_path / "mute")
     tokenizer.chat_template = None
     tokenizer.save_pretrained(tmp_path / "mute")
     with pytest.raises(ModelError, match="no chat template"):
-        open_for_training(str(tmp_path / "mute"))
+        open_chat_model(str(tmp_path / "mute"))
 
 
 # ---- records from questions

@@ -12,7 +12,7 @@ import typer
 
 from ui.command import JsonOption, load_settings, print_json, progress
 
-train_app = typer.Typer(no_args_is_help=True, help="Train what finds passages.")
+train_app = typer.Typer(no_args_is_help=True, help="Train what finds passages, and readers.")
 log = logging.getLogger("glossator")
 
 
@@ -30,10 +30,11 @@ def train_sampler(
     from eval.paperpdf import examples_of, read_paperpdf
     from eval.pdf import open_library
     from rag.encode import train
+    from rag.trained import check_out
 
     began = time.monotonic()
     settings = load_settings()
-    train.check_out(out)
+    check_out(out)
     questions = read_paperpdf(data)
     dense = settings.dense
     with tempfile.TemporaryDirectory(prefix="glossator-") as scratch, progress() as report:
@@ -78,12 +79,13 @@ def train_quotes(
     from eval.alignment import records_of
     from eval.multihop import read_questions, sample
     from rag.read import train_quotes as trainer
+    from rag.trained import check_out, open_chat_model
 
     began = time.monotonic()
-    trainer.check_out(out)
+    check_out(out)
     questions = sample(read_questions(data).questions, limit, seed)
     records = records_of(questions)
-    reader, tokenizer = trainer.open_for_training(model)
+    reader, tokenizer = open_chat_model(model)
     with progress() as report:
         trained = trainer.train(records, reader, tokenizer, epochs, seed, report)
     if left := len(questions) - trained.examples:
@@ -128,10 +130,11 @@ def train_notes(
     from eval.multihop import Question, read_questions, sample
     from rag.read import train_notes as trainer
     from rag.read.reward import open_judge
+    from rag.trained import check_out
 
     began = time.monotonic()
     settings = load_settings()
-    trainer.check_out(out)
+    check_out(out)
     benchmark = read_questions(data)
     benchmark = replace(benchmark, questions=tuple(sample(benchmark.questions, limit, seed)))
     entailment = open_judge(judge)

@@ -8,10 +8,7 @@ alone.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +26,7 @@ from rag.encode.dense import (
 from rag.errors import DataError, UsageError
 from rag.interfaces import DenseEncoder, PictureEncoder, Report, silent
 from rag.records import Passage
+from rag.trained import base_of, write_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -262,43 +260,31 @@ def _loss(batch: Sequence[_Step], text: Callable[[list[str]], Tensor], frozen: d
 # -- the folder ------------------------------------------------------------------------------------------------------
 
 
-def check_out(out: Path) -> None:
-    """UsageError if there is something already: a trained folder is never changed, indexes were built with it."""
-    if out.exists():
-        raise UsageError(f"--out {out}: is there already. Name a new folder")
-
-
 def save(trained: Trained, base: str, out: Path, data: str) -> None:
     """Write the folder that dense.model can name: trained from `base` (a dense.model, too) with `data`.
 
-    It is written beside and renamed, so that a kill leaves nothing half. Raises UsageError if `out` is there.
+    Raises UsageError if `out` is there.
     """
     from safetensors.numpy import save_file
 
-    check_out(out)
-    fresh = out.with_name(f"{out.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
-    fresh.mkdir(parents=True)
-    if trained.encoder is not None:
-        trained.encoder.save(fresh)
-    if trained.projection is not None:
-        save_file({"projection": trained.projection}, fresh / PROJECTION)
-    weights = sorted(file for file in fresh.iterdir() if file.suffix == ".safetensors")
-    record = {
-        "base": str(Path(base).absolute()) if Path(base).is_dir() else base,
-        "full": trained.encoder is not None,
-        "data": data,
-        "examples": trained.examples,
-        "epochs": trained.epochs,
-        "seed": trained.seed,
-        "rate": FULL_RATE if trained.encoder is not None else PROJECTION_RATE,
-        "temperature": TEMPERATURE,
-        "losses": trained.losses,
-        # Two trainings differ in their weights, and so in this record, by which an index knows its encoder.
-        "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights},
-    }
-    (fresh / TRAINED).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    for file in fresh.iterdir():
-        with file.open("r+b") as written:
-            os.fsync(written.fileno())
-    os.replace(fresh, out)
+    def write(folder: Path) -> dict[str, Any]:
+        if trained.encoder is not None:
+            trained.encoder.save(folder)
+        if trained.projection is not None:
+            save_file({"projection": trained.projection}, folder / PROJECTION)
+        weights = sorted(file for file in folder.iterdir() if file.suffix == ".safetensors")
+        return {
+            "base": base_of(base),
+            "full": trained.encoder is not None,
+            "data": data,
+            "examples": trained.examples,
+            "epochs": trained.epochs,
+            "seed": trained.seed,
+            "rate": FULL_RATE if trained.encoder is not None else PROJECTION_RATE,
+            "temperature": TEMPERATURE,
+            "losses": trained.losses,
+            # Two trainings differ in their weights, and so in this record, by which an index knows its encoder.
+            "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights},
+        }
+
+    write_folder(out, write, TRAINED)

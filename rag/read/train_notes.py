@@ -10,10 +10,7 @@ read by it and kept out of the loss.
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import shutil
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.encode.train import check_out
 from rag.errors import DataError, ModelError
 from rag.interfaces import Report, silent
 from rag.read.prompts import information, loop_prompt
 from rag.read.reward import Judge, Reward, evidence_quality, last_note, parse_trajectory, reward
+from rag.trained import base_of, open_chat_model, with_adapters, write_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +49,6 @@ LORA_ABOVE = 200_000_000  # parameters, from which on an adapter is trained by d
 LORA_RANK = 16
 LORA_RATE = 1e-5  # adapters want about ten times the rate of the whole
 
-TRAINED = "trained.json"  # in the folder: what it was trained from
 SEARCH_END = "</search>"
 
 Search = Callable[[str], Sequence[tuple[str, str]]]  # a query -> (title, text) of what is found, best first
@@ -148,38 +144,14 @@ class Policy:
     """
 
     def __init__(self, model: str, lora: bool | None = None, seed: int = 0):
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()  # what cannot be used is said below, in one line
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(model)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-        except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
-            why = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-            raise ModelError(
-                f"model {model} cannot be loaded: {type(error).__name__}: {why}. "
-                "Name a causal language model: a hub id or folder that transformers can load"
-            ) from error
-        if not self.tokenizer.chat_template:
-            raise ModelError(f"model {model} has no chat template, so it cannot be a reader. Name a chat model")
-        loaded.to("cuda" if torch.cuda.is_available() else "cpu")
+        loaded, self.tokenizer = open_chat_model(model)
         self.name = model
         self.lora = loaded.num_parameters() > LORA_ABOVE if lora is None else lora
         self._ends = self._end_ids(loaded)
         longest = getattr(loaded.config.get_text_config(), "max_position_embeddings", None) or CONTEXT_TOKENS
         self.context = min(longest, CONTEXT_TOKENS)
         if self.lora:
-            from peft import LoraConfig, get_peft_model
-
-            adapter = LoraConfig(
-                r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear", task_type="CAUSAL_LM"
-            )
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
-                self.model: Any = get_peft_model(loaded, adapter)
+            self.model: Any = with_adapters(loaded, LORA_RANK, seed)
         else:
             from copy import deepcopy
 
@@ -420,33 +392,25 @@ def _update(policy: Policy, mini: Sequence[_Remembered], optimiser: Any) -> floa
 
 
 def save(trained: Trained, out: Path, data: str, judge: str) -> None:
-    """Write the folder that reader.model can name: trained with the questions of `data`.
-
-    It is written beside and renamed, so that a kill leaves nothing half. Raises UsageError if `out` is there.
-    """
-    check_out(out)
-    fresh = out.with_name(f"{out.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
-    fresh.mkdir(parents=True)
+    """Write the folder that reader.model can name: trained with the questions of `data`. UsageError if it is there."""
     policy = trained.policy
-    policy.save(fresh)
-    record = {
-        "task": "notes",
-        "base": str(Path(policy.name).absolute()) if Path(policy.name).is_dir() else policy.name,
-        "judge": judge,
-        "lora": policy.lora,
-        "data": data,
-        "questions": trained.questions,
-        "steps": trained.steps,
-        "seed": trained.seed,
-        "group": GROUP,
-        "rate": LORA_RATE if policy.lora else RATE,
-        "kl": KL,
-        "rewards": trained.rewards,
-        "losses": trained.losses,
-    }
-    (fresh / TRAINED).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    for file in fresh.iterdir():
-        with file.open("r+b") as written:
-            os.fsync(written.fileno())
-    os.replace(fresh, out)
+
+    def write(folder: Path) -> dict[str, Any]:
+        policy.save(folder)
+        return {
+            "task": "notes",
+            "base": base_of(policy.name),
+            "judge": judge,
+            "lora": policy.lora,
+            "data": data,
+            "questions": trained.questions,
+            "steps": trained.steps,
+            "seed": trained.seed,
+            "group": GROUP,
+            "rate": LORA_RATE if policy.lora else RATE,
+            "kl": KL,
+            "rewards": trained.rewards,
+            "losses": trained.losses,
+        }
+
+    write_folder(out, write)

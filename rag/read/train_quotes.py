@@ -8,31 +8,27 @@ evidence.
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import DataError, ModelError, UsageError
+from rag.errors import DataError
 from rag.interfaces import Report, silent
 from rag.read.prompts import bullets, copy_messages, quotes_messages
 from rag.read.quotes import Quote
+from rag.trained import base_of, with_adapters, write_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Of the adapters, on every linear layer but the head; common values, the paper has no adapters.
 RANK = 16
-ALPHA = 32
 RATE = 2e-4
 BATCH = 8  # examples a step
 MAX_TOKENS = 32_768  # the longest that the paper trains with; longer examples are left out
 MASKED = -100  # a label that is not learnt: torch's cross-entropy knows it
-TRAINED = "trained.json"  # in the folder: what it was trained from
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +105,6 @@ def padded(rows: Sequence[Row], length: int = 0) -> tuple[Tensor, Tensor, Tensor
     return ids, attended, labels
 
 
-def open_for_training(name: str) -> tuple[Any, Any]:
-    """A causal language model and its tokenizer, by a folder or hub id.
-
-    Raises ModelError if it cannot be loaded, or is no chat model.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        model, tokenizer = AutoModelForCausalLM.from_pretrained(name), AutoTokenizer.from_pretrained(name)
-    except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
-        why = (str(error).strip().splitlines() or [""])[0][:200]
-        raise ModelError(
-            f"--model {name} cannot be loaded: {type(error).__name__}: {why}. "
-            "Use a folder or hub id of a causal language model that transformers can load"
-        ) from error
-    if not tokenizer.chat_template or tokenizer.eos_token_id is None:
-        raise ModelError(f"--model {name} has no chat template or no end token. Use one that is made for chat")
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
-
-
 def train(
     records: Sequence[Record], model: Any, tokenizer: Any, epochs: int = 1, seed: int = 0, report: Report = silent
 ) -> Trained:
@@ -138,7 +113,6 @@ def train(
     The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
 
     if not records:
         raise DataError("there is no question with gold sentences to train from. Name other data")
@@ -150,11 +124,7 @@ def train(
             f"none of {len(records)} questions with their paragraphs is short enough for {longest:,} tokens. "
             "Name other data, or a model with a longer context"
         )
-    config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # the adapters begin with drawn weights
-        tuned = get_peft_model(model, config)
-    tuned.eval()
+    tuned = with_adapters(model, RANK, seed).eval()
     optimiser = torch.optim.AdamW([weight for weight in tuned.parameters() if weight.requires_grad], lr=RATE)
     draw = random.Random(seed)
     losses = []
@@ -176,37 +146,22 @@ def train(
     )
 
 
-def check_out(out: Path) -> None:
-    """UsageError if there is something already: a trained folder is never changed."""
-    if out.exists():
-        raise UsageError(f"--out {out}: is there already. Name a new folder")
-
-
 def save(trained: Trained, base: str, out: Path, data: str) -> None:
-    """Write the folder that reader.model can name: trained from `base` with `data`.
+    """Write the folder that reader.model can name: trained from `base` with `data`. UsageError if `out` is there."""
 
-    It is written beside and renamed, so that a kill leaves nothing half. Raises UsageError if `out` is there.
-    """
-    check_out(out)
-    fresh = out.with_name(f"{out.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
-    fresh.mkdir(parents=True)
-    trained.model.save_pretrained(fresh)
-    trained.tokenizer.save_pretrained(fresh)
-    record = {
-        "task": "quotes",
-        "base": str(Path(base).absolute()) if Path(base).is_dir() else base,
-        "data": data,
-        "examples": trained.examples,
-        "epochs": trained.epochs,
-        "seed": trained.seed,
-        "rate": RATE,
-        "rank": RANK,
-        "alpha": ALPHA,
-        "losses": trained.losses,
-    }
-    (fresh / TRAINED).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    for file in fresh.iterdir():
-        with file.open("r+b") as written:
-            os.fsync(written.fileno())
-    os.replace(fresh, out)
+    def write(folder: Path) -> dict[str, Any]:
+        trained.model.save_pretrained(folder)
+        trained.tokenizer.save_pretrained(folder)
+        return {
+            "task": "quotes",
+            "base": base_of(base),
+            "data": data,
+            "examples": trained.examples,
+            "epochs": trained.epochs,
+            "seed": trained.seed,
+            "rate": RATE,
+            "rank": RANK,
+            "losses": trained.losses,
+        }
+
+    write_folder(out, write)
