@@ -13,9 +13,9 @@ from typing import TypeVar
 from eval.bootstrap import percentile
 from eval.replies import RecordingReader, Replies
 from rag.answer import Evidence as Found
-from rag.answer import Road, Token, ask, first_line
+from rag.answer import Road, Token, ask
 from rag.errors import RagError, ReaderError
-from rag.read.generate import Usage
+from rag.read.generate import Usage, first_line
 from rag.read.prompts import memory_messages
 from rag.read.support import declines
 from rag.records import Answer, Hit, Passage

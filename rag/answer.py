@@ -15,15 +15,13 @@ from rag.indexes import Indexes
 from rag.interfaces import DenseEncoder, Report, Retriever, silent
 from rag.read.cite import PagesOf, cite
 from rag.read.filter import sift
-from rag.read.forms import FORMS, Reading, first_line
+from rag.read.forms import FORMS, Reading
 from rag.read.generate import ChatReader, Usage, open_reader
 from rag.read.prompts import fitting
 from rag.read.reward import open_judge
 from rag.read.support import statements
 from rag.records import Answer, Hit, Note
 from rag.settings import Settings
-
-__all__ = ["Evidence", "Road", "Token", "ask", "check_question", "first_line", "open_road"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from rag.read.generate import ChatReader, Usage
+from rag.read.generate import ChatReader, Usage, first_line
 from rag.read.match import EDGES, content_words, fold, holds_answer
 from rag.read.prompts import answer_messages, yes_no_messages
 from rag.read.quotes import Quote, choose_quotes
@@ -205,8 +205,7 @@ def _shown(question: str, answer: str, side: Side) -> Quote:
 
 
 def _say(reader: ChatReader, question: str, side: Side, usage: Usage) -> str:
-    reply = "".join(reader.stream(answer_messages(question, side.hits), SHORT, usage)).strip()
-    return (reply.splitlines() or [""])[0].strip(EDGES)
+    return first_line("".join(reader.stream(answer_messages(question, side.hits), SHORT, usage))).strip(EDGES)
 
 
 # -- dates and numbers -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from rag.read.alr import REPLY_TOKENS, join, select
 from rag.read.comparison import compare
-from rag.read.generate import ChatReader, Usage
+from rag.read.generate import ChatReader, Usage, first_line
 from rag.read.marks import parse_marks
 from rag.read.match import EDGES, fold, holds_answer
 from rag.read.notes import compared_note, next_query, says_nothing, selection_note, write_note
@@ -205,12 +205,3 @@ def in_form(question: str, draft: str) -> str:
     """
     years = YEAR.findall(draft)
     return years[0] if len(years) == 1 and WHICH_YEAR.search(question) and len(draft) < 40 else draft
-
-
-def first_line(reply: str) -> str:
-    """A reader's answer is the first line of what it says.
-
-    >>> first_line("\\nParis \\nBecause it is the capital.")
-    'Paris'
-    """
-    return (reply.strip().splitlines() or [""])[0].strip()

@@ -54,6 +54,15 @@ class Usage:
             self.generated += int(metadata["output_tokens"])
 
 
+def first_line(reply: str) -> str:
+    """A reader's answer is the first line of what it says.
+
+    >>> first_line("\\nParis \\nBecause it is the capital.")
+    'Paris'
+    """
+    return (reply.strip().splitlines() or [""])[0].strip()
+
+
 class ChatReader:
     """A Reader over a LangChain chat model.
 

@@ -26,10 +26,14 @@ NOTHING = re.compile(
 
 def write_note(query: str, answer: str, quotes: Sequence[Quote], round: int = 1) -> Note:
     """The note of one round: a line for each of the best quotes. Key spans: the answer as the first of them has it."""
-    text = "\n".join(f"[{quote.hit.rank}] {' '.join(quote.text.split())}" for quote in quotes[:NOTE_QUOTES])
+    text = "\n".join(_lines(quotes[:NOTE_QUOTES]))
     keys = tuple(_words_of(quote.text, answer) for quote in quotes[:1] if quote.holds)
     uncertain = () if not answer or any(quote.holds for quote in quotes) else (answer,)
     return Note(round, query, text, keys, uncertain)
+
+
+def _lines(quotes: Sequence[Quote]) -> list[str]:
+    return [f"[{quote.hit.rank}] {' '.join(quote.text.split())}" for quote in quotes]
 
 
 def _words_of(text: str, answer: str) -> str:
@@ -45,14 +49,13 @@ def _words_of(text: str, answer: str) -> str:
 
 def compared_note(query: str, compared: Compared) -> Note:
     """The note of a comparison: a quote for each side, then what was found in them, which are the key spans."""
-    lines = [f"[{quote.hit.rank}] {' '.join(quote.text.split())}" for quote in compared.quotes]
     found = "; ".join(f"{name}: {value}" for name, value in zip(compared.names, compared.found, strict=True))
-    return Note(1, query, "\n".join([*lines, found]), compared.found)
+    return Note(1, query, "\n".join([*_lines(compared.quotes), found]), compared.found)
 
 
 def selection_note(query: str, quotes: Sequence[Quote]) -> Note:
     """The note of an answer that is read from chosen sentences: these, in their order."""
-    return Note(1, query, "\n".join(f"[{quote.hit.rank}] {' '.join(quote.text.split())}" for quote in quotes))
+    return Note(1, query, "\n".join(_lines(quotes)))
 
 
 def next_query(question: str, draft: str, quotes: Sequence[Quote]) -> str:
