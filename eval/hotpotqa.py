@@ -140,22 +140,22 @@ def rows_of(
     def searching(name: str) -> Evidence:
         finder = pool.corpus.indexes.retriever(name, report)
 
-        def search(place: int) -> list[Hit]:
+        def search(place: int, query: str) -> list[Hit]:
             question = questions[place]
             within = None if pool.within is None else pool.within[question.id]
             gone = pool.gold[question.id] if without_gold else frozenset()
-            hits = finder.search([question.question], max(k, DEPTH) + len(gone), within)[0]
+            hits = finder.search([query], max(k, DEPTH) + len(gone), within)[0]
             left = [hit for hit in hits if hit.passage.passage_id not in gone][: max(k, DEPTH)]
             return [replace(hit, rank=rank) for rank, hit in enumerate(left, start=1)]
 
         return search
 
-    def oracle(place: int) -> list[Hit]:
+    def oracle(place: int, query: str) -> list[Hit]:
         gold = pool.gold[questions[place].id]
         some = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
         return as_hits([passage for passage in some if passage.passage_id in gold])
 
-    def by_chance(place: int) -> list[Hit]:
+    def by_chance(place: int, query: str) -> list[Hit]:
         some = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
         return draw(some, max(k, DEPTH), questions[place].id, seed)
 

@@ -18,7 +18,7 @@ from eval.files import Record, read_records
 from eval.metrics import contains_gold
 from eval.replies import Replies
 from eval.report import cell, table, with_interval, write_lines, write_text
-from eval.trials import Rows, Running, Trial, _Given, as_hits, latency_ms, run_trials
+from eval.trials import RowRetriever, Rows, Running, Trial, as_hits, latency_ms, run_trials
 from rag.answer import Road
 from rag.read.generate import open_reader
 from rag.read.match import fold
@@ -143,9 +143,9 @@ class Outcome:
 
 def open_road(settings: Settings) -> Road:
     """A road without a library: the evidence is given. Raises ModelError or ReaderError as open_reader."""
-    return Road(
-        _Given([]), open_reader(settings.reader), lambda document_id, start, end: (1, 1), "the passages given", settings
-    )
+    nothing = RowRetriever(lambda place, query: [], 0, "", [])
+    reader = open_reader(settings.reader)
+    return Road(nothing, reader, lambda document_id, start, end: (1, 1), "the passages given", settings)
 
 
 def run(
@@ -158,8 +158,8 @@ def run(
     rows = Rows(
         [injection.question for injection in injections],
         {
-            PLANTED: lambda place: injections[place].hits(planted=True),
-            CLEAN: lambda place: injections[place].hits(planted=False),
+            PLANTED: lambda place, query: injections[place].hits(planted=True),
+            CLEAN: lambda place, query: injections[place].hits(planted=False),
         },
     )
     most = max(len(injection.passages) for injection in injections)

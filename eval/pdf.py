@@ -135,13 +135,13 @@ def rows_of(
 
     def searching(name: str, within: Callable[[Question], list[int]]) -> Evidence:
         finder = indexes.retriever(name, report)
-        return lambda place: finder.search([questions[place].question], k, within(questions[place]))[0]
+        return lambda place, query: finder.search([query], k, within(questions[place]))[0]
 
     def of_gold_page(question: Question) -> list[int]:
         numbers = seen[question.file]
         return [number for number in numbers if question.on_gold_page(*_place(passages[number]))]
 
-    def by_chance(place: int) -> list[Hit]:
+    def by_chance(place: int, query: str) -> list[Hit]:
         question = questions[place]
         return draw([passages[number] for number in seen[question.file]], k, question.id, seed)
 

@@ -33,7 +33,7 @@ Running = Callable[[int, int, str], None]  # progress: (questions done, of how m
 Outcome = TypeVar("Outcome")  # what a benchmark makes of a trial
 GIVE_UP = 5  # so many questions failed from the first on, and a run is given up
 
-Evidence = Callable[[int], list[Hit]]  # a question's place -> its ranking, best first
+Evidence = Callable[[int, str], list[Hit]]  # a question's place, and what is searched for -> the ranking, best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,17 @@ class Trial:
     busy_seconds: float
 
 
-class _Given:
-    """A Retriever that has the ranking already."""
+class RowRetriever:
+    """A row's evidence as the Retriever of one question, whose own ranking is there already."""
 
-    def __init__(self, hits: Sequence[Hit]):
-        self._hits = list(hits)
+    def __init__(self, evidence: Evidence, place: int, question: str, hits: Sequence[Hit]):
+        self._evidence, self._place, self._question, self._hits = evidence, place, question, list(hits)
 
     def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
-        return [self._hits[:k] for _ in queries]
+        return [self._search(query)[:k] for query in queries]
+
+    def _search(self, query: str) -> list[Hit]:
+        return self._hits if query == self._question else self._evidence(self._place, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +129,10 @@ def _trial(
         if evidence is None:
             pieces, answer = _from_memory(question, reader, road)
         else:
-            hits = evidence(place)
+            hits = evidence(place, question)
             retrieved = time.monotonic()
-            for step in ask(question, replace(road, retriever=_Given(hits), reader=reader), k, style=style):
+            finder = RowRetriever(evidence, place, question, hits)
+            for step in ask(question, replace(road, retriever=finder, reader=reader), k, style=style):
                 if isinstance(step, Found):
                     pieces.clear()
                 if isinstance(step, Token):

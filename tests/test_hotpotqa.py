@@ -257,7 +257,8 @@ def test_a_trial_that_failed_scores_nothing() -> None:
 def test_without_gold_no_ranking_has_it_and_the_ranks_close_up(six: Evaluation) -> None:
     asked, pool = six.benchmark.questions, six.pool
     whole, left = (
-        rows_of(asked, pool, BM25, 5, 0, False, silent, without).evidence[BM25](0) for without in (False, True)
+        rows_of(asked, pool, BM25, 5, 0, False, silent, without).evidence[BM25](0, asked[0].question)
+        for without in (False, True)
     )
     gold = pool.gold[asked[0].id]
     assert gold & {hit.passage.passage_id for hit in whole}

@@ -163,7 +163,7 @@ def test_gold_and_oracle_are_the_passages_with_the_evidence() -> None:
     rows = pdf.rows_of([question], indexes, "bm25", 3)
     oracle = rows.evidence["oracle"]
     assert oracle is not None
-    assert [hit.passage.first_page for hit in oracle(0)] == [2]
+    assert [hit.passage.first_page for hit in oracle(0, question.question)] == [2]
 
 
 # ---- the command

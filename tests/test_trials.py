@@ -18,7 +18,7 @@ from rag.errors import LibraryError, ReaderError
 from rag.read.generate import Messages, Usage
 from rag.read.prompts import answer_messages, memory_messages
 from rag.records import Answer, Hit
-from rag.settings import ReaderSettings
+from rag.settings import ReaderSettings, load_settings
 from tests.parts import passage
 from tests.test_answer import HITS, QUESTION, ScriptedReader, road
 
@@ -39,7 +39,7 @@ def run(
     return list(run_trials(Rows(questions, evidence), road(reader), k, style, replies, jobs))
 
 
-def both(place: int) -> list[Hit]:
+def both(place: int, query: str) -> list[Hit]:
     return HITS
 
 
@@ -99,7 +99,7 @@ def test_each_row_gets_its_own_evidence_question_by_question(tmp_path: Path) -> 
     places: list[tuple[str, int]] = []
 
     def row(name: str, hits: list[Hit]) -> Evidence:
-        def evidence(place: int) -> list[Hit]:
+        def evidence(place: int, query: str) -> list[Hit]:
             places.append((name, place))
             return hits
 
@@ -114,6 +114,20 @@ def test_each_row_gets_its_own_evidence_question_by_question(tmp_path: Path) -> 
         answer_messages(question, hits) for question in QUESTIONS[:2] for hits in (HITS, HITS[::-1])
     ]
     assert trials[0][1].answer is not None and trials[0][1].answer.abstained and trials[0][1].draft == ""
+
+
+def test_a_second_round_searches_the_row_with_another_query(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def evidence(place: int, query: str) -> list[Hit]:
+        asked.append(query)
+        return HITS[:1] if query == QUESTION else HITS[::-1]
+
+    patient = replace(road(ScriptedReader(yes=0.1)), settings=load_settings(["reader.rounds=2"]))
+    ((trial,),) = run_trials(Rows([QUESTION], {"system": evidence}), patient, 5, "notes", Replies(tmp_path, SETTINGS))
+    assert asked[0] == QUESTION and len(asked) == 2 and asked[1].startswith(f"{QUESTION} ")
+    assert trial.hits == tuple(HITS[:1]), "the retriever's measures are of the question's own ranking"
+    assert trial.answer is not None and len(trial.answer.notes) == len(trial.answer.evidence) == 2
 
 
 # -- order, failures, resuming ---------------------------------------------------------------------------------
@@ -157,7 +171,7 @@ def test_a_failure_is_one_trials_and_only_that_is_asked_again(tmp_path: Path, jo
 
 
 def test_evidence_that_cannot_be_had_is_a_failure_too(tmp_path: Path) -> None:
-    def damaged(place: int) -> list[Hit]:
+    def damaged(place: int, query: str) -> list[Hit]:
         raise LibraryError("the index is damaged")
 
     ((trial, other),) = run(tmp_path, ScriptedReader(), {"system": both, "other": damaged})
@@ -169,7 +183,7 @@ def test_evidence_that_cannot_be_had_is_a_failure_too(tmp_path: Path) -> None:
 def test_a_system_that_failed_on_the_first_questions_is_given_up(
     there: int, asked: int, jobs: int, tmp_path: Path
 ) -> None:
-    def damaged(place: int) -> list[Hit]:
+    def damaged(place: int, query: str) -> list[Hit]:
         raise LibraryError("the index is damaged")
 
     questions = [f"Question {i}?" for i in range(there)]
@@ -178,10 +192,10 @@ def test_a_system_that_failed_on_the_first_questions_is_given_up(
 
 
 def test_a_system_that_once_answered_is_not_given_up(tmp_path: Path) -> None:
-    def damaged(place: int) -> list[Hit]:
+    def damaged(place: int, query: str) -> list[Hit]:
         if place:
             raise LibraryError("the index is damaged")
-        return both(place)
+        return both(place, query)
 
     trials = run(tmp_path, ScriptedReader(), {"system": damaged}, [f"Question {i}?" for i in range(9)])
     assert [trial.error is None for (trial,) in trials] == [True] + [False] * 8
