@@ -112,16 +112,29 @@ def test_what_both_sides_say_is_compared_without_the_reader(question: str, answe
         "Which was opened first, Old Lock or Tide Mill?",  # the mill has no date
         "Which has more doors, Old Lock or New Weir?",
         "Which is prettier, Old Lock or New Weir?",
-        "Which has more gates, Old Lock or Old Lock?",
     ],
 )
-def test_what_one_side_does_not_say_is_not_compared(question: str) -> None:
-    assert asked(question, hits(LOCK, WEIR, MILL)) is None
+def test_what_cannot_be_read_off_is_the_likelier_of_the_two_each_by_itself(question: str) -> None:
+    evidence = hits(LOCK, WEIR, MILL)
+    for lock, other in ((0.4, 0.6), (0.6, 0.4), (0.5, 0.5)):
+        reader = Judge({"seven gates": lock, "": other})
+        compared = asked(question, evidence, reader)
+        assert compared is not None
+        assert ("Lock" in compared.answer) == (lock >= other) and compared.support == max(lock, other)
+        assert compared.found == (f"{lock:.2f} likely", f"{other:.2f} likely")
+        assert len(reader.asked) == 2
+        assert all(sum(text in message for _, text in (LOCK, WEIR, MILL)) == 1 for message in reader.asked)
 
 
-def test_what_is_alike_is_not_decided() -> None:
+def test_a_question_about_one_thing_or_about_both_is_left_to_the_reader() -> None:
+    for question in ("Which has more gates, Old Lock or Old Lock?", "What do Old Lock and New Weir have in common?"):
+        assert asked(question, hits(LOCK, WEIR, MILL)) is None
+
+
+def test_what_is_alike_is_not_read_off() -> None:
     twin = ("New Weir", "New Weir was opened on 3 May 1821.")
-    assert asked("Which was opened first, Old Lock or New Weir?", hits(LOCK, twin)) is None
+    sides = sides_of("Which was opened first, Old Lock or New Weir?", hits(LOCK, twin))
+    assert sides is not None and settle("Which was opened first, Old Lock or New Weir?", sides) is None
 
 
 def test_lives_are_compared_by_the_years_between_their_two_dates() -> None:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from rag.read.generate import ChatReader, Usage, first_line
 from rag.read.match import EDGES, content_words, fold, holds_answer
-from rag.read.prompts import answer_messages, yes_no_messages
+from rag.read.prompts import answer_messages, claim_messages, yes_no_messages
 from rag.read.quotes import Quote, choose_quotes
 from rag.records import Hit
 from rag.sentences import sentence_spans
@@ -62,7 +62,7 @@ BEGINNING = re.compile(
     r"took place|first|since|from|between|in|on)\b"
 )
 YES_NO = re.compile(r"(?:are|is|was|were|did|do|does|have|has|can)\b", re.IGNORECASE)
-BOTH, AND = re.compile(r"\bboth\b", re.IGNORECASE), re.compile(r"\band\b", re.IGNORECASE)
+BOTH, AND, OR = (re.compile(rf"\b{word}\b", re.IGNORECASE) for word in ("both", "and", "or"))
 SAME_WHAT = re.compile(r"\bsame (\w+)", re.IGNORECASE)
 JOINED = re.compile(
     r"[\s,\"'\u201c\u201d]*(?:and|or)\s+(?:both\s+)?(?:the\s+)?(?:[\w-]+\s+){0,2}[\"'\u201c\u201d]?", re.IGNORECASE
@@ -111,8 +111,8 @@ class Compared:
 def compare(reader: ChatReader, question: str, evidence: Sequence[Hit], usage: Usage) -> Compared | None:
     """Compare the two things that a question names, each by its own evidence; None for any other question.
 
-    By dates or numbers where both say one; a yes or no for both where it asks whether both are so; what each is where
-    it asks for the same. Raises ReaderError.
+    A yes or no for both where it asks whether both are so; what each is where it asks for the same. Which of the two it
+    is by dates or numbers where both say one, else by how likely each is by itself. Raises ReaderError.
     """
     sides = sides_of(question, evidence)
     if sides is None:
@@ -121,7 +121,9 @@ def compare(reader: ChatReader, question: str, evidence: Sequence[Hit], usage: U
     if YES_NO.match(question) and about_both:  # not "Is A or B further west?"
         same = SAME_WHAT.search(question)
         return _same(reader, same[1], sides, usage) if same else _both(reader, question, sides, usage)
-    return settle(question, sides)
+    if compared := settle(question, sides):
+        return compared
+    return _either(reader, question, sides, usage) if OR.search(question, sides[0].end, sides[1].start) else None
 
 
 def sides_of(question: str, evidence: Sequence[Hit]) -> tuple[Side, Side] | None:
@@ -206,6 +208,29 @@ def _shown(question: str, answer: str, side: Side) -> Quote:
 
 def _say(reader: ChatReader, question: str, side: Side, usage: Usage) -> str:
     return first_line("".join(reader.stream(answer_messages(question, side.hits), SHORT, usage))).strip(EDGES)
+
+
+# -- which of the two ------------------------------------------------------------------------------------------------
+
+
+def _either(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared:
+    """The side of which its own evidence makes it likelier that it is the answer.
+
+    Asked for one of two, a small reader takes the one that stands first among the passages (eval/log.md).
+    """
+    likely = [
+        reader.yes_probability(claim_messages(question, side.name, *(hit.passage for hit in side.hits)), usage)
+        for side in sides
+    ]
+    wins = 0 if likely[0] >= likely[1] else 1
+    first, second = sides
+    return Compared(
+        sides[wins].full_name,
+        (first.name, second.name),
+        (f"{likely[0]:.2f} likely", f"{likely[1]:.2f} likely"),
+        (_shown(question, "", first), _shown(question, "", second)),
+        likely[wins],
+    )
 
 
 # -- dates and numbers -----------------------------------------------------------------------------------------------

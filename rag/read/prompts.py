@@ -130,9 +130,9 @@ def support_messages(
     return [*answer_messages(question, evidence, pictures), ("assistant", _plain(answer)), ("user", SUPPORT)]
 
 
-def claim_messages(question: str, answer: str, passage: Passage) -> list[tuple[str, str]]:
-    """The answer as a claim, with the one passage that is to bear it out."""
-    text = " ".join(f"{passage.title}: {passage.text}".split())
+def claim_messages(question: str, answer: str, *passages: Passage) -> list[tuple[str, str]]:
+    """The answer as a claim, with the passages that are to bear it out."""
+    text = "\n".join(" ".join(f"{passage.title}: {passage.text}".split()) for passage in passages)
     claim = f'The answer to "{question}" is "{answer}".'
     return [("user", _plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 
