@@ -237,7 +237,23 @@ def scores(trial: Trial, question: Question, gold: frozenset[str], facts: Collec
     values["failed"] = float(trial.error is not None)
     tokens = answer.tokens if answer is not None else {}
     values |= {f"{name}_tokens": tokens.get(name) for name in ("prompt", "generated")}
+    values["reader_calls"] = float(trial.calls)
+    if answer is not None and answer.copied is not None:
+        values["copied"], values["invented"] = map(float, answer.copied)
+    if answer is not None and answer.notes and question.facts is not None:
+        values["note_recall"] = _noted(answer.notes[-1].text, question)
     return values
+
+
+def _noted(note: str, question: Question) -> float | None:
+    """The share of the gold sentences that stand in the note, of those that the question's paragraphs have."""
+    gold = [
+        " ".join(html.unescape(sentence).split())
+        for paragraph in question.paragraphs
+        for index, sentence in enumerate(paragraph.sentences)
+        if (paragraph.title, index) in (question.facts or ())
+    ]
+    return sum(sentence in note for sentence in gold) / len(gold) if gold else None
 
 
 # -- the whole evaluation --------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ FAILURES = 10
 ANSWERS = {"em": "EM", "f1": "F1", "draft_em": "draft EM", "draft_f1": "draft F1", "abstained": "abstained"}
 EVIDENCE = {
     "R@2": "R@2", "R@5": "R@5", "all_gold@5": "all gold@5", "sp_em": "sp EM", "sp_f1": "sp F1", "joint_em": "joint EM",
-    "joint_f1": "joint F1",
+    "joint_f1": "joint F1", "note_recall": "gold sentences in the note",
 }  # fmt: skip
 # Why an answer is wrong, in words for the report; in this order they are looked for.
 CAUSES = {
@@ -164,7 +164,7 @@ def report(
     lines += ["", "## Evidence", "", *_measured(rows, EVIDENCE, system), ""]
     lines += [
         "R@k: share of the gold paragraphs among the first k; sp: the sentences that the citations quote, against the "
-        "gold supporting facts; joint: answer and supporting facts together."
+        "gold supporting facts; joint: answer and supporting facts together." + _copied(first)
     ]
     if controls:
         lines += [
@@ -177,7 +177,7 @@ def report(
         lines += table(["against", "EM", "F1"], [_against(first, name, outcomes[name]) for name in controls])
     lines += ["", "## Cost of a question", ""]
     lines += table(
-        ["row", "p50 ms", "p95 ms", "prompt tokens", "generated tokens"],
+        ["row", "p50 ms", "p95 ms", "longest prompt", "generated tokens", "calls of the reader"],
         [[cell(name), *row["latency_ms"].values(), *_tokens(row)] for name, row in rows.items()],
     )
     latencies = [t.seconds["retrieve"] + t.seconds["reader"] for o in first if (t := o.trial).error is None]
@@ -224,7 +224,16 @@ def _measured(rows: Mapping[str, Any], measures: Mapping[str, str], system: str)
 
 def _tokens(row: Mapping[str, Any]) -> list[object]:
     tokens = (row["metrics"].get(f"{name}_tokens") for name in ("prompt", "generated"))
-    return ["-" if count is None else f"{count:.0f}" for count in tokens]
+    calls = row["metrics"].get("reader_calls", 0.0)
+    return [*("-" if count is None else f"{count:.0f}" for count in tokens), f"{calls:.1f}"]
+
+
+def _copied(first: Sequence[Outcome]) -> str:
+    """How many of the sentences that the reader chose or copied are not in the evidence; "" in forms without them."""
+    copied, invented = (sum(o.scores.get(name) or 0.0 for o in first) for name in ("copied", "invented"))
+    if not copied:
+        return ""
+    return f" Of {copied:.0f} sentences that the reader chose, {invented:.0f} were not there and were dropped."
 
 
 def _against(first: Sequence[Outcome], name: str, other: Sequence[Outcome]) -> list[str]:

@@ -42,7 +42,8 @@ class Trial:
 
     `draft` is what the reader said, also where the answer is an abstention. `seconds`: retrieve, reader (when the reply
     was made, be it in an earlier run), first_token. `busy_seconds`: how long retriever and reader took
-    now, nothing for a kept reply. A trial that failed has an `error` and no answer.
+    now, nothing for a kept reply. `calls`: how often the reader was asked. A trial that failed has an `error` and no
+    answer.
     """
 
     place: int
@@ -53,6 +54,7 @@ class Trial:
     error: str | None
     seconds: Mapping[str, float]
     busy_seconds: float
+    calls: int = 0
 
 
 class RowRetriever:
@@ -149,7 +151,7 @@ def _trial(
     }
     draft = first_line("".join(pieces))
     busy = retrieved - began + reader.spent
-    return Trial(place, row, tuple(hits), draft, answer, error, seconds, busy)
+    return Trial(place, row, tuple(hits), draft, answer, error, seconds, busy, reader.calls)
 
 
 def _from_memory(question: str, reader: RecordingReader, road: Road) -> tuple[list[str], Answer]:

@@ -27,7 +27,7 @@ from rag.answer import Road
 from rag.errors import DataError, ReaderError
 from rag.interfaces import silent
 from rag.read.generate import Messages, Usage
-from rag.records import Answer, Citation, Hit
+from rag.records import Answer, Citation, Hit, Note
 from rag.settings import Settings, load_settings
 from tests import official
 from tests.benchmarks import Endpoint, Fields, answering, hotpot, musique, written
@@ -228,11 +228,21 @@ def test_scores_by_hand() -> None:
         {
             "em": 0, "f1": 2 / 3, "sp_em": 0, "sp_f1": 2 / 3, "joint_em": 0, "joint_f1": 1 / 2, "draft_em": 0,
             "draft_f1": 2 / 3, "R@2": 1 / 4, "R@5": 2 / 4, "all_gold@5": 0, "abstained": 0, "failed": 0,
-            "prompt_tokens": 9, "generated_tokens": 2,
+            "prompt_tokens": 9, "generated_tokens": 2, "reader_calls": 0,
         }
     )  # fmt: skip
     right = scores(trial("the Ys", found="ab"), asked, keys("ab"), {("u", 1), ("t", 0)})
     assert all(right[name] == 1 for name in ("em", "f1", "sp_em", "sp_f1", "joint_em", "joint_f1", "R@2", "all_gold@5"))
+
+
+def test_what_the_note_holds_and_what_was_made_up_are_counted() -> None:
+    asked = question(ORM, facts=frozenset({(ORM.title, 0), (ORM.title, 1)}))
+    sentence = " ".join(html.unescape(ORM.sentences[1]).split())
+    noted = trial("Ys", found="a")
+    assert noted.answer is not None
+    answer = replace(noted.answer, notes=(Note(1, "Why?", f"[1] {sentence}"),), copied=(5, 2))
+    values = scores(replace(noted, answer=answer, calls=3), asked, keys("a"), ())
+    assert [values[name] for name in ("note_recall", "copied", "invented", "reader_calls")] == [0.5, 5, 2, 3]
 
 
 def test_an_abstention_is_handed_in_as_noanswer_and_its_draft_is_scored_beside() -> None:
