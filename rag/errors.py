@@ -31,3 +31,26 @@ class ReaderError(RagError):
 
 class DataError(RagError):
     """A benchmark's file does not hold what it should."""
+
+
+def first_line_of(error: BaseException) -> str:
+    """What another library's error says first, at most 200 characters, as a part of our own sentence.
+
+    >>> first_line_of(OSError("no such file.\\nTry another."))
+    'no such file'
+    """
+    return (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
+
+
+def summary_of(error: BaseException) -> str:
+    """The kind of another library's error, and its first line.
+
+    >>> summary_of(OSError("no such file.\\nTry another."))
+    'OSError: no such file'
+    """
+    return f"{type(error).__name__}: {first_line_of(error)}"
+
+
+def not_loaded(what: str, error: BaseException, remedy: str) -> ModelError:
+    """For weights that another library cannot load, for whatever reason."""
+    return ModelError(f"{what} cannot be loaded: {summary_of(error)}. {remedy}")

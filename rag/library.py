@@ -8,8 +8,8 @@
     uploads/             files that came through the web page
 
 A document enters, is replaced or leaves in one transaction, so it is in the library wholly or not at all, and the
-links from and to it with it (links.py). A catalogue of layout 1 has no links, one of layout 2 no places on pages;
-whoever can write to the library brings it to layout 3, and until then it is read as it is.
+links from and to it with it (links.py). Whoever can write to the library brings a catalogue of an older layout
+(schema.py) up to date, and until then it is read as it is.
 """
 
 from __future__ import annotations
@@ -26,59 +26,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag import links, pictures, places
+from rag import links, pictures, places, schema
 from rag.errors import LibraryError, UsageError
 from rag.places import Run
 from rag.records import Box, Document, Link, Page, Passage, Removal
 
 log = logging.getLogger("glossator")
 
-SCHEMA_VERSION = 3
-LAYOUT_1 = """
-CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE documents (
-    document_id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
-    error TEXT, warnings TEXT NOT NULL, recipe TEXT NOT NULL, generation INTEGER NOT NULL,
-    text TEXT NOT NULL, pages TEXT NOT NULL, raw_offsets TEXT NOT NULL);
-CREATE TABLE paths (path TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE,
-    shown TEXT NOT NULL);
-CREATE TABLE passages (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, passage_id TEXT NOT NULL UNIQUE,
-    document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE, kind TEXT NOT NULL,
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL, first_page INTEGER NOT NULL, last_page INTEGER NOT NULL,
-    text TEXT NOT NULL);
-CREATE INDEX passages_of_document ON passages (document_id);
-CREATE INDEX paths_of_document ON paths (document_id);
-CREATE TABLE removals (generation INTEGER NOT NULL, document_id TEXT NOT NULL,
-    first_number INTEGER NOT NULL, last_number INTEGER NOT NULL);
-"""
-# Layout 3: what kind of thing a passage is and where it stands; with places.SCHEMA.
-LAYOUT_3 = """
-ALTER TABLE passages ADD COLUMN label TEXT NOT NULL DEFAULT '';
-ALTER TABLE passages ADD COLUMN section TEXT NOT NULL DEFAULT '';
-ALTER TABLE passages ADD COLUMN boxes TEXT NOT NULL DEFAULT '[]';
-ALTER TABLE passages ADD COLUMN caption TEXT NOT NULL DEFAULT '';
-ALTER TABLE passages ADD COLUMN context TEXT NOT NULL DEFAULT '';
-ALTER TABLE passages ADD COLUMN picture TEXT;
-ALTER TABLE passages ADD COLUMN ocr_confidence REAL;
-CREATE INDEX passages_of_label ON passages (lower(label)) WHERE label <> '';
-"""
-NEW_IN_3 = {
-    "label": "''",
-    "section": "''",
-    "boxes": "'[]'",
-    "caption": "''",
-    "context": "''",
-    "picture": "NULL",
-    "ocr_confidence": "NULL",
-}
-# One path a document: the first in alphabetical order speaks for it in hits and citations.
-PASSAGES = """
-SELECT p.number, p.passage_id, p.document_id, d.title,
-       coalesce((SELECT shown FROM paths WHERE document_id = p.document_id ORDER BY path LIMIT 1), '') AS path,
-       p.text, p.start, p."end", p.first_page, p.last_page, p.kind, {new}
-FROM passages p JOIN documents d USING (document_id)
-"""
 FILTERS = {
     "document_id": "p.document_id = ?",
     "title": "d.title = ?",
@@ -126,12 +80,12 @@ class Library:
             library._create()
         with library._explaining():
             version = library._connection().execute("PRAGMA user_version").fetchone()[0]
-        if not 1 <= version <= SCHEMA_VERSION:
+        if not 1 <= version <= schema.VERSION:
             raise LibraryError(
-                f"{folder}/catalogue.sqlite has layout {version}, this program reads layout {SCHEMA_VERSION}. "
+                f"{folder}/catalogue.sqlite has layout {version}, this program reads layout {schema.VERSION}. "
                 "Ingest the documents into a new folder, or use the version of glossator that made it"
             )
-        if version < SCHEMA_VERSION:
+        if version < schema.VERSION:
             try:
                 with library.writing("bringing its layout up to date"):
                     pass  # who may write does that first
@@ -150,8 +104,7 @@ class Library:
             fresh = self.folder / "catalogue.sqlite.new"
             fresh.unlink(missing_ok=True)
             connection = sqlite3.connect(fresh)
-            start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={SCHEMA_VERSION};"
-            connection.executescript(LAYOUT_1 + links.SCHEMA + LAYOUT_3 + places.SCHEMA + start)
+            schema.create(connection)
             connection.close()
             os.replace(fresh, self.folder / "catalogue.sqlite")
         except (OSError, sqlite3.Error) as error:
@@ -351,17 +304,12 @@ class Library:
             pictures.sweep(self.folder, {row[0] for row in self._rows("SELECT DISTINCT picture FROM passages")})
 
     def _bring_up_to_date(self) -> None:
-        """Give a catalogue of layout 1 its links, and one of layout 2 its new columns, in one transaction."""
         layout = self._layout()
-        if layout == SCHEMA_VERSION:
+        if layout == schema.VERSION:
             return
         log.warning("%s: bringing its catalogue up to date, once", self.folder)
         with self._wholly() as connection:
-            if layout == 1:
-                links.fill(connection)
-            for statement in filter(str.strip, (LAYOUT_3 + places.SCHEMA).split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            schema.upgrade(connection, layout)
 
     def _layout(self) -> int:
         return int(self._rows("PRAGMA user_version")[0][0])
@@ -468,12 +416,12 @@ class Library:
     def passages(self, passage_ids: Sequence[str]) -> dict[str, Passage]:
         """The passages that are (still) here, by id."""
         rows = self._rows_in(self._select_passages() + "WHERE p.passage_id IN ({})", passage_ids)
-        return {row["passage_id"]: _passage(row) for row in rows}
+        return {row["passage_id"]: schema.passage(row) for row in rows}
 
     def passages_numbered(self, numbers: Sequence[int]) -> dict[int, Passage]:
         """The passages that are (still) here, by catalogue number."""
         rows = self._rows_in(self._select_passages() + "WHERE p.number IN ({})", numbers)
-        return {row["number"]: _passage(row) for row in rows}
+        return {row["number"]: schema.passage(row) for row in rows}
 
     def labelled(self, labels: Sequence[str]) -> list[Passage]:
         """The passages of tables and figures with one of these labels ("Table 3"), whatever its case."""
@@ -481,11 +429,18 @@ class Library:
         if self._layout() < 3:
             return []
         rows = self._rows_in(self._select_passages() + "WHERE p.label <> '' AND lower(p.label) IN ({})", wanted)
-        return [_passage(row) for row in rows]
+        return [schema.passage(row) for row in rows]
+
+    def table_of(self, passage: Passage) -> list[Passage]:
+        """All passages of the table that this one is part of, in order; itself for what is no table."""
+        if passage.kind != "table":
+            return [passage]
+        where = " WHERE p.document_id = ? AND p.kind = 'table' AND p.label = ? AND p.caption = ? ORDER BY p.start"
+        rows = self._rows(self._select_passages() + where, (passage.document_id, passage.label, passage.caption))
+        return [schema.passage(row) for row in rows] if passage.label or passage.caption else [passage]
 
     def _select_passages(self) -> str:
-        new = [f"p.{name}" if self._layout() >= 3 else f"{default} AS {name}" for name, default in NEW_IN_3.items()]
-        return PASSAGES.replace("{new}", ", ".join(new))
+        return schema.select_passages(self._layout())
 
     def picture(self, sha256: str) -> bytes:
         """A picture's PNG. Raises LibraryError for one that the library does not hold."""
@@ -517,7 +472,7 @@ class Library:
                 f"{self._select_passages()} WHERE d.generation > ? ORDER BY p.number", (generation,)
             )
             for row in cursor:
-                yield row["number"], _passage(row)
+                yield row["number"], schema.passage(row)
 
     def links_from(self, passage_ids: Sequence[str]) -> dict[str, list[Link]]:
         """Passage id -> the links in its text, in order; without passages that have none.
@@ -634,28 +589,6 @@ def _storable(path: str) -> str | bytes:
     except UnicodeEncodeError:
         return os.fsencode(path)
     return path
-
-
-def _passage(row: sqlite3.Row) -> Passage:
-    return Passage(
-        row["passage_id"],
-        row["document_id"],
-        row["title"],
-        os.fsdecode(row["path"]),
-        row["text"],
-        row["start"],
-        row["end"],
-        row["first_page"],
-        row["last_page"],
-        row["kind"],
-        row["label"],
-        row["section"],
-        tuple((page, (box[0], box[1], box[2], box[3])) for page, box in json.loads(row["boxes"])),
-        row["caption"],
-        row["context"],
-        row["picture"],
-        row["ocr_confidence"],
-    )
 
 
 def _holder(file: Path) -> str:

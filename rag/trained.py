@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ModelError, UsageError
+from rag.errors import ModelError, UsageError, not_loaded
 
 
 def check_out(out: Path) -> None:
@@ -54,11 +54,8 @@ def open_chat_model(model: str) -> tuple[Any, Any]:
         tokenizer: Any = AutoTokenizer.from_pretrained(model)
         loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
-        why = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-        raise ModelError(
-            f"--model {model} cannot be loaded: {type(error).__name__}: {why}. "
-            "Name a causal language model: a hub id or folder that transformers can load"
-        ) from error
+        remedy = "Name a causal language model: a hub id or folder that transformers can load"
+        raise not_loaded(f"--model {model}", error, remedy) from error
     if not tokenizer.chat_template or tokenizer.eos_token_id is None:
         raise ModelError(f"--model {model} has no chat template or no end token. Name a model that is made for chat")
     return loaded.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

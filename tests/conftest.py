@@ -92,10 +92,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Each of xdist's workers, and what it starts, keeps to its own cores: readers that share one are far slower."""
+    config.option.loadscopereorder = False  # else xdist hands out the files with the most tests first, see SLOWEST
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         workers, cores = int(os.environ["PYTEST_XDIST_WORKER_COUNT"]), sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[int(worker[2:]) :: workers] or cores)
+
+
+# Slowest first. Seconds go to browsers, readers and kills, not to the number of tests, by which xdist would sort. It
+# hands out whole files, the next one already while two tests are left, so that a slow one late leaves a worker idle.
+SLOWEST = [
+    "test_web.py", "test_bad_input.py", "test_pdf_eval.py", "test_make_run.py", "test_bench.py", "test_web_places.py",
+    "test_hostile_pdfs.py", "test_cli.py", "test_injections.py", "test_readers.py", "test_hotpotqa.py",
+    "test_golden.py", "test_pdf_golden.py", "test_resume.py", "test_answer.py",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, the others as they were collected."""
+    place = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 _not_run: Counter[str] = Counter()

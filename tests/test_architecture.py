@@ -22,6 +22,7 @@ OWNERS = {  # the longest matching name decides
     "tokenizers": {"rag/encode/inference_free.py", "rag/encode/sparse.py"},
     "torch": {
         "eval/throughput.py",
+        "rag/attribute/decode.py",
         "rag/encode/dense.py",
         "rag/encode/heads.py",
         "rag/encode/sparse.py",
@@ -34,6 +35,7 @@ OWNERS = {  # the longest matching name decides
     },
     "transformers": {
         "eval/throughput.py",
+        "rag/attribute/decode.py",
         "rag/encode/dense.py",
         "rag/encode/sparse.py",
         "rag/read/reward.py",
@@ -47,7 +49,7 @@ OWNERS = {  # the longest matching name decides
     "sentencex": {"rag/sentences.py"},
     "huggingface_hub": {"rag/sources.py"},
     "ir_measures": {"eval/retrieval.py"},
-    "sqlite3": {"rag/library.py", "rag/links.py", "rag/places.py"},
+    "sqlite3": {"rag/library.py", "rag/links.py", "rag/places.py", "rag/schema.py"},
     "pypdf": {"eval/extraction.py", "ingest/pdf.py"},
     "pypdfium2": {"eval/extraction.py", "ingest/glyphs.py", "ingest/page.py", "ingest/pdf.py"},
     "pdfplumber": {"eval/extraction.py"},
@@ -56,7 +58,7 @@ OWNERS = {  # the longest matching name decides
     "gradio": {"ui/web.py"},
     "fastapi": {"ui/server.py"},
     "uvicorn": {"ui/server.py"},
-    "typer": {"ui/cli.py", "ui/command.py", "ui/benchmarks.py", "ui/training.py"},
+    "typer": {"ui/cli.py", "ui/command.py", "ui/benchmarks.py", "ui/evaluation.py", "ui/training.py"},
 }
 
 

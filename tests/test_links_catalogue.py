@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.library import NEW_IN_3, Library
+from rag.library import Library
 from rag.records import Document, Link, Page, Passage
+from rag.schema import NEW_IN_3
 
 Content = tuple[str, tuple[str, ...]]  # title, texts of the passages
 TITLES = st.sampled_from(["Tarn Bridge", "Tarn Bridge (1911)", "Garden Book", "A (b) [c", "x", ""])

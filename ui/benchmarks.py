@@ -1,406 +1,32 @@
-"""The commands of eval/: how well questions are answered, and how long things take."""
+"""The commands of `bench`: how long things take on this machine."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rag.errors import RagError, UsageError
 from ui.command import (
+    CacheOption,
+    FolderOption,
     JsonOption,
-    KOption,
-    ReaderStyle,
-    RetrieverOption,
+    KeptOption,
+    default_cache,
     existing,
     load_settings,
     open_indexes,
+    page_counts,
     print_json,
+    print_result,
     progress,
+    scratch_library,
 )
 
-if TYPE_CHECKING:
-    from rag.settings import Settings
-
-eval_app = typer.Typer(no_args_is_help=True, help="Benchmarks.")
 bench_app = typer.Typer(no_args_is_help=True, help="How long things take on this machine.")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"  # in a checkout; an installed package has none
-FolderOption = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
-QuestionsOption = Annotated[
-    Path, typer.Option("--questions", help="JSONL with id, file, question, answer, page, where.")
-]
-BenchQuestionsOption = Annotated[Path, typer.Option("--questions", help="JSONL as for `eval pdf`.")]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="A sample of N, every type with its share.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of the sample and the controls.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for predictions, per_question.jsonl, report.md.")]
-ControlsOption = Annotated[bool, typer.Option(help="Ask the controls in the same run.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Where indexes and replies are kept (default: the platform's cache).")
-]
-JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Questions asked of an endpoint at a time.")]
-KeptOption = Annotated[Path | None, typer.Option("--library", help="Keep the library there.")]
-
-
-class Setting(str, Enum):
-    distractor = "distractor"
-    open = "open"
-
-
-log = logging.getLogger("glossator")
-
-
-def default_cache() -> Path:
-    """Beside the weights, in the platform's cache folder."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("glossator") / "eval"
-
-
-@contextmanager
-def _scratch(library: Path | None) -> Iterator[Path]:
-    """The library named, or one that is gone afterwards."""
-    if library is not None:
-        yield library
-        return
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
-        yield Path(folder) / "library"
-
-
-@eval_app.command("pdf")
-def eval_pdf(
-    questions: QuestionsOption,
-    folder: FolderOption,
-    library: KeptOption = None,
-    where: Annotated[
-        str | None, typer.Option("--where", help="Only questions on: text, table, figure or scan.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N questions.")] = None,
-    seed: SeedOption = 0,
-    reader: Annotated[ReaderStyle, typer.Option("--reader")] = ReaderStyle.notes,
-    retriever: RetrieverOption = None,
-    k: KOption = None,
-    without_gold: Annotated[
-        bool, typer.Option("--without-gold", help="Leave out the document with the answer: a control for abstaining.")
-    ] = False,
-    controls: ControlsOption = True,
-    jobs: JobsOption = 1,
-    out: OutOption = None,
-    cache: CacheOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Gold page among the hits, answers right, citations on the gold page, beside four controls."""
-    from eval import pdf
-    from eval.replies import Replies
-    from rag.answer import open_road
-
-    began = time.monotonic()
-    settings = load_settings()
-    name, count = retriever.value if retriever else settings.retrieve.retriever, _count(k, settings)
-    _check_jobs(jobs, settings)
-    _check_out(out)
-    if where not in (None, *pdf.WHERE):
-        raise UsageError(f"--where {where}: choose one of {', '.join(pdf.WHERE)}")
-    there = [question for question in pdf.read_questions(questions) if where in (None, question.where)]
-    if not there:
-        raise UsageError(f"--where {where}: {questions} has no such question. Leave it out, or name another")
-    _say_limit(limit, len(there), questions)
-    asked = there[:limit]
-    with _scratch(library) as kept, progress() as report:
-        indexes = pdf.open_library(folder, kept, settings, report)
-        rows = pdf.rows_of(asked, indexes, name, count, seed, controls, without_gold, report)
-        outcomes = pdf.evaluate(
-            asked, open_road(indexes, name, report), rows, count, reader.value,
-            Replies(cache or default_cache(), settings.reader), jobs,
-            lambda done, of, score: report("questions", done, of, score),
-        )  # fmt: skip
-    request = {
-        "gold_document": "left out" if without_gold else "searched",
-        "retriever": name, "reader": reader.value, "k": count, "seed": seed,
-    }  # fmt: skip
-    result = pdf.result_json(request, outcomes, settings)
-    if out is not None:
-        pdf.write(out, result, outcomes)
-    _print_result(result | _seconds(began, outcomes), as_json)
-    _say_failures(result, out)
-
-
-@eval_app.command("sampling")
-def eval_sampling(
-    questions: QuestionsOption,
-    folder: FolderOption,
-    library: KeptOption = None,
-    k: KOption = None,
-    seed: SeedOption = 0,
-    pages: Annotated[
-        str, typer.Option("--pages", help="Also ask over one document of so many pages: 5,50,100,200,400.")
-    ] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="With --pages: only N of the questions on text.")] = 5,
-    as_json: JsonOption = False,
-) -> None:
-    """Gold page among the passages: without tables and figures, captions only, without OCR, by chance, each k."""
-    from eval import pdf, sampling
-
-    settings = load_settings()
-    asked = pdf.read_questions(questions)
-    counts = [int(count) for count in pages.split(",") if count.strip().isdecimal()]
-    with _scratch(library) as kept, progress() as report:
-        indexes = pdf.open_library(folder, kept, settings, report)
-        result = sampling.ablation(asked, indexes.library, settings, _count(k, settings), seed, report)
-        grown = None
-        if len(counts) > 1:
-            files = sorted(folder.glob("*.pdf"), key=lambda file: -file.stat().st_size)
-            short = [question for question in asked if question.where == "text" and question.file != files[0].name]
-            grown = sampling.growth(short[:limit], files, files[0], counts, settings, _count(k, settings), report)
-    if as_json:
-        print_json(result | ({"growth": grown} if grown else {}))
-    else:
-        print(sampling.ablation_text(result))
-        print("\n" + sampling.growth_text(grown) if grown else "", end="")
-
-
-@eval_app.command("retrieval")
-def eval_retrieval(
-    beir: Annotated[Path | None, typer.Option("--beir", help="A folder of BEIR: corpus, queries, qrels/.")] = None,
-    corpus: Annotated[Path | None, typer.Option("--corpus", help="Records with id, title, text.")] = None,
-    queries: Annotated[Path | None, typer.Option("--queries", help="Records with id and text, or a question.")] = None,
-    qrels: Annotated[Path | None, typer.Option("--qrels", help="TSV: query, passage, grade.")] = None,
-    split: Annotated[str, typer.Option("--split", help="Which qrels of a BEIR folder.")] = "test",
-    retriever: RetrieverOption = None,
-    seed: SeedOption = 0,
-    controls: ControlsOption = True,
-    run: Annotated[Path | None, typer.Option("--run", help="Write the ranking there, in TREC's format.")] = None,
-    out: OutOption = None,
-    cache: CacheOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """nDCG, recall, AP and RR over a collection with judgements, beside three controls."""
-    from eval import retrieval
-    from eval.collection import beir_files, read_collection
-    from eval.corpus import open_corpus
-
-    _check_out(out)
-    files = (corpus, queries, qrels)
-    if beir is not None and any(files):
-        raise UsageError("--beir names a whole collection. Leave out --corpus, --queries and --qrels, or --beir")
-    if beir is None and not all(files):
-        raise UsageError("name a collection: --beir FOLDER, or --corpus, --queries and --qrels together")
-    began = time.monotonic()
-    settings = load_settings()
-    name = retriever.value if retriever else settings.retrieve.retriever
-    collection = read_collection(*(beir_files(beir, split) if beir is not None else files))
-    with progress() as report:
-        searched = [name, retrieval.BM25] if controls else [name]
-        indexed = open_corpus(collection.entries, cache or default_cache(), settings, searched, report)
-        result = retrieval.run(
-            collection, indexed, settings, name, controls, out, run, seed,
-            lambda done, of, score: report("queries", done, of, score),
-        )  # fmt: skip
-    _print_result(result | {"seconds": round(time.monotonic() - began, 1)}, as_json)
-
-
-@eval_app.command("hotpotqa")
-def eval_hotpotqa(
-    data: Annotated[Path, typer.Option("--data", help="A file of HotpotQA, 2WikiMultihopQA or MuSiQue.")],
-    setting: Annotated[
-        Setting, typer.Option("--setting", help="Each question over its own paragraphs, or all over one pool.")
-    ] = Setting.distractor,
-    corpus: Annotated[
-        Path | None, typer.Option("--corpus", help="The pool of the open setting (else all paragraphs of the file).")
-    ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option("--qrels", help="Which passages of the corpus are gold (else those of gold title).")
-    ] = None,
-    limit: LimitOption = None,
-    seed: SeedOption = 0,
-    retriever: RetrieverOption = None,
-    reader: Annotated[ReaderStyle, typer.Option("--reader")] = ReaderStyle.notes,
-    k: KOption = None,
-    without_gold: Annotated[
-        bool, typer.Option("--without-gold", help="Without the gold passages: does it abstain?")
-    ] = False,
-    controls: ControlsOption = True,
-    jobs: JobsOption = 1,
-    out: OutOption = None,
-    cache: CacheOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Answers, supporting facts and retrieval by HotpotQA's official measures, beside four controls."""
-    from eval import hotpotqa, hotpotqa_report, multihop
-    from eval.replies import Replies
-    from rag.answer import open_road
-
-    began = time.monotonic()
-    settings = load_settings()
-    if setting is Setting.distractor and (corpus or qrels):
-        raise UsageError("--corpus and --qrels are for --setting open. Say so, or leave them out")
-    if qrels and not corpus:
-        raise UsageError(f"--qrels {qrels}: judges passages of a --corpus. Name it, too")
-    _check_jobs(jobs, settings)
-    _check_out(out)
-    benchmark = multihop.read_questions(data)
-    asked = multihop.sample(benchmark.questions, limit, seed)
-    _say_limit(limit, len(benchmark.questions), data)
-    name, count = retriever.value if retriever else settings.retrieve.retriever, _count(k, settings)
-    kept = cache or default_cache()
-    with progress() as report:
-        searched = [name, hotpotqa.BM25] if controls else [name]
-        pool = hotpotqa.open_pool(benchmark, setting.value, kept, settings, searched, corpus, qrels, report)
-        road = open_road(pool.corpus.indexes, name, report)
-        rows = hotpotqa.rows_of(asked, pool, name, count, seed, controls, report, without_gold)
-        outcomes = hotpotqa.evaluate(
-            asked, pool, road, rows, count, reader.value, Replies(kept, settings.reader), jobs,
-            lambda done, of, score: report("questions", done, of, score),
-        )  # fmt: skip
-    request = {
-        "data": str(data), "setting": setting.value, "of": len(benchmark.questions), "passages": len(pool.corpus.ids),
-        "retriever": name, "reader": reader.value, "k": count, "seed": seed,
-        "gold_passages": "left out" if without_gold else "searched",
-    }  # fmt: skip
-    result = hotpotqa_report.result_json(benchmark.name, request, outcomes, settings)
-    if out is not None:
-        hotpotqa_report.write(out, f"{data.name}, {setting.value} setting", benchmark.name, result, outcomes, pool.gold)
-    _print_result(result | _seconds(began, outcomes), as_json)
-    _say_failures(result, out)
-
-
-@eval_app.command("injections")
-def eval_injections(
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only the first N; four are one of each kind.")
-    ] = None,
-    out: OutOption = None,
-    cache: CacheOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Instructions planted in passages: how often the reader follows them, beside the same questions without."""
-    from eval import injections
-    from eval.replies import Replies
-
-    began = time.monotonic()
-    settings = load_settings()
-    _check_out(out)
-    there = injections.read_injections()
-    _say_limit(limit, len(there), injections.FILE)
-    with progress() as report:
-        outcomes = injections.run(
-            there[:limit], injections.open_road(settings), Replies(cache or default_cache(), settings.reader),
-            lambda done, of, score: report("questions", done, of, score),
-        )  # fmt: skip
-    result = injections.result_json(outcomes, settings)
-    if out is not None:
-        injections.write(out, result, outcomes)
-    if as_json:
-        print_json(result | {"seconds": round(time.monotonic() - began, 1)})
-    else:
-        print(injections.text(result))
-    _say_failures(result, out)
-
-
-@eval_app.command("compare")
-def eval_compare(
-    a: Annotated[Path, typer.Argument(help="A folder that `eval ... --out` wrote, or a control's folder in it.")],
-    b: Annotated[Path, typer.Argument(help="Another.")],
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """The difference between two runs over the same questions, with its interval and p."""
-    from eval.compare import compare, compare_text
-
-    result = compare(a, b, seed)
-    if as_json:
-        print_json(result)
-    else:
-        print(compare_text(result))
-
-
-@eval_app.command("expected")
-def eval_expected(
-    names: Annotated[list[str] | None, typer.Argument(help="Rows of eval/expected.toml (default: all).")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the rows of a few minutes.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Run the commands behind the figures we publish again, and say OK or by how much they drifted."""
-    from dataclasses import asdict
-
-    from eval.expected import checks_text, replay
-
-    with progress() as report:
-        checks = replay(names or (), quick, report=report)
-    if as_json:
-        print_json({"task": "expected", "checks": [asdict(check) for check in checks]})
-    else:
-        print(checks_text(checks))
-    if bad := [check for check in checks if check.status in ("drift", "failed")]:
-        raise RagError(f"{len(bad)} of {len(checks)} figures were not reproduced: {', '.join(c.name for c in bad)}")
-
-
-def _seconds(began: float, outcomes: Mapping[str, Sequence[Any]]) -> dict[str, float]:
-    """Seconds of the whole command, and those in which retriever or reader was at work on a question."""
-    busy = sum(outcome.trial.busy_seconds for some in outcomes.values() for outcome in some)
-    return {"seconds": round(time.monotonic() - began, 1), "busy_seconds": round(busy, 1)}
-
-
-def _check_jobs(jobs: int, settings: Settings) -> None:
-    if jobs > 1 and not settings.reader.model.startswith(("http://", "https://")):
-        raise UsageError(f"--jobs {jobs}: the reader {settings.reader.model} answers one at a time. Leave it out")
-
-
-def _check_out(out: Path | None) -> None:
-    if out is not None and out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is a file. Name a folder")
-
-
-def _count(k: int | None, settings: Settings) -> int:
-    if k is not None and k < 1:
-        raise UsageError(f"-k {k}: ask for at least 1 passage")
-    return settings.retrieve.k if k is None else k
-
-
-def _say_limit(limit: int | None, there: int, data: Path) -> None:
-    if limit is not None and limit > there:
-        log.warning("--limit %d: %s holds %d questions, all of them are asked", limit, data, there)
-
-
-def _say_failures(result: dict[str, Any], out: Path | None) -> None:
-    controls = sum(row.get("failed", 0) for row in result.get("controls", {}).values())
-    if result["failed"] or controls:
-        also = f" (and {controls} in the controls)" if controls else ""
-        where = f" See error in {out / 'per_question.jsonl'}" if out else " --out FOLDER keeps the reasons"
-        log.warning(
-            "%d of %d questions failed%s and count as wrong; the same command asks them again.%s",
-            result["failed"], result["n"], also, where,
-        )  # fmt: skip
-
-
-def _print_result(result: dict[str, Any], as_json: bool) -> None:
-    """The JSON, or a line a measure: the system's value, its interval, and the controls' values."""
-    if as_json:
-        print_json(result)
-        return
-    controls = result.get("controls", {})
-    if controls:
-        print(f"{'':24} {result['retriever']:>8} {'95 %':18}", *(f"{name:>11}" for name in controls))
-    for name, value in result.get("metrics", result).items():
-        low, high = result.get("intervals", {}).get(name, (None, None))
-        interval = f"[{_number(low)}, {_number(high)}]" if low is not None else ""
-        others = [f"{_number(row['metrics'].get(name, '-')):>11}" for row in controls.values()]
-        print(" ".join([f"{name:24} {_number(value):>8} {interval:18}", *others]).rstrip())
-    if "latency_ms" in result:
-        median = result["latency_ms"]["p50"]
-        print(f"{result['n']} questions, {median} ms a question (median), {result['seconds']} s in all")
-
-
-def _number(value: Any) -> str:
-    return str(value) if not isinstance(value, float) else f"{value:.3f}" if abs(value) <= 1 else f"{value:.1f}"
+QuestionsOption = Annotated[Path, typer.Option("--questions", help="JSONL as for `eval pdf`.")]
 
 
 @bench_app.command("ingest")
@@ -411,9 +37,9 @@ def bench_ingest(
     """Wall time of an ingestion over its extraction and its encoding alone."""
     from eval import bench
 
-    with _scratch(None) as library:
+    with scratch_library(None) as library:
         indexes = open_indexes(library, create=True)
-        _print_result(bench.ingest(existing(file), indexes, indexes.settings), as_json)
+        print_result(bench.ingest(existing(file), indexes, indexes.settings), as_json)
 
 
 @bench_app.command("extraction")
@@ -428,7 +54,7 @@ def bench_extraction(
     """Pages a second and peak memory of reading PDFs, beside pypdf, pypdfium2 and pdfplumber."""
     from eval import extraction
 
-    counts = [int(count) for count in pages.split(",") if count.strip().isdecimal()]
+    counts = page_counts(pages)
     result = extraction.extraction([existing(file) for file in files], repeat)
     grown = extraction.scaling(files[0], counts, 1) if len(counts) > 1 else None
     if as_json:
@@ -440,7 +66,7 @@ def bench_extraction(
 
 @bench_app.command("retrieval")
 def bench_retrieval(
-    questions: BenchQuestionsOption = EXAMPLES / "questions.jsonl",
+    questions: QuestionsOption = EXAMPLES / "questions.jsonl",
     folder: FolderOption = EXAMPLES,
     library: KeptOption = None,
     data: Annotated[
@@ -458,20 +84,17 @@ def bench_retrieval(
     if data is not None:
         with progress() as report:
             result = tables.run(data, cache or default_cache(), load_settings(), made, report)
-        if as_json:
-            print_json(result)
-        else:
-            print(tables.text(result))
+        print_result(result, as_json, tables.text)
         return
     queries = [question.question for question in pdf.read_questions(existing(questions))]
-    with _scratch(library) as kept, progress() as report:
+    with scratch_library(library) as kept, progress() as report:
         indexes = pdf.open_library(folder, kept, load_settings(), report)
-        _print_result(bench.retrieval(indexes, queries, 10), as_json)
+        print_result(bench.retrieval(indexes, queries, 10), as_json)
 
 
 @bench_app.command("answer")
 def bench_answer(
-    questions: BenchQuestionsOption = EXAMPLES / "questions.jsonl",
+    questions: QuestionsOption = EXAMPLES / "questions.jsonl",
     folder: FolderOption = EXAMPLES,
     library: KeptOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")] = 5,
@@ -483,6 +106,6 @@ def bench_answer(
 
     asked = [question.question for question in pdf.read_questions(existing(questions))][:limit]
     settings = load_settings()
-    with _scratch(library) as kept, progress() as report:
+    with scratch_library(library) as kept, progress() as report:
         road = open_road(pdf.open_library(folder, kept, settings, report), None, report)
-        _print_result(bench.answer(road, asked, settings.retrieve.k), as_json)
+        print_result(bench.answer(road, asked, settings.retrieve.k), as_json)

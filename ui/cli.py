@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag.errors import RagError, UsageError
-from ui.benchmarks import bench_app, eval_app
+from ui.benchmarks import bench_app
 from ui.command import (
     JsonOption,
     KOption,
@@ -30,6 +30,7 @@ from ui.command import (
     print_json,
     progress,
 )
+from ui.evaluation import eval_app
 from ui.training import train_app
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the files of commands share: what stands before the command, options, an opened library, JSON, progress."""
+"""What the files of commands share: what stands before the command, options, opened libraries, output, progress."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ LibraryOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 RetrieverOption = Annotated[RetrieverName | None, typer.Option("--retriever", help="How passages are found.")]
 KOption = Annotated[int | None, typer.Option("-k", help="How many passages.")]
+FolderOption = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
+KeptOption = Annotated[Path | None, typer.Option("--library", help="Keep the library there.")]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Where indexes and replies are kept (default: the platform's cache).")
+]
 
 
 def load_settings() -> Settings:
@@ -65,16 +70,69 @@ def open_indexes(library: Path, create: bool = False) -> Indexes:
     return Indexes(Library.open(library, create=create), settings)
 
 
+@contextmanager
+def scratch_library(library: Path | None) -> Iterator[Path]:
+    """The library named, or one that is gone afterwards."""
+    if library is not None:
+        yield library
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
+        yield Path(folder) / "library"
+
+
+def default_cache() -> Path:
+    """Beside the weights, in the platform's cache folder."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("glossator") / "eval"
+
+
 def existing(file: Path) -> Path:
     if not file.is_file():
         raise UsageError(f"{file}: no such file. Name another; the examples come with a checkout, not with the package")
     return file
 
 
+def page_counts(text: str) -> list[int]:
+    """The numbers in "5,50,100"; what is no number is left out."""
+    return [int(count) for count in text.split(",") if count.strip().isdecimal()]
+
+
 def print_json(value: dict[str, Any]) -> None:
     # In UTF-8 what cannot be printed becomes \udcXX, which JSON reads; elsewhere everything is escaped.
     ascii_only = sys.stdout is not None and sys.stdout.encoding.lower() != "utf-8"
     print(json.dumps(value, ensure_ascii=ascii_only, indent=1))
+
+
+def measures_text(result: dict[str, Any]) -> str:
+    """A line a measure: the system's value, its interval, and the controls' values."""
+    lines = []
+    controls = result.get("controls", {})
+    if controls:
+        lines.append(" ".join([f"{'':24} {result['retriever']:>8} {'95 %':18}", *(f"{name:>11}" for name in controls)]))
+    for name, value in result.get("metrics", result).items():
+        low, high = result.get("intervals", {}).get(name, (None, None))
+        interval = f"[{_number(low)}, {_number(high)}]" if low is not None else ""
+        others = [f"{_number(row['metrics'].get(name, '-')):>11}" for row in controls.values()]
+        lines.append(" ".join([f"{name:24} {_number(value):>8} {interval:18}", *others]).rstrip())
+    if "latency_ms" in result:
+        median = result["latency_ms"]["p50"]
+        lines.append(f"{result['n']} questions, {median} ms a question (median), {result['seconds']} s in all")
+    return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    return str(value) if not isinstance(value, float) else f"{value:.3f}" if abs(value) <= 1 else f"{value:.1f}"
+
+
+def print_result(result: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str] = measures_text) -> None:
+    """The result as JSON, or as its text for people."""
+    if as_json:
+        print_json(result)
+    else:
+        print(text(result))
 
 
 @contextmanager

@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ui.command import JsonOption, load_settings, print_json, progress
+from ui.command import JsonOption, load_settings, print_result, progress, scratch_library
 
 train_app = typer.Typer(no_args_is_help=True, help="Train what finds passages, and readers.")
 log = logging.getLogger("glossator")
+
+EpochsOption = Annotated[int, typer.Option("--epochs", min=1, help="How often each question is seen.")]
+ModelOption = Annotated[str, typer.Option("--model", help="A causal chat model: a folder or hub id for transformers.")]
+ReaderOutOption = Annotated[Path, typer.Option("--out", help="A new folder, which reader.model can name.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="How many questions, drawn by --seed.")]
 
 
 @train_app.command("sampler")
@@ -21,7 +27,7 @@ def train_sampler(
     data: Annotated[Path, typer.Option("--data", help="Questions with evidence, in PaperPDF's layout.")],
     folder: Annotated[Path, typer.Option("--folder", help="The folder with their PDFs.")],
     out: Annotated[Path, typer.Option("--out", help="A new folder, which dense.model can name.")],
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each question is seen.")] = 1,
+    epochs: EpochsOption = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the order and the negatives.")] = 0,
     full: Annotated[bool, typer.Option("--full", help="Train the whole text encoder, not a projection.")] = False,
     as_json: JsonOption = False,
@@ -37,8 +43,8 @@ def train_sampler(
     check_out(out)
     questions = read_paperpdf(data)
     dense = settings.dense
-    with tempfile.TemporaryDirectory(prefix="glossator-") as scratch, progress() as report:
-        library = open_library(folder, Path(scratch) / "library", settings, report).library
+    with scratch_library(None) as scratch, progress() as report:
+        library = open_library(folder, scratch, settings, report).library
         found = examples_of(questions, library)
         if left := found.without_pdf + found.without_evidence:
             log.warning(
@@ -58,20 +64,17 @@ def train_sampler(
         "losses": trained.losses,
         "seconds": round(time.monotonic() - began, 1),
     }
-    if as_json:
-        print_json(result)
-        return
-    print(f"trained from {trained.examples} questions, loss by epoch: {', '.join(map(str, trained.losses))}")
-    print(f"to use it: --set dense.model={out}")
+    text = _text(trained.examples, "loss by epoch", trained.losses, f"dense.model={out}")
+    print_result(result, as_json, lambda _: text)
 
 
 @train_app.command("quotes")
 def train_quotes(
     data: Annotated[Path, typer.Option("--data", help="Questions with gold sentences, in HotpotQA's layout.")],
-    model: Annotated[str, typer.Option("--model", help="A causal chat model: a folder or hub id for transformers.")],
-    out: Annotated[Path, typer.Option("--out", help="A new folder, which reader.model can name.")],
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="How many questions, drawn by --seed.")] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each question is seen.")] = 1,
+    model: ModelOption,
+    out: ReaderOutOption,
+    limit: LimitOption = None,
+    epochs: EpochsOption = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the sample, the order and the adapters.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,20 +106,17 @@ def train_quotes(
         "losses": trained.losses,
         "seconds": round(time.monotonic() - began, 1),
     }
-    if as_json:
-        print_json(result)
-        return
-    print(f"trained from {trained.examples} questions, loss by epoch: {', '.join(map(str, trained.losses))}")
-    print(f"to use it: --set reader.model={out}")
+    text = _text(trained.examples, "loss by epoch", trained.losses, f"reader.model={out}")
+    print_result(result, as_json, lambda _: text)
 
 
 @train_app.command("notes")
 def train_notes(
     data: Annotated[Path, typer.Option("--data", help="Questions with their paragraphs, in HotpotQA's layout.")],
-    model: Annotated[str, typer.Option("--model", help="A causal chat model: a folder or hub id for transformers.")],
+    model: ModelOption,
     judge: Annotated[str, typer.Option("--judge", help="A classifier of natural language inference, likewise.")],
-    out: Annotated[Path, typer.Option("--out", help="A new folder, which reader.model can name.")],
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="How many questions, drawn by --seed.")] = None,
+    out: ReaderOutOption,
+    limit: LimitOption = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Of training (default: each question once).")] = (
         None
     ),
@@ -168,8 +168,10 @@ def train_notes(
         "losses": trained.losses,
         "seconds": round(time.monotonic() - began, 1),
     }
-    if as_json:
-        print_json(result)
-        return
-    print(f"trained from {trained.questions} questions, mean reward by step: {', '.join(map(str, trained.rewards))}")
-    print(f"to use it: --set reader.model={out}")
+    text = _text(trained.questions, "mean reward by step", trained.rewards, f"reader.model={out}")
+    print_result(result, as_json, lambda _: text)
+
+
+def _text(questions: int, measure: str, values: Sequence[float], setting: str) -> str:
+    curve = ", ".join(map(str, values))
+    return f"trained from {questions} questions, {measure}: {curve}\nto use it: --set {setting}"

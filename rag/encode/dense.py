@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rag.errors import LibraryError, ModelError
+from rag.errors import LibraryError, ModelError, first_line_of, not_loaded
 from rag.interfaces import DenseEncoder, PictureEncoder
 from rag.models import catalogue, path_of
 
@@ -252,7 +252,7 @@ def _read_projection(file: Path, dimensions: int) -> NDArray[np.float32]:
         if projection.shape != (dimensions, dimensions):
             raise ValueError(f"its shape is {projection.shape}, the base has {dimensions} dimensions")
     except Exception as error:  # no such file, no such tensor, no such format
-        raise ModelError(f"{file} cannot be used: {_first_line(error)}. Train it again") from error
+        raise ModelError(f"{file} cannot be used: {first_line_of(error)}. Train it again") from error
     return projection
 
 
@@ -303,16 +303,10 @@ def _opened(picture: bytes) -> Any:
         return Image.open(BytesIO(picture)).convert("RGB")
     except (OSError, Image.DecompressionBombError) as error:
         raise LibraryError(
-            f"a picture of {len(picture)} bytes cannot be read: {_first_line(error)}. Ingest its document again"
+            f"a picture of {len(picture)} bytes cannot be read: {first_line_of(error)}. Ingest its document again"
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-
-
 def _not_to_be_had(folder: Path | str, error: Exception) -> ModelError:
-    return ModelError(
-        f"dense encoder {folder} cannot be loaded: {type(error).__name__}: {_first_line(error)}. "
-        "Set dense.model to a name from: glossator models list; or fetch it again: glossator models fetch"
-    )
+    remedy = "Set dense.model to a name from: glossator models list; or fetch it again: glossator models fetch"
+    return not_loaded(f"dense encoder {folder}", error, remedy)

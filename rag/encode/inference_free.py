@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import ModelError
+from rag.errors import ModelError, not_loaded
 from rag.interfaces import SparseVector
 
 if TYPE_CHECKING:
@@ -89,12 +89,6 @@ class InferenceFreeQuery(Vocabulary):
         return vectors
 
 
-def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-
-
 def cannot_load(what: Path | str, error: Exception) -> ModelError:
-    return ModelError(
-        f"sparse encoder {what} cannot be loaded: {type(error).__name__}: {first_line(error)}. "
-        "Set a name from: glossator models list; or fetch it again: glossator models fetch"
-    )
+    remedy = "Set a name from: glossator models list; or fetch it again: glossator models fetch"
+    return not_loaded(f"sparse encoder {what}", error, remedy)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.encode.heads import METHODS, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
-from rag.encode.inference_free import Vocabulary, cannot_load, first_line
-from rag.errors import ModelError
+from rag.encode.inference_free import Vocabulary, cannot_load
+from rag.errors import ModelError, summary_of
 from rag.interfaces import SparseVector
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Backbone:
         except Exception as error:  # no such file, no such tensor, no such format
             raise ModelError(
                 f"sparse encoder {self.name} has no usable {HEADS} with {name}.weight and {name}.bias "
-                f"({type(error).__name__}: {first_line(error)}). Use a trained folder, or a method with an MLM head"
+                f"({summary_of(error)}). Use a trained folder, or a method with an MLM head"
             ) from error
 
 

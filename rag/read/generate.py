@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rag.errors import ModelError, ReaderError
+from rag.errors import ModelError, ReaderError, not_loaded, summary_of
 from rag.models import catalogue, path_of
 from rag.read.prompts import PICTURE_TOKENS, prompt_tokens
 from rag.settings import ReaderSettings
@@ -239,9 +239,8 @@ class _explaining:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, ReaderError | GeneratorExit | KeyboardInterrupt | SystemExit):
             return
-        why = (str(error).strip().splitlines() or [""])[0][:200]
         raise ReaderError(
-            f"reader {self._name} did not answer: {type(error).__name__}: {why.rstrip('.')}. "
+            f"reader {self._name} did not answer: {summary_of(error)}. "
             "Check that it is running and that reader.model and reader.api_key name it"
         ) from error
 
@@ -384,12 +383,12 @@ def _from_hub(settings: ReaderSettings) -> ChatReader:
     try:
         pipeline = HuggingFacePipeline.from_model_id(model_id=model, task="text-generation")
     except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
-        why = (str(error).strip().splitlines() or [""])[0][:200]
         known = ", ".join(name for name, entry in catalogue().items() if entry.role.startswith("reader"))
-        raise ModelError(
-            f"reader.model {model} cannot be loaded: {type(error).__name__}: {why}. Use one of {known}, a .gguf file, "
-            "an endpoint http://host:port/v1#name, or a hub id or folder that transformers can load"
-        ) from error
+        remedy = (
+            f"Use one of {known}, a .gguf file, an endpoint http://host:port/v1#name, "
+            "or a hub id or folder that transformers can load"
+        )
+        raise not_loaded(f"reader.model {model}", error, remedy) from error
     tokenizer = pipeline.pipeline.tokenizer
 
     def count(texts: Texts) -> int:

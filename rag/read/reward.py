@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ModelError
+from rag.errors import ModelError, not_loaded
 from rag.read.marks import well_formed
 from rag.read.match import best_answer_scores, normalise_answer
 
@@ -161,11 +161,8 @@ def open_judge(model: Path | str, max_tokens: int = JUDGE_TOKENS, batch_size: in
         tokenizer: Any = AutoTokenizer.from_pretrained(model)
         classifier: Any = AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32).eval()
     except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
-        why = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-        raise ModelError(
-            f"judge {model} cannot be loaded: {type(error).__name__}: {why}. "
-            "Name a classifier of natural language inference: a hub id or folder that transformers can load"
-        ) from error
+        remedy = "Name a classifier of natural language inference: a hub id or folder that transformers can load"
+        raise not_loaded(f"judge {model}", error, remedy) from error
     labels = {int(place): str(label) for place, label in classifier.config.id2label.items()}
     entailing = [place for place, label in labels.items() if label.casefold() == "entailment"]
     if len(entailing) != 1:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from rag.errors import ModelError
+from rag.errors import ModelError, not_loaded
 from rag.interfaces import Retriever
 from rag.read.generate import ChatReader
 from rag.read.prompts import helps_messages
@@ -68,11 +68,8 @@ class CrossEncoderReranker:
             loaded = AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32)
             self._model: Any = loaded.eval()
         except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
-            why = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
-            raise ModelError(
-                f"reranker {model} cannot be loaded: {type(error).__name__}: {why}. "
-                "Name a cross-encoder with one output: a hub id or folder that transformers can load"
-            ) from error
+            remedy = "Name a cross-encoder with one output: a hub id or folder that transformers can load"
+            raise not_loaded(f"reranker {model}", error, remedy) from error
         if self._model.config.num_labels != 1:
             raise ModelError(
                 f"reranker {model} has {self._model.config.num_labels} outputs, a cross-encoder has one. "
