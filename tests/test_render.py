@@ -6,6 +6,7 @@ import html
 import re
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -95,11 +96,13 @@ def test_what_is_ignored_unsupported_or_invented_is_said_everywhere() -> None:
     text = render.answer_text(answer)
     assert "no support for: It is red." in text and "ignored [2]" in text and "1 of them not in the evidence" in text
     shown = render.answer_markdown(answer)
-    assert (
-        shown.startswith("**The bridge is old [\\[2\\]](#citation-1") and "It is red\\. \\(not supported\\)**" in shown
-    )
+    assert shown.startswith("**The bridge is old [\\[2\\]](#citation-1")
+    assert "<span class='unsupported'>It is red\\.</span> <small>\\(not supported\\)</small>**" in shown
+    assert "4 sentences chosen by the reader, 1 of them not in the evidence" in shown
     reasons = render.reasons_markdown(answer.evidence)
-    assert reasons.startswith("- <span class='ignored'>") and "<b>" not in reasons.replace("\\<b\\>", "")
+    assert reasons.startswith("- <span class='ignored'>Not read, weakly related to the \\<b\\>question")
+    assert render.reasons_title(answer.evidence).endswith("(1 not read)")
+    assert "not read" not in render.reasons_title(whole.evidence)
 
 
 def test_without_a_choice_of_quotes_there_is_no_rate() -> None:
@@ -107,10 +110,42 @@ def test_without_a_choice_of_quotes_there_is_no_rate() -> None:
     assert render.answer_json(replace(an_answer("yes [2]"), copied=(0, 0)))["quotes"]["hallucination_rate"] is None
 
 
-def test_uncertain_spans_are_grey_and_key_spans_bold() -> None:
-    note = Note(1, "q?", "built by Clyde Foundry, it seems", ("Clyde Foundry",), ("it seems",))
-    shown = render.note_markdown(note)
-    assert "**Clyde Foundry**" in shown and "<span class='uncertain'>it seems</span>" in shown
+@pytest.mark.parametrize(
+    ("text", "key", "uncertain", "shown"),
+    [
+        ("by Clyde, it seems", ("Clyde",), ("it seems",), "by <b>Clyde</b>, <u>it seems</u> (uncertain)"),
+        ("Ada or Eda Lind", ("Ada or Eda Lind",), ("or Eda",), "<b>Ada <u>or Eda</u> (uncertain) Lind</b>"),
+        ("a span of class", (), ("span", "class"), "a <u>span</u> (uncertain) of <u>class</u> (uncertain)"),
+        ("1 of 11, not 1911", ("1",), (), "<b>1</b> of 11, not 1911"),
+        ("It is <b>", ("<b>",), (), "It is <b>&lt;b&gt;</b>"),
+        ("It is old", (), ("1911",), "It is old|In none of these sentences: <u>1911</u> (uncertain)"),
+        ("", (), (" ",), "No sentence was found."),
+    ],
+)
+def test_key_spans_are_bold_and_uncertain_ones_marked_with_a_word(
+    text: str, key: tuple[str, ...], uncertain: tuple[str, ...], shown: str
+) -> None:
+    made = MarkdownIt("commonmark", {"html": True}).render(render.note_markdown(Note(1, "q?", text, key, uncertain)))
+    made = re.sub("<span class='uncertain'>(.*?)</span> <small>(.*?)</small>", r"<u>\1</u> \2", made)
+    made = made.replace("<strong>", "<b>").replace("</strong>", "</b>")
+    assert "|".join(re.findall("<li>(.*)</li>", made)) == shown
+
+
+def test_a_title_that_holds_a_marker_is_no_marker() -> None:
+    answer = an_answer("old [2] and red [3]", title="Of [3] bridges")
+    answer = replace(answer, citations=(*answer.citations, replace(answer.citations[0], marker="[3]", title="Red")))
+    (paragraph, _, _, _) = MarkdownIt("commonmark").parse(render.answer_markdown(answer))[1:5]
+    links = [child.attrs for child in paragraph.children or [] if child.type == "link_open"]
+    assert [link["href"] for link in links] == ["#citation-1", "#citation-2"]
+    assert links[0]["title"] == "Of [3] bridges, page 3"
+
+
+def test_several_notes_say_which_search_they_are_of_and_quotes_what_they_are() -> None:
+    answer = an_answer("yes [2]")
+    (note,) = answer.notes
+    assert render.note_title(note, answer) == "Evidence note: what the passages say"
+    assert render.note_title(note, replace(answer, notes=(note, note))).endswith(", search 1 of 2")
+    assert render.note_title(note, replace(answer, copied=(1, 0))).startswith("Quotes: ")
 
 
 def test_the_address_of_a_picture_holds_the_quote_as_numbers_only() -> None:

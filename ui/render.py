@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -213,8 +213,11 @@ STYLE = """
 #library h2 { font-size: 1.1rem; font-weight: 600; }
 #chat .message a { font-weight: 600; text-decoration: underline; padding: 0 .15em; }
 #chat .placeholder, #chat .placeholder-content { color: var(--body-text-color-subdued); padding: 1rem; }
-#sources label { align-items: flex-start; width: 100%; }
-#sources label span { white-space: normal; overflow-wrap: anywhere; line-height: 1.4; }
+#sources label { align-items: flex-start; }
+#sources label, #style label { width: 100%; }
+#sources label span, #style label span { white-space: normal; overflow-wrap: anywhere; line-height: 1.4; }
+#style label { padding: .3rem .6rem; }
+#style > [data-testid=block-info] { position: absolute; clip-path: inset(50%); }  /* the panel around it says it, too */
 #sources .wrap { max-height: 13rem; overflow-y: auto; flex-wrap: nowrap; flex-direction: column; }
 figure.page, figure.page * { margin: 0 !important; padding: 0; }
 figure.page a { display: block; }
@@ -234,7 +237,11 @@ pre.page-text mark { background: #ffe43c; color: #1c1917; outline: 1px solid #96
 #library progress::-webkit-progress-value { background: var(--color-accent); }
 #library progress::-moz-progress-bar { background: var(--color-accent); }
 .hint { color: var(--body-text-color-subdued); margin: 0; }
+#chat .message-content, #chat .prose { opacity: 1; }  /* Gradio's .8 of .8 leaves too little of what is grey anyway */
+#chat .thought-group { background: var(--body-background-fill); }
+#chat small { color: var(--body-text-color-subdued); font-weight: normal; }
 #chat .ignored, #chat .uncertain { color: var(--body-text-color-subdued); }
+#chat .uncertain, #chat .unsupported { text-decoration: underline dotted; text-underline-offset: .2em; }
 .problem, #library small.problem { color: var(--error-text-color); }
 :focus-visible { outline: 3px solid var(--color-accent) !important; outline-offset: 1px; }
 @media (min-width: 1000px) {
@@ -248,8 +255,9 @@ pre.page-text mark { background: #ffe43c; color: #1c1917; outline: 1px solid #96
 }
 @media (max-width: 999px) { #chat { height: 60dvh !important; } #desk > .column { flex-basis: 100% !important; } }
 """
-# A click or Enter on a marker chooses its source. A page's picture is scrolled to the quote. And two things that Gradio
-# 6.31 leaves out: one name for the radio buttons of a group (for the arrow keys), and one for the note's button.
+# A click or Enter on a marker chooses its source. A page's picture is scrolled to the quote. What Gradio 6.31 leaves
+# out: one name for the radio buttons of a group (for the arrow keys), and names for the group and the note's button.
+# What it adds: as the name of a message its Markdown, signs and tags and all, which would be read out instead of it.
 SCRIPT = """
 <script>
 document.addEventListener("click", (event) => {
@@ -268,9 +276,16 @@ document.addEventListener("load", (event) => {
 }, true);
 new MutationObserver(() => {
   document.getElementById("page")?.setAttribute("aria-live", "polite");
-  document.querySelectorAll("#sources input:not([name=source])").forEach((radio) => { radio.name = "source"; });
+  document.querySelectorAll("fieldset > [data-testid=block-info]").forEach((label) => {
+    if (label.parentElement.ariaLabel != label.innerText) label.parentElement.ariaLabel = label.innerText;
+  });
+  for (const [group, name] of [["sources", "source"], ["style", "style"]])
+    document.querySelectorAll(`#${group} input:not([name=${name}])`).forEach((radio) => { radio.name = name; });
   document.querySelectorAll('#chat button[aria-label=""]').forEach((button) => {
     button.setAttribute("aria-label", "Show or hide the note");
+  });
+  document.querySelectorAll("#chat [data-testid=bot][aria-label]").forEach((said) => {
+    said.removeAttribute("aria-label");
   });
 }).observe(document, { childList: true, subtree: true, attributeFilter: ["name", "aria-label"] });
 </script>
@@ -282,28 +297,46 @@ def markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:@^=])", r"\\\1", printable(text))
 
 
+# How to read, as the page offers it: `style` of rag.answer.ask -> its name, and what it does.
+STYLES = {
+    "notes": ("Notes", "answers and shows what bears it out."),
+    "quotes": ("Quotes", "picks sentences and answers from them."),
+    "direct": ("Direct", "answers at once; nothing is checked."),
+}
+
+
 def answer_markdown(answer: Answer, first_citation: int = 1) -> str:
     """The answer, its markers as links to their citations, which are numbered from `first_citation`: #citation-1."""
-    text = _stated(answer)
     first: dict[str, int] = {}
     for number, citation in enumerate(answer.citations):
-        first.setdefault(citation.marker, number)
-    for marker, number in first.items():
-        link = f'(#citation-{first_citation + number} "{_link_title(answer.citations[number])}")'
-        text = text.replace(markdown(marker), f"[{markdown(marker)}]{link}")
-    support = "" if answer.support is None else f"\n\nSupport: {answer.support:.0%} (an estimate)"
-    support += f"\n\n{markdown(copied_text(answer))}" if answer.copied is not None else ""
-    return f"**{text}**{support}" if not answer.abstained else text + support
+        first.setdefault(markdown(citation.marker), number)
+
+    def linked(match: re.Match[str]) -> str:
+        number = first[match[0]]
+        return f'[{match[0]}](#citation-{first_citation + number} "{_link_title(answer.citations[number])}")'
+
+    text = _stated(answer)
+    text = re.sub("|".join(map(re.escape, first)), linked, text) if first else text
+    below = [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
+    below += [] if answer.copied is None else [f"{copied_text(answer)}."]
+    small = f"\n\n<small>{markdown(' '.join(below))}</small>" if below else ""
+    return (text if answer.abstained else f"**{text}**") + small
 
 
 def _stated(answer: Answer) -> str:
-    """The answer's text, behind each sentence without support a word that says so."""
+    """The answer's text, each sentence without support marked, and behind it words that say so."""
     text, at = "", 0
     for statement in answer.statements:
-        text += markdown(answer.answer[at : statement.end]) + ("" if statement.supported else " \\(not supported\\)")
+        said = markdown(answer.answer[at : statement.end])
+        text += said if statement.supported else _doubted("unsupported", said, "not supported")
         text += " " if answer.answer[statement.end : statement.end + 1].isspace() else ""
         at = statement.end
     return (text + markdown(answer.answer[at:])).strip()
+
+
+def _doubted(kind: str, shown: str, why: str) -> str:
+    """Markdown that the page marks (STYLE has a rule for each kind), with words for those who do not see the mark."""
+    return f"<span class='{kind}'>{shown}</span> <small>\\({why}\\)</small>"
 
 
 def _link_title(citation: Citation) -> str:
@@ -311,24 +344,49 @@ def _link_title(citation: Citation) -> str:
     return markdown(place).replace('"', '\\"')
 
 
+def note_title(note: Note, answer: Answer) -> str:
+    what = "Evidence note: what the passages say" if answer.copied is None else "Quotes: what the answer was read from"
+    return what if len(answer.notes) == 1 else f"{what}, search {note.round} of {len(answer.notes)}"
+
+
 def note_markdown(note: Note) -> str:
-    """The note as a list, a line a sentence, with its key spans in bold."""
-    text = "\n".join(f"- {markdown(line)}" for line in note.text.splitlines())
-    for span in note.key_spans:
-        text = text.replace(markdown(span), f"**{markdown(span)}**") if span.strip() else text
-    for span in note.uncertain_spans:
-        grey = f"<span class='uncertain'>{markdown(span)}</span>"
-        text = text.replace(markdown(span), grey) if span.strip() else text
-    return text
+    """The note as a list, a line a sentence: key spans in bold, uncertain ones marked, even if no sentence has them."""
+    key, uncertain = ({markdown(span) for span in spans} - {""} for spans in (note.key_spans, note.uncertain_spans))
+    lines = [markdown(line) for line in note.text.splitlines() if line.strip()] or ["No sentence was found\\."]
+    shown = [_marked(line, key, uncertain) for line in lines]
+    shown += [
+        f"In none of these sentences: {_marked(span, key, uncertain)}"
+        for span in sorted(uncertain)
+        if not any(span in line for line in lines)
+    ]
+    return "\n".join(f"- {line}" for line in shown)
+
+
+def _marked(text: str, key: Set[str], uncertain: Set[str]) -> str:
+    """The text with its key and uncertain spans marked, one inside the other or not. All of it Markdown already."""
+
+    def mark(match: re.Match[str]) -> str:
+        words = match[0]
+        shown = _marked(words, key - {words}, uncertain - {words})
+        shown = _doubted("uncertain", shown, "uncertain") if words in uncertain else shown
+        return f"**{shown}**" if words in key else shown
+
+    spans = "|".join(re.escape(span) for span in sorted(key | uncertain, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{spans})(?!\w)", mark, text) if spans else text
+
+
+def reasons_title(hits: Sequence[Hit]) -> str:
+    ignored = sum(bool(hit.ignored) for hit in hits)
+    return "Why these passages: words, meaning, links" + (f" ({ignored} not read)" if ignored else "")
 
 
 def reasons_markdown(hits: Sequence[Hit]) -> str:
-    """Why each passage was found, a line a passage."""
+    """Why each passage was found, a line a passage; of one that the reader did not get, first why not."""
     lines = []
     for hit in hits:
-        place = place_text(hit.passage)
-        why = f"{markdown(hit.passage.title)}, {place}: {markdown(reasons_text(hit))}"
-        ignored = f"<span class='ignored'>{why}; not read: {markdown(hit.ignored)}</span>"
+        told = [f"{hit.passage.title}, {place_text(hit.passage)}", reasons_text(hit)]
+        why = markdown(": ".join(filter(None, told)))
+        ignored = f"<span class='ignored'>Not read, {markdown(hit.ignored)}: {why}</span>"
         lines.append(f"- {ignored if hit.ignored else why}")
     return "\n".join(lines)
 

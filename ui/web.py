@@ -41,6 +41,7 @@ PAPER = {
     "button_primary_text_color": ("#ffffff", "#ffffff"),
     "button_secondary_background_fill": ("#ece5d6", "#3a3530"),
     "button_secondary_background_fill_hover": ("#e0d6c1", "#4a443d"),
+    "checkbox_border_color": ("#8a7f70", "#9a9086"),
     "checkbox_label_background_fill": ("#f6f1e5", "#2d2925"),
     "checkbox_label_background_fill_hover": ("#efe7d6", "#38332e"),
     "checkbox_label_background_fill_selected": ("#f1e6cf", "#40382d"),
@@ -99,6 +100,9 @@ class Desk:
         with gr.Row():
             self.ask_button = gr.Button("Ask", variant="primary", size="md", min_width=80, scale=3)
             self.stop_button = gr.Button("Stop", size="md", interactive=False, min_width=80, scale=1)
+        with gr.Accordion(_how("notes"), open=False) as self.how:
+            choices = [(f"{name}: {what}", style) for style, (name, what) in render.STYLES.items()]
+            self.style = gr.Radio(label="How to read", choices=choices, value="notes", elem_id="style", container=False)
 
     def _sources_panel(self) -> None:
         self.sources = gr.Radio(label="Sources", choices=[], visible=False, elem_id="sources")
@@ -128,13 +132,14 @@ class Desk:
         blocks.load(self.refresh, None, listing, **quiet)
 
         asked = gr.on(
-            [self.box.submit, self.ask_button.click], self.ask, [self.box, self.chat, self.shelf],
+            [self.box.submit, self.ask_button.click], self.ask, [self.box, self.style, self.chat, self.shelf],
             [self.chat, self.box, self.ask_button, self.stop_button, *view, *listing],
             concurrency_limit=16, trigger_mode="multiple", **quiet,
         )  # fmt: skip
         asked.failure(lambda: (ON, OFF), None, [self.ask_button, self.stop_button], **quiet)
         self.stop_button.click(self.stop, None, None, **quiet)
         blocks.unload(self.forget)
+        self.style.input(lambda style: gr.Accordion(label=_how(style)), self.style, self.how, **quiet)
 
         self.sources.input(lambda i, shelf: self.show(shelf.choose(i or 0)), [self.sources, self.shelf], view, **quiet)
         self.marker.change(self.follow, [self.marker, self.shelf], view, **quiet)
@@ -188,7 +193,7 @@ class Desk:
 
     # -- questions
 
-    def ask(self, text: str, chat: list[Any], shelf: Shelf, request: gr.Request) -> Iterator[Update]:
+    def ask(self, text: str, style: str, chat: list[Any], shelf: Shelf, request: gr.Request) -> Iterator[Update]:
         """Answer in the conversation, a version of it at a time."""
         settings, session = self._indexes.settings, str(request.session_hash)
         try:
@@ -203,7 +208,7 @@ class Desk:
             yield {self.box: gr.skip()}  # a generator that yields nothing would empty every output (Gradio 6.31)
             return
         chat = [*chat, _said("user", render.markdown(text))]
-        question = self._asked[session] = self._reading.start(text)
+        question = self._asked[session] = self._reading.start(text, style)
         yield {self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON}
         try:
             yield from self._follow(question, chat)
@@ -231,10 +236,10 @@ class Desk:
             return
         said = [_said("assistant", render.answer_markdown(answer, shelf.count + 1))]
         for note in answer.notes:
-            title = {"title": "Evidence note: what the passages say", "status": "done"}
+            title = {"title": render.note_title(note, answer), "status": "done"}
             said.append(_said("assistant", render.note_markdown(note)) | {"metadata": title})
         if answer.evidence:
-            title = {"title": "Why these passages: words, meaning, links", "status": "done"}
+            title = {"title": render.reasons_title(answer.evidence), "status": "done"}
             said.append(_said("assistant", render.reasons_markdown(answer.evidence)) | {"metadata": title})
         yield {self.chat: [*chat, *said]}
         question.stop.set()  # the next one may come
@@ -278,6 +283,10 @@ class Desk:
 
 
 OFF, ON = gr.update(interactive=False), gr.update(interactive=True)
+
+
+def _how(style: str) -> str:
+    return f"How to read: {render.STYLES[style][0]}"
 
 
 def _said(role: str, content: str) -> dict[str, Any]:

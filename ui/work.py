@@ -161,9 +161,10 @@ def safe_name(name: str, number: int = 1) -> str:
 class Question(Job):
     """A question on its way: what is happening to it, and the draft of its answer so far."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, style: str):
         super().__init__()
         self.text = text
+        self.style = style  # as of rag.answer.ask
         self.status = "Waiting until the reader is free …"
         self.draft = ""
 
@@ -181,8 +182,8 @@ class Reading(Worker):
         self._loading = Job()
         self._begin(self._loading, self._load)
 
-    def start(self, text: str) -> Question:
-        question = Question(text)
+    def start(self, text: str, style: str) -> Question:
+        question = Question(text, style)
         if not self._loading.result.done():
             question.status = "Loading the models …"
         self._begin(question, self._answer)
@@ -202,14 +203,15 @@ class Reading(Worker):
             return None
         question.status = "Searching …"
         road = open_road(self._indexes, report=question.report)
-        for step in answer_question(question.text, road, self._indexes.settings.retrieve.k):
+        for step in answer_question(question.text, road, self._indexes.settings.retrieve.k, style=question.style):
             if question.stop.is_set():
                 return None
             if isinstance(step, Answer):
                 return step
             if isinstance(step, Evidence):
                 question.draft = ""
-                question.status = f"Reading {render.evidence_text(step.hits)} …"
+                read = [hit for hit in step.hits if not hit.ignored]
+                question.status = f"Reading {render.evidence_text(read)} …"
             elif isinstance(step, Token):
                 question.draft += step.text
             else:
