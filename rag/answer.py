@@ -19,8 +19,8 @@ from rag.read.forms import FORMS, Reading
 from rag.read.generate import ChatReader, Usage, open_reader
 from rag.read.prompts import fitting
 from rag.read.reward import open_judge
-from rag.read.support import statements
-from rag.records import Answer, Hit, Note
+from rag.read.support import statements, unmentioned
+from rag.records import Answer, Hit, Note, Passage
 from rag.settings import Settings
 
 
@@ -46,6 +46,7 @@ class Road:
     searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
     settings: Settings
     picture: Callable[[str], bytes] | None = None  # a picture's PNG by its sha256; None: the reader sees none
+    table_of: Callable[[Passage], Sequence[Passage]] = lambda passage: [passage]  # all of its table, if it is of one
     encoder: DenseEncoder | None = None  # for the filter; None: no filter
     judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
 
@@ -64,6 +65,7 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
         searched,
         settings,
         indexes.library.picture if reader.sees else None,
+        indexes.library.table_of,
         indexes.encoder() if settings.reader.filter_threshold else None,
         open_judge(settings.reader.judge) if settings.reader.judge else None,
     )
@@ -106,7 +108,7 @@ def ask(
 
     reading = Reading(
         question, road.reader, settings, lambda query: road.retriever.search([query], k, within)[0], fit,
-        lambda hits: _pictures(hits, road), tuple(evidence), usage, road.judge,
+        lambda hits: _pictures(hits, road), road.table_of, tuple(evidence), usage, road.judge,
     )  # fmt: skip
     form = "loop" if style == "notes" and settings.form == "written" else style
     doing = "note"  # until the first piece of a draft
@@ -126,7 +128,9 @@ def ask(
 
     abstained = not reading.found
     text, citations = (
-        (_abstain(road, reading.evidence), ()) if abstained else cite(reading.draft, reading.quotes, road.pages_of)
+        (_abstain(road, question, reading.evidence), ())
+        if abstained
+        else cite(reading.draft, reading.quotes, road.pages_of)
     )
     said = () if abstained else statements(
         road.reader, text, reading.quotes, reading.support, settings.support_threshold, usage, road.judge
@@ -157,10 +161,12 @@ def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:
     return {rank: road.picture(sha256) for sha256, rank in first.items()}
 
 
-def _abstain(road: Road, evidence: Sequence[Hit]) -> str:
+def _abstain(road: Road, question: str, evidence: Sequence[Hit]) -> str:
     places = [f"{hit.passage.title}, page {hit.passage.first_page}" for hit in evidence[:3]]
     nearest = f" The nearest passages: {'; '.join(places)}." if places else " No passage shares a word with it."
-    return f"Not found in these documents. Searched: {road.searched}.{nearest}"
+    names = " or ".join(f"\u201c{name}\u201d" for name in unmentioned(question, evidence)) if evidence else ""
+    silent = f" No passage found speaks of {names}." if names else ""
+    return f"Not found in these documents. Searched: {road.searched}.{silent}{nearest}"
 
 
 class _Stopwatch:

@@ -65,6 +65,47 @@ def asked(reader: Scripted, *overrides: str, style: str = "notes") -> tuple[Answ
     return steps[-1], steps, library
 
 
+# ---- a table's cell
+
+LAMPS = "Table 1: Lamps."
+PARTS = [f"{LAMPS}\nOil lamp | Lux: 14.0 | Cost: 12", "Arc lamp | Lux: 88.2 | Cost: 980"]
+
+
+def part(number: int) -> Hit:
+    start = sum(len(text) + 1 for text in PARTS[:number])
+    place = {"kind": "table", "label": "Table 1", "caption": LAMPS}
+    return Hit(1, 0.9, replace(passage(number, PARTS[number], "d9", start=start, title="Lamps"), **place))
+
+
+@pytest.mark.parametrize(("lamp", "found"), [("oil", 0), ("arc", 1)])
+def test_a_cell_is_read_off_and_its_row_joins_the_evidence(lamp: str, found: int) -> None:
+    lux = ["14.0", "88.2"][found]
+    given = [part(0), GARDEN]
+
+    class Shelf(Library):
+        def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
+            return [given for _ in queries]
+
+    reader = Scripted(lambda number, message: "980")
+    road = Road(
+        Shelf(),
+        reader,
+        lambda *span: (3, 3),
+        "",
+        load_settings(),
+        table_of=lambda p: [part(0).passage, part(1).passage],
+    )  # type: ignore[arg-type]
+    *_, answer = ask(f"What is the lux of the {lamp} lamp?", road, 5)
+    assert isinstance(answer, Answer)
+    assert not reader.asked and answer.answer.startswith(lux) and answer.support == 1
+    assert [hit.rank for hit in answer.evidence] == list(range(1, 3 + found))
+    (citation,) = answer.citations
+    assert citation.passage_id == part(found).passage.passage_id and lux in citation.quote
+    assert answer.notes[0].key_spans == (lux,)
+    list(ask("What does an oil lamp cost in the north?", road, 5))
+    assert reader.asked, "what is not certain is the reader's"
+
+
 # ---- rounds of the built form
 
 

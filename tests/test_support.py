@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.read.generate import Messages, Usage
 from rag.read.quotes import Quote
-from rag.read.support import statements, support_score
+from rag.read.support import statements, support_score, unmentioned
 from rag.records import Hit, Statement
 from tests.parts import passage
 
@@ -32,6 +34,41 @@ class Reader:
 def stated(cited: str, support: float | None = 0.7, **more: object) -> tuple[tuple[Statement, ...], Reader]:
     reader = Reader()
     return statements(reader, cited, QUOTES, support, 0.5, Usage(), **more), reader  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("Who built the Tarn Bridge?", []),
+        ("Which Tarn Bridges are there?", []),  # a letter or two
+        ("Who built the Orm Viaduct near Upper Tarn?", ["Orm Viaduct", "Upper Tarn"]),  # half of a name is not enough
+        ("Did Robert Fenwick Moor build a bridge?", ["Robert Fenwick Moor"]),
+        ("In Robert Moor's book, what was built?", ["Robert Moor's"]),
+        ("Was Moor there?", []),  # of one word
+        ("Welche Brücke ist alt?", []),
+        ("", []),
+    ],
+)
+def test_names_of_which_nothing_is_said_are_told(question: str, names: list[str]) -> None:
+    bridge = Hit(1, 0.9, passage(0, "The bridge over the Tarn was built in 1911.", "d1", title="Tarn Bridge"))
+    assert unmentioned(question, [bridge, MILL]) == names
+
+
+def test_what_the_evidence_does_not_speak_of_has_no_support_and_costs_no_call() -> None:
+    reader = Reader()
+    given = (reader, "Who built the Orm Viaduct?", [BRIDGE], "1911", QUOTES[:1], Usage())
+    assert support_score(*given) == 0.0 and not reader.asked  # type: ignore[arg-type]
+    told = Hit(1, 0.9, passage(0, "The Orm viaduct was built in 1911.", "d1", title="Bridge"))
+    assert support_score(given[0], given[1], [told], *given[3:]) > 0 and reader.asked  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.sampled_from("Orm Tarn Ys Upper Moor Fenwick Bridge".split()), min_size=2, max_size=4),
+    st.text(max_size=20),
+)
+def test_a_name_that_stands_in_the_evidence_is_spoken_of(name: list[str], more: str) -> None:
+    text = f"{more} {' '.join(name)} {more}"
+    assert unmentioned(f"Who built {' '.join(name)}?", [Hit(1, 1.0, passage(0, text, "d1"))]) == []
 
 
 def test_an_answer_of_one_sentence_has_the_support_it_was_given() -> None:

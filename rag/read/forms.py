@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rag.read.alr import REPLY_TOKENS, join, select
-from rag.read.comparison import compare
+from rag.read.cell import read_cell
+from rag.read.comparison import READ_OFF, compare
 from rag.read.generate import ChatReader, Usage, first_line
 from rag.read.marks import parse_marks
 from rag.read.match import EDGES, fold, holds_answer
@@ -20,7 +21,7 @@ from rag.read.prompts import answer_messages, information_message, loop_messages
 from rag.read.quotes import Quote, choose_quotes
 from rag.read.reward import Judge, parse_trajectory
 from rag.read.support import declines, support_score
-from rag.records import Hit, Note
+from rag.records import Hit, Note, Passage
 from rag.settings import ReaderSettings
 
 Event = str | Note | tuple[Hit, ...]
@@ -44,6 +45,7 @@ class Reading:
     search: Callable[[str], Sequence[Hit]]
     fit: Callable[[Sequence[Hit]], list[Hit]]
     pictures: Callable[[Sequence[Hit]], Mapping[int, bytes]]
+    table_of: Callable[[Passage], Sequence[Passage]]
     evidence: tuple[Hit, ...]
     usage: Usage = field(default_factory=Usage)
     judge: Judge | None = None
@@ -74,8 +76,11 @@ def notes(reading: Reading) -> Iterator[Event]:
     """An answer, then the note that bears it out; where nothing does, another search with what the note names.
 
     The order is turned round from EviNote-RAG's: a small reader that writes its note first invents it (eval/log.md).
-    What sets two things side by side is compared in code.
+    What sets two things side by side is compared in code, and a cell that the question names is read off its table.
     """
+    yield from _cell(reading)
+    if reading.quotes:
+        return
     compared = compare(reading.reader, reading.question, reading.read, reading.usage)
     if compared is not None:
         reading.draft, reading.quotes, reading.support = compared.answer, list(compared.quotes), compared.support
@@ -160,6 +165,33 @@ def loop(reading: Reading) -> Iterator[Event]:
 FORMS: Mapping[str, Callable[[Reading], Iterator[Event]]] = {
     "direct": direct, "notes": notes, "quotes": quotes, "loop": loop
 }  # fmt: skip
+
+
+def _cell(reading: Reading) -> Iterator[Event]:
+    """The cell of a table that the question names, if it is certain; its row joins the evidence."""
+    cell = read_cell(reading.question, _whole_tables(reading))
+    if cell is None:
+        return
+    known = {hit.passage.passage_id: hit for hit in reading.evidence}
+    row = cell.quote.hit.passage.passage_id
+    if row not in known:
+        known = {hit.passage.passage_id: hit for hit in _take(reading, [*reading.evidence, cell.quote.hit])}
+        if row not in known:  # no room for it
+            return
+        yield reading.evidence
+    reading.draft = f"{cell.text} (in {cell.scale})" if cell.scale else cell.text
+    reading.quotes, reading.support = [replace(cell.quote, hit=known[row])], READ_OFF
+    yield reading.draft
+    yield write_note(reading.question, cell.text, reading.quotes)
+
+
+def _whole_tables(reading: Reading) -> list[Hit]:
+    """What the reader gets, with the rest of the tables in it behind."""
+    hits = reading.read
+    known = {hit.passage.passage_id for hit in hits}
+    rest = [p for hit in hits if hit.passage.kind == "table" for p in reading.table_of(hit.passage)]
+    new = {passage.passage_id: passage for passage in rest if passage.passage_id not in known}
+    return hits + [Hit(len(hits) + place, 0.0, passage) for place, passage in enumerate(new.values(), start=1)]
 
 
 def _draft(reading: Reading, messages: Sequence[tuple[str, object]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rapidfuzz import fuzz
 
 SAME = 90.0  # rapidfuzz partial ratio (0..100) from which an answer counts as standing in a sentence
+ALIKE = 80.0  # rapidfuzz ratio from which two words are one, spelled in two ways
 STOPWORDS = frozenset(
     "a an and are as at be by did do does for from had has have how if in is it its many much of on or that the their "
     "they this to was were what when where which who whom whose why will with".split()
@@ -33,6 +34,20 @@ def fold(text: str) -> str:
 def content_words(text: str) -> set[str]:
     """Words that carry meaning, cut to six letters so that forms of one word meet."""
     return {word[:6] for word in re.findall(r"\w+", fold(text)) if word not in STOPWORDS}
+
+
+def mentioned(name: str, texts: Sequence[str]) -> float:
+    """The share of a name's words that stand in the texts, a word of four letters or more give or take a letter or two.
+
+    >>> mentioned("Robert Suettinger", ["Suetinger was an officer."])
+    0.5
+    """
+    wanted = re.findall(r"\w+", fold(name))
+    there = {word for text in texts for word in re.findall(r"\w+", fold(text))}
+    found = [
+        word in there or (len(word) > 3 and any(fuzz.ratio(word, other) >= ALIKE for other in there)) for word in wanted
+    ]
+    return sum(found) / len(wanted) if wanted else 1.0
 
 
 def holds_answer(sentence: str, answer: str) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from rag.read.cite import MARKER
 from rag.read.generate import ChatReader, Usage
-from rag.read.match import fold
+from rag.read.match import fold, mentioned
+from rag.read.notes import NAME
 from rag.read.prompts import NO_PICTURES, claim_messages, statement_messages, support_messages
 from rag.read.quotes import Quote
 from rag.read.reward import Judge, hypothesis
@@ -29,6 +30,22 @@ NO_ANSWER = re.compile(
 )
 
 
+def unmentioned(question: str, evidence: Sequence[Hit]) -> list[str]:
+    """The names in the question that the evidence does not speak of: half of their words at most stand there.
+
+    Only names of two words or more, as a language may write all its nouns with a capital. Of 160 questions of HotpotQA
+    there are such names in none with its gold passages among five, and in 35 without them (eval/log.md).
+    """
+    texts = [f"{hit.passage.title} {hit.passage.searched}" for hit in evidence]
+    names = [_after(match[0].strip("."), match.start() == 0) for match in NAME.finditer(question)]
+    return [name for name in dict.fromkeys(names) if " " in name and mentioned(name, texts) <= 0.5]
+
+
+def _after(name: str, first: bool) -> str:
+    """A name without "The", and without the word that begins the question, which has a capital anyway."""
+    return name.partition(" ")[2] if first or name.startswith("The ") else name
+
+
 def support_score(
     reader: ChatReader,
     question: str,
@@ -40,14 +57,16 @@ def support_score(
     goes_on: bool = True,
     judge: Judge | None = None,
 ) -> float:
-    """0..1; 0 without a quote. With a judge: whether the quotes entail that this is the answer.
+    """0..1; 0 without a quote, or where the evidence does not speak of what the question names.
+
+    With a judge: whether the quotes entail that this is the answer.
 
     Without one the mean of two probabilities of "yes". One is asked in the conversation that gave the answer, all
     passages before it (`goes_on`: it was the one just held), one of the best quote's passage alone. Together they tell
     right answers from answers without gold evidence with an AUC of 0.94, where the first alone has 0.91 and the second
     0.87 (HotpotQA train, 1.5B, 11 against 16; eval/log.md).
     """
-    if not quotes:
+    if not quotes or unmentioned(question, evidence):
         return 0.0
     if judge is not None:
         premise = " ".join(f"{quote.hit.passage.title}: {quote.text}" for quote in quotes)
