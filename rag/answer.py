@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rag.attribute.attribute import Level, attribute
+from rag.attribute.game import ReaderGame
+from rag.attribute.shapley import Value
 from rag.errors import UsageError
 from rag.indexes import Indexes
 from rag.interfaces import DenseEncoder, Report, Retriever, silent
-from rag.read.cite import PagesOf, cite
+from rag.read.cite import MARKER, PagesOf, cite
 from rag.read.filter import sift
-from rag.read.forms import FORMS, Reading
+from rag.read.forms import FORMS, Reading, redraft
 from rag.read.generate import ChatReader, Usage, open_reader
 from rag.read.prompts import fitting
 from rag.read.reward import open_judge
@@ -150,6 +153,41 @@ def ask(
         said,
         reading.copied,
     )
+
+
+def explain(
+    answer: Answer,
+    road: Road,
+    style: str,
+    level: Level,
+    permutations: int | None = None,
+    report: Report = silent,
+    stop: Callable[[], bool] = lambda: False,
+) -> Answer:
+    """The answer with its attribution: which documents, clauses and words made the reader say it.
+
+    The reader reads parts of the evidence again, in the form that gave the answer; what the reader did not get is no
+    part of it. An abstention is not attributed.
+    """
+    if answer.abstained:
+        return answer
+    began = time.monotonic()
+    settings, usage = road.settings.reader, Usage()
+    reader = road.reader.going_on()
+
+    def read(hits: Sequence[Hit]) -> Value:
+        reading = Reading(
+            answer.question, reader, settings, lambda query: [], list, lambda some: _pictures(some, road),
+            lambda passage: [passage], tuple(hits), usage,
+        )  # fmt: skip
+        return {redraft(reading, style): 1.0}
+
+    shown = MARKER.sub("", answer.answer).strip()
+    hits = [hit for hit in answer.evidence if not hit.ignored]
+    game = ReaderGame(hits, read, {shown: 1.0}, budget=road.settings.attribute.calls, stop=stop, report=report)
+    attribution = attribute(game, shown, level, permutations)
+    seconds = answer.seconds | {"attribute": round(time.monotonic() - began, 3)}
+    return replace(answer, attribution=attribution, seconds=seconds)
 
 
 def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:

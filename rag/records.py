@@ -194,6 +194,41 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributedPlayer:
+    """A part of the evidence, document.text[start:end], and what it does for the answer; a title alone is empty.
+
+    `score` (-1..1): how much likelier the answer is with it, on average over the orders in which the parts can come.
+    """
+
+    kind: str  # document, clause or word
+    passage_id: str
+    text: str
+    start: int
+    end: int
+    score: float
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Which parts of the evidence made the answer what it is: Shapley values of the generated text.
+
+    `baseline_answer`: what the reader says without any of it; None if that was not reached. `naive_reader_calls`: what
+    the same permutations cost without a cache. `stopped`: why it is not complete, or "".
+    """
+
+    level: str
+    players: tuple[AttributedPlayer, ...]
+    answer: str
+    baseline_answer: str | None
+    reader_calls: int
+    naive_reader_calls: int
+    permutations: int  # 0: the values are exact
+    absence: str
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one question with everything that led to it. An abstention is an answer too."""
 
@@ -212,3 +247,4 @@ class Answer:
     copied: tuple[int, int] | None = (
         None  # sentences that the reader chose as quotes, and those of them not in the evidence
     )
+    attribution: Attribution | None = None

@@ -85,6 +85,10 @@ class ReaderSettings(_Stage):
     judge: str = ""
 
 
+class Attribute(_Stage):
+    calls: int = Field(default=300, ge=1)
+
+
 class Settings(_Stage):
     """All settings. `hash` changes whenever a value that can change an answer does."""
 
@@ -96,6 +100,7 @@ class Settings(_Stage):
     feedback: Feedback = Feedback()
     rerank: Rerank = Rerank()
     reader: ReaderSettings = ReaderSettings()
+    attribute: Attribute = Attribute()
 
     @property
     def hash(self) -> str:

@@ -46,6 +46,7 @@ OTHER = {
     "feedback.interpolation": "after",
     "rerank.model": "nearby/cross-encoder",
     "rerank.depth": "10",
+    "attribute.calls": "200",
     "reader.model": "another",
     "reader.context_tokens": "4097",
     "reader.answer_tokens": "65",

@@ -19,6 +19,7 @@ import typer
 from rag.errors import RagError, UsageError
 from ui.benchmarks import bench_app
 from ui.command import (
+    AttributeLevel,
     JsonOption,
     KOption,
     LibraryOption,
@@ -29,6 +30,7 @@ from ui.command import (
     open_indexes,
     print_json,
     progress,
+    until_interrupted,
 )
 from ui.evaluation import eval_app
 from ui.training import train_app
@@ -267,10 +269,13 @@ def ask(
     retriever: RetrieverOption = None,
     k: KOption = None,
     filters: FilterOption = None,
+    attribute: Annotated[
+        AttributeLevel, typer.Option("--attribute", help="What made the answer what it is, down to which parts.")
+    ] = AttributeLevel.none,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from a library, with citations."""
-    from rag.answer import Evidence, Token, check_question, open_road
+    from rag.answer import Evidence, Token, check_question, explain, open_road
     from rag.answer import ask as answer_question
     from rag.records import Answer
     from ui import render
@@ -289,10 +294,15 @@ def ask(
         if isinstance(step, Answer):
             answer = step
     assert answer is not None
+    if not as_json:
+        print(("\r\033[K" if sys.stdout.isatty() else "") + render.answer_text(answer), flush=True)
+    if attribute is not AttributeLevel.none:
+        with progress() as report, until_interrupted() as stop:
+            answer = explain(answer, road, reader.value, attribute.value, report=report, stop=stop)
     if as_json:
         print_json(render.answer_json(answer))
-    else:
-        print(("\r\033[K" if sys.stdout.isatty() else "") + render.answer_text(answer))
+    elif answer.attribution is not None:
+        print(render.attribution_text(answer.attribution))
 
 
 @app.command()

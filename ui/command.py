@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -41,6 +42,13 @@ class ReaderStyle(str, Enum):
     direct = "direct"
 
 
+class AttributeLevel(str, Enum):
+    none = "none"
+    document = "document"
+    clause = "clause"
+    word = "word"
+
+
 LibraryOption = Annotated[
     Path, typer.Option("--library", envvar="GLOSSATOR_LIBRARY", help="The library folder.", show_default=False)
 ]
@@ -52,6 +60,22 @@ KeptOption = Annotated[Path | None, typer.Option("--library", help="Keep the lib
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Where indexes and replies are kept (default: the platform's cache).")
 ]
+
+
+@contextmanager
+def until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C asks what runs to end with what it has, instead of throwing it away; a second one ends the program."""
+    pressed = threading.Event()
+
+    def press(number: int, frame: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def load_settings() -> Settings:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from rag.records import Answer, Citation, Hit, Note, Passage
+from rag.records import Answer, Attribution, Citation, Hit, Note, Passage
 
 if TYPE_CHECKING:
     from ingest.build import Outcome, Summary
@@ -49,7 +49,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "support": answer.support,
         "statements": [asdict(statement) for statement in answer.statements],
         "quotes": copied_json(answer),
-        "attribution": None,
+        "attribution": None if answer.attribution is None else asdict(answer.attribution),
         "model": answer.model,
         "settings_hash": answer.settings_hash,
         "seconds": answer.seconds,
@@ -158,6 +158,26 @@ def answer_text(answer: Answer) -> str:
     if answer.copied is not None:
         lines.append(copied_text(answer))
     return "\n".join(lines).strip()
+
+
+def attribution_text(attribution: Attribution) -> str:
+    """A line for each part of the evidence, with a bar as long as its score; colours say nothing that words do not."""
+    calls = _many(attribution.reader_calls, "call")
+    lines = ["", f"what made the answer what it is ({calls} of the reader)"]
+    if attribution.stopped:
+        lines.append(f"not complete: {printable(attribution.stopped)}")
+    indent = {"document": "", "clause": "  ", "word": "    "}
+    for player in attribution.players:
+        bar = ("+" if player.score > 0 else "-") * round(abs(player.score) * 10)
+        error = f" ±{player.standard_error:.2f}" if attribution.permutations else ""
+        text = printable(player.text)[:90]
+        lines.append(f"{player.score:+.2f}{error}  {bar:10}  {indent[player.kind]}{text}")
+    if attribution.baseline_answer is not None:
+        said = printable(attribution.baseline_answer) or "nothing"
+        lines.append(f"without any document the model says: {said}")
+    if attribution.players and not any(player.score for player in attribution.players):
+        lines.append("no part of the evidence changes the answer")
+    return "\n".join(lines)
 
 
 def copied_text(answer: Answer) -> str:

@@ -121,6 +121,10 @@ class Cell:
     quote: Quote
     scale: str = ""
 
+    @property
+    def answer(self) -> str:
+        return f"{self.text} (in {self.scale})" if self.scale else self.text
+
 
 @dataclass(frozen=True)
 class _Head:

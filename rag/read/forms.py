@@ -106,15 +106,7 @@ def notes(reading: Reading) -> Iterator[Event]:
 
 def quotes(reading: Reading) -> Iterator[Event]:
     """ALR²: the reader chooses sentences by number, the best-ranked ones join them, and it answers from these."""
-    settings = reading.settings
-    window = settings.context_tokens - REPLY_TOKENS["numbers"]
-
-    def count(text: str) -> int:
-        return reading.reader.count([("user", text)])
-
-    chosen = select(reading.reader, reading.question, reading.read, "numbers", window, reading.usage, count)
-    reading.copied = (chosen.generated, chosen.dropped)
-    some = join(chosen.quotes, choose_quotes(reading.question, "", reading.read), MOST_QUOTES)
+    some = _selected(reading)
     yield selection_note(reading.question, some)
     yield from _draft(reading, quotes_messages(reading.question, some))
     held = [
@@ -179,7 +171,7 @@ def _cell(reading: Reading) -> Iterator[Event]:
         if row not in known:  # no room for it
             return
         yield reading.evidence
-    reading.draft = f"{cell.text} (in {cell.scale})" if cell.scale else cell.text
+    reading.draft = cell.answer
     reading.quotes, reading.support = [replace(cell.quote, hit=known[row])], READ_OFF
     yield reading.draft
     yield write_note(reading.question, cell.text, reading.quotes)
@@ -192,6 +184,34 @@ def _whole_tables(reading: Reading) -> list[Hit]:
     rest = [p for hit in hits if hit.passage.kind == "table" for p in reading.table_of(hit.passage)]
     new = {passage.passage_id: passage for passage in rest if passage.passage_id not in known}
     return hits + [Hit(len(hits) + place, 0.0, passage) for place, passage in enumerate(new.values(), start=1)]
+
+
+def redraft(reading: Reading, form: str) -> str:
+    """The draft that a form makes of this evidence alone: no note, no support, no other search."""
+    if form == "quotes":
+        messages = quotes_messages(reading.question, _selected(reading))
+    else:
+        if form == "notes":
+            if cell := read_cell(reading.question, _whole_tables(reading)):
+                return cell.answer
+            if compared := compare(reading.reader, reading.question, reading.read, reading.usage):
+                return compared.answer
+        messages = answer_messages(reading.question, reading.read, reading.pictures(reading.read))
+    for _ in _draft(reading, messages):
+        pass
+    return reading.draft
+
+
+def _selected(reading: Reading) -> list[Quote]:
+    """The sentences that the reader chooses by number, with the best-ranked ones."""
+    window = reading.settings.context_tokens - REPLY_TOKENS["numbers"]
+
+    def count(text: str) -> int:
+        return reading.reader.count([("user", text)])
+
+    chosen = select(reading.reader, reading.question, reading.read, "numbers", window, reading.usage, count)
+    reading.copied = (chosen.generated, chosen.dropped)
+    return join(chosen.quotes, choose_quotes(reading.question, "", reading.read), MOST_QUOTES)
 
 
 def _draft(reading: Reading, messages: Sequence[tuple[str, object]]) -> Iterator[str]:

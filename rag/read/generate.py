@@ -7,6 +7,7 @@ Stop strings, tries after an error that may pass, and the count of a prompt's to
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import random
@@ -141,6 +142,34 @@ class ChatReader:
         pictures = [part for _, content in messages for part in _parts(content) if part.get("type") == "image_url"]
         with _explaining(self.name):
             return self._count(texts) + PICTURE_TOKENS * len(pictures)
+
+    def log_probability(self, messages: Messages, text: str, usage: Usage | None = None) -> float:
+        """Natural log of the probability that the reply is exactly this text, its end included.
+
+        By the tokens that the reader itself would spell the text with. It is llama.cpp that is asked, with a grammar
+        of that one text, whose probabilities are those without the grammar. ReaderError from any other endpoint.
+        """
+        grammar = {"grammar": f"root ::= {json.dumps(text)}"}
+        extra = {**self._fresh.get("extra_body", {}), **grammar}
+        with _explaining(self.name):
+            limit = self._limit(len(text.encode()) + 1)
+            model = self._model.bind(**limit, logprobs=True, top_logprobs=1, extra_body=extra)
+            reply = next(_persistently(lambda: iter([model.invoke(list(messages))])))
+        (usage or Usage()).add(getattr(reply, "usage_metadata", None))
+        tokens = ((reply.response_metadata or {}).get("logprobs") or {}).get("content") or []
+        if _text(reply) != text or not tokens:
+            raise ReaderError(
+                f"reader {self.name} cannot say how likely a given answer is. Use an embedded one (.gguf)"
+            )
+        return math.fsum(token["logprob"] for token in tokens)
+
+    def going_on(self) -> ChatReader:
+        """The same reader, which computes only what a prompt does not share with the one before it.
+
+        Its answers depend on the order of its prompts in the second decimal of the logits, so whoever wants the same
+        ones again keeps the order.
+        """
+        return ChatReader(self._model, self.name, self._gives_probabilities, None, self.sees, self._count)
 
     def _limit(self, max_tokens: int, stop: Sequence[str] = ()) -> dict[str, Any]:
         if self._gives_probabilities:

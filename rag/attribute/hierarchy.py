@@ -1,0 +1,136 @@
+"""From documents to clauses to words: only what matters on one level is opened on the next.
+
+After TextGenSHAP (arXiv 2312.01279): values as Owen's for players in unions. In a permutation the parts of an opened
+unit stand together in its place, in an order of their own; a unit that is not opened moves as one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+
+from rag.attribute.shapley import BATCH, GameOver, Scores, Tally, Unit, Value, ask
+from rag.interfaces import Report, silent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level(Generic[Unit]):
+    """The scores of one level's units, a row each, in order; on each level below the first, `nodes` were opened.
+
+    `node_scores` are the nodes' own, a row each, as blocks in this level's permutations. So for each output a node's
+    parts add up to the node, signed, in every permutation. They do not add up to the node's row on the level above,
+    which is the same quantity estimated from other permutations: the two agree within their errors.
+    """
+
+    units: tuple[Unit, ...]
+    scores: Scores
+    nodes: Mapping[Unit, tuple[Unit, ...]]  # what was opened -> its parts, which are this level's units
+    node_scores: Scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hierarchy(Generic[Unit]):
+    """The levels from the roots down. A unit of no level, its parent not opened, counts as zero.
+
+    `complete` is False if it was stopped: the last level may then have fewer permutations, and levels may be missing.
+    """
+
+    levels: tuple[Level[Unit], ...]
+    complete: bool
+
+
+def never() -> bool:
+    return False
+
+
+def open_up(
+    roots: Sequence[Unit],
+    children: Callable[[Unit], Sequence[Unit]],
+    game: GameOver[Unit],
+    seed: int,
+    permutations: int = 100,
+    thresholds: Sequence[float] = (0.3, 0.1),
+    *,
+    batch: int = BATCH,
+    early_stop: bool = False,
+    report: Report = silent,
+    stop: Callable[[], bool] = never,
+) -> Hierarchy[Unit]:
+    """Score the roots, open those whose score reaches thresholds[0], score their children, and so on.
+
+    Units are distinct on all levels. Each level has as many permutations, and one pass scores the children of all that
+    is opened; below the last threshold nothing is opened, so () scores the roots alone. The paper tries (0.3, 0.3),
+    (0.3, 0.1) and (0.1, 0.1). Sum laws, signed, for each output and in every permutation: the roots add up to
+    v(all) - v(nobody), the children of a node to the node (see `Level`).
+
+    The game is asked with units of mixed levels, always the largest that are wholly present: a node, never all its
+    children, so what one level has asked serves the next. Of an unopened unit's coalitions only those beside an
+    opened one are needed. With `early_stop` a level that will be opened ends when its gains are settled, looked at
+    after each `batch` permutations; then `report` and `stop` are called, too. A game that cannot go on may leave
+    coalitions out. Its batch is not counted, for what it finished first is no random sample, and the result is not
+    complete. ValueError unless permutations > 0 and batch > 0.
+    """
+    if permutations < 1 or batch < 1:
+        raise ValueError(f"{permutations} permutations, {batch} a batch: at least one is needed")
+    generator = np.random.default_rng(seed)
+    known: dict[frozenset[Unit], Value] = {}
+    opened: dict[Unit, tuple[Unit, ...]] = {}
+    nodes: dict[Unit, tuple[Unit, ...]] = {}
+    units = tuple(roots)
+    levels: list[Level[Unit]] = []
+    for depth in range(len(thresholds) + 1):
+        threshold = thresholds[depth] if depth < len(thresholds) else None
+        row_of = {unit: row for row, unit in enumerate([*units, *nodes])}
+        rows, node_rows = slice(len(units)), slice(len(units), None)
+        tally, before = Tally(len(row_of)), len(known)
+        stopped = False
+        while tally.samples < permutations and not (stopped := stop()):
+            runs = [
+                [step for step in _steps(roots, frozenset(), frozenset(roots), opened, generator) if step[0] in row_of]
+                for _ in range(min(batch, permutations - tally.samples))
+            ]
+            if stopped := bool(ask(game, [c for run in runs for _, *both in run for c in both], known)):
+                break
+            for run in runs:
+                tally.add((row_of[unit], known[absent], known[present]) for unit, absent, present in run)
+            report(f"attributing, level {depth + 1}", tally.samples, permutations)
+            if early_stop and threshold is not None and tally.scores(0).of(rows).settled(threshold):
+                break
+        if tally.samples:
+            scores = tally.scores(len(known) - before)
+            levels.append(Level(units, scores.of(rows), nodes, scores.of(node_rows)))
+        if stopped:
+            return Hierarchy(tuple(levels), False)
+        if threshold is None:
+            break
+        reached = [unit for unit, score in zip(units, levels[-1].scores.score, strict=True) if score >= threshold]
+        nodes = {unit: parts for unit in reached if (parts := tuple(children(unit)))}
+        if not nodes:
+            break
+        opened |= nodes
+        units = tuple(part for parts in nodes.values() for part in parts)
+    return Hierarchy(tuple(levels), True)
+
+
+def _steps(
+    units: Sequence[Unit],
+    before: frozenset[Unit],
+    after: frozenset[Unit],
+    opened: Mapping[Unit, Sequence[Unit]],
+    generator: np.random.Generator,
+) -> Iterator[tuple[Unit, frozenset[Unit], frozenset[Unit]]]:
+    """(unit, who is there before it, who after) in a random order of the units, and within each opened one of its own.
+
+    `before` and `after` are the coalitions around all of them: the last unit completes what is named in `after`.
+    """
+    order: list[int] = generator.permutation(len(units)).tolist()
+    for i, chosen in enumerate(order, start=1):
+        unit = units[chosen]
+        present = after if i == len(order) else before | {unit}
+        yield unit, before, present
+        if unit in opened:
+            yield from _steps(opened[unit], before, present, opened, generator)
+        before = present
