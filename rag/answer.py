@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from rag.attribute.attribute import Level, attribute
 from rag.attribute.game import ReaderGame
+from rag.attribute.players import Player
 from rag.attribute.shapley import Value
+from rag.attribute.torch_game import TreeReader, playing
 from rag.errors import UsageError
 from rag.indexes import Indexes
 from rag.interfaces import DenseEncoder, Report, Retriever, silent
@@ -20,6 +22,7 @@ from rag.read.cite import MARKER, PagesOf, cite
 from rag.read.filter import sift
 from rag.read.forms import FORMS, Reading, redraft
 from rag.read.generate import ChatReader, Usage, open_reader
+from rag.read.instructions import withhold
 from rag.read.prompts import fitting
 from rag.read.reward import open_judge
 from rag.read.support import statements, unmentioned
@@ -99,15 +102,22 @@ def ask(
     settings = road.settings.reader
     seconds, usage, notes = _Stopwatch(), Usage(), list[Note]()
 
+    whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
+
     def fit(hits: Sequence[Hit]) -> list[Hit]:
         room = settings.context_tokens - settings.answer_tokens
-        return fitting(question, hits, room, road.picture is not None, road.reader.count)
+        fitted = fitting(question, hits, room, road.picture is not None, road.reader.count)
+        whole.update((hit.passage.passage_id, hit.passage) for hit in fitted)
+        return withhold(question, fitted)
+
+    def shown(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        return tuple(replace(hit, passage=whole[hit.passage.passage_id]) for hit in hits)
 
     evidence = fit(road.retriever.search([question], k, within)[0])
     if road.encoder is not None and len(evidence) > 1:
         evidence = sift(road.reader, road.encoder, question, evidence, settings.filter_threshold, usage)
     seconds.lap("retrieve")
-    yield Evidence(tuple(evidence))
+    yield Evidence(shown(evidence))
 
     reading = Reading(
         question, road.reader, settings, lambda query: road.retriever.search([query], k, within)[0], fit,
@@ -126,7 +136,7 @@ def ask(
             notes.append(event)
             yield event
         else:
-            yield Evidence(event)
+            yield Evidence(shown(event))
     seconds.lap(doing)
 
     abstained = not reading.found
@@ -144,7 +154,7 @@ def ask(
         abstained,
         tuple(notes),
         citations,
-        reading.evidence,
+        shown(reading.evidence),
         reading.support,
         road.reader.name,
         road.settings.hash,
@@ -167,27 +177,59 @@ def explain(
     """The answer with its attribution: which documents, clauses and words made the reader say it.
 
     The reader reads parts of the evidence again, in the form that gave the answer; what the reader did not get is no
-    part of it. An abstention is not attributed.
+    part of it. Where tokens are masked it is asked directly, since whatever is read off in code has none. An abstention
+    is not attributed. Raises UsageError for an `attribute.absence` that cannot be had.
     """
     if answer.abstained:
         return answer
     began = time.monotonic()
-    settings, usage = road.settings.reader, Usage()
-    reader = road.reader.going_on()
+    settings, usage = road.settings, Usage()
+    reader = playing(road.reader, settings.attribute.absence)
+    hits = withhold(answer.question, [hit for hit in answer.evidence if not hit.ignored])
 
-    def read(hits: Sequence[Hit]) -> Value:
+    def said(hits: Sequence[Hit], by: ChatReader, form: str) -> Value:
         reading = Reading(
-            answer.question, reader, settings, lambda query: [], list, lambda some: _pictures(some, road),
+            answer.question, by, settings.reader, lambda query: [], list, lambda some: _pictures(some, road),
             lambda passage: [passage], tuple(hits), usage,
         )  # fmt: skip
-        return {redraft(reading, style): 1.0}
+        return {redraft(reading, form): 1.0}
+
+    def masked(hits: Sequence[Hit], absent: Sequence[Player]) -> Value:
+        assert isinstance(reader, TreeReader)
+        return said(hits, reader.masking(hits, absent), "direct")
 
     shown = MARKER.sub("", answer.answer).strip()
-    hits = [hit for hit in answer.evidence if not hit.ignored]
-    game = ReaderGame(hits, read, {shown: 1.0}, budget=road.settings.attribute.calls, stop=stop, report=report)
+    game = ReaderGame(
+        hits,
+        lambda hits: said(hits, reader, style),
+        None if isinstance(reader, TreeReader) else {shown: 1.0},  # another runtime's answer is checked, at one call
+        settings.attribute.absence,
+        _unrelated(answer, road) if settings.attribute.absence == "swapped" else None,
+        settings.attribute.calls,
+        stop,
+        report,
+        masked,
+    )
+    permutations = permutations or settings.attribute.permutations or None
     attribution = attribute(game, shown, level, permutations)
     seconds = answer.seconds | {"attribute": round(time.monotonic() - began, 3)}
     return replace(answer, attribution=attribution, seconds=seconds)
+
+
+def _unrelated(answer: Answer, road: Road) -> Passage:
+    """What to swap in: the last passage found for the question, of another document than the evidence if there is one.
+
+    UsageError where nothing else is found.
+    """
+    found = road.retriever.search([answer.question], road.settings.retrieve.fusion_depth)[0]
+    shown = {hit.passage.passage_id for hit in answer.evidence}
+    documents = {hit.passage.document_id for hit in answer.evidence}
+    others = [hit.passage for hit in found if hit.passage.passage_id not in shown and hit.passage.text.strip()]
+    if not others:
+        raise UsageError(
+            "attribute.absence=swapped: nothing but the evidence is found for the question. Use deleted or filler"
+        )
+    return next((passage for passage in reversed(others) if passage.document_id not in documents), others[-1])
 
 
 def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:

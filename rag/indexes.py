@@ -33,7 +33,13 @@ from rag.retrieve.explain import ExplainedRetriever
 from rag.retrieve.feedback import FeedbackRetriever
 from rag.retrieve.fuse import HybridRetriever
 from rag.retrieve.links import LinkedRetriever
-from rag.retrieve.rerank import CrossEncoderReranker, ReaderReranker, Reranker, RerankingRetriever
+from rag.retrieve.rerank import (
+    AttributionReranker,
+    CrossEncoderReranker,
+    ReaderReranker,
+    Reranker,
+    RerankingRetriever,
+)
 from rag.retrieve.sampler import SamplingRetriever
 from rag.retrieve.sparse import SparseIndex, SparseRetriever
 from rag.settings import Settings
@@ -301,11 +307,14 @@ class Indexes:
         return ExplainedRetriever(first, {"bm25": bm25, "sparse": sparse})
 
     def _reranker(self) -> Reranker:
-        model = self.settings.rerank.model
+        model, reader = self.settings.rerank.model, self.settings.reader
         if self._reranker_opened is None:
-            self._reranker_opened = (
-                ReaderReranker(open_reader(self.settings.reader)) if model == "reader" else CrossEncoderReranker(model)
-            )
+            if model == "reader":
+                self._reranker_opened = ReaderReranker(open_reader(reader))
+            elif model == "attribution":
+                self._reranker_opened = AttributionReranker(open_reader(reader), reader)
+            else:
+                self._reranker_opened = CrossEncoderReranker(model)
         return self._reranker_opened
 
     def _bm25(self, explain: bool = True) -> Bm25Retriever:

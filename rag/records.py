@@ -147,6 +147,7 @@ class Hit:
     terms: dict[str, float] | None = None
     links: tuple[str, ...] = ()
     ignored: str = ""  # why the reader did not get it, though it was found
+    withheld: tuple[tuple[int, int], ...] = ()  # spans of the passage that speak to the reader, which did not get them
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ class ReaderSettings(_Stage):
 
 class Attribute(_Stage):
     calls: int = Field(default=300, ge=1)
+    absence: Literal["deleted", "filler", "swapped", "masked"] = "deleted"
+    permutations: int = Field(default=0, ge=0)
 
 
 class Settings(_Stage):

@@ -23,6 +23,7 @@ OWNERS = {  # the longest matching name decides
     "torch": {
         "eval/throughput.py",
         "rag/attribute/decode.py",
+        "rag/attribute/torch_game.py",
         "rag/encode/dense.py",
         "rag/encode/heads.py",
         "rag/encode/sparse.py",
@@ -36,6 +37,7 @@ OWNERS = {  # the longest matching name decides
     "transformers": {
         "eval/throughput.py",
         "rag/attribute/decode.py",
+        "rag/attribute/torch_game.py",
         "rag/encode/dense.py",
         "rag/encode/sparse.py",
         "rag/read/reward.py",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from rag.attribute.decode import Decoded, FusionDecoder, TreeDecoder
+from rag.attribute.decode import VERIFIED, Decoded, FusionDecoder, TreeDecoder
 from rag.attribute.tries import Trie
 from rag.errors import ModelError
 
@@ -215,6 +215,25 @@ def test_what_each_trick_saves_is_counted() -> None:
     assert tried.prompt_tokens == shared.prompt_tokens
     same, tried = spent(model, prompts, share_prefix=False)
     assert same == answers and tried.prompt_tokens == plain.prompt_tokens
+
+
+@pytest.mark.parametrize("verified", [0, 1, 3, 10])
+def test_only_the_nodes_most_seen_go_through_the_model(verified: int) -> None:
+    model, asked = causal("llama", "sdpa"), question(6)
+    prompts = sorted(asked.prompt(present) for present in SUBSETS)
+    answers, whole = spent(model, prompts, verified=10**6)
+    same, some = spent(model, prompts, verified=verified)
+    assert same == answers and len(set(answers)) > 5
+    assert some.tree_tokens <= verified * len(prompts) < whole.tree_tokens  # a tree of all is read in every pass
+    assert some.decoded_tokens >= whole.decoded_tokens and (verified or some.accepted == answers.count(()))
+    decoder = TreeDecoder(model, ENDS, MAX_TOKENS, verified=verified)
+    for given in ((55, 66, 77), answers[-1]):  # it goes through the model however rare it is
+        ours = [decoder.decode(prompt, answer=given) for prompt in prompts]
+        assert [each.tokens for each in ours] == answers
+        for each, prompt in zip(ours[::7], prompts[::7], strict=True):
+            theirs = forced(masked_scores(model, prompt, [False] * len(prompt), given), given)
+            assert close(each.log_probabilities, theirs)
+    assert VERIFIED >= MAX_TOKENS  # in these tests a whole answer is tried at least
 
 
 def test_an_answer_seen_before_takes_one_pass_and_one_token_of_the_prompt() -> None:

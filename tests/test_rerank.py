@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from rag.errors import ModelError
+from rag.errors import ModelError, ReaderError
 from rag.models import path_of
-from rag.read.generate import open_reader
-from rag.read.prompts import HELPS, helps_messages
+from rag.read.generate import Messages, Usage, open_reader
+from rag.read.prompts import HELPS, answer_messages, helps_messages, prompt_tokens
 from rag.records import Hit, Passage
-from rag.retrieve.rerank import CrossEncoderReranker, ReaderReranker, RerankingRetriever
-from rag.settings import load_settings
+from rag.retrieve.rerank import AttributionReranker, CrossEncoderReranker, ReaderReranker, RerankingRetriever
+from rag.settings import ReaderSettings, load_settings
 from tests.conftest import LIGHT_READER
 from tests.parts import passage
 from tests.test_answer import ScriptedReader, ScriptedRetriever
@@ -192,3 +192,83 @@ def test_the_light_reader_tells_a_passage_with_the_answer_from_one_beside_the_po
     scores = reranker.score("Who opened the Tarn bridge?", [garden, bridge])
     assert 0 < scores[0] < scores[1] < 1
     assert reranker.score("Who opened the Tarn bridge?", [bridge]) == scores[1:]  # each for itself
+
+
+# ---- what passages do to answers
+
+
+class AnsweringReader:
+    """Says what a function of the prompt says, and a second line; remembers what it was asked, and whether afresh."""
+
+    name = "answering"
+    count = staticmethod(prompt_tokens)
+
+    def __init__(self, says: Callable[[str], str]):
+        self.says, self.fresh = says, True
+        self.asked: list[tuple[bool, str]] = []
+
+    def going_on(self) -> AnsweringReader:
+        other = AnsweringReader(self.says)
+        other.fresh, other.asked = False, self.asked
+        return other
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        self.asked.append((self.fresh, messages[-1][1]))
+        yield f"{self.says(messages[-1][1])}\nand more"
+
+
+def clyde(prompt: str) -> str:
+    """It takes both of two passages to know it; a third one misleads as long as one of them is missing."""
+    if "Clyde" in prompt and "opened" in prompt:
+        return "1911"
+    return "1850" if "rumour" in prompt else "?"
+
+
+STORY = [
+    passage(1, "Tomatoes want sun.", "a"), passage(2, "A rumour has it.", "b"), passage(3, "Clyde built it.", "c"),
+    passage(4, "Clyde's was opened in that year.", "d"), passage(5, "It was opened in 1911.", "e"),
+]  # fmt: skip
+
+
+def test_passages_are_ranked_by_what_they_do_to_the_answer() -> None:
+    reader = AnsweringReader(clyde)
+    scores = AttributionReranker(reader, ReaderSettings()).score("when?", STORY[:3] + STORY[4:])  # type: ignore[arg-type]
+    # The rumour gains its answer unless both others stand before it, which is so in a third of all orders.
+    assert scores == pytest.approx([0, 2 / 3, 1 / 2, 1 / 2])
+    assert len(reader.asked) == 16 == len({prompt for _, prompt in reader.asked})
+    assert [fresh for fresh, _ in reader.asked] == [True] + [False] * 15
+    whole = [Hit(i, 0.0, one) for i, one in enumerate(STORY[:3] + STORY[4:], start=1)]
+    assert reader.asked[0] == (True, answer_messages("when?", whole)[-1][1])
+
+
+def test_the_few_best_are_what_is_left() -> None:
+    first = ScriptedRetriever([Hit(i, 1 / i, one) for i, one in enumerate([STORY[0], *STORY[2:]], start=1)])
+    reranker = AttributionReranker(AnsweringReader(clyde), ReaderSettings())  # type: ignore[arg-type]
+    hits = RerankingRetriever(first, reranker).search(["when?"], 1)[0]
+    assert [hit.passage for hit in hits] == [STORY[3]]  # with it alone the reader knows
+    (hits,) = RerankingRetriever(first, reranker).search(["when?"], 9)
+    assert [hit.passage for hit in hits] == [STORY[3], STORY[2], STORY[4], STORY[0]]
+
+
+def test_passages_beyond_the_eighth_or_the_window_or_without_effect_keep_their_order() -> None:
+    reader = AnsweringReader(lambda prompt: "7" if "number 7 " in prompt else "no")
+    many = [passage(1, f"This is number {i} .", f"d{i}") for i in range(1, 13)]
+    scores = AttributionReranker(reader, ReaderSettings()).score("?", many)  # type: ignore[arg-type]
+    assert scores == [0] * 6 + [1] + [0] * 5 and len(reader.asked) == 256
+    reader.asked.clear()
+    long = [passage(1, "word " * 200, f"d{i}") for i in range(1, 9)]
+    narrow = AttributionReranker(reader, ReaderSettings(context_tokens=1024))  # type: ignore[arg-type]
+    assert narrow.score("?", long) == [0] * 8 and len(reader.asked) == 4
+    assert narrow.score("?", []) == []
+
+
+def test_a_reader_that_fails_is_an_error() -> None:
+    def says(prompt: str) -> str:
+        if "rumour" not in prompt:
+            raise ReaderError("it went to sleep")
+        return "1850"
+
+    with pytest.raises(ReaderError, match="sleep"):
+        AttributionReranker(AnsweringReader(says), ReaderSettings()).score("?", STORY)  # type: ignore[arg-type]

@@ -47,6 +47,8 @@ OTHER = {
     "rerank.model": "nearby/cross-encoder",
     "rerank.depth": "10",
     "attribute.calls": "200",
+    "attribute.absence": "masked",
+    "attribute.permutations": "20",
     "reader.model": "another",
     "reader.context_tokens": "4097",
     "reader.answer_tokens": "65",

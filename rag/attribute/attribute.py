@@ -34,7 +34,8 @@ def attribute(
 
     Values are Owen's from `permutations` random orders, with standard errors. Up to eight documents alone are scored
     exactly in the end, by all their coalitions: of five there are 32, which 100 permutations ask for anyway. Of a game
-    that ends early the first batches of permutations are told, and why it ended.
+    that ends early the first batches of permutations are told, and why it ended. `stopped` says also if the reader
+    gives another answer to the whole evidence: the scores are then of an answer that it does not give.
     """
     number = PERMUTATIONS[level] if permutations is None else permutations
     roots = documents(game.hits)
@@ -60,8 +61,9 @@ def _exact(
     baseline = next(iter(values[frozenset()]))
     players = tuple(_players(game, roots, scores, shown))
     return Attribution(
-        "document", players, shown, baseline, game.calls, number * (len(roots) + 1), 0, game.absence, game.stopped
-    )
+        "document", players, shown, baseline, game.calls, number * (len(roots) + 1), 0, game.absence,
+        _another(values[frozenset(roots)], shown),
+    )  # fmt: skip
 
 
 def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player]) -> Attribution:
@@ -72,9 +74,18 @@ def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player]) 
     naive = sum(count * (size + 1) for count, size in zip(samples, units, strict=True))
     empty = game([frozenset()]) if found.levels else {}
     baseline = next((answer for value in empty.values() for answer in value), None)
+    everything = frozenset(documents(game.hits))
+    whole = game([everything]).get(everything) if found.levels else None
     return Attribution(
-        level, tuple(players), shown, baseline, game.calls, naive, min(samples, default=0), game.absence, game.stopped
-    )
+        level, tuple(players), shown, baseline, game.calls, naive, min(samples, default=0), game.absence,
+        game.stopped or (_another(whole, shown) if whole is not None else ""),
+    )  # fmt: skip
+
+
+def _another(whole: Value, shown: str) -> str:
+    """That the value of the whole evidence is not that of the answer shown, in words."""
+    said = next(iter(whole))
+    return "" if shown in whole else f"to the whole evidence the reader read here says {said!r}, not the answer shown"
 
 
 def _players(game: ReaderGame, units: Sequence[Player], scores: Scores, shown: str) -> Iterator[AttributedPlayer]:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_TOKENS = 20  # of an answer, in the paper
+# Nodes that are verified at once, the most seen ones: what two to four of the shortest phrases are together. A tree of
+# all answers grows with every new one, and is paid for in every pass, while an answer that is in it saves but its own
+# length. It never saves tokens, only passes: whatever it saves to decode, it has read. So it must stay cheap.
+VERIFIED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,10 @@ class TreeDecoder:
 
     The prompt before is what a prompt can share its beginning with, so prompts in sorted order share most: each token
     of the tree that they form is then read once. `end_ids` are the tokens that end an answer. `share_prefix` and
-    `speculate` exist to measure what each is worth; without either this is plain decoding.
+    `speculate` exist to measure what each is worth; without either this is plain decoding. `verified`: of the tree only
+    so many nodes go through the model, those that most answers pass; whatever leaves them is decoded plainly.
 
-    Raises ModelError for a model that cannot take a mask over a tree: one with another attention than sdpa or eager,
-    or whose layers do not keep all keys (sliding windows, recurrent states).
+    Raises ModelError for a model that cannot take a mask over a tree, see `unfit`.
     """
 
     def __init__(
@@ -79,10 +83,15 @@ class TreeDecoder:
         max_tokens: int = MAX_TOKENS,
         share_prefix: bool = True,
         speculate: bool = True,
+        verified: int = VERIFIED,
     ) -> None:
         from transformers import DynamicCache
-        from transformers.cache_utils import DynamicLayer
 
+        if why := unfit(model):
+            raise ModelError(
+                f"{type(model).__name__} cannot verify a tree of answers, as it has {why}. "
+                'Name a model with full attention in all layers, and load it with attn_implementation="sdpa"'
+            )
         self.trie = Trie()
         self.spent = Spent()
         self._model = model.eval()
@@ -90,16 +99,9 @@ class TreeDecoder:
         self._max_tokens = max_tokens
         self._share_prefix = share_prefix
         self._speculate = speculate
+        self._verified = verified
         self._cache: Any = DynamicCache(config=model.config)
         self._read: list[tuple[int, int]] = []  # token and position of what the cache begins with
-        unfit = {type(layer).__name__ for layer in self._cache.layers if type(layer) is not DynamicLayer}
-        if model.config._attn_implementation not in ("sdpa", "eager"):
-            unfit.add(f"{model.config._attn_implementation} attention")
-        if unfit:
-            raise ModelError(
-                f"{type(model).__name__} cannot verify a tree of answers, as it has {', '.join(sorted(unfit))}. "
-                'Name a model with full attention in all layers, and load it with attn_implementation="sdpa"'
-            )
 
     def decode(
         self, prompt: Sequence[int], absent: Sequence[bool] | None = None, answer: Sequence[int] | None = None
@@ -115,24 +117,28 @@ class TreeDecoder:
         tree = self.trie  # if not speculating, it stays empty
         if self._speculate and answer is not None and tree.find(answer) is None:
             tree.insert(answer)
-        scores = self._verify(present, tree)
-        chosen = dict(enumerate(scores.argmax(1).tolist()))
+        end = None if answer is None else tree.find(answer)
+        nodes = sorted({*_most_seen(tree, self._verified), *tree.path(end or 0)})
+        scores = self._verify(present, tree, nodes)
+        chosen = dict(zip([0, *nodes], scores.argmax(1).tolist(), strict=True))
         node = tree.walk(chosen, self._max_tokens)
+        if node not in chosen:  # it was chosen, but is none of those that went through the model
+            node = tree.parents[node]
         tokens = tree.sequence(node)
         if len(tokens) == self._max_tokens or chosen[node] in self._end_ids:
             self.spent.accepted += 1
         else:
             self.spent.resumed += 1
-            self._keep([*range(len(present)), *(len(present) - 1 + step for step in tree.path(node))])
+            self._keep([*range(len(present)), *(len(present) + nodes.index(step) for step in tree.path(node))])
             self._resume(tokens, chosen[node], present[-1][1] + 1)
         self._keep(slice(len(present)))
         thought = None
         if answer is not None:
-            end = tree.find(answer)
             if end is None:
                 thought = self.log_probabilities(prompt, answer, absent)
             else:
-                thought = _log_probabilities(scores[[0, *tree.path(end)]], answer, self._end_ids)
+                path = [0, *(1 + nodes.index(step) for step in tree.path(end))]
+                thought = _log_probabilities(scores[path], answer, self._end_ids)
         if self._speculate:
             tree.insert(tokens)
         return Decoded(tuple(tokens), thought)
@@ -145,29 +151,32 @@ class TreeDecoder:
         _check_answer(answer, self._end_ids)
         alone = Trie()
         alone.insert(answer)
-        scores = self._verify(present, alone)
+        scores = self._verify(present, alone, range(1, len(alone)))
         self._keep(slice(len(present)))
         return _log_probabilities(scores, answer, self._end_ids)
 
-    def _verify(self, present: list[tuple[int, int]], tree: Trie) -> Tensor:
-        """(nodes, vocabulary): the scores of what follows each node of the tree behind the prompt; 0 is the prompt."""
+    def _verify(self, present: list[tuple[int, int]], tree: Trie, nodes: Sequence[int]) -> Tensor:
+        """(1 + nodes, vocabulary): the scores of what follows the prompt, and each of these nodes behind it.
+
+        With a node of the tree there are all that stand above it.
+        """
         import torch
 
         kept = _shared(self._read, present[:-1]) if self._share_prefix else 0
         self._read = present[:kept]  # so it stands if the pass fails
         self._keep(slice(kept))
         new = present[kept:]
-        tokens = [token for token, _ in new] + tree.tokens[1:]
-        positions = [position for _, position in new] + [present[-1][1] + depth for depth in tree.depths[1:]]
+        tokens = [token for token, _ in new] + [tree.tokens[node] for node in nodes]
+        positions = [position for _, position in new] + [present[-1][1] + tree.depths[node] for node in nodes]
         attends = np.tri(len(tokens), kept + len(tokens), kept, dtype=bool)
-        attends[len(new) :, kept + len(new) :] = tree.ancestors()[1:, 1:]
+        attends[len(new) :, kept + len(new) :] = tree.ancestors()[np.ix_(nodes, nodes)]
         dtype = self._model.dtype
         mask = torch.zeros(attends.shape, dtype=dtype).masked_fill(
             torch.from_numpy(~attends), float(torch.finfo(dtype).min)
         )
-        scores = self._pass(tokens, positions, mask[None, None], len(tree))
+        scores = self._pass(tokens, positions, mask[None, None], 1 + len(nodes))
         self.spent.prompt_tokens += len(new)
-        self.spent.tree_tokens += len(tree) - 1
+        self.spent.tree_tokens += len(nodes)
         self._read = present
         return scores
 
@@ -401,6 +410,27 @@ class FusionDecoder:
             )
         scores: Tensor = output.logits.float()
         return scores
+
+
+def unfit(model: Any) -> str:
+    """What keeps a causal model from verifying a tree of answers; "" if nothing does.
+
+    That is another attention than sdpa or eager, and layers that do not keep all keys (sliding windows, recurrent
+    states).
+    """
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    layers = DynamicCache(config=model.config).layers
+    why = {type(layer).__name__ for layer in layers if type(layer) is not DynamicLayer}
+    if model.config._attn_implementation not in ("sdpa", "eager"):
+        why.add(f"{model.config._attn_implementation} attention")
+    return ", ".join(sorted(why))
+
+
+def _most_seen(tree: Trie, number: int) -> list[int]:
+    """So many nodes besides the root, the most often passed first; a parent stands before its children."""
+    return sorted(range(1, len(tree)), key=lambda node: (-tree.seen[node], node))[:number]
 
 
 def _present(prompt: Sequence[int], absent: Sequence[bool] | None) -> list[tuple[int, int]]:

@@ -75,7 +75,8 @@ class ChatReader:
     (vLLM does) computes it once. Anew for each question it is 29 tokens, 3% of a prompt of 900: that is what equal
     answers to equal questions cost here. The question of support, which goes on, saves all but its last line.
 
-    `count` says how many tokens a prompt is, chat template and all.
+    `count` says how many tokens a prompt is, chat template and all. `weights` are the model and the tokenizer where
+    transformers runs them in this process.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class ChatReader:
         fresh: Mapping[str, Any] | None = None,
         sees: bool = False,
         count: Callable[[Texts], int] = prompt_tokens,
+        weights: tuple[Any, Any] | None = None,
     ):
+        self.weights = weights
         self._model = model
         self._count = count
         self._gives_probabilities = gives_probabilities
@@ -169,7 +172,7 @@ class ChatReader:
         Its answers depend on the order of its prompts in the second decimal of the logits, so whoever wants the same
         ones again keeps the order.
         """
-        return ChatReader(self._model, self.name, self._gives_probabilities, None, self.sees, self._count)
+        return ChatReader(self._model, self.name, self._gives_probabilities, None, self.sees, self._count, self.weights)
 
     def _limit(self, max_tokens: int, stop: Sequence[str] = ()) -> dict[str, Any]:
         if self._gives_probabilities:
@@ -418,11 +421,18 @@ def _from_hub(settings: ReaderSettings) -> ChatReader:
             "or a hub id or folder that transformers can load"
         )
         raise not_loaded(f"reader.model {model}", error, remedy) from error
-    tokenizer = pipeline.pipeline.tokenizer
+    model_of, tokenizer = pipeline.pipeline.model, pipeline.pipeline.tokenizer
+    # Greedy means greedy, as with llama.cpp at temperature 0. Many chat models come with a penalty for repeating words,
+    # by which a reader would rather not say what stands in the passages.
+    config = model_of.generation_config
+    model_of.generation_config = type(config)(
+        bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
+    )
 
     def count(texts: Texts) -> int:
         messages = [{"role": role, "content": content} for role, content in texts]
         ids: list[int] = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
         return len(ids)
 
-    return ChatReader(ChatHuggingFace(llm=pipeline), model, gives_probabilities=False, count=count)
+    chat = ChatHuggingFace(llm=pipeline)
+    return ChatReader(chat, model, gives_probabilities=False, count=count, weights=(model_of, tokenizer))

@@ -96,7 +96,8 @@ def _numbered(evidence: Sequence[Hit]) -> str:
     lines = []
     for i, (hit, text) in enumerate(zip(evidence, shown(evidence), strict=True)):
         again = i > 0 and evidence[i - 1].passage.document_id == hit.passage.document_id
-        title = "" if again else f"{' '.join(hit.passage.title.split())}: "
+        title = "" if again else " ".join(hit.passage.title.split())
+        title = f"{title}: " if title else ""
         lines.append(f"[{hit.rank}] {title}{_label(hit.passage)}{text}")
     return "\n".join(lines)
 

@@ -1,0 +1,207 @@
+"""Coalitions played with a model whose weights are in this process: causal ones, and FiD's encoder-decoders.
+
+What these readers say of a coalition is what the same weights say when they are asked plainly, at fewer passes
+(rag/attribute/decode.py). After TextGenSHAP (arXiv 2312.01279), whose absent players are masked in place.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from rag.attribute.decode import MAX_TOKENS, Decoded, FusionDecoder, TreeDecoder, unfit
+from rag.attribute.game import ReaderGame, prompt_of
+from rag.attribute.players import Player, absent_spans
+from rag.attribute.shapley import Value
+from rag.errors import UsageError, not_loaded
+from rag.interfaces import Report, silent
+from rag.read.generate import ChatReader, Messages, Usage
+from rag.records import Hit
+
+PASSAGE_TOKENS = 256  # of a passage with its question, in the paper's FiD
+ROWS = 100  # coalitions in a batch, as in the paper
+
+
+def playing(reader: ChatReader, absence: str = "deleted") -> ChatReader:
+    """The reader with which to play coalitions one after the other: what two prompts share is computed once.
+
+    That is a TreeReader where transformers runs the model here and it can verify trees. UsageError if tokens are to be
+    masked, and they cannot.
+    """
+    weights: Any = getattr(reader, "weights", None)  # a reader of kept replies has none
+    why = "it is not run by transformers" if weights is None else unfit(weights[0])
+    if absence == "masked" and not why and not weights[1].is_fast:
+        why = "its tokenizer does not say where tokens stand in a text"
+    if absence == "masked" and why:
+        raise UsageError(
+            f"attribute.absence=masked: no token of reader {reader.name} can be masked: {why}. "
+            "Use deleted, filler or swapped, or a reader.model that transformers loads, with full attention"
+        )
+    return reader.going_on() if why else TreeReader(reader)
+
+
+class TreeReader(ChatReader):
+    """A reader that transformers runs here, asked for many replies that are alike: it says the same, at fewer passes.
+
+    `decoders` has what was spent, by the most tokens of a reply.
+    """
+
+    def __init__(self, reader: ChatReader):
+        super().__init__(
+            reader._model, reader.name, reader._gives_probabilities, None, reader.sees, reader._count, reader.weights
+        )
+        assert reader.weights is not None
+        self._weights, self._tokenizer = reader.weights
+        ends = self._weights.generation_config.eos_token_id
+        self._end_ids: list[int] = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+        self._hits: Sequence[Hit] = ()
+        self._absent: Sequence[Player] = ()
+        self.decoders: dict[int, TreeDecoder] = {}
+
+    def masking(self, hits: Sequence[Hit], absent: Sequence[Player]) -> TreeReader:
+        """This reader, to which the tokens of these players in a prompt of `answer_messages` with `hits` are not there.
+
+        Positions stay. A token that holds anything of who is present stays, too. `hits` are disjoint.
+        """
+        other = copy.copy(self)  # the trees are the same
+        other._hits, other._absent = hits, absent
+        return other
+
+    def answered(self, messages: Messages, max_tokens: int, answer: str) -> tuple[str, float]:
+        """The reply, and by the same pass what `log_probability` says of `answer`."""
+        decoded = self._decode(messages, max_tokens, self._spelled(answer))
+        return self._text(decoded), sum(decoded.log_probabilities or ())
+
+    def log_probability(self, messages: Messages, text: str, usage: Usage | None = None) -> float:
+        """Natural log of the probability that the reply is exactly this text, its end included, in one pass."""
+        prompt, absent = self._prompt(messages)
+        return sum(self._decoder(MAX_TOKENS).log_probabilities(prompt, self._spelled(text), absent))
+
+    def _pieces(self, messages: Messages, max_tokens: int, usage: Usage, stop: Sequence[str]) -> Iterator[str]:
+        decoded = self._decode(messages, max_tokens)
+        usage.add({"input_tokens": len(self._prompt(messages)[0]), "output_tokens": len(decoded.tokens)})
+        yield self._text(decoded)
+
+    def _decode(self, messages: Messages, max_tokens: int, answer: Sequence[int] | None = None) -> Decoded:
+        prompt, absent = self._prompt(messages)
+        return self._decoder(max_tokens).decode(prompt, absent, answer)
+
+    def _decoder(self, max_tokens: int) -> TreeDecoder:
+        if max_tokens not in self.decoders:
+            self.decoders[max_tokens] = TreeDecoder(self._weights, self._end_ids, max_tokens)
+        return self.decoders[max_tokens]
+
+    def _prompt(self, messages: Messages) -> tuple[list[int], list[bool] | None]:
+        """The prompt's tokens as transformers' pipeline makes them, and of each whether it is masked."""
+        listed = [{"role": role, "content": content} for role, content in messages]
+        text: str = self._tokenizer.apply_chat_template(listed, tokenize=False, add_generation_prompt=True)
+        if not self._absent:
+            return self._tokenizer(text)["input_ids"], None
+        encoded = self._tokenizer(text, return_offsets_mapping=True)
+        spans = absent_spans(text, self._hits, self._absent)
+        return encoded["input_ids"], masked_tokens(text, encoded["offset_mapping"], spans)
+
+    def _spelled(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _text(self, decoded: Decoded) -> str:
+        return str(self._tokenizer.decode(decoded.tokens, skip_special_tokens=True))
+
+
+def masked_tokens(text: str, tokens: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:
+    """Of each token, text[start:end], whether all of it but white space at its edges is within one of the spans.
+
+    A token of white space alone counts as a whole, and one of no characters, as at a prompt's beginning, is never
+    masked.
+
+    >>> masked_tokens("It rained. Why?", [(0, 0), (0, 2), (2, 9), (9, 10), (10, 14), (14, 15)], [(3, 10)])
+    [False, False, True, True, False, False]
+    """
+    masked = []
+    for start, end in tokens:
+        piece = text[start:end]
+        if piece.strip():
+            start, end = end - len(piece.lstrip()), start + len(piece.rstrip())
+        masked.append(start < end and any(first <= start and end <= last for first, last in spans))
+    return masked
+
+
+class FusionGame(ReaderGame):
+    """The game of an encoder-decoder that reads passages apart (FiD, arXiv 2007.01282), among its documents.
+
+    Passages are encoded once. An absent one is a mask over what the decoder attends to, and the model says what it says
+    if the passage was never there. Coalitions are decoded about a hundred at a time. A passage is read behind question
+    and title, and cut at 256 tokens, as in the paper. Its parts cannot be played: what the encoder has read of one word
+    is in all others. UsageError for these, ModelError for a model without relative positions.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        question: str,
+        hits: Sequence[Hit],
+        max_tokens: int = MAX_TOKENS,
+        budget: int = 1000,
+        stop: Callable[[], bool] = lambda: False,
+        report: Report = silent,
+    ):
+        super().__init__(hits, lambda some: self._decoded([some])[0], None, "deleted", None, budget, stop, report)
+        self._tokenizer = tokenizer
+        ends = model.generation_config.eos_token_id
+        self.decoder = FusionDecoder(
+            model,
+            [self._block(question, hit) for hit in self.hits],
+            self._cut(f"question: {question}"),
+            [ends] if isinstance(ends, int) else ends,
+            max_tokens,
+        )
+
+    def __call__(self, coalitions: Sequence[frozenset[Player]]) -> Mapping[frozenset[Player], Value]:
+        """As ReaderGame's. Where it was stopped or little is left to spend, coalitions are decoded one by one."""
+        evidence = {prompt_of(hits): hits for hits in map(self.evidence, coalitions)}
+        new = [prompt for prompt in evidence if prompt not in self._values]
+        for begin in range(0, len(new), ROWS):
+            batch = new[begin : begin + ROWS]
+            if self.stopped or self._stop() or self.calls + len(batch) > self.budget:
+                break
+            self.calls += len(batch)
+            self._values.update(zip(batch, self._decoded([evidence[prompt] for prompt in batch]), strict=True))
+        return super().__call__(coalitions)
+
+    def evidence(self, present: Collection[Player]) -> list[Hit]:
+        if any(player.kind != "document" for player in present):
+            raise UsageError("a reader of passages apart is attributed to whole documents. Name the level document")
+        return super().evidence(present)
+
+    def _decoded(self, evidences: Sequence[Sequence[Hit]]) -> list[Value]:
+        ranks = [{hit.rank for hit in hits} for hits in evidences]
+        rows = [[hit.rank in some for hit in self.hits] for some in ranks]
+        answers = self.decoder.decode(rows)
+        return [{self._tokenizer.decode(each.tokens, skip_special_tokens=True): 1.0} for each in answers]
+
+    def _block(self, question: str, hit: Hit) -> list[int]:
+        title, text = (" ".join(words.split()) for words in (hit.passage.title, hit.passage.text))
+        return self._cut(f"question: {question} title: {title} context: {text}")
+
+    def _cut(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, truncation=True, max_length=PASSAGE_TOKENS)["input_ids"]
+        return ids
+
+
+def open_fusion(model: str) -> tuple[Any, Any]:
+    """An encoder-decoder and its tokenizer by a folder or hub id. Raises ModelError for one that is not to be had."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        loaded: Any = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=torch.float32)
+    except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
+        remedy = "Name a T5-like model: a hub id or folder that transformers can load"
+        raise not_loaded(f"reader {model}", error, remedy) from error
+    return loaded.eval(), tokenizer
