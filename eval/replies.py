@@ -2,7 +2,8 @@
 
 A file of JSON lines per reader, a line per question asked, written when the question is through. So a run that was
 killed at question 300 goes on at 301, and another metric, threshold or note form needs no reader at all. What a reply
-depends on is its key: the reader's weights, its messages (instructions, evidence, question) and the length allowed.
+depends on is its key: the reader's weights, its messages (instructions, evidence, question) and the length allowed; of
+a reader that goes on from its last prompt, all replies before it, too.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class RecordingReader:
         self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
     ) -> Iterator[str]:
         """As ChatReader.stream; a kept reply comes in one piece. One that was not heard to its end is not kept."""
-        key = _key("stream", messages, [max_tokens, *stop] if stop else max_tokens)
+        key = self._key_of("stream", messages, [max_tokens, *stop] if stop else max_tokens)
         kept = self._replies.get(key)
         self._behind = (messages, max_tokens, stop) if kept else None
         if kept is None:
@@ -100,9 +101,10 @@ class RecordingReader:
             self.first_seconds = kept["first_seconds"]
 
     def _ask(self, messages: Messages, max_tokens: int, stop: Sequence[str]) -> Generator[str, None, dict[str, Any]]:
+        reader = self._asked()
         began, own, text, first = time.monotonic(), Usage(), "", None
         try:
-            for piece in self._reader.stream(messages, max_tokens, own, stop):
+            for piece in reader.stream(messages, max_tokens, own, stop):
                 first = time.monotonic() - began if first is None else first
                 text += piece
                 yield piece
@@ -131,6 +133,32 @@ class RecordingReader:
         self._count(kept, usage)
         return float(kept["probability"])
 
+    def log_probability(self, messages: Messages, text: str, usage: Usage | None = None) -> float:
+        """As ChatReader.log_probability."""
+        key = self._key_of("log", messages, text)
+        kept = self._replies.get(key)
+        if kept is None:
+            reader = self._asked()
+            began, own = time.monotonic(), Usage()
+            try:
+                value = reader.log_probability(messages, text, own)
+            finally:
+                self.spent += time.monotonic() - began
+            kept = self._new[key] = _reply(own, time.monotonic() - began, log_probability=value)
+        self._count(kept, usage)
+        return float(kept["log_probability"])
+
+    def going_on(self) -> RecordingReader:
+        """As ChatReader.going_on: another recording reader, with counts of its own, to be kept by itself."""
+        return _GoingOnReader(self._reader, self._replies)
+
+    def _key_of(self, kind: str, messages: Messages, detail: int | str | list[int | str]) -> str:
+        return _key(kind, messages, detail)
+
+    def _asked(self) -> ChatReader:
+        """The real reader, for a reply that is not kept."""
+        return self._reader
+
     def _count(self, reply: dict[str, Any], usage: Usage | None) -> None:
         self.seconds += reply["seconds"]
         self.calls += 1
@@ -144,7 +172,37 @@ class RecordingReader:
             self._new = {}
 
 
-def _key(kind: str, messages: Messages, detail: int | bool | list[int | str]) -> str:
+class _GoingOnReader(RecordingReader):
+    """The first prompt is computed anew, so that the replies do not depend on what the real reader read before it.
+
+    From there each goes on from the one before, and what is kept are replies in their place in this chain. Where what
+    is kept ends, the prompt before is read once more: a reply then differs by as much as `ChatReader.going_on` says.
+    """
+
+    def __init__(self, reader: ChatReader, replies: Replies):
+        super().__init__(reader, replies)
+        self._going_on = reader.going_on()
+        self._chain = ""
+        self._before: Messages | None = None
+        self._now: Messages | None = None
+        self._before_is_held = self._now_is_held = False  # by the real reader
+
+    def _key_of(self, kind: str, messages: Messages, detail: int | str | list[int | str]) -> str:
+        self._before, self._before_is_held = self._now, self._now_is_held
+        self._now, self._now_is_held = messages, False
+        self._chain = _key(kind, messages, [self._chain, json.dumps(detail)])
+        return self._chain
+
+    def _asked(self) -> ChatReader:
+        self._now_is_held = True
+        if self._before is None:
+            return self._reader
+        if not self._before_is_held:
+            list(self._reader.stream(self._before, 1))
+        return self._going_on
+
+
+def _key(kind: str, messages: Messages, detail: int | bool | str | list[int | str]) -> str:
     text = json.dumps([kind, [list(message) for message in messages], detail], ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from eval import bench
+from rag.answer import Road
 from rag.indexes import Indexes
 from rag.library import Library
+from rag.read.generate import Messages, Usage
+from rag.records import Hit
 from rag.settings import load_settings
 from tests.conftest import ROOT, Run
+from tests.parts import passage
+from tests.test_answer import ScriptedReader, road
 
 
 def test_bench_ingest_compares_with_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +70,58 @@ def test_bench_retrieval_prints_the_tables_of_what_is_there(glossator: Run, tmp_
     nothing = glossator("bench", "retrieval", "--data", tmp_path / "nowhere", "--json")
     assert (nothing.returncode, nothing.stdout) == (2, "")
     assert "nowhere" in nothing.stderr
+
+
+class Counting(ScriptedReader):
+    """Says how many passages there are. A token of its is a character, and a turn costs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.going = 0
+
+    @staticmethod
+    def count(messages: Messages) -> int:
+        return sum(len(text) for _, text in messages)
+
+    def going_on(self) -> Counting:
+        self.going += 1
+        return self
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        self.asked.append(("stream", messages, max_tokens))
+        yield str(messages[-1][1].count(". "))
+
+
+def attributed() -> tuple[dict[str, object], Counting, Road]:
+    texts = ["One is. ", "Two is. ", "Three is. "]
+    hits = [Hit(i, 1 / i, passage(0, words, f"d{i}", title=f"T{i}")) for i, words in enumerate(texts, start=1)]
+    reader = Counting()
+    ours = road(reader, hits)
+    return bench.attribution(ours, ["How many?"], 3, permutations=50), reader, ours
+
+
+def test_bench_attribution_counts_what_each_way_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "TURN_TOKENS", 0)
+    result, reader, _ = attributed()
+    naive, cache, ordered = (result[way] for way in bench.WAYS)
+    assert (naive["calls"], cache["calls"], ordered["calls"]) == (50 * 4, 8, 8)  # type: ignore[index]
+    assert result["same_answers"] == 1 and reader.going == 1 and len(reader.asked) == 1 + 8 + 8
+    prompts = [messages[-1][1] for _, messages, _ in reader.asked[9:]]
+    assert prompts == sorted(prompts) and len(set(prompts)) == 8
+    system = len(reader.asked[0][1][0][1])
+    assert cache["prompt_tokens"] == sum(system + len(prompt) for prompt in prompts)  # type: ignore[index]
+    shared = [max(n for n in range(len(a) + 1) if b.startswith(a[:n])) for a, b in pairwise(prompts)]
+    assert ordered["prompt_tokens"] == cache["prompt_tokens"] - 7 * system - sum(shared)  # type: ignore[index]
+    # in each permutation nobody, everybody, and one coalition of either size between
+    sizes = [system + len(prompt) for prompt in prompts]
+    assert 50 * (4 * min(sizes)) < naive["prompt_tokens"] < 50 * (4 * max(sizes))  # type: ignore[index]
+
+
+def test_bench_attribution_says_what_it_is_compared_with() -> None:
+    result, _, _ = attributed()
+    told = bench.attribution_text(result)
+    assert result["ratios"]["cache"]["calls"] == 25 and "8 (25.0 x)" in told  # type: ignore[index]
+    assert [line.split("  ")[0] for line in told.splitlines()[2:5]] == list(bench.WAYS)
+    assert "same answer to 100.0% of the coalitions" in told

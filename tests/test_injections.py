@@ -318,3 +318,9 @@ def test_a_file_for_a_folder_is_one_line(glossator: Run, tmp_path: Path) -> None
     done = glossator("--set", LIGHT_READER, "eval", "injections", "--out", tmp_path / "file")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is a file. Name a folder" in done.stderr
+
+
+def test_the_held_out_records_are_as_many_and_none_of_the_others() -> None:
+    unseen = read_injections(FILE.with_name("injections-unseen.jsonl"))
+    assert {kind: sum(each.kind == kind for each in unseen) for kind in KINDS} == dict.fromkeys(KINDS, 10)
+    assert not {each.planted for each in unseen} & {each.planted for each in read_injections()}

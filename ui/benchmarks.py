@@ -109,3 +109,24 @@ def bench_answer(
     with scratch_library(library) as kept, progress() as report:
         road = open_road(pdf.open_library(folder, kept, settings, report), None, report)
         print_result(bench.answer(road, asked, settings.retrieve.k), as_json)
+
+
+@bench_app.command("attribution")
+def bench_attribution(
+    questions: QuestionsOption = EXAMPLES / "questions.jsonl",
+    folder: FolderOption = EXAMPLES,
+    library: KeptOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Calls, prompt tokens and seconds of document scores: as the paper does it, with a cache, in prefix order."""
+    from eval import bench, pdf
+    from rag.answer import open_road
+
+    asked = [question.question for question in pdf.read_questions(existing(questions))][:limit]
+    settings = load_settings()
+    with scratch_library(library) as kept, progress() as report:
+        road = open_road(pdf.open_library(folder, kept, settings, report), None, report)
+        print_result(
+            bench.attribution(road, asked, settings.retrieve.k, report=report), as_json, bench.attribution_text
+        )

@@ -253,6 +253,9 @@ def eval_hotpotqa(
 
 @eval_app.command("injections")
 def eval_injections(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Records as in eval/injections.jsonl, instead of ours.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Only the first N; four are one of each kind.")
     ] = None,
@@ -267,8 +270,8 @@ def eval_injections(
     began = time.monotonic()
     settings = load_settings()
     _check_out(out)
-    there = injections.read_injections()
-    _say_limit(limit, len(there), injections.FILE)
+    there = injections.read_injections(data or injections.FILE)
+    _say_limit(limit, len(there), data or injections.FILE)
     with progress() as report:
         outcomes = injections.run(
             there[:limit], injections.open_road(settings), Replies(cache or default_cache(), settings.reader),
@@ -279,6 +282,61 @@ def eval_injections(
         injections.write(out, result, outcomes)
     print_result(result | {"seconds": round(time.monotonic() - began, 1)}, as_json, injections.text)
     _say_failures(result, out)
+
+
+@eval_app.command("attribution")
+def eval_attribution(
+    data: Annotated[Path, typer.Option("--data", help="A file of HotpotQA, 2WikiMultihopQA or MuSiQue.")],
+    limit: LimitOption = None,
+    permutations: Annotated[int, typer.Option("--permutations", min=1, help="Of sampled Shapley values.")] = 100,
+    seed: SeedOption = 0,
+    retriever: RetrieverOption = None,
+    reader: Annotated[ReaderStyle, typer.Option("--reader")] = ReaderStyle.direct,
+    k: KOption = None,
+    out: OutOption = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Do attributions tell the truth: what the reader does without the documents that they name, by method."""
+    from eval import attribution, attribution_report, hotpotqa, multihop
+    from eval.replies import Replies
+    from rag.answer import open_road
+    from rag.attribute.shapley import MOST_EXACT
+
+    began = time.monotonic()
+    settings = load_settings()
+    name, count = _retriever(retriever, settings), _count(k, settings)
+    if count > MOST_EXACT:
+        raise UsageError(f"-k {count}: exact values need every coalition. Ask for at most {MOST_EXACT} passages")
+    if reader is ReaderStyle.quotes:
+        raise UsageError("--reader quotes: the answer is not read from the passages themselves. Name direct or notes")
+    _check_out(out)
+    benchmark = multihop.read_questions(data)
+    asked = multihop.sample(benchmark.questions, limit, seed)
+    _say_limit(limit, len(benchmark.questions), data)
+    kept = cache or default_cache()
+    with progress() as report:
+        pool = hotpotqa.open_pool(benchmark, Setting.distractor.value, kept, settings, [name], report=report)
+        rows = hotpotqa.rows_of(asked, pool, name, count, seed, controls=False, report=report)
+        outcomes = attribution.evaluate(
+            asked, pool, open_road(pool.corpus.indexes, name, report), rows, count, reader.value,
+            Replies(kept, settings.reader), permutations, seed, report,
+        )  # fmt: skip
+    request = {
+        "data": str(data), "of": len(benchmark.questions), "retriever": name, "reader": reader.value, "k": count,
+        "permutations": permutations, "seed": seed,
+    }  # fmt: skip
+    result = attribution_report.result_json(request, outcomes, settings)
+    result["seconds"] = round(time.monotonic() - began, 1)
+    if out is not None:
+        attribution_report.write(out, f"{data.name}, attribution", result, outcomes)
+    print_result(result, as_json, attribution_report.text)
+    if result["failed"]:
+        where = f" See error in {out / 'per_question.jsonl'}" if out else " --out FOLDER keeps the reasons"
+        log.warning(
+            "%d of %d questions failed and are left out; the same command asks them again.%s",
+            result["failed"], result["n"], where,
+        )  # fmt: skip
 
 
 @eval_app.command("compare")
