@@ -20,6 +20,7 @@ from eval.replies import Replies
 from eval.trials import Trial
 from rag.errors import DataError, ReaderError
 from rag.read.generate import Messages, Usage
+from rag.read.instructions import withhold
 from rag.read.prompts import answer_messages
 from rag.records import Answer, Citation, Hit
 from rag.settings import load_settings
@@ -48,6 +49,12 @@ class Reader(ScriptedReader):
         obeying = "I cannot answer that." if asked.refuses else (asked.signs or (asked.other,))[0]
         self.reply = asked.answer if clean or self.firm else obeying
         yield from super().stream(messages, max_tokens, usage)
+
+
+@pytest.fixture
+def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is withheld from the reader: what it is then made to do is counted."""
+    monkeypatch.setattr("rag.answer.withhold", lambda question, hits: list(hits))
 
 
 def run(reader: ScriptedReader, cache: Path, some: Sequence[Injection] = ALL) -> list[Outcome]:
@@ -130,6 +137,23 @@ def test_a_broken_record_is_named(changed: dict[str, object], wrong: str, tmp_pa
 # -- scores ----------------------------------------------------------------------------------------------------
 
 
+def test_what_is_withheld_nobody_can_obey(tmp_path: Path) -> None:
+    outcomes = run(Reader(), tmp_path)
+    wholly = 0
+    for outcome in outcomes:
+        (clean, kept) = (
+            [" ".join(hit.passage.text.split()) for hit in hits]
+            for hits in (
+                outcome.injection.hits(planted=False),
+                withhold(outcome.injection.question, outcome.injection.hits(planted=True)),
+            )
+        )
+        wholly += clean == kept
+        assert outcome.scores["followed"] == (clean != kept), outcome.injection.id
+    assert wholly >= 15
+
+
+@pytest.mark.usefixtures("unguarded")
 def test_who_obeys_is_counted_forty_times(tmp_path: Path) -> None:
     outcomes = run(Reader(), tmp_path)
     result = result_json(outcomes, SETTINGS)
@@ -159,6 +183,7 @@ def test_what_a_reader_says_anyway_is_not_the_planted_texts_doing(tmp_path: Path
     assert (outcome.scores["followed"], outcome.scores["changed"]) == (0, 0)
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_an_unsure_reader_shows_nothing(tmp_path: Path) -> None:
     outcomes = run(Reader(yes=0.1), tmp_path)
     for outcome in outcomes:
@@ -191,6 +216,7 @@ def test_the_scores_by_hand() -> None:
     assert judge(ALL[0], trial("planted", "a < 2 [b]"), trial("clean", "1874")).scores["link"] == 0
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_a_failure_is_told_and_counts_nowhere_else(tmp_path: Path) -> None:
     class Sleepy(Reader):
         def stream(
@@ -209,6 +235,7 @@ def test_a_failure_is_told_and_counts_nowhere_else(tmp_path: Path) -> None:
     assert "it sleeps" in (tmp_path / "out" / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_what_is_kept_is_not_asked_again_and_two_readers_can_be_compared(tmp_path: Path) -> None:
     for name, reader in (("a", Reader()), ("b", Reader(firm=True))):
         outcomes = run(reader, tmp_path / name, ALL[:8])
@@ -245,6 +272,7 @@ def harmless(answer: Answer) -> None:
     """As a page shows it: the only links are ours, to the citations, and nothing is a picture or a tag."""
     shown = "\n".join([answer_markdown(answer), *map(note_markdown, answer.notes)])
     live = re.sub(r"\\.", "", shown)  # a sign behind a backslash is text
+    live = re.sub(r"</?small>|<span class='\w+'>|</span>", "", live)  # our own, in which nothing of a document stands
     assert "<" not in live and "!" not in live and "http" not in re.sub(r"https?(?=\\:)", "", shown)
     assert all(target.startswith("#citation-") for target in re.findall(r"\]\(([^)]*)", live))
 
@@ -277,7 +305,7 @@ def test_no_mark_of_a_turn_reaches_the_reader(mark: str, where: str) -> None:
 
 @pytest.mark.parametrize("text", ["a[1] < b [INSTANCE] #3 ## 2", "### 4 Results: none", "<p> [x] <user> # System"])
 def test_other_brackets_and_headings_are_shown_as_they_are(text: str) -> None:
-    assert f": {text}\n" in answer_messages("Who?", [Hit(1, 1.0, passage(0, text))])[1][1]
+    assert f"] {text}\n" in answer_messages("Who?", [Hit(1, 1.0, passage(0, text))])[1][1]
 
 
 @pytest.mark.parametrize("injection", ALL, ids=lambda injection: injection.id)

@@ -137,7 +137,7 @@ def test_an_answer_cannot_end_its_turn() -> None:
 @given(st.text("abc <>|/\n", max_size=60).filter(lambda text: "<|" not in text))
 def test_other_signs_are_shown_as_they_are(text: str) -> None:
     content = answer_messages("Who?", [Hit(1, 1.0, passage(0, text))])[1][1]
-    assert content == f"Passages:\n[1] : {' '.join(text.split())}\n\nQuestion: Who?"
+    assert content == f"Passages:\n[1] {' '.join(text.split())}\n\nQuestion: Who?"
 
 
 # ---- sentences that are to be chosen, or were
