@@ -26,6 +26,8 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     terms = {} if hit.terms is None else {"terms": hit.terms}
     links = {"links": list(hit.links)} if hit.links else {}
     ignored = {"ignored": hit.ignored} if hit.ignored else {}
+    if hit.withheld:
+        ignored["withheld"] = [passage["text"][start:end] for start, end in hit.withheld]
     return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}
 
 
@@ -155,14 +157,22 @@ def answer_text(answer: Answer) -> str:
     lines += [
         f"ignored [{hit.rank}] {printable(hit.passage.title)}: {hit.ignored}" for hit in answer.evidence if hit.ignored
     ]
+    lines += [f"withheld, as it tells the reader what to do: {words}" for words in withheld_texts(answer.evidence)]
     if answer.copied is not None:
         lines.append(copied_text(answer))
     return "\n".join(lines).strip()
 
 
+def withheld_texts(hits: Sequence[Hit]) -> list[str]:
+    """The sentences of the evidence that the reader did not get, each with its passage's rank."""
+    return [
+        f"[{hit.rank}] “{printable(hit.passage.text[start:end])[:200]}”" for hit in hits for start, end in hit.withheld
+    ]
+
+
 def attribution_text(attribution: Attribution) -> str:
     """A line for each part of the evidence, with a bar as long as its score; colours say nothing that words do not."""
-    calls = _many(attribution.reader_calls, "call")
+    calls = many(attribution.reader_calls, "call")
     lines = ["", f"what made the answer what it is ({calls} of the reader)"]
     if attribution.stopped:
         lines.append(f"not complete: {printable(attribution.stopped)}")
@@ -183,7 +193,7 @@ def attribution_text(attribution: Attribution) -> str:
 def copied_text(answer: Answer) -> str:
     """How many quotes the reader chose, and how many of these do not exist."""
     chosen, invented = answer.copied or (0, 0)
-    return f"{_many(chosen, 'sentence')} chosen by the reader, {invented} of them not in the evidence and left out"
+    return f"{many(chosen, 'sentence')} chosen by the reader, {invented} of them not in the evidence and left out"
 
 
 def _outcome_line(outcome: Outcome) -> str:
@@ -295,7 +305,10 @@ document.addEventListener("load", (event) => {
     page.scrollTop = (0.1 + 0.8 * picture.dataset.at) * picture.height - page.clientHeight / 2;
 }, true);
 new MutationObserver(() => {
-  document.getElementById("page")?.setAttribute("aria-live", "polite");
+  const page = document.getElementById("page");  // a heat map is too long to be read out unasked
+  page?.setAttribute("aria-live", page.querySelector(".heat") ? "off" : "polite");
+  const asked = document.querySelector("#why:not([role]) span[aria-hidden]");
+  if (asked) Object.assign(asked.closest("#why"), { role: "group", ariaLabel: asked.textContent });
   document.querySelectorAll("fieldset > [data-testid=block-info]").forEach((label) => {
     if (label.parentElement.ariaLabel != label.innerText) label.parentElement.ariaLabel = label.innerText;
   });
@@ -408,6 +421,8 @@ def reasons_markdown(hits: Sequence[Hit]) -> str:
         why = markdown(": ".join(filter(None, told)))
         ignored = f"<span class='ignored'>Not read, {markdown(hit.ignored)}: {why}</span>"
         lines.append(f"- {ignored if hit.ignored else why}")
+    for words in withheld_texts(hits):
+        lines.append(f"- <span class='ignored'>Withheld, as it tells the reader what to do: {markdown(words)}</span>")
     return "\n".join(lines)
 
 
@@ -418,10 +433,14 @@ def evidence_text(hits: Sequence[Hit]) -> str:
         place = pages_text(hit.passage.first_page, hit.passage.last_page).partition(" ")[2]
         pages.setdefault(printable(hit.passage.title)[:60], {})[place] = None
     found = "; ".join(f"{title}: {', '.join(places)}" for title, places in pages.items())
-    return _many(len(hits), "passage") + (f" ({found})" if found else "")
+    return many(len(hits), "passage") + (f" ({found})" if found else "")
 
 
-def _many(number: int, thing: str) -> str:
+def many(number: int, thing: str) -> str:
+    """
+    >>> many(1, "call"), many(1200, "call")
+    ('1 call', '1,200 calls')
+    """
     return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
@@ -491,7 +510,7 @@ def documents_html(entries: Sequence[DocumentEntry]) -> str:
         return hint_html("No documents yet. Add PDFs below.")
     rows = []
     for entry in entries:
-        pages = _many(entry.pages, "page") if entry.status == "ready" else "not readable"
+        pages = many(entry.pages, "page") if entry.status == "ready" else "not readable"
         more = "".join(f"<small class='problem'>{html.escape(printable(t))}</small>" for t in (entry.error,) if t)
         more += "".join(f"<small>{html.escape(printable(text))}</small>" for text in entry.warnings)
         name = html.escape(printable(entry.title) or "untitled")
@@ -514,7 +533,7 @@ def outcomes_html(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     """What became of each file: (its name, outcome)."""
     rows = []
     for name, outcome in outcomes:
-        size = f"{_many(outcome.pages, 'page')}, {_many(outcome.passages, 'passage')}"
+        size = f"{many(outcome.pages, 'page')}, {many(outcome.passages, 'passage')}"
         said = outcome.error or f"{outcome.status}, {size}"
         kind = "problem" if outcome.status == "failed" else "done"
         more = "".join(f"<small>{html.escape(printable(text))}</small>" for text in outcome.warnings)

@@ -17,9 +17,10 @@ from ingest.worker import Stopped
 from rag.answer import check_question
 from rag.errors import LibraryError, RagError, UsageError
 from rag.indexes import Indexes
-from ui import render
+from rag.records import Answer
+from ui import heat, render
 from ui.sources import Pictures, Shelf
-from ui.work import Intake, Question, Reading
+from ui.work import Explanation, Intake, Question, Reading
 
 UPDATE_SECONDS = 0.15  # between two versions of the page while something is under way
 MAX_UPLOAD = "1gb"
@@ -96,6 +97,11 @@ class Desk:
             label="Conversation", show_label=False, elem_id="chat", buttons=[], latex_delimiters=[], allow_tags=False,
             feedback_options=None, layout="panel", placeholder="Ask a question below. The answer names its sources.",
         )  # fmt: skip
+        with gr.Row(visible=False, elem_id="why") as self.why:
+            gr.HTML("<span aria-hidden='true'>What made this answer?</span>")
+            self.levels = [gr.Button(name, size="sm", min_width=60) for name in heat.NAMES]
+            self.stop_explaining = gr.Button("Stop explaining", size="sm", min_width=60, visible=False)
+        self.explaining = gr.HTML(visible=False, elem_id="explaining")
         self.box = gr.Textbox(label="Question", elem_id="question", max_lines=4, autofocus=True)
         with gr.Row():
             self.ask_button = gr.Button("Ask", variant="primary", size="md", min_width=80, scale=3)
@@ -109,6 +115,7 @@ class Desk:
         with gr.Row():
             self.back = gr.Button("Previous page", size="sm", interactive=False, min_width=100)
             self.forth = gr.Button("Next page", size="sm", interactive=False, min_width=100)
+            self.close = gr.Button("Back to the page", size="sm", visible=False, min_width=100)
         self.page = gr.HTML(render.hint_html("The page that an answer cites is shown here."), elem_id="page")
         self.marker = gr.Textbox(label="Chosen marker", elem_id="marker", visible="hidden")
 
@@ -128,18 +135,28 @@ class Desk:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         writer: dict[str, Any] = {"concurrency_id": "writer", "concurrency_limit": 1}
         listing = [self.documents, self.removable]
-        view = [self.shelf, self.sources, self.page, self.back, self.forth]
+        view = [self.shelf, self.sources, self.page, self.back, self.forth, self.close]
         blocks.load(self.refresh, None, listing, **quiet)
 
         asked = gr.on(
             [self.box.submit, self.ask_button.click], self.ask, [self.box, self.style, self.chat, self.shelf],
-            [self.chat, self.box, self.ask_button, self.stop_button, *view, *listing],
+            [self.chat, self.box, self.ask_button, self.stop_button, self.why, self.explaining, *view, *listing],
             concurrency_limit=16, trigger_mode="multiple", **quiet,
         )  # fmt: skip
         asked.failure(lambda: (ON, OFF), None, [self.ask_button, self.stop_button], **quiet)
         self.stop_button.click(self.stop, None, None, **quiet)
         blocks.unload(self.forget)
         self.style.input(lambda style: gr.Accordion(label=_how(style)), self.style, self.how, **quiet)
+
+        explaining = [*self.levels, self.stop_explaining, self.explaining]
+        for button in self.levels:
+            explained = button.click(
+                self.explain, button, [*explaining, self.page, self.back, self.forth, self.close],
+                concurrency_id="explain", concurrency_limit=16, trigger_mode="multiple", **quiet,
+            )  # fmt: skip
+            explained.failure(self._explaining, None, explaining, **quiet)
+        self.stop_explaining.click(self.stop, None, None, **quiet)
+        self.close.click(self.show, self.shelf, view, **quiet)
 
         self.sources.input(lambda i, shelf: self.show(shelf.choose(i or 0)), [self.sources, self.shelf], view, **quiet)
         self.marker.change(self.follow, [self.marker, self.shelf], view, **quiet)
@@ -207,9 +224,13 @@ class Desk:
             gr.Info(html.escape(hint[:1].upper() + hint[1:]))
             yield {self.box: gr.skip()}  # a generator that yields nothing would empty every output (Gradio 6.31)
             return
+        self.stop(request)  # what made the answer before
         chat = [*chat, _said("user", render.markdown(text))]
         question = self._asked[session] = self._reading.start(text, style)
-        yield {self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON}
+        yield {
+            self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
+            self.why: gr.Row(visible=False), self.explaining: gr.HTML(visible=False),
+        }  # fmt: skip
         try:
             yield from self._follow(question, chat)
             yield from self._final(question, chat, shelf)
@@ -243,15 +264,76 @@ class Desk:
             said.append(_said("assistant", render.reasons_markdown(answer.evidence)) | {"metadata": title})
         yield {self.chat: [*chat, *said]}
         question.stop.set()  # the next one may come
-        yield self.show(shelf.put(answer))
+        yield {**self.show(shelf.put(answer)), self.why: gr.Row(visible=not answer.abstained)}
 
     def stop(self, request: gr.Request) -> None:
         if question := self._asked.get(str(request.session_hash)):
             question.stop.set()
+            if question.explanation:
+                question.explanation.stop.set()
 
     def forget(self, request: gr.Request) -> None:
         self.stop(request)
         self._asked.pop(str(request.session_hash), None)
+
+    # -- what made an answer
+
+    def explain(self, name: str, request: gr.Request) -> Iterator[Update]:
+        """Show in the page's place which documents, clauses or words made the last answer."""
+        session, level = str(request.session_hash), heat.NAMES[name]
+        question = self._asked.get(session)
+        if question is None:  # the server was started again
+            yield self._explaining(render.problem_html("The answer is no longer at hand. Ask again"))
+            return
+        if question.explanation and not question.explanation.stop.is_set():  # pressed twice
+            yield {self.explaining: gr.skip()}
+            return
+        answer, said = question.explained.get(level), ""
+        if answer is None:
+            explanation = self._reading.explain(question, level)
+            try:
+                yield from self._watch(explanation)
+                answer, said = self._outcome(explanation)
+            finally:
+                explanation.stop.set()  # also when the browser has gone
+        yield self._explaining(said)
+        if answer is not None and question is self._asked.get(session):  # else there is another question by now
+            yield {
+                self.page: heat.attribution_html(answer), self.close: gr.Button(visible=True),
+                self.back: gr.Button(visible=False), self.forth: gr.Button(visible=False),
+            }  # fmt: skip
+
+    def _watch(self, explanation: Explanation) -> Iterator[Update]:
+        """How far it is, whenever that has changed."""
+        off = dict.fromkeys(self.levels, OFF)
+        yield {**off, self.stop_explaining: gr.Button(visible=True), self.explaining: gr.HTML(visible=True)}
+        shown = ""
+        while not explanation.ended(UPDATE_SECONDS):
+            called_off = explanation.stop.is_set()
+            if (now := "Stopping after the reading under way …" if called_off else explanation.status) != shown:
+                yield {self.explaining: render.hint_html(now)}
+                shown = now
+
+    def _outcome(self, explanation: Explanation) -> tuple[Answer | None, str]:
+        """The explained answer, and what else there is to say. One that was called off is not kept."""
+        try:
+            answer = explanation.result.result(0)
+        except (Stopped, CancelledError, TimeoutError):
+            answer = None
+        except (RagError, OSError) as error:
+            return None, render.problem_html(str(error))
+        if answer is None:
+            return None, render.hint_html("Stopped.")
+        if not explanation.stop.is_set():
+            explanation.question.explained[explanation.level] = answer
+        return answer, ""
+
+    def _explaining(self, said: str = "") -> Update:
+        """Nothing is under way (any more)."""
+        told = gr.HTML(said, visible=bool(said))
+        return dict.fromkeys(self.levels, ON) | {
+            self.stop_explaining: gr.Button(visible=False), self.explaining: told,
+        }  # fmt: skip
 
     # -- sources
 
@@ -268,8 +350,9 @@ class Desk:
             self.shelf: shelf,
             self.sources: gr.Radio(choices=choices, value=shelf.source, visible=bool(choices), label=shelf.label),
             self.page: page,
-            self.back: gr.Button(interactive=1 < shelf.page <= pages),
-            self.forth: gr.Button(interactive=1 <= shelf.page < pages),
+            self.back: gr.Button(interactive=1 < shelf.page <= pages, visible=True),
+            self.forth: gr.Button(interactive=1 <= shelf.page < pages, visible=True),
+            self.close: gr.Button(visible=False),
         }
 
     def follow(self, marker: str, shelf: Shelf) -> Update:
@@ -298,5 +381,5 @@ def mount(app: Any, desk: Desk, host: str) -> Any:
     return gr.mount_gradio_app(
         app, desk.blocks(), path="/", server_name=host, footer_links=[], run_history=False, allowed_paths=[],
         max_file_size=MAX_UPLOAD, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        theme=theme(), css=render.STYLE, head=render.SCRIPT,
+        theme=theme(), css=render.STYLE + heat.STYLE, head=render.SCRIPT,
     )  # fmt: skip

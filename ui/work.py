@@ -17,6 +17,8 @@ from ingest.read import content_id
 from ingest.worker import Stopped
 from rag.answer import Evidence, Token, open_road
 from rag.answer import ask as answer_question
+from rag.answer import explain as explain_answer
+from rag.attribute.attribute import Level
 from rag.errors import DocumentError, LibraryError, RagError
 from rag.indexes import Indexes
 from rag.records import Answer
@@ -158,23 +160,50 @@ def safe_name(name: str, number: int = 1) -> str:
     return f"{stem}{f' ({number})' if number > 1 else ''}.pdf"
 
 
-class Question(Job):
-    """A question on its way: what is happening to it, and the draft of its answer so far."""
+class Turn(Job):
+    """Work for the reader; `status` is what is happening to it, for people."""
 
-    def __init__(self, text: str, style: str):
+    def __init__(self) -> None:
         super().__init__()
-        self.text = text
-        self.style = style  # as of rag.answer.ask
         self.status = "Waiting until the reader is free …"
-        self.draft = ""
 
     def report(self, what: str, done: int, total: int) -> None:
         super().report(what, done, total)
         self.status = f"Bringing the index up to date: {done:,} of {total:,} {what} …"
 
 
+class Question(Turn):
+    """A question on its way: the draft of its answer so far, and afterwards what was found to have made the answer."""
+
+    def __init__(self, text: str, style: str):
+        super().__init__()
+        self.text = text
+        self.style = style  # as of rag.answer.ask
+        self.draft = ""
+        self.explanation: Explanation | None = None  # the last one
+        self.explained: dict[Level, Answer] = {}
+
+
+class Explanation(Turn):
+    """The search for what made an answered question's answer, down to a level."""
+
+    def __init__(self, question: Question, level: Level):
+        super().__init__()
+        self.question = question
+        self.level = level
+
+    def read(self, what: str, done: int, total: int) -> None:
+        """A Report that calls nothing off: what was found before a stop is kept."""
+        self.status = f"Reading parts of the evidence again: {what} {done:,} of {total:,} …"
+
+    def ended(self, seconds: float) -> bool:
+        """Wait so long for its end. One that is called off ends behind the reading under way."""
+        wait([self.result], seconds)
+        return self.result.done() or (self.stop.is_set() and not self.result.running())
+
+
 class Reading(Worker):
-    """Questions are answered, each from the newest state of the library."""
+    """Questions are answered, each from the newest state of the library, and answers explained."""
 
     def __init__(self, indexes: Indexes):
         super().__init__()
@@ -188,6 +217,12 @@ class Reading(Worker):
             question.status = "Loading the models …"
         self._begin(question, self._answer)
         return question
+
+    def explain(self, question: Question, level: Level) -> Explanation:
+        """Begin to explain the question's answer; it has one."""
+        question.explanation = Explanation(question, level)
+        self._begin(question.explanation, self._explain)
+        return question.explanation
 
     def has_documents(self) -> bool:
         return any(entry.status == "ready" for entry in self._indexes.library.documents())
@@ -217,3 +252,15 @@ class Reading(Worker):
             else:
                 question.status = "Checking the draft against the passages …"
         return None
+
+    def _explain(self, explanation: Explanation) -> Answer | None:
+        """The answer with its attribution; of one that is called off with as much as was found, or None."""
+        if explanation.stop.is_set():
+            return None
+        question = explanation.question
+        road = open_road(self._indexes, report=explanation.report)
+        explanation.status = "Reading parts of the evidence again …"
+        return explain_answer(
+            question.result.result(), road, question.style, explanation.level,
+            report=explanation.read, stop=explanation.stop.is_set,
+        )  # fmt: skip
