@@ -7,7 +7,6 @@ methods are scored from one table of readings, each with the number of different
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from eval.hotpotqa import Pool
 from eval.metrics import best_answer_scores
 from eval.multihop import Question
 from eval.replies import RecordingReader, Replies
-from eval.trials import GIVE_UP, Rows, Trial, run_trials
+from eval.trials import GIVE_UP, Rows, Trial, run_trials, seed_of
 from rag.answer import Road
 from rag.attribute import faithfulness
 from rag.attribute.game import ReaderGame
@@ -319,11 +318,6 @@ def judge(outcome: Outcome, missed: int, permutations: int, seed: int, k: int) -
 def budgets(k: int) -> list[int]:
     """Numbers of calls that the methods are compared at besides all 2^k: leave-one-out's, and FEW."""
     return sorted({number for number in (k + 1, FEW) if k < number < 2**k})
-
-
-def seed_of(seed: int, question_id: str) -> int:
-    """One for each question: one order for all of them would favour a rank."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{question_id}".encode()).digest()[:8])
 
 
 # -- the whole evaluation --------------------------------------------------------------------------------------

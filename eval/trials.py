@@ -170,10 +170,14 @@ def as_hits(passages: Sequence[Passage]) -> list[Hit]:
     return [Hit(rank, 1 / rank, passage) for rank, passage in enumerate(passages, start=1)]
 
 
+def seed_of(seed: int, question_id: str) -> int:
+    """One for each question: one order for all of them would favour a rank."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{question_id}".encode()).digest()[:8])
+
+
 def draw(passages: Sequence[Passage], count: int, question_id: str, seed: int) -> list[Hit]:
     """So many of the passages by chance, the same ones for a question and a seed."""
-    number = int.from_bytes(hashlib.sha256(f"{seed}:{question_id}".encode()).digest()[:8])
-    return as_hits(random.Random(number).sample(list(passages), min(count, len(passages))))
+    return as_hits(random.Random(seed_of(seed, question_id)).sample(list(passages), min(count, len(passages))))
 
 
 def latency_ms(trials: Sequence[Trial]) -> dict[str, int]:
