@@ -18,7 +18,7 @@ from rag.attribute.torch_game import TreeReader, playing
 from rag.errors import UsageError
 from rag.indexes import Indexes
 from rag.interfaces import DenseEncoder, Report, Retriever, silent
-from rag.read.cite import MARKER, PagesOf, cite
+from rag.read.cite import MARKER, EpisodeOf, PagesOf, cite
 from rag.read.filter import sift
 from rag.read.forms import FORMS, Reading, redraft
 from rag.read.generate import ChatReader, Usage, open_reader
@@ -28,6 +28,7 @@ from rag.read.reward import open_judge
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Hit, Note, Passage
 from rag.settings import Settings
+from rag.timecodes import place_in_recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Road:
     table_of: Callable[[Passage], Sequence[Passage]] = lambda passage: [passage]  # all of its table, if it is of one
     encoder: DenseEncoder | None = None  # for the filter; None: no filter
     judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
+    episode_of: EpisodeOf = lambda document_id: None  # for the second at which a quote is said
 
 
 def open_road(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Road:
@@ -74,6 +76,7 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
         indexes.library.table_of,
         indexes.encoder() if settings.reader.filter_threshold else None,
         open_judge(settings.reader.judge) if settings.reader.judge else None,
+        indexes.library.episode,
     )
 
 
@@ -143,7 +146,7 @@ def ask(
     text, citations = (
         (_abstain(road, question, reading.evidence), ())
         if abstained
-        else cite(reading.draft, reading.quotes, road.pages_of)
+        else cite(reading.draft, reading.quotes, road.pages_of, road.episode_of)
     )
     said = () if abstained else statements(
         road.reader, text, reading.quotes, reading.support, settings.support_threshold, usage, road.judge
@@ -173,12 +176,14 @@ def explain(
     permutations: int | None = None,
     report: Report = silent,
     stop: Callable[[], bool] = lambda: False,
+    kept: dict[str, Value] | None = None,
 ) -> Answer:
     """The answer with its attribution: which documents, clauses and words made the reader say it.
 
     The reader reads parts of the evidence again, in the form that gave the answer; what the reader did not get is no
     part of it. Where tokens are masked it is asked directly, since whatever is read off in code has none. An abstention
-    is not attributed. Raises UsageError for an `attribute.absence` that cannot be had.
+    is not attributed. `kept` is what earlier calls for this very answer have read, and grows. Raises UsageError for an
+    `attribute.absence` that cannot be had.
     """
     if answer.abstained:
         return answer
@@ -209,6 +214,7 @@ def explain(
         stop,
         report,
         masked,
+        kept,
     )
     permutations = permutations or settings.attribute.permutations or None
     attribution = attribute(game, shown, level, permutations)
@@ -242,7 +248,10 @@ def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:
 
 
 def _abstain(road: Road, question: str, evidence: Sequence[Hit]) -> str:
-    places = [f"{hit.passage.title}, page {hit.passage.first_page}" for hit in evidence[:3]]
+    places = [
+        f"{hit.passage.title}, {place_in_recording(hit.passage) or f'page {hit.passage.first_page}'}"
+        for hit in evidence[:3]
+    ]
     nearest = f" The nearest passages: {'; '.join(places)}." if places else " No passage shares a word with it."
     names = " or ".join(f"\u201c{name}\u201d" for name in unmentioned(question, evidence)) if evidence else ""
     silent = f" No passage found speaks of {names}." if names else ""

@@ -89,7 +89,7 @@ def passage_html(hit: Hit, players: Sequence[AttributedPlayer]) -> str:
 def table_html(attribution: Attribution, hits: Sequence[Hit]) -> str:
     """A row for each part of the evidence, the strongest first."""
     hit_of = {hit.passage.passage_id: hit for hit in hits}
-    exact = not attribution.permutations
+    exact = not attribution.permutations and not any(player.standard_error for player in attribution.players)
     rows = [_row(player, hit_of[player.passage_id], exact) for player in _strongest_first(attribution.players)]
     columns = "".join(f"<th scope='col'>{name}</th>" for name in ("Part", "Score", "± (standard error)", "Where"))
     return (

@@ -19,6 +19,7 @@ from rag.answer import Evidence, Token, open_road
 from rag.answer import ask as answer_question
 from rag.answer import explain as explain_answer
 from rag.attribute.attribute import Level
+from rag.attribute.shapley import Value
 from rag.errors import DocumentError, LibraryError, RagError
 from rag.indexes import Indexes
 from rag.records import Answer
@@ -182,6 +183,7 @@ class Question(Turn):
         self.draft = ""
         self.explanation: Explanation | None = None  # the last one
         self.explained: dict[Level, Answer] = {}
+        self.readings: dict[str, Value] = {}  # of parts of its evidence, so that going deeper reads none twice
 
 
 class Explanation(Turn):
@@ -262,5 +264,5 @@ class Reading(Worker):
         explanation.status = "Reading parts of the evidence again …"
         return explain_answer(
             question.result.result(), road, question.style, explanation.level,
-            report=explanation.read, stop=explanation.stop.is_set,
+            report=explanation.read, stop=explanation.stop.is_set, kept=question.readings,
         )  # fmt: skip

@@ -6,7 +6,9 @@ After arXiv 2312.01279: documents first; those that matter are opened to clauses
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
+from math import comb, fsum
 from typing import Literal, TypeAlias
 
 from rag.attribute.game import ReaderGame
@@ -33,21 +35,25 @@ def attribute(
     """Score the evidence of `game` for the answer `shown`, down to a level.
 
     Values are Owen's from `permutations` random orders, with standard errors. Up to eight documents alone are scored
-    exactly in the end, by all their coalitions: of five there are 32, which 100 permutations ask for anyway. Of a game
-    that ends early the first batches of permutations are told, and why it ended. `stopped` says also if the reader
-    gives another answer to the whole evidence: the scores are then of an answer that it does not give.
+    exactly, by all their coalitions if the budget has room for them: of five there are 32, which 100 permutations ask
+    for anyway, and visited in one walk they share more of their prompts' beginnings than in batches.
+
+    Of a game that ends early the first batches of permutations are told, and why it ended; of one that should have been
+    exact the middle of what the coalitions that were not read leave open, and as the errors half its width. `stopped`
+    says also if the reader gives another answer to the whole evidence: the scores are then of an answer that it does
+    not give.
     """
     number = PERMUTATIONS[level] if permutations is None else permutations
     roots = documents(game.hits)
     if not roots:
         return Attribution(level, (), shown, None, 0, 0, 0, game.absence, "there is no evidence to attribute to")
     depth = LEVELS.index(level)
+    if level == "document" and len(roots) <= MOST_EXACT and 2 ** len(roots) <= min(game.budget, number * len(roots)):
+        values = game(_subsets(roots))
+        if len(values) > 1 or not game.stopped:
+            return _exact(game, shown, roots, values, number)
     batch = max(1, min(BATCH, game.budget // (len(roots) + 1)))
     found = open_up(roots, lambda player: parts(player, game.hits), game, seed, number, thresholds[:depth], batch=batch)
-    if level == "document" and len(roots) <= MOST_EXACT and found.complete:
-        values = game([frozenset(some) for n in range(len(roots) + 1) for some in combinations(roots, n)])
-        if not game.stopped:
-            return _exact(game, shown, roots, values, number)
     return _told(game, shown, level, found)
 
 
@@ -55,15 +61,31 @@ def _exact(
     game: ReaderGame, shown: str, roots: Sequence[Player], values: Mapping[frozenset[Player], Value], number: int
 ) -> Attribution:
     def numbered(coalitions: Sequence[frozenset[int]]) -> dict[frozenset[int], Value]:
-        return {coalition: values[frozenset(roots[i] for i in coalition)] for coalition in coalitions}
+        return {coalition: known[frozenset(roots[i] for i in coalition)] for coalition in coalitions}
 
+    unread = [coalition for coalition in _subsets(roots) if coalition not in values]
+    known = {**values, **{coalition: {shown: 0.5} for coalition in unread}}
     scores = exact_shapley(len(roots), numbered)
-    baseline = next(iter(values[frozenset()]))
-    players = tuple(_players(game, roots, scores, shown))
+    players = [
+        replace(player, standard_error=_half_width(roots[i], len(roots), unread))
+        for i, player in enumerate(_players(game, roots, scores, shown))
+    ]
+    baseline = next(iter(values.get(frozenset(), ())), None)
+    whole = values.get(frozenset(roots))
     return Attribution(
-        "document", players, shown, baseline, game.calls, number * (len(roots) + 1), 0, game.absence,
-        _another(values[frozenset(roots)], shown),
+        "document", tuple(players), shown, baseline, game.calls, number * (len(roots) + 1), 0, game.absence,
+        game.stopped or (_another(whole, shown) if whole is not None else ""),
     )  # fmt: skip
+
+
+def _half_width(player: Player, players: int, unread: Sequence[frozenset[Player]]) -> float:
+    """Half of what a player's Shapley value may vary by if each of these coalitions is worth anything from 0 to 1."""
+    others = [len(coalition - {player}) for coalition in unread]  # the coalition with it or without it
+    return fsum(1 / (players * comb(players - 1, size)) for size in others) / 2
+
+
+def _subsets(roots: Sequence[Player]) -> list[frozenset[Player]]:
+    return [frozenset(some) for n in range(len(roots) + 1) for some in combinations(roots, n)]
 
 
 def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player]) -> Attribution:

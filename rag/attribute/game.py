@@ -23,7 +23,8 @@ class ReaderGame:
     ReaderError of its ends the game. Coalitions are visited in the
     alphabetical order of their prompts, a walk through the tree of their beginnings: what two prompts share at their
     beginning is then computed once by a reader that goes on from the last prompt. Everything together is not read
-    if its value is given as `whole`, that of the answer shown.
+    if its value is given as `whole`, that of the answer shown. `kept` has what was read before in the same way, and
+    gets what is read now: whoever goes deeper, or on after a stop, reads nothing twice.
 
     With the absence "masked" the evidence stays whole, and `masked` is the reader: the hits and who of them is absent
     in, the value out.
@@ -43,6 +44,7 @@ class ReaderGame:
         stop: Callable[[], bool] = lambda: False,
         report: Report = silent,
         masked: Callable[[Sequence[Hit], Sequence[Player]], Value] | None = None,
+        kept: dict[Prompt, Value] | None = None,
     ):
         if absence == "masked" and masked is None:
             raise ValueError("masked needs a reader whose tokens can be masked")
@@ -51,18 +53,22 @@ class ReaderGame:
         self.stopped = ""
         self._read, self._masked, self._unrelated = read, masked, unrelated
         self.budget, self._stop, self._report = budget, stop, report
-        self._values: dict[Prompt, Value] = {} if whole is None else {prompt_of(self.hits): whole}
+        self._values: dict[Prompt, Value] = {} if kept is None else kept
+        if whole is not None:
+            self._values[prompt_of(self.hits)] = whole
 
     def __call__(self, coalitions: Sequence[frozenset[Player]]) -> Mapping[frozenset[Player], Value]:
         """Coalition -> its value; those are left out that were not reached."""
         readings = {coalition: self._reading(coalition) for coalition in coalitions}
+        left = {prompt for prompt, _ in readings.values()} - self._values.keys()
+        all_calls = min(self.calls + len(left), self.budget)
         values: dict[frozenset[Player], Value] = {}
-        for done, coalition in enumerate(sorted(coalitions, key=lambda some: readings[some][0]), start=1):
+        for coalition in sorted(coalitions, key=lambda some: readings[some][0]):
             value = self._value(*readings[coalition])
             if value is None:
-                break
+                continue  # others may have been read before
             values[coalition] = value
-            self._report("readings", done, len(coalitions))
+            self._report("readings", self.calls, all_calls)
         return values
 
     def evidence(self, present: Collection[Player]) -> list[Hit]:
