@@ -89,6 +89,7 @@ class Attribute(_Stage):
     calls: int = Field(default=300, ge=1)
     absence: Literal["deleted", "filler", "swapped", "masked"] = "deleted"
     permutations: int = Field(default=0, ge=0)
+    runtime: Literal["torch", "reader"] = "torch"
 
 
 class Settings(_Stage):

@@ -49,6 +49,7 @@ OTHER = {
     "attribute.calls": "200",
     "attribute.absence": "masked",
     "attribute.permutations": "20",
+    "attribute.runtime": "reader",
     "reader.model": "another",
     "reader.context_tokens": "4097",
     "reader.answer_tokens": "65",

@@ -143,6 +143,13 @@ class TreeDecoder:
             tree.insert(tokens)
         return Decoded(tuple(tokens), thought)
 
+    def following(self, prompt: Sequence[int], most: int, absent: Sequence[bool] | None = None) -> dict[int, float]:
+        """The likeliest tokens behind the prompt, best first, with their probabilities."""
+        present = _present(prompt, absent)
+        scores = self._verify(present, Trie(), [])[0]
+        probabilities, tokens = scores.softmax(0).topk(min(most, len(scores)))
+        return dict(zip(tokens.tolist(), probabilities.tolist(), strict=True))
+
     def log_probabilities(
         self, prompt: Sequence[int], answer: Sequence[int], absent: Sequence[bool] | None = None
     ) -> tuple[float, ...]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from rag.attribute.decode import MAX_TOKENS, Decoded, FusionDecoder, TreeDecoder, unfit
@@ -16,11 +18,14 @@ from rag.attribute.players import Player, absent_spans
 from rag.attribute.shapley import Value
 from rag.errors import UsageError, not_loaded
 from rag.interfaces import Report, silent
-from rag.read.generate import ChatReader, Messages, Usage
+from rag.read.generate import ChatReader, Messages, Usage, open_reader, share_of_yes
+from rag.read.weights import unpacked
 from rag.records import Hit
+from rag.settings import ReaderSettings
 
 PASSAGE_TOKENS = 256  # of a passage with its question, in the paper's FiD
 ROWS = 100  # coalitions in a batch, as in the paper
+FIRST = 10  # first tokens of a reply that are looked at for a yes or no, as llama.cpp is asked for
 
 
 def playing(reader: ChatReader, absence: str = "deleted") -> ChatReader:
@@ -39,6 +44,24 @@ def playing(reader: ChatReader, absence: str = "deleted") -> ChatReader:
             "Use deleted, filler or swapped, or a reader.model that transformers loads, with full attention"
         )
     return reader.going_on() if why else TreeReader(reader)
+
+
+def in_torch(reader: ChatReader, report: Report = silent) -> TreeReader | None:
+    """The weights of an embedded reader, run by torch: a prompt is read several times as fast. None for other readers.
+
+    What it says is what llama.cpp says but for rounding, since that rounds what goes through the model to 8 bits and
+    this to bfloat16: whoever explains an answer has to see that it gives the same one. Raises ModelError.
+    """
+    if reader.file is None:
+        return None
+    opened = _opened(unpacked(reader.file, report))
+    return TreeReader(opened) if opened.weights is not None and not unfit(opened.weights[0]) else None
+
+
+@cache
+def _opened(folder: Path) -> ChatReader:
+    """Weights that lie in a folder, loaded once in this process."""
+    return open_reader(ReaderSettings(model=str(folder)))
 
 
 class TreeReader(ChatReader):
@@ -77,6 +100,17 @@ class TreeReader(ChatReader):
         """Natural log of the probability that the reply is exactly this text, its end included, in one pass."""
         prompt, absent = self._prompt(messages)
         return sum(self._decoder(MAX_TOKENS).log_probabilities(prompt, self._spelled(text), absent))
+
+    def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
+        """As ChatReader.yes_probability, from the ten likeliest first tokens; shared beginnings are read once."""
+        prompt, absent = self._prompt(messages)
+        likeliest = self._decoder(MAX_TOKENS).following(prompt, FIRST, absent)
+        (usage or Usage()).add({"input_tokens": len(prompt), "output_tokens": 1})
+        alternatives: dict[str, float] = {}
+        for token, probability in likeliest.items():
+            text = str(self._tokenizer.decode([token]))
+            alternatives[text] = alternatives.get(text, 0.0) + probability
+        return share_of_yes(alternatives)
 
     def _pieces(self, messages: Messages, max_tokens: int, usage: Usage, stop: Sequence[str]) -> Iterator[str]:
         decoded = self._decode(messages, max_tokens)

@@ -64,6 +64,17 @@ def first_line(reply: str) -> str:
     return (reply.strip().splitlines() or [""])[0].strip()
 
 
+def share_of_yes(alternatives: Mapping[str, float]) -> float:
+    """P(yes) / (P(yes) + P(no)) of a reply's first tokens, 0.5 where neither is among them.
+
+    >>> share_of_yes({"Yes": 0.5, " yes": 0.1, "no": 0.2, "Maybe": 0.2})
+    0.75
+    """
+    yes = sum(p for token, p in alternatives.items() if token.strip().lower() == "yes")
+    no = sum(p for token, p in alternatives.items() if token.strip().lower() == "no")
+    return yes / (yes + no) if yes + no else 0.5
+
+
 class ChatReader:
     """A Reader over a LangChain chat model.
 
@@ -76,7 +87,7 @@ class ChatReader:
     answers to equal questions cost here. The question of support, which goes on, saves all but its last line.
 
     `count` says how many tokens a prompt is, chat template and all. `weights` are the model and the tokenizer where
-    transformers runs them in this process.
+    transformers runs them in this process, `file` the .gguf file where llama.cpp does.
     """
 
     def __init__(
@@ -88,8 +99,10 @@ class ChatReader:
         sees: bool = False,
         count: Callable[[Texts], int] = prompt_tokens,
         weights: tuple[Any, Any] | None = None,
+        file: Path | None = None,
     ):
         self.weights = weights
+        self.file = file
         self._model = model
         self._count = count
         self._gives_probabilities = gives_probabilities
@@ -131,10 +144,7 @@ class ChatReader:
             model = self._model.bind(**self._limit(1), **wanted, **({} if goes_on else self._fresh))
             reply = next(_persistently(lambda: iter([model.invoke(list(messages))])))
         (usage or Usage()).add(getattr(reply, "usage_metadata", None))
-        alternatives = _first_alternatives(reply) or {_text(reply): 1.0}
-        yes = sum(p for token, p in alternatives.items() if token.strip().lower() == "yes")
-        no = sum(p for token, p in alternatives.items() if token.strip().lower() == "no")
-        return yes / (yes + no) if yes + no else 0.5
+        return share_of_yes(_first_alternatives(reply) or {_text(reply): 1.0})
 
     def count(self, messages: Messages) -> int:
         """Tokens of the prompt with its chat template, by the model's own tokenizer; a picture is PICTURE_TOKENS.
@@ -172,7 +182,9 @@ class ChatReader:
         Its answers depend on the order of its prompts in the second decimal of the logits, so whoever wants the same
         ones again keeps the order.
         """
-        return ChatReader(self._model, self.name, self._gives_probabilities, None, self.sees, self._count, self.weights)
+        return ChatReader(
+            self._model, self.name, self._gives_probabilities, None, self.sees, self._count, self.weights, self.file
+        )
 
     def _limit(self, max_tokens: int, stop: Sequence[str] = ()) -> dict[str, Any]:
         if self._gives_probabilities:
@@ -370,7 +382,7 @@ def _embedded(file: Path, settings: ReaderSettings) -> ChatReader:
     with _starting:
         address, key = _serve(file, settings.context_tokens)
     chat, count = _endpoint(f"{address}/v1", file.stem, key, settings)
-    return ChatReader(chat, settings.model, fresh=FRESH, count=count)
+    return ChatReader(chat, settings.model, fresh=FRESH, count=count, file=file)
 
 
 @cache
