@@ -47,6 +47,7 @@ VOTES, LIKELIHOOD, LOGIT = "votes", "likelihood", "logit"
 LOG_P = "log\np"  # beside what a coalition says, in one value: no answer has two lines
 OURS = ("Shapley, votes", "Shapley, likelihood")  # what `ask --attribute document` shows, and the labelled alternative
 RETRIEVER, RANDOM, SURROGATE = "retriever's order", "random", "linear surrogate (as ContextCite)"
+ATTENTION = "attention"
 FEW = 16  # calls, between leave-one-out's and all
 PENALTY = 0.01  # of the lasso, ContextCite's
 LEAST_ODDS = 1e-9  # below 1: a probability that rounds to 1 has no logit
@@ -56,12 +57,16 @@ Running = Callable[..., None]  # progress: (what, done, total, note)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What a reader said of each coalition of a question's documents, and log p of the answer shown there."""
+    """What a reader said of each coalition of a question's documents, and log p of the answer shown there.
+
+    `attention`: the share of it that falls on each document when the answer shown is said; None: the reader hides it.
+    """
 
     shown: str
     players: int
     said: Mapping[Coalition, str]
     log_p: Mapping[Coalition, float]
+    attention: tuple[float, ...] | None = None
 
     @property
     def reproduced(self) -> bool:
@@ -152,7 +157,9 @@ def read_coalitions(
     if game.stopped:
         raise ReaderError(game.stopped)
     said = {c: next(text for text in values[players[c]] if text != LOG_P) for c in every}
-    return Readings(shown, len(roots), said, {c: values[players[c]][LOG_P] for c in every})
+    attention = reader.attended(answer_messages(question, game.hits), shown, game.hits)
+    log_p = {c: values[players[c]][LOG_P] for c in every}
+    return Readings(shown, len(roots), said, log_p, None if attention is None else tuple(attention))
 
 
 # -- methods ---------------------------------------------------------------------------------------------------
@@ -199,6 +206,8 @@ def scored_by_all(readings: Readings, permutations: int, seed: int, budgets: Seq
     chance = np.random.default_rng(seed).random(players)
     rows[RANDOM] = Scored(tuple(chance.tolist()), "", 0, frozenset())
     rows[RETRIEVER] = Scored(tuple(1 / rank for rank in range(1, players + 1)), "", 0, frozenset())
+    if readings.attention is not None:
+        rows[ATTENTION] = Scored(readings.attention, "", 0, frozenset())
     return rows
 
 

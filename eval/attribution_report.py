@@ -133,7 +133,7 @@ def report(title: str, result: Mapping[str, Any]) -> str:
         "- drop@5 of at most five passages is the same for all methods, so it stands only in the JSON.",
         f"- deletion and insertion are of answers that the evidence makes at least {LEAST:g} nat likelier "
         "(n in the JSON).",
-        "- Attention is no row: the embedded reader does not give it.",
+        "- attention: the share that falls on a passage, a mean over layers, heads and the answer's tokens.",
         "- The linear surrogate is ours, after ContextCite's paper; the package itself is not run here.",
         "- A gold passage is not always what a reader used, least of all for a wrong answer: R@2_right in the JSON is "
         "of the right ones.",

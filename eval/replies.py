@@ -17,8 +17,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from rag.attribute.torch_game import TreeReader, playing
 from rag.models import catalogue, fingerprint
 from rag.read.generate import ChatReader, Messages, Usage
+from rag.records import Hit
 from rag.settings import ReaderSettings
 
 
@@ -148,6 +150,19 @@ class RecordingReader:
         self._count(kept, usage)
         return float(kept["log_probability"])
 
+    def attended(self, messages: Messages, text: str, hits: Sequence[Hit]) -> list[float] | None:
+        """As TreeReader.attended; None where the reader's weights are not in this process."""
+        reader = playing(self._reader)
+        if not isinstance(reader, TreeReader):
+            return None
+        key = _key("attention", messages, text)
+        kept = self._replies.get(key)
+        if kept is None:
+            began = time.monotonic()
+            shares = reader.attended(messages, text, hits)
+            kept = self._new[key] = _reply(Usage(), time.monotonic() - began, attention=shares)
+        return list(kept["attention"])
+
     def going_on(self) -> RecordingReader:
         """As ChatReader.going_on: another recording reader, with counts of its own, to be kept by itself."""
         return _GoingOnReader(self._reader, self._replies)
@@ -177,11 +192,12 @@ class _GoingOnReader(RecordingReader):
 
     From there each goes on from the one before, and what is kept are replies in their place in this chain. Where what
     is kept ends, the prompt before is read once more: a reply then differs by as much as `ChatReader.going_on` says.
+    A reader whose weights are in this process does all that by itself.
     """
 
     def __init__(self, reader: ChatReader, replies: Replies):
         super().__init__(reader, replies)
-        self._going_on = reader.going_on()
+        self._going_on = playing(reader)
         self._chain = ""
         self._before: Messages | None = None
         self._now: Messages | None = None
@@ -195,6 +211,8 @@ class _GoingOnReader(RecordingReader):
 
     def _asked(self) -> ChatReader:
         self._now_is_held = True
+        if isinstance(self._going_on, TreeReader):
+            return self._going_on
         if self._before is None:
             return self._reader
         if not self._before_is_held:

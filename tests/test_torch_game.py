@@ -348,3 +348,43 @@ def test_long_passages_are_cut_and_what_is_no_such_model_is_named(fusion: tuple[
     assert game.decoder.spent.prompt_tokens < 256 + 30
     with pytest.raises(ModelError, match="T5-like"):
         open_fusion(str(tmp_path / "nowhere"))
+
+
+# ---- attention, a control of `eval attribution`
+
+
+def test_attention_is_that_of_one_plain_pass(reader: ChatReader) -> None:
+    assert reader.weights is not None
+    model, tokenizer = reader.weights
+    played = TreeReader(reader)
+    messages = answer_messages(QUESTION, HITS)
+    for _ in range(2):  # what the cache holds changes nothing
+        shares = played.attended(messages, "Clyde Foundry", HITS)
+        list(played.stream(messages, MAX_TOKENS))
+    prompt = played._prompt(messages)[0]
+    answer = tokenizer("Clyde Foundry", add_special_tokens=False)["input_ids"]
+    model.set_attn_implementation("eager")
+    with torch.inference_mode():
+        output = model(input_ids=torch.tensor([[*prompt, *answer[:-1]]]), output_attentions=True)
+    model.set_attn_implementation("sdpa")
+    steps = slice(len(prompt) - 1, None)
+    mean = torch.stack([layer[0, :, steps, : len(prompt)].mean((0, 1)) for layer in output.attentions]).mean(0)
+    text = tokenizer.decode(prompt)
+    for i, share in enumerate(shares):
+        masked = TreeReader(reader).masking(HITS, [documents(HITS)[i]])._prompt(messages)[1]
+        assert masked is not None and share == pytest.approx(mean[torch.tensor(masked)].sum().item(), abs=1e-5), text
+    assert 0 < sum(shares) < 1
+
+
+def test_the_first_tokens_say_yes_or_no(reader: ChatReader) -> None:
+    """P(yes) / (P(yes) + P(no)) over the ten likeliest, from one plain pass."""
+    assert reader.weights is not None
+    model = reader.weights[0]
+    played = TreeReader(reader)
+    messages = answer_messages(QUESTION, HITS)
+    with torch.inference_mode():
+        scores = model(input_ids=torch.tensor([played._prompt(messages)[0]])).logits[0, -1].float().softmax(0)
+    top = scores.topk(10)
+    found = played._decoder(20).following(played._prompt(messages)[0], 10)
+    assert list(found) == top.indices.tolist() and list(found.values()) == pytest.approx(top.values.tolist(), abs=1e-5)
+    assert 0 <= played.yes_probability(messages) <= 1

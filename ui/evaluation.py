@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -302,6 +303,7 @@ def eval_attribution(
     from eval.replies import Replies
     from rag.answer import open_road
     from rag.attribute.shapley import MOST_EXACT
+    from rag.attribute.torch_game import in_torch
 
     began = time.monotonic()
     settings = load_settings()
@@ -318,10 +320,15 @@ def eval_attribution(
     with progress() as report:
         pool = hotpotqa.open_pool(benchmark, Setting.distractor.value, kept, settings, [name], report=report)
         rows = hotpotqa.rows_of(asked, pool, name, count, seed, controls=False, report=report)
+        road = open_road(pool.corpus.indexes, name, report)
+        replies = Replies(kept, settings.reader)
+        fast = in_torch(road.reader, report) if settings.attribute.runtime == "torch" else None
+        if fast is not None:  # answers and parts of the evidence are then read by the same weights, and sooner
+            road = replace(road, reader=fast)
+            replies = Replies(kept, settings.reader.model_copy(update={"model": f"{settings.reader.model}, torch"}))
         outcomes = attribution.evaluate(
-            asked, pool, open_road(pool.corpus.indexes, name, report), rows, count, reader.value,
-            Replies(kept, settings.reader), permutations, seed, report,
-        )  # fmt: skip
+            asked, pool, road, rows, count, reader.value, replies, permutations, seed, report
+        )
     request = {
         "data": str(data), "of": len(benchmark.questions), "retriever": name, "reader": reader.value, "k": count,
         "permutations": permutations, "seed": seed,

@@ -150,6 +150,34 @@ class TreeDecoder:
         probabilities, tokens = scores.softmax(0).topk(min(most, len(scores)))
         return dict(zip(tokens.tolist(), probabilities.tolist(), strict=True))
 
+    def attention(self, prompt: Sequence[int], answer: Sequence[int]) -> list[float]:
+        """How much of the attention falls on each token of the prompt, on average over layers, heads and steps.
+
+        The steps are the prompt's last token and those of the answer but its last, from which the answer is chosen.
+        """
+        import torch
+
+        said = [prompt[-1], *answer[:-1]]
+        kept = self._model.config._attn_implementation
+        self._verify(_present(prompt, None), Trie(), [])
+        self._keep(slice(len(prompt) - 1))
+        self._read = self._read[:-1]
+        try:
+            self._model.set_attn_implementation("eager")  # the only one that tells
+            with torch.inference_mode():
+                output = self._model(
+                    input_ids=torch.tensor([said], device=self._model.device),
+                    past_key_values=self._cache,
+                    use_cache=True,
+                    output_attentions=True,
+                )
+        finally:
+            self._model.set_attn_implementation(kept)
+        self._keep(slice(len(prompt) - 1))
+        layers = torch.stack([layer[0].float().mean((0, 1)) for layer in output.attentions])  # (layers, tokens)
+        shares: list[float] = layers.mean(0)[: len(prompt)].tolist()
+        return shares
+
     def log_probabilities(
         self, prompt: Sequence[int], answer: Sequence[int], absent: Sequence[bool] | None = None
     ) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ What these readers say of a coalition is what the same weights say when they are
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from rag.attribute.decode import MAX_TOKENS, Decoded, FusionDecoder, TreeDecoder, unfit
 from rag.attribute.game import ReaderGame, prompt_of
-from rag.attribute.players import Player, absent_spans
+from rag.attribute.players import Player, absent_spans, documents
 from rag.attribute.shapley import Value
 from rag.errors import UsageError, not_loaded
 from rag.interfaces import Report, silent
@@ -100,6 +101,17 @@ class TreeReader(ChatReader):
         """Natural log of the probability that the reply is exactly this text, its end included, in one pass."""
         prompt, absent = self._prompt(messages)
         return sum(self._decoder(MAX_TOKENS).log_probabilities(prompt, self._spelled(text), absent))
+
+    def attended(self, messages: Messages, text: str, hits: Sequence[Hit]) -> list[float]:
+        """Of each hit: the share of attention on its tokens behind the prompt and while `text` is said, 0..1.
+
+        The mean over layers, heads and tokens of the reply. `messages` are those of `answer_messages` with `hits`.
+        """
+        whole = self.masking(hits, [])
+        prompt, _ = whole._prompt(messages)
+        attention = self._decoder(MAX_TOKENS).attention(prompt, self._spelled(text))
+        masks = [self.masking(hits, [player])._prompt(messages)[1] or [] for player in documents(hits)]
+        return [math.fsum(share for share, own in zip(attention, mask, strict=True) if own) for mask in masks]
 
     def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
         """As ChatReader.yes_probability, from the ten likeliest first tokens; shared beginnings are read once."""
