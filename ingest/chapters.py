@@ -1,0 +1,149 @@
+"""Chapters for an episode whose maker gave none: where they begin, and what they are called."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Literal, get_args
+
+from ingest.cohesion import cohesion_cuts
+from ingest.keyphrases import Keyphrases
+from ingest.podtile import Chapteriser, Room
+from rag.errors import UsageError
+from rag.interfaces import DenseEncoder, Report, silent
+from rag.read.generate import ChatReader
+from rag.records import Chapter, Document, Utterance
+
+Method = Literal["cohesion", "reader", "combined"]
+CONTEXT, REPLY = 4096, 256  # tokens
+
+
+def chapters_of(
+    document: Document,
+    method: str,
+    encoder: DenseEncoder | None,
+    reader: ChatReader | None,
+    report: Report = silent,
+    done: Sequence[Chapter] = (),
+    context_tokens: int = CONTEXT,
+    reply_tokens: int = REPLY,
+) -> Iterator[Chapter]:
+    """The chapters, each as soon as it is known where it ends: in order, without gaps, titles all different.
+
+    "cohesion" cuts by the vectors of sentences and by turns, and takes titles from the words of a chapter; it needs the
+    encoder. "reader" has the reader do both, chunk by chunk (PODTILE). "combined" cuts by cohesion, and has the reader
+    find the titles. `done` are the chapters that an earlier call gave before it was stopped: what follows them is
+    given, as that call would have. Offsets and seconds are those of sentences, from the first to the last; without any
+    there is no chapter. `reply_tokens` of the reader's `context_tokens` are for a chunk's reply. Raises UsageError for
+    another method, or one whose model is None; ReaderError.
+    """
+    if method not in get_args(Method):
+        raise UsageError(f"chapters: no method {method!r}. Choose one of {', '.join(get_args(Method))}")
+    if encoder is None and method != "reader":
+        raise UsageError(f"chapters: {method} needs an encoder. Give one, or choose reader")
+    if reader is None and method != "cohesion":
+        raise UsageError(f"chapters: {method} needs a reader. Give one, or choose cohesion")
+    utterances = document.episode.utterances if document.episode else ()
+    if not utterances:
+        return
+    room = Room(context_tokens, min(reply_tokens, context_tokens // 4))
+    if method == "reader":
+        assert reader is not None
+        begun = by_reader(document, Chapteriser(document, reader, room), report, done)
+    else:
+        assert encoder is not None
+        cuts = cohesion_cuts(document, encoder, report)
+        titles = titles_for(document, cuts, reader if method == "combined" else None, room, done, report)
+        begun = zip(cuts, titles, strict=True)
+    yield from _closed(document, begun, done)
+
+
+def by_reader(
+    document: Document, chapteriser: Chapteriser, report: Report = silent, done: Sequence[Chapter] = ()
+) -> Iterator[tuple[int, str]]:
+    """(first sentence, title) of each chapter, those of `done` first, chunk by chunk.
+
+    The chunk in which the last of `done` ends is read again: its reply named what follows, too.
+    """
+    assert document.episode
+    utterances = document.episode.utterances
+    found = [(_number_at(utterances, chapter.start), chapter.title) for chapter in done]
+    resumed = _number_at(utterances, done[-1].end) if done else 0
+    if resumed == len(utterances):
+        return iter(found)
+    return _by_chunks(utterances, chapteriser, report, found, resumed)
+
+
+def _by_chunks(
+    utterances: Sequence[Utterance],
+    chapteriser: Chapteriser,
+    report: Report,
+    done: Sequence[tuple[int, str]],
+    resumed: int,
+) -> Iterator[tuple[int, str]]:
+    known: list[tuple[int, str]] = []
+    for start, end in chapteriser.chunks():
+        if end <= resumed:
+            continue
+        if not known:
+            known = [chapter for chapter in done if chapter[0] < start]
+            yield from known
+        last = utterances[known[-1][0]].start_seconds if known else None
+        chapters = chapteriser.chapters(start, end, [title for _, title in known], last)
+        known += chapters
+        yield from chapters
+        report("sentences", end, len(utterances))
+
+
+def titles_for(
+    document: Document,
+    cuts: Sequence[int],
+    reader: ChatReader | None,
+    room: Room = Room(CONTEXT, REPLY),  # noqa: B008  (frozen)
+    done: Sequence[Chapter] = (),
+    report: Report = silent,
+    context: bool = True,
+) -> Iterator[str]:
+    """A title for each chapter that begins at a sentence of `cuts`, those of `done` as they are; all different.
+
+    From its own words without a reader; else by the reader, who sees the episode's title, description and the titles so
+    far if `context`.
+    """
+    assert document.episode
+    utterances = document.episode.utterances
+    keyphrases = Keyphrases(document.text)
+    chapteriser = Chapteriser(document, reader, room, context) if reader else None
+    titles: list[str] = []
+    for number, start in enumerate(cuts):
+        end = cuts[number + 1] if number + 1 < len(cuts) else len(utterances)
+        if number < len(done):
+            title = done[number].title
+        elif chapteriser:
+            title = chapteriser.title(start, end, titles)
+            report("titles", number + 1, len(cuts))
+        else:
+            title = keyphrases.title(utterances[start].start, utterances[end - 1].end, titles)
+        titles.append(title)
+        yield title
+
+
+def _closed(document: Document, begun: Iterable[tuple[int, str]], done: Sequence[Chapter]) -> Iterator[Chapter]:
+    """The chapters behind those done, each when the next one has begun."""
+    assert document.episode
+    utterances = document.episode.utterances
+    behind = done[-1].end if done else utterances[0].start
+    opened: tuple[int, str] | None = None
+    for following in chain(begun, [None]):
+        if opened is not None and utterances[opened[0]].start >= behind:
+            first, last = utterances[opened[0]], utterances[-1]
+            ends = (last.end, last.end_seconds)
+            if following is not None:
+                ends = (utterances[following[0]].start, utterances[following[0]].start_seconds)
+            yield Chapter(opened[1], first.start, ends[0], first.start_seconds, ends[1])
+        opened = following
+
+
+def _number_at(utterances: Sequence[Utterance], offset: int) -> int:
+    """Of the first sentence that begins at an offset or behind it."""
+    return bisect_left(utterances, offset, key=lambda utterance: utterance.start)
