@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -347,3 +348,21 @@ def test_what_cannot_be_attributed_is_said_before_anything_is_read(tmp_path: Pat
         eval_attribution(tmp_path / "none", k=9)
     with pytest.raises(UsageError, match="Name direct or notes"):
         eval_attribution(tmp_path / "none", reader=ReaderStyle.quotes)
+
+
+def test_the_surrogate_is_context_cites() -> None:
+    """Against the package's own solver, which alone is loaded of it: `pip install glossator[compare]` brings it."""
+    package = importlib.util.find_spec("context_cite")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("context-cite is not installed (the extra compare)")
+    file = Path(package.submodule_search_locations[0]) / "solver.py"
+    spec = importlib.util.spec_from_file_location("context_cite_solver", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    generator = np.random.default_rng(0)
+    for rows, columns in ((32, 5), (16, 5), (8, 3)):
+        design = (generator.random((rows, columns)) < 0.5).astype(float)
+        target = design @ generator.normal(size=columns) * 3 + generator.normal(size=rows)
+        weights, _ = module.LassoRegression().fit(design, target, 1)
+        assert lasso(design, target) == pytest.approx(weights, abs=1e-3)
