@@ -134,8 +134,8 @@ def report(title: str, result: Mapping[str, Any]) -> str:
         f"- deletion and insertion are of answers that the evidence makes at least {LEAST:g} nat likelier "
         "(n in the JSON).",
         "- attention: the share that falls on a passage, a mean over layers, heads and the answer's tokens.",
-        "- The linear surrogate is ContextCite's solver (a test compares it with the package's) over these readings: its "
-        "sources are passages here, and ablations are drawn without one coming twice.",
+        "- The linear surrogate is ContextCite's solver (a test compares them) over these readings: its sources are "
+        "passages here, and ablations are drawn without one coming twice.",
         "- A gold passage is not always what a reader used, least of all for a wrong answer: R@2_right in the JSON is "
         "of the right ones.",
     ]
