@@ -102,7 +102,7 @@ def _of_paperpdf(record: Record) -> Question:
 def open_library(folder: Path, library: Path, settings: Settings, report: Report = silent) -> Indexes:
     """The PDFs of a folder as a library, ingested where they are not yet."""
     indexes = Indexes(Library.open(library, create=True), settings)
-    build([folder], indexes.library, indexes, settings.ingest, report=report)
+    build([folder], indexes.library, indexes, settings.ingest, report=report, kind="pdf")
     return indexes
 
 

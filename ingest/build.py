@@ -17,9 +17,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.assemble import geometry
+from ingest.chaptering import forget_chapters, make_chapters
 from ingest.chunk import chunk
 from ingest.pages import PageFile
-from ingest.read import RECIPE, Children, Source, content_id, find_files, read_document, title_of
+from ingest.read import (
+    PODCAST_RECIPE,
+    RECIPE,
+    Children,
+    Source,
+    content_id,
+    find_files,
+    kind_of,
+    read_document,
+    read_episode,
+    sidecars_hash,
+    title_of,
+)
 from ingest.worker import Limits
 from rag.errors import DocumentError, RagError
 from rag.indexes import Indexes
@@ -28,6 +41,7 @@ from rag.library import DocumentEntry, Library
 from rag.records import Document
 from rag.settings import Ingest
 
+_Read = tuple[Document, PageFile | None]  # a transcript has no pages to keep
 FAILED = "failed"
 STAYS = ". The version read before stays in the library"
 
@@ -62,18 +76,30 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A file to parse: its bytes' id, and what the library already holds under that id or that path."""
+    """A file to parse: what it is, its bytes' id, and what the library already holds under that id or that path."""
 
     file: Path
+    kind: str
     document_id: str
+    recipe: str
     status: str
     stamp: tuple[int, int]
 
 
 def recipe(settings: Ingest) -> str:
-    """How a document is made into passages; one made by another recipe is made again."""
+    """How a PDF is made into passages; one made by another recipe is made again."""
     ocr = "" if settings.ocr else ", no ocr"
     return f"{RECIPE}, {settings.passage_tokens}/{settings.overlap_tokens}{ocr}"
+
+
+def podcast_recipe(settings: Ingest, method: str, beside: str) -> str:
+    """As `recipe`, for a transcript: how chapters are made if it has none, and the hash of what lies beside it.
+
+    >>> podcast_recipe(Ingest(), "cohesion", "0f")
+    'podcast 1, 180/30, chapters cohesion, sidecars 0f'
+    """
+    sizes = f"{settings.passage_tokens}/{settings.overlap_tokens}"
+    return f"{PODCAST_RECIPE}, {sizes}, chapters {method}, sidecars {beside}"
 
 
 def build(
@@ -84,15 +110,20 @@ def build(
     passwords: Sequence[str] = (),
     jobs: int = 2,
     report: Report = silent,
+    kind: str = "auto",
 ) -> Summary:
-    """Bring the files at `paths` into the library. Raises LibraryError; a document's own error is in its Outcome."""
+    """Bring the files at `paths` into the library: PDFs and transcripts, or of `kind` alone.
+
+    Raises LibraryError, and ModelError or ReaderError where chapters cannot be made; a document's own error is in its
+    Outcome.
+    """
     started = time.monotonic()
     with library.writing("glossator ingest"), indexes.updating(report) as update:
-        run = _Run(library, settings, passwords, jobs, report)
+        run = _Run(library, indexes, settings, passwords, jobs, report, kind)
         outcomes = []
         files = list(run.find(paths))
         report("documents", 0, len(files))
-        with contextlib.closing(run.all(files, jobs, indexes)) as results:  # whatever ends the loop ends the children
+        with contextlib.closing(run.all(files, jobs)) as results:  # whatever ends the loop ends the children
             for outcome in results:
                 outcomes.append(outcome)
                 update()
@@ -107,14 +138,23 @@ def build(
 class _Run:
     """One call of build: what it was given, and what the library held when it began."""
 
-    def __init__(self, library: Library, settings: Ingest, passwords: Sequence[str], jobs: int, report: Report):
+    def __init__(
+        self,
+        library: Library,
+        indexes: Indexes,
+        settings: Ingest,
+        passwords: Sequence[str],
+        jobs: int,
+        report: Report,
+        kind: str,
+    ):
         self.library = library
+        self.indexes = indexes
         self.settings = settings
         self.passwords = passwords
         self.report = report
-        self.recipe = recipe(settings)
+        self.kind = kind
         self.limits = Limits(settings.page_seconds, settings.memory_mb)
-        self.failed_recipe = f"{self.recipe}, {self.limits}"  # a failure is tried again under other limits
         self.stop = threading.Event()
         self.turns: dict[str, threading.Lock] = {}
         self.children = Children(threading.Semaphore(jobs), jobs, self.stop)
@@ -122,15 +162,15 @@ class _Run:
     def find(self, paths: Sequence[Path]) -> Iterator[Path | Outcome]:
         for path in paths:
             try:
-                for found in find_files(path, self.library.folder):
+                for found in find_files(path, self.library.folder, self.kind):
                     yield Outcome(str(path), error=str(found)) if isinstance(found, DocumentError) else found
             except DocumentError as error:
                 yield Outcome(str(path), error=str(error))
 
-    def all(self, files: Sequence[Path | Outcome], jobs: int, indexes: Indexes) -> Generator[Outcome, None, None]:
+    def all(self, files: Sequence[Path | Outcome], jobs: int) -> Generator[Outcome, None, None]:
         """An Outcome a file, in order; at most 2 * jobs parsed documents wait in memory for their turn."""
         waiting = list(reversed(files))
-        queue: list[tuple[float, Outcome | _Work, Future[tuple[Document, PageFile]] | None]] = []
+        queue: list[tuple[float, Outcome | _Work, Future[_Read] | None]] = []
         with ThreadPoolExecutor(jobs) as pool:
             try:
                 while waiting or queue:
@@ -139,7 +179,7 @@ class _Run:
                         work = self._plan(file) if isinstance(file, Path) else file
                         future = pool.submit(self._read, work) if isinstance(work, _Work) else None
                         if future and len(queue) == 0:
-                            threading.Thread(target=_warm, args=(indexes,), daemon=True).start()
+                            threading.Thread(target=_warm, args=(self.indexes,), daemon=True).start()
                         queue.append((began, work, future))
                     began, work, future = queue.pop(0)
                     outcome = self._store(work, future) if isinstance(work, _Work) and future else work
@@ -153,7 +193,7 @@ class _Run:
         """Remove the pages of copies that were read in vain, and the pictures that nothing shows any more."""
         for file in (self.library.folder / "reading").glob("*.pages"):
             entry = self._entry(file.stem)
-            if entry and self._is_current(entry):
+            if entry and self._is_current(entry, recipe(self.settings)):
                 file.unlink(missing_ok=True)
         self.library.sweep_pictures()
 
@@ -161,24 +201,43 @@ class _Run:
         """Decide by content what a file needs; what needs no parsing is done here."""
         shown = str(file)
         try:
-            document_id = content_id(file)
+            kind = kind_of(file, self.kind)
+            document_id = content_id(file, kind)
             stamp = _stamp(file)
         except (DocumentError, OSError) as error:
             stays = STAYS if self.library.document_at(str(file.absolute())) else ""
             return Outcome(shown, error=f"{error}{stays}")
-        entry = self._entry(document_id)
-        if entry and self._is_current(entry):
+        entry, made_by = self._entry(document_id), self._recipe(kind, document_id, file)
+        if entry and self._is_current(entry, made_by):
             return self._known(entry, file, shown)
         had_before = self.library.document_at(str(file.absolute()))
-        return _Work(file, document_id, "updated" if entry or had_before else "added", stamp)
+        return _Work(file, kind, document_id, made_by, "updated" if entry or had_before else "added", stamp)
+
+    def _recipe(self, kind: str, document_id: str, file: Path) -> str:
+        if kind == "pdf":
+            return recipe(self.settings)
+        beside = sidecars_hash(self._spokesman(document_id, file))
+        return podcast_recipe(self.settings, self.indexes.settings.chapters.method, beside)
+
+    def _spokesman(self, document_id: str, file: Path) -> Path:
+        """The first of the transcript's copies that is still there: what lies beside that one counts."""
+        for copy in sorted([file.absolute(), *self.library.files_of(document_id)]):
+            with contextlib.suppress(DocumentError):
+                if copy == file.absolute() or content_id(copy, "podcast") == document_id:
+                    return copy
+        return file
 
     def _entry(self, document_id: str) -> DocumentEntry | None:
         return next(iter(self.library.documents([document_id])), None)
 
-    def _is_current(self, entry: DocumentEntry) -> bool:
+    def _is_current(self, entry: DocumentEntry, made_by: str) -> bool:
         if entry.status == FAILED:
-            return entry.recipe == self.failed_recipe and not (self.passwords and "password" in (entry.error or ""))
-        return entry.recipe == self.recipe
+            same = entry.recipe == self._failed_recipe(made_by)
+            return same and not (self.passwords and "password" in (entry.error or ""))
+        return entry.recipe == made_by
+
+    def _failed_recipe(self, made_by: str) -> str:
+        return f"{made_by}, {self.limits}"  # a failure is tried again under other limits
 
     def _known(self, entry: DocumentEntry, file: Path, shown: str) -> Outcome:
         """The outcome of a file whose bytes the library has read before, or failed to read."""
@@ -192,11 +251,17 @@ class _Run:
             note = (f"the same bytes as {entry.paths[0]}: one document with two paths",) if entry.paths else ()
         return _outcome(shown, entry, FAILED if entry.status == FAILED and not again else "unchanged", note)
 
-    def _read(self, work: _Work) -> tuple[Document, PageFile]:
+    def _read(self, work: _Work) -> _Read:
         with self.turns.setdefault(work.document_id, threading.Lock()):  # copies of a file share one page file
             return self._read_alone(work)
 
-    def _read_alone(self, work: _Work) -> tuple[Document, PageFile]:
+    def _read_alone(self, work: _Work) -> _Read:
+        if work.kind == "podcast":
+            file = self._spokesman(work.document_id, work.file)
+            document = read_episode(file, work.document_id, self.limits, self.children)
+            self.report(work.file.name, 1, 1)
+            return document, None
+
         def on_page(page: int, pages: int) -> None:
             self.report(work.file.name, page, pages)
 
@@ -204,10 +269,10 @@ class _Run:
         folder = self.library.folder / "reading"
         return read_document(source, folder, self.library.keep_picture, self.children, on_page)
 
-    def _store(self, work: _Work, future: Future[tuple[Document, PageFile]]) -> Outcome:
+    def _store(self, work: _Work, future: Future[_Read]) -> Outcome:
         shown, path = str(work.file), str(work.file.absolute())
-        entry = self._entry(work.document_id)
-        if entry and self._is_current(entry):  # a copy earlier in this very run
+        entry, made_by = self._entry(work.document_id), self._recipe(work.kind, work.document_id, work.file)
+        if entry and self._is_current(entry, made_by):  # a copy earlier in this very run
             future.add_done_callback(_drop_pages)
             return self._known(entry, work.file, shown)
         try:
@@ -219,22 +284,42 @@ class _Run:
         except OSError as error:
             changed = f"cannot be read: {error.strerror}. Check that it is still there"
         if changed:
-            pages.remove()
+            if pages:
+                pages.remove()
             return Outcome(shown, error=changed)
+        document = self._with_chapters(document, entry)
         passages = chunk(document, self.settings.passage_tokens, self.settings.overlap_tokens)
-        self.library.put(document, passages, path, shown, self.recipe, geometry(pages, pages.recurring))
-        pages.remove()
+        runs = geometry(pages, pages.recurring) if pages else ()
+        self.library.put(document, passages, path, shown, work.recipe, runs)
+        if pages:
+            pages.remove()
+        forget_chapters(self.library, work.document_id)
         stored = self._entry(work.document_id)
         assert stored is not None
         return _outcome(shown, stored, work.status)
+
+    def _with_chapters(self, document: Document, entry: DocumentEntry | None) -> Document:
+        """An episode without its maker's chapters gets ours; those that it has stay if nothing they rest on changed."""
+        episode = document.episode
+        if episode is None or episode.chapters or not episode.utterances:
+            return document
+        method, before = self.indexes.settings.chapters.method, self.library.episode(document.document_id)
+        if before and entry and before.utterances == episode.utterances and before.chapters:
+            ours = all(chapter.source == "ours" for chapter in before.chapters)
+            parts = entry.recipe.split(", ")
+            if ours and parts[0] == PODCAST_RECIPE and f"chapters {method}" in parts:
+                return replace(document, episode=replace(episode, chapters=before.chapters))
+        made = tuple(make_chapters(document, method, self.indexes, self.report))
+        return replace(document, episode=replace(episode, chapters=made))
 
     def _failure(self, work: _Work, path: str, shown: str, error: str) -> Outcome:
         title, entry, before = title_of(work.file), self._entry(work.document_id), self.library.document_at(path)
         if (entry and entry.status != FAILED) or before not in (None, work.document_id):
             error += STAYS
         else:
-            self.library.put_failure(work.document_id, "pdf", title, error, path, shown, self.failed_recipe)
-        return Outcome(shown, work.document_id, "pdf", title, error=error)
+            failed = self._failed_recipe(work.recipe)
+            self.library.put_failure(work.document_id, work.kind, title, error, path, shown, failed)
+        return Outcome(shown, work.document_id, work.kind, title, error=error)
 
 
 def _outcome(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...] = ()) -> Outcome:
@@ -253,9 +338,9 @@ def _outcome(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...
     )
 
 
-def _drop_pages(future: Future[tuple[Document, PageFile]]) -> None:
-    if not future.cancelled() and future.exception() is None:
-        future.result()[1].remove()
+def _drop_pages(future: Future[_Read]) -> None:
+    if not future.cancelled() and future.exception() is None and (pages := future.result()[1]):
+        pages.remove()
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -1,18 +1,20 @@
 """Document -> passages: whole sentences up to a size, with an overlap of whole sentences. Pure.
 
 A table or figure is a passage of its own; a table too long for one is cut between its rows. What is said about it
-elsewhere goes with it as its context.
+elsewhere goes with it as its context. The sentences of a transcript are its utterances.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count, groupby
 
 from ingest.assemble import references
-from rag.records import Document, Passage, Region
+from rag.episodes import seconds_of, speakers_in
+from rag.records import Document, Episode, Passage, Region, Utterance
 from rag.sentences import sentence_spans
 
 # A piece is what a subword tokenizer makes about one token of: up to seven letters or digits, one ideograph or
@@ -36,8 +38,11 @@ def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Pass
 
     A passage starts with the last sentences of the one before, as many as fit `overlap_tokens`. A sentence longer than
     `max_tokens` is cut at white space. Passages of text do not run over a table or figure, nor over a heading once they
-    hold a quarter of `max_tokens`. Every character that is not white space is in a passage.
+    hold a quarter of `max_tokens`, nor over the end of a chapter. Every character that is not white space is in a
+    passage.
     """
+    if document.episode and document.episode.utterances:
+        return list(_spoken(document, document.episode, max_tokens, overlap_tokens))
     passages: list[Passage] = []
     said = references(document.text, document.regions)
     for start, end, region in _stretches(document, max_tokens // 4):
@@ -120,6 +125,27 @@ def _cut(text: str, start: int, end: int, max_tokens: int) -> list[tuple[int, in
         spans.append((start, start + len(text[start : pieces[behind]].rstrip())))
         start, first = pieces[behind], behind
     return [*spans, (start, end)]
+
+
+def _spoken(document: Document, episode: Episode, max_tokens: int, overlap_tokens: int) -> Iterator[Passage]:
+    """The passages of a transcript: whole utterances of one chapter."""
+    said, ordinal = episode.utterances, count()
+
+    def chapter_at(utterance: Utterance) -> int:
+        return bisect_right(episode.chapters, utterance.start, key=lambda chapter: chapter.start)
+
+    for number, utterances in groupby(said, key=chapter_at):
+        title = episode.chapters[number - 1].title if number else ""
+        spans = [(utterance.start, utterance.end) for utterance in utterances]
+        for start, end in _packed(document.text, spans, max_tokens, overlap_tokens):
+            seconds = seconds_of(said, start, end)
+            yield replace(
+                _passage(document, next(ordinal), start, end, None, {}),
+                chapter=title,
+                speaker=speakers_in(said, start, end)[0],
+                start_seconds=seconds[0] if seconds else None,
+                end_seconds=seconds[1] if seconds else None,
+            )
 
 
 def _passage(

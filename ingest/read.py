@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,24 +14,31 @@ from typing import Any
 from ingest.assemble import Assembled, assemble
 from ingest.mend import mend
 from ingest.pages import PageFile
-from ingest.worker import Limits, Reading, Request
+from ingest.podcast import AUDIO, sidecars
+from ingest.transcript import BESIDE, HEAD_BYTES, is_transcript
+from ingest.worker import Limits, Reading, Request, read_transcript
+from rag.episodes import from_json
 from rag.errors import DocumentError
-from rag.records import Document
+from rag.records import Document, Page
 
 RECIPE = "pdf 3"  # raise the number when the same bytes would now be read differently
+PODCAST_RECIPE = "podcast 1"
+SUPPORTED = {"auto": "PDFs or transcripts", "pdf": "PDFs", "podcast": "transcripts"}  # kind -> what its files are
 
 
-def find_files(path: Path, leave_out: Path) -> list[Path | DocumentError]:
-    """The file itself, or the PDFs in and below a folder, sorted; hidden folders and `leave_out` are passed over.
+def find_files(path: Path, leave_out: Path, kind: str = "auto") -> list[Path | DocumentError]:
+    """The file itself, or the documents of a kind in and below a folder, sorted.
 
-    A folder that cannot be listed is an error among the files. Raises DocumentError if there is nothing at `path`, or
-    no PDF in it.
+    `kind` is pdf, podcast, or auto for either. Hidden folders and `leave_out` are passed over, and so is what lies
+    beside a transcript and is read with it. A folder that cannot be listed is an error among the files. Raises
+    DocumentError if there is nothing at `path`, or no document in it.
     """
     try:
         if path.is_dir():
-            files = list(_walk(path, leave_out.absolute()))
+            files = list(_walk(path, leave_out.absolute(), kind))
             if not files:
-                raise DocumentError(f"{path} holds no PDF files. Name a folder with PDFs, or a PDF")
+                holds = {"auto": "no PDF files and no transcripts", "pdf": "no PDF files", "podcast": "no transcripts"}
+                raise DocumentError(f"{path} holds {holds[kind]}. Name a folder with {SUPPORTED[kind]}, or a file")
             return files
         if not path.exists():
             raise DocumentError(f"{path}: no such file or folder. Check the name")
@@ -39,7 +47,7 @@ def find_files(path: Path, leave_out: Path) -> list[Path | DocumentError]:
     return [path]
 
 
-def _walk(folder: Path, leave_out: Path) -> Iterator[Path | DocumentError]:
+def _walk(folder: Path, leave_out: Path, kind: str) -> Iterator[Path | DocumentError]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -50,38 +58,71 @@ def _walk(folder: Path, leave_out: Path) -> Iterator[Path | DocumentError]:
             continue
         if entry.is_dir():
             if not entry.is_symlink():  # it may lead back here
-                yield from _walk(entry, leave_out)
-        elif _is_pdf(entry):
+                yield from _walk(entry, leave_out, kind)
+        elif (found := _kind_by_name(entry)) and kind in ("auto", found):
             yield entry
 
 
-def _is_pdf(file: Path) -> bool:
-    if file.suffix.lower() == ".pdf":
-        return True
-    if not file.is_file():
-        return False
+def _kind_by_name(file: Path) -> str:
+    """As kind_of, "" for neither; what is called .pdf, .vtt or .srt is one, so that what is wrong with it is said."""
     try:
-        with file.open("rb") as stream:
-            return b"%PDF-" in stream.read(1024)
+        head = _head(file) if file.is_file() else b""
     except OSError:
-        return False
+        head = b""
+    return _kind(file.name, head) or ("pdf" if file.suffix.lower() == ".pdf" else "")
 
 
-def content_id(file: Path) -> str:
-    """The document_id of a file's bytes: the first 16 hex digits of their sha256. Raises DocumentError."""
+def _head(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(HEAD_BYTES)
+
+
+def _kind(name: str, head: bytes) -> str:
+    return "pdf" if b"%PDF-" in head[:1024] else "podcast" if is_transcript(name, head) else ""
+
+
+def kind_of(file: Path, kind: str = "auto") -> str:
+    """What a file is read as: "pdf" or "podcast", or what `kind` says it is. Raises DocumentError for neither."""
     try:
         if file.exists() and not file.is_file():
             raise DocumentError("is not a file (a pipe, a device or a folder). Leave it out")
+        head = _head(file)
+    except OSError as error:
+        raise DocumentError(f"cannot be read: {error.strerror}. Check its permissions") from error
+    if not head:
+        raise DocumentError("is empty (0 bytes). Fetch or copy it again")
+    found = "podcast" if kind == "podcast" and not BESIDE.search(file.name) else _kind(file.name, head)
+    if found and kind in ("auto", found):
+        return found
+    if BESIDE.search(file.name) and kind != "pdf":
+        raise DocumentError("is no document: it is read with the transcript beside it. Name the transcript")
+    if kind == "pdf" or file.suffix.lower() == ".pdf":
+        raise DocumentError("is not a PDF, whatever its name says. Leave it out, or convert it to PDF")
+    raise DocumentError("is neither a PDF nor a transcript. Leave it out; a transcript of another form: --kind podcast")
+
+
+def content_id(file: Path, kind: str = "auto") -> str:
+    """The document_id of a file's bytes: the first 16 hex digits of their sha256. Raises DocumentError as kind_of."""
+    kind_of(file, kind)
+    try:
         with file.open("rb") as stream:
-            head = stream.read(1024)
-            if not head:
-                raise DocumentError("is empty (0 bytes). Fetch or copy it again")
-            if b"%PDF-" not in head:
-                raise DocumentError("is not a PDF, whatever its name says. Leave it out, or convert it to PDF")
-            stream.seek(0)
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     except OSError as error:
         raise DocumentError(f"cannot be read: {error.strerror}. Check its permissions") from error
+
+
+def sidecars_hash(file: Path) -> str:
+    """16 hex digits that change with what lies beside a transcript; of its audio only the place counts."""
+    said = hashlib.sha256()
+    for beside in sidecars(file):
+        said.update(os.fsencode(beside.absolute() if beside.suffix in AUDIO else beside.name) + b"\0")
+        if beside.suffix not in AUDIO:
+            try:
+                with beside.open("rb") as stream:
+                    said.update(hashlib.file_digest(stream, "sha256").digest())
+            except OSError as error:
+                said.update(f"{error.strerror}\0".encode())
+    return said.hexdigest()[:16]
 
 
 def title_of(file: Path) -> str:
@@ -164,6 +205,16 @@ def read_document(
         source.document_id, "pdf", title, read.text, read.pages, _warnings(pages, read), read.raw_offsets, read.regions
     )
     return document, pages
+
+
+def read_episode(file: Path, document_id: str, limits: Limits, children: Children) -> Document:
+    """Read a transcript, and what lies beside it, in a limited child process. Raises DocumentError, and Stopped."""
+    read = read_transcript(file, limits, children.slots, children.stop, children.peaks_kb)
+    text, title = read["text"], read["title"] or title_of(file)
+    return Document(
+        document_id, "podcast", title, text, (Page(1, 0, len(text)),), tuple(read["warnings"]),
+        episode=from_json(read["episode"]),
+    )  # fmt: skip
 
 
 def _warnings(pages: PageFile, read: Assembled) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 A child runs `python -m ingest.worker`, is told which document, and then asked for one page after the other: a line in,
 a line of JSON out. A page that takes too long, or takes the child down, is named and skipped, and a new child goes on.
-Several children read the pages of one document side by side.
+Several children read the pages of one document side by side. A transcript has no pages: one child reads the whole.
 """
 
 from __future__ import annotations
@@ -55,17 +55,16 @@ class Stopped(Exception):
 
 
 class _Child:
-    """One child that has the document open."""
+    """One child that has the document open. `opened` is what it says of it: pages of a PDF, all of a transcript."""
 
-    def __init__(self, request: Request, limits: Limits, stop: threading.Event):
+    def __init__(self, module: str, request: dict[str, Any], limits: Limits, stop: threading.Event):
         self._limits = limits
-        asked = {"path": str(request.path), "passwords": list(request.passwords), "ocr": request.ocr}
-        self._process = _child("ingest.pdf", asked, limits)
+        self._process = _child(module, request, limits)
         self._stop = stop
         self._received = bytearray()
         self.peak_kb = 0  # its memory at the largest
         try:
-            self.pages = int(self._answer(START_SECONDS)[1])
+            self.opened = self._answer(START_SECONDS)[1]
         except BaseException:
             self.close()
             raise
@@ -141,7 +140,7 @@ class Reading:
         stop: threading.Event | None = None,
     ):
         self.peaks_kb: list[int] = []  # of each child that has ended: its memory at the largest
-        self._request = request
+        self._request = {"path": str(request.path), "passwords": list(request.passwords), "ocr": request.ocr}
         self._limits = limits
         self._slots = slots
         self._jobs = jobs
@@ -154,15 +153,15 @@ class Reading:
         """The number of pages, and title and outline (empty if asking for them takes the child down)."""
         with self._slots:
             try:
-                child = _Child(self._request, self._limits, self._stop)
+                child = self._open()
             except _Died as died:
                 raise DocumentError(
                     f"{died} while opening it. Open and save it anew, or raise ingest.page_seconds or memory_mb"
                 ) from None
             try:
-                return child.pages, child.ask(OUTLINE)[1]
+                return int(child.opened), child.ask(OUTLINE)[1]
             except _Died:
-                return child.pages, {"title": "", "outline": []}
+                return int(child.opened), {"title": "", "outline": []}
             finally:
                 self._end(child)
 
@@ -201,7 +200,7 @@ class Reading:
                     self._keep(store, number, "bad", f"left out after {GIVE_UP_AFTER} bad pages")
                     continue
                 try:
-                    child = child or _Child(self._request, self._limits, self._stop)
+                    child = child or self._open()
                     what, value = child.ask(number)
                     self._downs = 0
                 except _Died as died:
@@ -212,6 +211,9 @@ class Reading:
         finally:
             self._end(child)
 
+    def _open(self) -> _Child:
+        return _Child("ingest.pdf", self._request, self._limits, self._stop)
+
     def _end(self, child: _Child | None) -> None:
         if child is not None:
             child.close()
@@ -220,6 +222,23 @@ class Reading:
     def _keep(self, store: Callable[[int, str, Any], None], number: int, what: str, value: Any) -> None:
         with self._lock:
             store(number, what, value)
+
+
+def read_transcript(
+    path: Path, limits: Limits, slots: threading.Semaphore, stop: threading.Event, peaks_kb: list[int]
+) -> dict[str, Any]:
+    """Title, text, warnings and episode (episodes.to_json) of a transcript, as a child reads them.
+
+    `peaks_kb` gets the child's memory at the largest. Raises DocumentError, and Stopped.
+    """
+    with slots:
+        try:
+            child = _Child("ingest.podcast", {"path": str(path)}, limits, stop)
+        except _Died as died:
+            raise DocumentError(f"{died}. Cut it in parts, or raise ingest.page_seconds or memory_mb") from None
+        peaks_kb.append(child.peak_kb)
+        child.close()
+    return dict(child.opened)
 
 
 def limited_output(module: str, request: dict[str, Any], limits: Limits) -> bytes:
@@ -266,7 +285,10 @@ def main() -> int:
             from ingest import page
 
             return page.main()
-        _serve_pages(page_seconds)
+        if module == "ingest.podcast":
+            _serve_transcript()
+        else:
+            _serve_pages(page_seconds)
     except MemoryError:
         return OUT_OF_MEMORY
     return 0
@@ -299,6 +321,21 @@ def _serve_pages(page_seconds: float) -> None:
             _say("outline", read_outline(path, password))
         else:
             _say(*read_page(document, number, request["ocr"]))
+
+
+def _serve_transcript() -> None:
+    from ingest.podcast import read_podcast
+    from rag.episodes import to_json
+    from rag.records import Episode
+
+    request = json.loads(sys.stdin.readline())
+    try:
+        read = read_podcast(Path(request["path"]), "", "")
+    except DocumentError as error:
+        _say("error", str(error))
+        return
+    episode = to_json(read.episode or Episode())
+    _say("open", {"title": read.title, "text": read.text, "warnings": read.warnings, "episode": episode})
 
 
 def _say(what: str, value: Any) -> None:

@@ -80,7 +80,13 @@ class Indexes:
     def _index(self, name: str) -> DerivedIndex:
         folder = self._folder(name)
         if name == "lexical":
-            return Bm25Index(folder, self.settings.bm25.k1, self.settings.bm25.b)
+            bm25 = self.settings.bm25
+            weights = {
+                "title": bm25.title_weight,
+                "chapter": bm25.chapter_weight,
+                "description": bm25.description_weight,
+            }
+            return Bm25Index(folder, bm25.k1, bm25.b, weights)
         if name == "sparse":
             sparse = self.settings.sparse
             side = " ".join(map(str, astuple(self._method().document)))  # of queries nothing is indexed

@@ -4,7 +4,7 @@
     lexical/ sparse/ dense/   derived: each records the generation it was built from
     writer.lock          held by the one writer; writer.json names the holder
     pictures/            of figures and tables (pictures.py)
-    reading/             the pages of documents that are being read (ingest/pages.py)
+    reading/             pages and chapters that are being read or made (ingest/pages.py, ingest/chaptering.py)
     uploads/             files that came through the web page
 
 A document enters, is replaced or leaves in one transaction, so it is in the library wholly or not at all, and the
@@ -26,10 +26,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag import links, pictures, places, schema
+from rag import episodes, links, pictures, places, schema
 from rag.errors import LibraryError, UsageError
 from rag.places import Run
-from rag.records import Box, Document, Link, Page, Passage, Removal
+from rag.records import Box, Document, Episode, Link, Page, Passage, Removal
 
 log = logging.getLogger("glossator")
 
@@ -40,6 +40,7 @@ FILTERS = {
     "label": "lower(p.label) = lower(?)",
     "path": "EXISTS (SELECT 1 FROM paths x WHERE x.document_id = p.document_id AND (x.shown = ? OR x.path = ?))",
     "page": "CAST(? AS INTEGER) BETWEEN p.first_page AND p.last_page",
+    **episodes.FILTERS,
 }
 
 
@@ -118,6 +119,7 @@ class Library:
             address = (self.folder / "catalogue.sqlite").absolute().as_uri() + ("?immutable=1" if frozen else "")
             connection = sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)
             connection.row_factory = sqlite3.Row
+            connection.create_function("casefold", 1, _casefold, deterministic=True)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA secure_delete=ON")  # a removed document's text is overwritten, not only unlinked
@@ -205,38 +207,15 @@ class Library:
         """Store a document wholly, in place of an earlier reading of the same bytes, and give it this path.
 
         `geometry` has the runs of each page (places.py). Another document that had the path loses it, and leaves the
-        library if it has no other.
+        library if it has no other. An episode's chapters are replaced, with their passages, by putting it again.
         """
         with self._transaction() as (connection, generation):
             pages = [(page.number, page.start, page.end) for page in document.pages]
             read = (json.dumps(document.warnings), recipe, generation, document.text, json.dumps(pages))
             row = (document.document_id, document.kind, document.title, "ready", None, *read)
             self._replace(connection, generation, (*row, json.dumps(document.raw_offsets)), path, shown)
-            connection.executemany(
-                'INSERT INTO passages (passage_id, document_id, kind, start, "end", first_page, last_page, text, '
-                "label, section, boxes, caption, context, picture, ocr_confidence) "
-                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (
-                    (
-                        p.passage_id,
-                        p.document_id,
-                        p.kind,
-                        p.start,
-                        p.end,
-                        p.first_page,
-                        p.last_page,
-                        p.text,
-                        p.label,
-                        p.section,
-                        json.dumps(p.boxes),
-                        p.caption,
-                        p.context,
-                        p.picture,
-                        p.ocr_confidence,
-                    )
-                    for p in passages
-                ),
-            )
+            schema.enter(connection, passages, document.episode)
+            episodes.enter(connection, document.document_id, document.episode)
             places.enter(connection, document.document_id, geometry)
             links.enter(connection, document.document_id, document.title, document.text)
 
@@ -292,6 +271,7 @@ class Library:
         for file in files:
             if file.is_relative_to(uploads):
                 file.unlink(missing_ok=True)
+        (self.folder / "reading" / f"{document_id}.chapters").unlink(missing_ok=True)
         self.sweep_pictures()
 
     def keep_picture(self, png: bytes) -> str:
@@ -381,7 +361,15 @@ class Library:
             tuple(Page(*page) for page in json.loads(row["pages"])),
             tuple(json.loads(row["warnings"])),
             tuple((text, raw) for text, raw in json.loads(row["raw_offsets"])),
+            episode=self.episode(document_id),
         )
+
+    def episode(self, document_id: str) -> Episode | None:
+        """Who says what when in a document, and its chapters; None if it is no podcast's."""
+        if self._layout() < 4:
+            return None
+        with self._explaining():
+            return episodes.episode(self._connection(), document_id)
 
     def pages_of(self, document_id: str, start: int, end: int) -> tuple[int, int]:
         """First and last page of text[start:end] of a document, without loading its text."""
@@ -550,7 +538,7 @@ class Library:
     def select(self, filters: Sequence[str]) -> list[int] | None:
         """Catalogue numbers of the passages that meet every FIELD=VALUE; None without filters.
 
-        FIELD is one of document_id, title, kind, label, path, page. Raises UsageError for another.
+        FIELD is a key of FILTERS; a show, speaker or chapter counts in any case. Raises UsageError for another.
         """
         if not filters:
             return None
@@ -558,7 +546,12 @@ class Library:
         for text in filters:
             field, equals, value = text.partition("=")
             if not equals or field not in FILTERS:
-                raise UsageError(f"--filter {text}: write FIELD=VALUE with FIELD one of {', '.join(FILTERS)}")
+                fields = ", ".join(field for field in FILTERS if field[-1] not in "<>")
+                raise UsageError(f"--filter {text}: write FIELD=VALUE with FIELD one of {fields}; or date>=, date<=")
+            if field.startswith("date"):
+                episodes.check_date(value)
+            if field in episodes.FILTERS and self._layout() < 4:
+                return []
             clauses.append(FILTERS[field])
             values += [_storable(value)] * FILTERS[field].count("?")
         rows = self._rows(
@@ -589,6 +582,10 @@ def _storable(path: str) -> str | bytes:
     except UnicodeEncodeError:
         return os.fsencode(path)
     return path
+
+
+def _casefold(value: str | bytes | None) -> str | bytes | None:
+    return value.casefold() if isinstance(value, str) else value
 
 
 def _holder(file: Path) -> str:

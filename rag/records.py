@@ -38,6 +38,41 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class Utterance:
+    """A sentence of a transcript, document.text[start:end], who says it and from which second to which."""
+
+    start: int
+    end: int
+    start_seconds: float
+    end_seconds: float
+    speaker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A part of an episode, document.text[start:end]: whole utterances, the next chapter begins where it ends."""
+
+    title: str
+    start: int
+    end: int
+    start_seconds: float
+    end_seconds: float
+    source: str = "ours"  # or "maker"
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What a podcast's document has besides its text. `utterances` and `chapters` are in order; both may be empty."""
+
+    show: str = ""
+    description: str = ""  # and show notes, as plain text
+    date: str = ""  # YYYY-MM-DD
+    audio: str = ""  # an absolute path or an address; "": none is known
+    utterances: tuple[Utterance, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document as read: its whole text, and where each page and each region lies in it.
 
@@ -54,6 +89,7 @@ class Document:
     warnings: tuple[str, ...] = ()
     raw_offsets: tuple[tuple[int, int], ...] = ((0, 0),)
     regions: tuple[Region, ...] = ()
+    episode: Episode | None = None  # of a podcast
 
     def pages_of(self, start: int, end: int) -> tuple[int, int]:
         """First and last page (1-based, inclusive) that text[start:end] touches; ValueError without pages."""
@@ -95,12 +131,17 @@ class Passage:
     context: str = ""  # the sentences elsewhere that refer to it by its label
     picture: str | None = None  # sha256 of its picture, stored once in the library
     ocr_confidence: float | None = None  # 0..1 where its text was read from a picture
+    chapter: str = ""  # of a transcript: the title of the chapter that it is in
+    speaker: str = ""  # of a transcript: who says most of it
+    start_seconds: float | None = None  # of a transcript: when its first sentence begins and its last one ends
+    end_seconds: float | None = None
+    description: str = ""  # of its episode: searched as a field of its own (rag/retrieve/bm25.py)
 
     @property
     def searched(self) -> str:
-        """What indexes hold of it: title, caption, text and context."""
+        """What indexes hold of it: title, chapter, caption, text and context."""
         caption = "" if self.text.startswith(self.caption) else self.caption
-        return "\n".join(filter(None, (self.title, caption, self.text, self.context)))
+        return "\n".join(filter(None, (self.title, self.chapter, caption, self.text, self.context)))
 
     def __post_init__(self) -> None:
         if self.end - self.start != len(self.text):
@@ -182,6 +223,10 @@ class Citation:
     label: str = ""
     section: str = ""
     ocr_confidence: float | None = None
+    chapter: str = ""  # of a transcript, as of the passage; but of the quote alone: who says it, and when
+    speaker: str = ""
+    start_seconds: float | None = None
+    end_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +260,8 @@ class Attribution:
     """Which parts of the evidence made the answer what it is: Shapley values of the generated text.
 
     `baseline_answer`: what the reader says without any of it; None if that was not reached. `naive_reader_calls`: what
-    the same permutations cost without a cache. `stopped`: why it is not complete, or "".
+    the same permutations cost without a cache. `stopped`: why it is not complete, or ""; what should have been exact
+    has then half the width of what is open as its standard errors.
     """
 
     level: str

@@ -1,6 +1,7 @@
 """The catalogue's tables, how a catalogue of an older layout gets today's, and passages read from any of them.
 
-Layout 1 has no links (links.py), layout 2 no places on pages (places.py), nor what kind of thing a passage is.
+Layout 1 has no links (links.py), layout 2 no places on pages (places.py), nor what kind of thing a passage is, layout
+3 no episodes (episodes.py), nor who says a passage when.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Iterable
 
-from rag import links, places
-from rag.records import Passage
+from rag import episodes, links, places
+from rag.records import Episode, Passage
 
-VERSION = 3
+VERSION = 4
 LAYOUT_1 = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE documents (
@@ -51,6 +53,15 @@ NEW_IN_3 = {
     "picture": "NULL",
     "ocr_confidence": "NULL",
 }
+# Layout 4: who says a passage, and when; with episodes.SCHEMA. `speakers` has all of them, for filters.
+LAYOUT_4 = """
+ALTER TABLE passages ADD COLUMN chapter TEXT NOT NULL DEFAULT '';
+ALTER TABLE passages ADD COLUMN speaker TEXT NOT NULL DEFAULT '';
+ALTER TABLE passages ADD COLUMN start_seconds REAL;
+ALTER TABLE passages ADD COLUMN end_seconds REAL;
+ALTER TABLE passages ADD COLUMN speakers TEXT NOT NULL DEFAULT '[]';
+"""
+NEW_IN_4 = {"chapter": "''", "speaker": "''", "start_seconds": "NULL", "end_seconds": "NULL"}
 # One path a document: the first in alphabetical order speaks for it in hits and citations.
 PASSAGES = """
 SELECT p.number, p.passage_id, p.document_id, d.title,
@@ -58,19 +69,26 @@ SELECT p.number, p.passage_id, p.document_id, d.title,
        p.text, p.start, p."end", p.first_page, p.last_page, p.kind, {new}
 FROM passages p JOIN documents d USING (document_id)
 """
+DESCRIPTION = "coalesce((SELECT description FROM episodes WHERE document_id = p.document_id), '')"
+INSERT = (
+    'INSERT INTO passages (passage_id, document_id, kind, start, "end", first_page, last_page, text, label, section, '
+    "boxes, caption, context, picture, ocr_confidence, chapter, speaker, start_seconds, end_seconds, speakers) "
+    f"VALUES ({','.join('?' * 20)})"
+)
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty catalogue."""
     start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};"
-    connection.executescript(LAYOUT_1 + links.SCHEMA + LAYOUT_3 + places.SCHEMA + start)
+    connection.executescript(LAYOUT_1 + links.SCHEMA + LAYOUT_3 + places.SCHEMA + LAYOUT_4 + episodes.SCHEMA + start)
 
 
 def upgrade(connection: sqlite3.Connection, layout: int) -> None:
-    """Give a catalogue of layout 1 its links, and one of layout 2 its new columns, within a transaction."""
+    """Give a catalogue of layout 1 its links, and an older one its new tables and columns, within a transaction."""
     if layout == 1:
         links.fill(connection)
-    for statement in filter(str.strip, (LAYOUT_3 + places.SCHEMA).split(";")):  # executescript would commit
+    new = (LAYOUT_3 + places.SCHEMA) * (layout < 3) + LAYOUT_4 + episodes.SCHEMA
+    for statement in filter(str.strip, new.split(";")):  # executescript would commit
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version={VERSION}")
 
@@ -78,7 +96,26 @@ def upgrade(connection: sqlite3.Connection, layout: int) -> None:
 def select_passages(layout: int) -> str:
     """SQL for the passages p of a catalogue, with the defaults of what an older one does not say."""
     new = [f"p.{name}" if layout >= 3 else f"{default} AS {name}" for name, default in NEW_IN_3.items()]
+    new += [f"p.{name}" if layout >= 4 else f"{default} AS {name}" for name, default in NEW_IN_4.items()]
+    new.append(f"{DESCRIPTION if layout >= 4 else repr('')} AS description")
     return PASSAGES.replace("{new}", ", ".join(new))
+
+
+def enter(connection: sqlite3.Connection, passages: Iterable[Passage], episode: Episode | None) -> None:
+    """Add the passages of a new document."""
+    said = episode.utterances if episode else ()
+    connection.executemany(
+        INSERT,
+        (
+            (
+                *(p.passage_id, p.document_id, p.kind, p.start, p.end, p.first_page, p.last_page, p.text),
+                *(p.label, p.section, json.dumps(p.boxes), p.caption, p.context, p.picture, p.ocr_confidence),
+                *(p.chapter, p.speaker, p.start_seconds, p.end_seconds),
+                json.dumps(episodes.speakers_in(said, p.start, p.end), ensure_ascii=False),
+            )
+            for p in passages
+        ),
+    )
 
 
 def passage(row: sqlite3.Row) -> Passage:
@@ -101,4 +138,9 @@ def passage(row: sqlite3.Row) -> Passage:
         row["context"],
         row["picture"],
         row["ocr_confidence"],
+        row["chapter"],
+        row["speaker"],
+        row["start_seconds"],
+        row["end_seconds"],
+        row["description"],
     )

@@ -29,6 +29,10 @@ class Ingest(_Stage):
     memory_mb: int = Field(default=2048, ge=128)
 
 
+class Chapters(_Stage):
+    method: Literal["cohesion", "reader", "combined"] = "cohesion"
+
+
 class Dense(_Stage):
     model: str = "all-minilm-l6-v2"
     max_tokens: int = Field(default=256, ge=8)
@@ -46,6 +50,9 @@ class Sparse(_Stage):
 class Bm25(_Stage):
     k1: float = Field(default=0.9, ge=0)
     b: float = Field(default=0.4, ge=0, le=1)
+    title_weight: float = Field(default=0.0, ge=0, le=1000)
+    chapter_weight: float = Field(default=0.5, ge=0, le=1000)
+    description_weight: float = Field(default=0.3, ge=0, le=1000)
 
 
 class Retrieve(_Stage):
@@ -96,6 +103,7 @@ class Settings(_Stage):
     """All settings. `hash` changes whenever a value that can change an answer does."""
 
     ingest: Ingest = Ingest()
+    chapters: Chapters = Chapters()
     dense: Dense = Dense()
     sparse: Sparse = Sparse()
     bm25: Bm25 = Bm25()

@@ -68,7 +68,7 @@ def assert_same(found: Found, expected: dict[str, dict[str, float]], k: int) -> 
 
 def build(folder: Path, passages: Sequence[Passage], removals: Sequence[Removal] = ()) -> Bm25Index:
     """Apply, commit, and open again as a reader does; passage number = place in `passages`."""
-    index = Bm25Index(folder, K1, B)
+    index = Bm25Index(folder, K1, B, {})
     index.apply(removals, list(enumerate(passages)), silent)
     index.commit()
     index.close()
@@ -136,7 +136,7 @@ def test_k1_and_b_are_those_of_the_reader(k1: float, b: float) -> None:
     passages = [passage(0, "kat kat dog"), passage(1, "kat fish fish fish"), passage(2, "dog")]
     with TemporaryDirectory() as folder:
         build(Path(folder), passages).close()  # built with other values, which are no part of the index
-        index = Bm25Index(Path(folder), k1, b)
+        index = Bm25Index(Path(folder), k1, b, {})
         index.open()
         assert_same(index.search("kat dog", 5), reference(passages, "kat dog", k1, b), 5)
         index.close()
@@ -217,13 +217,16 @@ def test_an_index_that_changed_is_like_one_built_fresh(
         build(Path(folder), held["always"]).close()
         for what, document_id, texts in operations:
             passages = [passage(i, text, document_id) for i, text in enumerate(texts)] if what != "remove" else []
-            index = Bm25Index(Path(folder), K1, B)
+            index = Bm25Index(Path(folder), K1, B, {})
             index.apply([Removal(document_id, 0, 99)], list(enumerate(passages)), silent)
             if what != "crash":
                 index.commit()
                 held[document_id] = passages
             index.close()
-        changed, new = Bm25Index(Path(folder), K1, B), build(Path(fresh), [p for some in held.values() for p in some])
+        changed, new = (
+            Bm25Index(Path(folder), K1, B, {}),
+            build(Path(fresh), [p for some in held.values() for p in some]),
+        )
         changed.open()
         assert changed.count == new.count == sum(map(len, held.values()))
         assert changed.search(query, 10) == new.search(query, 10)
@@ -248,7 +251,7 @@ def test_a_removed_document_leaves_no_word_in_the_files(folder: Path) -> None:
 
 def test_what_was_not_committed_is_lost_and_the_index_usable(folder: Path) -> None:
     before = build(folder, EIGHT)
-    index = Bm25Index(folder, K1, B)
+    index = Bm25Index(folder, K1, B, {})
     index.apply([Removal("a", 0, 2)], [(20, passage(0, "submarine", "new"))], silent)
     assert before.search("submarine", 5) == []  # a reader sees the last commit
     index.close()
@@ -260,7 +263,7 @@ def test_what_was_not_committed_is_lost_and_the_index_usable(folder: Path) -> No
 def test_a_folder_that_holds_no_index_says_so(tmp_path: Path) -> None:
     (tmp_path / "segments_1").write_text("not Lucene's")
     with pytest.raises(LibraryError, match="Lucene cannot"):
-        Bm25Index(tmp_path, K1, B).open()
+        Bm25Index(tmp_path, K1, B, {}).open()
 
 
 # ---- the retriever

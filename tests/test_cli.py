@@ -134,7 +134,8 @@ def test_help_is_there_at_once(glossator: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["ingest", "documents", "remove", "check", "search", "ask", "serve", "models fetch", "eval pdf"]
+    "command",
+    ["ingest", "documents", "remove", "check", "search", "ask", "chapters", "serve", "models fetch", "eval pdf"],
 )
 def test_every_command_has_help(glossator: Run, command: str) -> None:
     done = glossator(*command.split(), "--help")

@@ -60,10 +60,28 @@ TYPER_INTERRUPTED = 130  # the exit code by which typer tells of a KeyboardInter
 class Kind(str, Enum):
     auto = "auto"
     pdf = "pdf"
+    podcast = "podcast"
+
+
+class ChapterMethod(str, Enum):
+    cohesion = "cohesion"
+    reader = "reader"
+    combined = "combined"
+
+
+class ChapterFormat(str, Enum):
+    text = "text"
+    podcasting = "podcasting"
+    webvtt = "webvtt"
 
 
 FilterOption = Annotated[
-    list[str] | None, typer.Option("--filter", help="FIELD=VALUE: document_id, title, kind, path or page.")
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        help="FIELD=VALUE: document_id, title, kind, label, path, page; of podcasts show, chapter, speaker (whoever "
+        "speaks in the passage), date=2023-02-27, date>=2023, date<=2023-06. Repeatable: all must hold.",
+    ),
 ]
 
 
@@ -131,21 +149,24 @@ def _fail(line: str, code: int) -> None:
 @app.command()
 def ingest(
     paths: Annotated[  # readable or not: one that is not must not keep the others out
-        list[Path], typer.Argument(help="PDFs, or folders with PDFs.", metavar="PATH...", readable=False)
+        list[Path], typer.Argument(help="PDFs, transcripts, or folders with some.", metavar="PATH...", readable=False)
     ],
     library: LibraryOption,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Documents parsed at the same time.")] = 2,
-    kind: Annotated[Kind, typer.Option("--kind", help="What the files are.")] = Kind.auto,
+    kind: Annotated[Kind, typer.Option("--kind", help="What the files are; of folders only these.")] = Kind.auto,
     password: Annotated[list[str] | None, typer.Option("--password", help="For encrypted files; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring PDFs into a library: new ones are added, changed ones replaced, the rest left alone."""
+    """Bring PDFs and transcripts of podcasts into a library: new ones are added, changed ones replaced, the rest left
+    alone. Show notes, chapters and audio beside a transcript, under its name, go with it."""
     from ingest.build import build
     from ui import render
 
     indexes = open_indexes(library, create=True)
     with progress() as report:
-        summary = build(paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, report)
+        summary = build(
+            paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, report, kind.value
+        )
     if as_json:
         print_json(render.summary_json(summary))
     else:
@@ -222,6 +243,45 @@ def check(
             print("all is well")
     if problems:
         raise RagError(f"{library}: {len(problems)} problems. Mend them: glossator check --library {library} --repair")
+
+
+@app.command()
+def chapters(
+    document: Annotated[str, typer.Argument(help="An id, a unique prefix of one, or a path.", metavar="DOCUMENT")],
+    library: LibraryOption,
+    method: Annotated[
+        ChapterMethod | None, typer.Option("--method", help="Make them anew, in place of those stored.")
+    ] = None,
+    form: Annotated[
+        ChapterFormat, typer.Option("--format", help="For show notes, for podcast apps, or for players.")
+    ] = ChapterFormat.text,
+    out: Annotated[Path | None, typer.Option("--out", help="Write them to this file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the chapters of a podcast: the maker's, or ours where there are none."""
+    from ingest.rechapter import episode_of, rechapter
+    from ui import chapters as written
+
+    indexes = open_indexes(library)
+    document_id = indexes.library.find(document)
+    found = episode_of(indexes, document_id).chapters
+    to_file = written.FORMATS[form.value]
+    streamed = form is ChapterFormat.text and sys.stdout.isatty() and not (as_json or out)
+    if method is not None:
+        made = []
+        with progress() as report:
+            for chapter in rechapter(indexes, document_id, method.value, report):
+                made.append(chapter)
+                if streamed:
+                    print(written.line(chapter), flush=True)
+        found = tuple(made)
+    if out is not None:
+        out.write_text(to_file(found), "utf-8")
+    if as_json:
+        title = indexes.library.documents([document_id])[0].title
+        print_json(written.chapters_json(document_id, title, found))
+    elif out is None and not (method and streamed):
+        print(to_file(found), end="")
 
 
 # -- questions -----------------------------------------------------------------------------------------------

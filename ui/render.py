@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from rag.records import Answer, Attribution, Citation, Hit, Note, Passage
+from rag.timecodes import place_in_recording, timecode
 
 if TYPE_CHECKING:
     from ingest.build import Outcome, Summary
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 def hit_json(hit: Hit) -> dict[str, Any]:
     passage = asdict(hit.passage)
+    del passage["description"]  # of the whole episode, with each of its passages
     terms = {} if hit.terms is None else {"terms": hit.terms}
     links = {"links": list(hit.links)} if hit.links else {}
     ignored = {"ignored": hit.ignored} if hit.ignored else {}
@@ -91,7 +93,9 @@ def pages_text(first_page: int, last_page: int) -> str:
 
 
 def place_text(source: Passage | Citation) -> str:
-    """Where it stands: "page 7, Table 1", and whether a machine read it from a picture."""
+    """Where it stands: "page 7, Table 1", and whether a machine read it from a picture; or where it is said."""
+    if said := place_in_recording(source):
+        return said
     place = pages_text(source.first_page, source.last_page) + (f", {source.label}" if source.label else "")
     if source.ocr_confidence is None:
         return place
@@ -109,7 +113,7 @@ def hits_text(hits: Sequence[Hit]) -> str:
     lines = []
     for hit in hits:
         passage = hit.passage
-        place = place_text(passage)
+        place = printable(place_text(passage))
         lines.append(
             f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f})  {printable(passage.path)}"
         )
@@ -144,7 +148,7 @@ def reasons_text(hit: Hit, most: int = 6) -> str:
 def answer_text(answer: Answer) -> str:
     lines = [printable(answer.answer), ""]
     for citation in answer.citations:
-        place = place_text(citation)
+        place = printable(place_text(citation))
         lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
         lines.append(f"    “{printable(citation.quote)}”")
     if answer.support is not None:
@@ -179,7 +183,7 @@ def attribution_text(attribution: Attribution) -> str:
     indent = {"document": "", "clause": "  ", "word": "    "}
     for player in attribution.players:
         bar = ("+" if player.score > 0 else "-") * round(abs(player.score) * 10)
-        error = f" ±{player.standard_error:.2f}" if attribution.permutations else ""
+        error = f" ±{player.standard_error:.2f}" if attribution.permutations or player.standard_error else ""
         text = printable(player.text)[:90]
         lines.append(f"{player.score:+.2f}{error}  {bar:10}  {indent[player.kind]}{text}")
     if attribution.baseline_answer is not None:
@@ -198,7 +202,7 @@ def copied_text(answer: Answer) -> str:
 
 def _outcome_line(outcome: Outcome) -> str:
     counts = {
-        "pages": outcome.pages,
+        "pages": outcome.pages if outcome.kind != "podcast" else 0,
         "passages": outcome.passages,
         "tables": outcome.tables,
         "figures": outcome.figures,
@@ -221,8 +225,9 @@ def documents_text(entries: Sequence[DocumentEntry]) -> str:
         return "no documents yet"
     lines = []
     for entry in entries:
+        pages = "   podcast" if entry.kind == "podcast" else f"{entry.pages:4} pages"
         lines.append(
-            f"{entry.document_id}  {entry.status:6} {entry.pages:4} pages {entry.passages:5} passages  "
+            f"{entry.document_id}  {entry.status:6} {pages} {entry.passages:5} passages  "
             f"{printable(entry.title)}  ({', '.join(map(printable, entry.paths))})"
         )
         if entry.error:
@@ -427,10 +432,12 @@ def reasons_markdown(hits: Sequence[Hit]) -> str:
 
 
 def evidence_text(hits: Sequence[Hit]) -> str:
-    """Which passages were found, for people: "5 passages (Free Culture: 65, 210, 65-66; …)"."""
+    """Which passages were found, for people: "5 passages (Free Culture: 65, 210, 65-66; A talk: 12:34; …)"."""
     pages: dict[str, dict[str, None]] = {}
     for hit in hits:
-        place = pages_text(hit.passage.first_page, hit.passage.last_page).partition(" ")[2]
+        second = hit.passage.start_seconds
+        numbers = pages_text(hit.passage.first_page, hit.passage.last_page).partition(" ")[2]
+        place = numbers if second is None else timecode(second)
         pages.setdefault(printable(hit.passage.title)[:60], {})[place] = None
     found = "; ".join(f"{title}: {', '.join(places)}" for title, places in pages.items())
     return many(len(hits), "passage") + (f" ({found})" if found else "")
@@ -510,7 +517,8 @@ def documents_html(entries: Sequence[DocumentEntry]) -> str:
         return hint_html("No documents yet. Add PDFs below.")
     rows = []
     for entry in entries:
-        pages = many(entry.pages, "page") if entry.status == "ready" else "not readable"
+        size = "podcast" if entry.kind == "podcast" else many(entry.pages, "page")
+        pages = size if entry.status == "ready" else "not readable"
         more = "".join(f"<small class='problem'>{html.escape(printable(t))}</small>" for t in (entry.error,) if t)
         more += "".join(f"<small>{html.escape(printable(text))}</small>" for text in entry.warnings)
         name = html.escape(printable(entry.title) or "untitled")
@@ -533,7 +541,8 @@ def outcomes_html(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     """What became of each file: (its name, outcome)."""
     rows = []
     for name, outcome in outcomes:
-        size = f"{many(outcome.pages, 'page')}, {many(outcome.passages, 'passage')}"
+        pages = "podcast" if outcome.kind == "podcast" else many(outcome.pages, "page")
+        size = f"{pages}, {many(outcome.passages, 'passage')}"
         said = outcome.error or f"{outcome.status}, {size}"
         kind = "problem" if outcome.status == "failed" else "done"
         more = "".join(f"<small>{html.escape(printable(text))}</small>" for text in outcome.warnings)

@@ -66,7 +66,8 @@ def nearest(hit: Hit) -> Citation:
     p = hit.passage
     return Citation(
         f"[{hit.rank}]", p.passage_id, p.document_id, p.path, p.title, p.first_page, p.last_page, p.text,
-        p.start, p.end, p.kind, p.label, p.section, p.ocr_confidence,
+        p.start, p.end, p.kind, p.label, p.section, p.ocr_confidence, p.chapter, p.speaker, p.start_seconds,
+        p.end_seconds,
     )  # fmt: skip
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from rag.episodes import seconds_of, speakers_in
 from rag.read.quotes import Quote
-from rag.records import Citation
+from rag.records import Citation, Episode
 
 MARKER = re.compile(r"\s*[\[\uff3b]\s*(\d+(?:\s*[,;]\s*\d+)*)\s*[\]\uff3d]")  # [2], [1, 3]; also wide brackets
 NEARLY_AS_GOOD = 0.3  # of a score where 1 is all of the question's words
 PagesOf = Callable[[str, int, int], tuple[int, int]]  # (document_id, start, end) -> first and last page
+EpisodeOf = Callable[[str], Episode | None]  # document_id -> what is said in it when, if it is a podcast's
 
 
-def cite(answer: str, quotes: Sequence[Quote], pages_of: PagesOf) -> tuple[str, tuple[Citation, ...]]:
+def cite(
+    answer: str, quotes: Sequence[Quote], pages_of: PagesOf, episode_of: EpisodeOf = lambda document_id: None
+) -> tuple[str, tuple[Citation, ...]]:
     """The answer with a marker for each passage that shows it, and a citation for each.
 
     Only the best quote of a passage, and only passages that show it about as well as the best one. Markers that the
@@ -36,13 +40,17 @@ def cite(answer: str, quotes: Sequence[Quote], pages_of: PagesOf) -> tuple[str, 
     while cited != before:  # what stood around a marker may be one when it is gone: "[[8]7]"
         cited, before = MARKER.sub(kept, cited), cited
     cited += "".join(f" [{rank}]" for rank in ranks if rank not in written)
-    return cited.strip(), tuple(_citation(quote, pages_of) for quote in showing)
+    return cited.strip(), tuple(_citation(quote, pages_of, episode_of) for quote in showing)
 
 
-def _citation(quote: Quote, pages_of: PagesOf) -> Citation:
+def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf) -> Citation:
     passage = quote.hit.passage
     start, end = passage.start + quote.start, passage.start + quote.end
     first_page, last_page = pages_of(passage.document_id, start, end)
+    speaker, seconds = passage.speaker, (passage.start_seconds, passage.end_seconds)
+    episode = None if passage.start_seconds is None else episode_of(passage.document_id)
+    if episode and (spoken := seconds_of(episode.utterances, start, end)):
+        speaker, seconds = speakers_in(episode.utterances, start, end)[0], spoken
     return Citation(
         f"[{quote.hit.rank}]",
         passage.passage_id,
@@ -58,4 +66,7 @@ def _citation(quote: Quote, pages_of: PagesOf) -> Citation:
         passage.label,
         passage.section,
         passage.ocr_confidence,
+        passage.chapter,
+        speaker,
+        *seconds,
     )

