@@ -22,7 +22,7 @@ from eval.replies import RecordingReader, Replies
 from eval.trials import GIVE_UP, Rows, Trial, run_trials, seed_of
 from rag.answer import Road
 from rag.attribute import faithfulness
-from rag.attribute.game import ReaderGame
+from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.players import documents
 from rag.attribute.shapley import (
     Coalition,
@@ -44,7 +44,6 @@ from rag.records import Hit
 from rag.settings import Settings
 
 VOTES, LIKELIHOOD, LOGIT = "votes", "likelihood", "logit"
-LOG_P = "log\np"  # beside what a coalition says, in one value: no answer has two lines
 OURS = ("Shapley, votes", "Shapley, likelihood")  # what `ask --attribute document` shows, and the labelled alternative
 RETRIEVER, RANDOM, SURROGATE = "retriever's order", "random", "linear surrogate (as ContextCite)"
 ATTENTION = "attention"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag.attribute.attribute import Level, attribute
-from rag.attribute.game import ReaderGame
+from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.players import Player
 from rag.attribute.shapley import Value
 from rag.attribute.torch_game import TreeReader, in_torch, playing
@@ -24,7 +24,7 @@ from rag.read.filter import sift
 from rag.read.forms import FORMS, Reading, redraft
 from rag.read.generate import ChatReader, Usage, open_reader
 from rag.read.instructions import withhold
-from rag.read.prompts import fitting
+from rag.read.prompts import answer_messages, fitting
 from rag.read.reward import open_judge
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Hit, Note, Passage
@@ -203,14 +203,19 @@ def explain(
 
     def masked(hits: Sequence[Hit], absent: Sequence[Player]) -> Value:
         assert isinstance(reader, TreeReader)
-        return said(hits, reader.masking(hits, absent), "direct")
+        by = reader.masking(hits, absent)
+        return likely(by, hits) if by_likelihood else said(hits, by, "direct")
+
+    def likely(by: ChatReader, hits: Sequence[Hit]) -> Value:
+        return {LOG_P: by.log_probability(answer_messages(answer.question, hits), shown, usage)}
 
     shown = MARKER.sub("", answer.answer).strip()
+    by_likelihood = settings.attribute.value == "likelihood"
     reader, whole = _player(road, shown, lambda by: said(hits, by, style), report)
     game = ReaderGame(
         hits,
-        lambda hits: said(hits, reader, style),
-        whole,
+        lambda hits: likely(reader, hits) if by_likelihood else said(hits, reader, style),
+        None if by_likelihood else whole,
         settings.attribute.absence,
         _unrelated(answer, road) if settings.attribute.absence == "swapped" else None,
         settings.attribute.calls,
@@ -221,6 +226,9 @@ def explain(
     )
     permutations = permutations or settings.attribute.permutations or None
     attribution = attribute(game, shown, level, permutations)
+    if by_likelihood:
+        baseline = None if game.stopped else next(iter(said((), reader, style)))
+        attribution = replace(attribution, value="likelihood", baseline_answer=baseline)
     seconds = answer.seconds | {"attribute": round(time.monotonic() - began, 3)}
     return replace(answer, attribution=attribution, seconds=seconds)
 

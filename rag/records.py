@@ -273,6 +273,7 @@ class Attribution:
     permutations: int  # 0: the values are exact
     absence: str
     stopped: str = ""
+    value: str = "votes"  # or likelihood: scores are in nats, the baseline is decoded for itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class Attribute(_Stage):
     absence: Literal["deleted", "filler", "swapped", "masked"] = "deleted"
     permutations: int = Field(default=0, ge=0)
     runtime: Literal["torch", "reader"] = "torch"
+    value: Literal["votes", "likelihood"] = "votes"
 
 
 class Settings(_Stage):

@@ -54,6 +54,7 @@ OTHER = {
     "attribute.absence": "masked",
     "attribute.permutations": "20",
     "attribute.runtime": "reader",
+    "attribute.value": "likelihood",
     "reader.model": "another",
     "reader.context_tokens": "4097",
     "reader.answer_tokens": "65",

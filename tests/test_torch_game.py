@@ -234,6 +234,19 @@ def test_another_answer_than_the_one_shown_is_said(reader: ChatReader) -> None:
     assert told is not None and "not the answer shown" in told.stopped
 
 
+@pytest.mark.parametrize("level", ["document", "clause"])
+def test_by_likelihood_scores_add_up_to_what_the_evidence_adds_in_nats(reader: ChatReader, level: str) -> None:
+    some = road(reader, "attribute.value=likelihood")
+    answer = answered(some)
+    told = explain(answer, some, "direct", level, 2).attribution  # type: ignore[arg-type]
+    assert told is not None and (told.stopped, told.value) == ("", "likelihood")
+    shown = answer.answer.partition(" [")[0]
+    with_all, without = (playing(reader).log_probability(answer_messages(QUESTION, hits), shown) for hits in (HITS, []))
+    documents_alone = [player.score for player in told.players if player.kind == "document"]
+    assert math.fsum(documents_alone) == pytest.approx(with_all - without, abs=1e-3)
+    assert told.baseline_answer == said(playing(reader), answer_messages(QUESTION, [])).strip().splitlines()[0].strip()
+
+
 def test_an_unrelated_passage_is_swapped_in(reader: ChatReader) -> None:
     other = Hit(5, 0.1, passage(0, "Snow lies deep.", "d9", title="X"))
     some = road(reader, "attribute.absence=swapped", hits=[*HITS, other])

@@ -176,7 +176,8 @@ def _findings(found: Attribution) -> Iterator[str]:
 def _cost(answer: Answer, found: Attribution) -> str:
     seconds = round(answer.seconds.get("attribute", 0))
     calls = f"{many(found.reader_calls, 'call')} of the reader, {many(seconds, 'second')}"
-    return f"{calls} ({many(found.naive_reader_calls, 'call')} without a cache)."
+    unit = " Scores are nats of the answer's log-probability." if found.value == "likelihood" else ""
+    return f"{calls} ({many(found.naive_reader_calls, 'call')} without a cache).{unit}"
 
 
 def _legend() -> str:

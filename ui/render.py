@@ -177,7 +177,8 @@ def withheld_texts(hits: Sequence[Hit]) -> list[str]:
 def attribution_text(attribution: Attribution) -> str:
     """A line for each part of the evidence, with a bar as long as its score; colours say nothing that words do not."""
     calls = many(attribution.reader_calls, "call")
-    lines = ["", f"what made the answer what it is ({calls} of the reader)"]
+    unit = "; scores in nats of its log-probability" if attribution.value == "likelihood" else ""
+    lines = ["", f"what made the answer what it is ({calls} of the reader{unit})"]
     if attribution.stopped:
         lines.append(f"not complete: {printable(attribution.stopped)}")
     indent = {"document": "", "clause": "  ", "word": "    "}
@@ -310,8 +311,8 @@ document.addEventListener("load", (event) => {
     page.scrollTop = (0.1 + 0.8 * picture.dataset.at) * picture.height - page.clientHeight / 2;
 }, true);
 new MutationObserver(() => {
-  const page = document.getElementById("page");  // a heat map is too long to be read out unasked
-  page?.setAttribute("aria-live", page.querySelector(".heat") ? "off" : "polite");
+  const page = document.getElementById("page");  // a heat map or transcript is too long to be read out unasked
+  page?.setAttribute("aria-live", page.querySelector(".heat, .player") ? "off" : "polite");
   const asked = document.querySelector("#why:not([role]) span[aria-hidden]");
   if (asked) Object.assign(asked.closest("#why"), { role: "group", ariaLabel: asked.textContent });
   document.querySelectorAll("fieldset > [data-testid=block-info]").forEach((label) => {
@@ -514,7 +515,7 @@ def problem_html(text: str) -> str:
 def documents_html(entries: Sequence[DocumentEntry]) -> str:
     """The list of documents: title, pages, and for a failed one why."""
     if not entries:
-        return hint_html("No documents yet. Add PDFs below.")
+        return hint_html("No documents yet. Add PDFs or transcripts below.")
     rows = []
     for entry in entries:
         size = "podcast" if entry.kind == "podcast" else many(entry.pages, "page")

@@ -11,7 +11,7 @@ from itertools import combinations
 from math import comb, fsum
 from typing import Literal, TypeAlias
 
-from rag.attribute.game import ReaderGame
+from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.hierarchy import Hierarchy, open_up
 from rag.attribute.players import Player, documents, parts, text_of
 from rag.attribute.shapley import BATCH, MOST_EXACT, Scores, Value, exact_shapley
@@ -42,6 +42,8 @@ def attribute(
     exact the middle of what the coalitions that were not read leave open, and as the errors half its width. `stopped`
     says also if the reader gives another answer to the whole evidence: the scores are then of an answer that it does
     not give.
+
+    A game whose values are {LOG_P: log-probability of the answer shown} is scored in nats, and opened at so many.
     """
     number = PERMUTATIONS[level] if permutations is None else permutations
     roots = documents(game.hits)
@@ -50,7 +52,7 @@ def attribute(
     depth = LEVELS.index(level)
     if level == "document" and len(roots) <= MOST_EXACT and 2 ** len(roots) <= min(game.budget, number * len(roots)):
         values = game(_subsets(roots))
-        if len(values) > 1 or not game.stopped:
+        if not game.stopped or (len(values) > 1 and not _likelihood(values)):
             return _exact(game, shown, roots, values, number)
     batch = max(1, min(BATCH, game.budget // (len(roots) + 1)))
     found = open_up(roots, lambda player: parts(player, game.hits), game, seed, number, thresholds[:depth], batch=batch)
@@ -70,7 +72,7 @@ def _exact(
         replace(player, standard_error=_half_width(roots[i], len(roots), unread))
         for i, player in enumerate(_players(game, roots, scores, shown))
     ]
-    baseline = next(iter(values.get(frozenset(), ())), None)
+    baseline = _said(values.get(frozenset()))
     whole = values.get(frozenset(roots))
     return Attribution(
         "document", tuple(players), shown, baseline, game.calls, number * (len(roots) + 1), 0, game.absence,
@@ -95,7 +97,7 @@ def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player]) 
     units = [len(each.units) + len(each.nodes) for each in found.levels]
     naive = sum(count * (size + 1) for count, size in zip(samples, units, strict=True))
     empty = game([frozenset()]) if found.levels else {}
-    baseline = next((answer for value in empty.values() for answer in value), None)
+    baseline = _said(empty.get(frozenset()))
     everything = frozenset(documents(game.hits))
     whole = game([everything]).get(everything) if found.levels else None
     return Attribution(
@@ -104,15 +106,30 @@ def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player]) 
     )  # fmt: skip
 
 
+def _likelihood(values: Mapping[frozenset[Player], Value]) -> bool:
+    return any(LOG_P in value for value in values.values())
+
+
+def _said(value: Value | None) -> str | None:
+    """What was said, if that is the value."""
+    said = next(iter(value or ()), None)
+    return None if said == LOG_P else said
+
+
 def _another(whole: Value, shown: str) -> str:
     """That the value of the whole evidence is not that of the answer shown, in words."""
     said = next(iter(whole))
-    return "" if shown in whole else f"to the whole evidence the reader read here says {said!r}, not the answer shown"
+    return (
+        ""
+        if shown in whole or said == LOG_P
+        else f"to the whole evidence the reader read here says {said!r}, not the answer shown"
+    )
 
 
 def _players(game: ReaderGame, units: Sequence[Player], scores: Scores, shown: str) -> Iterator[AttributedPlayer]:
     by_rank = {hit.rank: hit for hit in game.hits}
-    values, errors = scores.score_for(shown).tolist(), scores.error_for(shown).tolist()
+    column = LOG_P if LOG_P in scores.outputs else shown
+    values, errors = scores.score_for(column).tolist(), scores.error_for(column).tolist()
     for unit, score, error in zip(units, values, errors, strict=True):
         hit = by_rank[unit.rank]
         start = hit.passage.start

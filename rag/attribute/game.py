@@ -13,6 +13,7 @@ from rag.read.prompts import answer_messages
 from rag.records import Hit, Passage
 
 Prompt = str  # what a coalition's evidence looks like to the reader
+LOG_P = "log\np"  # names a value that is a log-probability of the answer shown; no answer has two lines
 MASK = "\0"  # in a prompt, for each character that a reader's tokens are masked for
 
 
