@@ -276,23 +276,30 @@ def lasso(
 
 
 def measured(
-    readings: Readings, scored: Scored, exact: Scored, gold: Collection[int], missed: int, right: bool
+    readings: Readings, scored: Scored, exact: Scored, gold: Collection[int], missed: int, answers: Sequence[str]
 ) -> dict[str, float | None]:
     """The measures of one method on one question, by log p of the shown answer; None where one does not apply.
 
     `gap` is in the method's own value, `kendall` is to exact Shapley values: `exact`, of its value or the likelihood.
     LDS is over all coalitions, which of k documents are all subsets there are; `LDS_unseen` over those that the
-    method did not ask for. `missed`: gold passages that the retriever did not find.
+    method did not ask for. `missed`: gold passages that the retriever did not find. `f1@n` and `em@n`: of the answer
+    that the reader gives when it is left with the n best passages.
     """
     scores, every = scored.scores, coalitions(readings.players)
 
     def log_p(coalition: Coalition) -> float:
         return readings.log_p[coalition]
 
+    def worth(measure: int) -> Callable[[Coalition], float]:
+        return lambda coalition: best_answer_scores(readings.vote(coalition), answers)[measure]
+
     support = faithfulness.support_recall(scores, gold, 2, missed)
+    em, f1 = worth(0), worth(1)
     return {
         "R@2": support,
-        "R@2_right": support if right else None,
+        "R@2_right": support if em(frozenset(range(readings.players))) else None,
+        **{f"em@{k}": faithfulness.top_alone(em, scores, k) for k in (2, 3)},
+        **{f"f1@{k}": faithfulness.top_alone(f1, scores, k) for k in (2, 3)},
         "recall_area": faithfulness.recall_area(scores, gold, missed),
         **{f"drop@{k}": faithfulness.top_drop(log_p, scores, k) for k in (1, 3, 5)},
         "deletion_auc": faithfulness.deletion_auc(log_p, scores),
@@ -311,12 +318,12 @@ def judge(outcome: Outcome, missed: int, permutations: int, seed: int, k: int) -
     """The outcome with all methods' scores and measures."""
     readings = outcome.readings
     assert readings is not None
-    right = bool(best_answer_scores(outcome.shown, outcome.question.answers)[0])
     methods = scored_by_all(readings, permutations, seed_of(seed, outcome.question.id), budgets(k))
     votes, likelihood = (methods[name] for name in OURS)
     scores = {
         name: measured(
-            readings, scored, votes if scored.value == VOTES else likelihood, outcome.gold, missed, right
+            readings, scored, votes if scored.value == VOTES else likelihood, outcome.gold, missed,
+            outcome.question.answers,
         )
         for name, scored in methods.items()
     }  # fmt: skip

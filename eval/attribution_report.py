@@ -70,7 +70,8 @@ def _differences(name: str, other: str, there: Sequence[Outcome]) -> dict[str, A
 
 MEASURES = {
     "R@2": "R@2", "recall_area": "recall area", "drop@1": "drop@1", "drop@3": "drop@3", "deletion_gain": "deletion",
-    "insertion_gain": "insertion", "LDS": "LDS", "LDS_unseen": "LDS unseen", "kendall": "Kendall", "gap": "gap",
+    "insertion_gain": "insertion", "f1@2": "F1@2", "f1@3": "F1@3",
+    "LDS": "LDS", "LDS_unseen": "LDS unseen", "kendall": "Kendall", "gap": "gap",
 }  # fmt: skip
 
 
@@ -101,7 +102,8 @@ def text(result: Mapping[str, Any]) -> str:
         "Brackets: 95 % bootstrap interval over the questions. R@2: share of the gold passages among the two "
         "best-scored, ties shared out; recall area: the mean of R@1 to R@k, before re-ranking in the retriever's row. "
         "drop@n: nats that the shown answer loses without the n best. deletion, insertion: how much smaller or larger "
-        "the area under the answer's log-probability is than in a random order, of 1 from nobody to everybody. LDS: "
+        "the area under the answer's log-probability is than in a random order, of 1 from nobody to everybody. F1@n: "
+        "of the answer from the n best passages alone. LDS: "
         "Spearman of the scores' sums and the log-probability over all coalitions, unseen: over those not asked "
         "for. Kendall: tau to exact Shapley values. gap: between the scores' sum and what all documents change of "
         "the scores' own value.",

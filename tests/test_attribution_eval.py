@@ -154,11 +154,14 @@ def test_the_measures_of_a_redundant_pair(tmp_path: Path) -> None:
     rows = scored_by_all(readings, 100, 0, [6])
 
     def of(name: str) -> dict[str, float | None]:
-        return measured(readings, rows[name], rows[OURS[1]], frozenset({1, 4}), 0, right=True)
+        return measured(readings, rows[name], rows[OURS[1]], frozenset({1, 4}), 0, ["yes"])
 
     ours, left_out = of(OURS[0]), of("leave-one-out, likelihood")
     assert (ours["R@2"], ours["drop@1"], ours["drop@3"], ours["gap"], ours["kendall"]) == (1, 0, 4, 0, 1)
     assert ours["recall_area"] == pytest.approx((0.5 + 1 + 1 + 1 + 1) / 5)
+    assert (ours["em@2"], ours["f1@3"], of(RETRIEVER)["em@2"], of(RETRIEVER)["f1@2"]) == (1, 1, 1, 1), (
+        "two alone is enough"
+    )
     # heights while the two go first: 1 1 0 0 0 0
     assert ours["deletion_auc"] == pytest.approx((1 / 2 + 1) / 5) and (ours["deletion_gain"] or 0) > 0
     assert left_out["R@2"] == left_out["R@2_right"] == pytest.approx(2 / 5), "all scores tie: a lottery"

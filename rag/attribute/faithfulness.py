@@ -37,6 +37,15 @@ def top_drop(value: LogLikelihood, scores: Order, k: int) -> float:
     return value(everyone) - _mean(value, [everyone - some for some in _best(scores, min(k, len(scores)))])
 
 
+def top_alone(value: LogLikelihood, scores: Order, k: int) -> float:
+    """v(the k best alone); of any other worth of coalitions, too, such as how right the answer is.
+
+    >>> top_alone(lambda present: 2.0 * (0 in present) + 1.0 * (1 in present), [5, 1, 0], k=1)
+    2.0
+    """
+    return _mean(value, _best(scores, min(k, len(scores))))
+
+
 def deletion_auc(value: LogLikelihood, scores: Order) -> float | None:
     """Area under (v - v(nobody)) / (v(all) - v(nobody)) while the best player goes first, then the next. Low is good.
 
