@@ -23,6 +23,7 @@ from rag.attribute.attribute import SEED
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import Player, documents
 from rag.attribute.shapley import Value
+from rag.attribute.torch_game import in_torch
 from rag.errors import ReaderError
 from rag.indexes import NEEDS, Indexes
 from rag.interfaces import Report, silent
@@ -36,7 +37,9 @@ WAYS = {
     "naive": "every coalition of every permutation read anew: counted, not run",
     "cache": "every different coalition read once, its prompt computed anew",
     "cache, prefix order": "sorted, so that a prompt is computed from where it differs from the one before",
+    "the same in torch": "the reader's own weights, which read faster there, and a tree of answers that is verified",
 }
+TORCH = "the same in torch"
 
 
 def _ingest_once(file: Path) -> tuple[float, int]:
@@ -125,11 +128,15 @@ def attribution(
     The naive way is what P permutations of D documents ask for, P (D + 1) answers; its tokens and seconds are those
     that the second way has measured, each as often as it would be spent. Tokens are counted on the prompts; those of
     the third way are the ones behind what a prompt's text shares with the one before, an estimate: the cache shares
-    whole tokens, and the end of a turn is taken as TURN_TOKENS. `same_answers`: the share of the coalitions of which
-    the last two ways say the same. What abstains is not attributed.
+    whole tokens, and the end of a turn is taken as TURN_TOKENS. The fourth way is there for a reader whose weights can
+    be unpacked; of its tokens all that went through the model are counted. `same_answers`: the share of the coalitions
+    of which the third and the fourth way say what the second says. What abstains is not attributed.
     """
-    sums = {way: {"calls": 0, "prompt_tokens": 0, "seconds": 0.0} for way in WAYS}
-    attributed = same = 0
+    fast = in_torch(road.reader, report) is not None
+    ways = [way for way in WAYS if fast or way != TORCH]
+    sums = {way: {"calls": 0, "prompt_tokens": 0, "seconds": 0.0} for way in ways}
+    attributed = 0
+    same = dict.fromkeys(ways[2:], 0)
     for question in questions:
         *_, last = ask(question, road, k, style="direct")
         assert isinstance(last, Answer)
@@ -142,8 +149,9 @@ def attribution(
             sums[way]["calls"] += calls
             sums[way]["prompt_tokens"] += tokens
             sums[way]["seconds"] += seconds
-        said = [found[way][3] for way in ("cache", "cache, prefix order")]
-        same += sum(said[0][coalition] == said[1][coalition] for coalition in said[0])
+        anew = found["cache"][3]
+        for way in same:
+            same[way] += sum(anew[coalition] == found[way][3][coalition] for coalition in anew)
     naive, cached = sums["naive"], sums["cache"]
     return {
         "questions": attributed,
@@ -157,7 +165,7 @@ def attribution(
             for way, row in sums.items()
             if way != "naive"
         },
-        "same_answers": round(same / cached["calls"], 4) if cached["calls"] else None,
+        "same_answers": {way: round(count / cached["calls"], 4) for way, count in same.items() if cached["calls"]},
     }
 
 
@@ -168,13 +176,15 @@ def attribution_text(result: Mapping[str, Any]) -> str:
         f"{result['permutations']} permutations, reader {result['reader']}; against the naive way in brackets",
         f"{'':20} {'calls':>14} {'prompt tokens':>20} {'seconds':>16}",
     ]
-    for way in WAYS:
+    ways = [way for way in WAYS if way in result]
+    for way in ways:
         row, ratios = result[way], result["ratios"].get(way, {})
         cells = [f"{row[what]:,}" + (f" ({ratios[what]} x)" if ratios.get(what) else "") for what in row]
         lines.append(f"{way:20} {cells[0]:>14} {cells[1]:>20} {cells[2]:>16}")
-    lines += [f"{way}: {what}" for way, what in WAYS.items()]
-    if result["same_answers"] is not None:
-        lines.append(f"the last two give the same answer to {result['same_answers']:.1%} of the coalitions")
+    lines += [f"{way}: {WAYS[way]}" for way in ways]
+    lines += [
+        f"{way}: same answers as with the cache alone: {share:.1%}" for way, share in result["same_answers"].items()
+    ]
     return "\n".join(lines)
 
 
@@ -219,11 +229,27 @@ def _attributed(
     values = ordered(distinct)
     if ordered.stopped:
         raise ReaderError(ordered.stopped)
-    return {
+    found = {
         "naive": (len(visits), sum(map(tokens.__getitem__, visits)), sum(map(seconds.__getitem__, visits)), {}),
         "cache": (len(distinct), sum(tokens.values()), sum(seconds.values()), anew),
-        "cache, prefix order": (ordered.calls, processed, spent, {c: next(iter(values[c])) for c in values}),
+        "cache, prefix order": (ordered.calls, processed, spent, _answers(values)),
     }
+    fast = in_torch(road.reader)
+    if fast is not None:
+        began = time.perf_counter()
+
+        def verified(some: Sequence[Hit]) -> Value:
+            return {_said(fast, answer_messages(question, some), road.settings): 1.0}
+
+        alike = ReaderGame(hits, verified, budget=len(distinct), report=report)
+        values = alike(distinct)
+        tokens_spent = sum(decoder.spent.tokens for decoder in fast.decoders.values())
+        found[TORCH] = (alike.calls, tokens_spent, time.perf_counter() - began, _answers(values))
+    return found
+
+
+def _answers(values: Mapping[frozenset[Player], Value]) -> Said:
+    return {coalition: next(iter(value)) for coalition, value in values.items()}
 
 
 def _said(reader: ChatReader, messages: Sequence[tuple[str, Any]], settings: Settings) -> str:
