@@ -1,7 +1,7 @@
-"""The site: the page at /, the pictures of documents' pages at /page/. FastAPI and uvicorn; on loopback by default.
+"""The site: the page at /, pictures of documents' pages at /page/, podcasts at /episode/. FastAPI and uvicorn.
 
-Nothing comes from or goes to another machine: no outside fonts or scripts, no analytics; Gradio's routes to files are
-closed.
+On loopback by default. Nothing comes from or goes to another machine: no outside fonts or scripts, no analytics;
+Gradio's routes to files are closed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from rag.errors import LibraryError, RagError
 from rag.indexes import Indexes
 from ui import render
+from ui.recordings import Recordings
 from ui.sources import Pictures
 from ui.web import Desk, mount
 from ui.work import Intake, Reading, Worker
@@ -65,13 +66,13 @@ class Guard:
 
 
 def application(indexes: Indexes, intake: Intake, reading: Reading, host: str) -> Any:
-    """The whole site: the page at /, the pictures of documents' pages at /page/."""
+    """The whole site: the page at /, pictures of documents' pages at /page/, audio and captions at /episode/."""
     app = FastAPI(openapi_url=None)
     if host in LOOPBACK:  # a foreign page may not reach us under a name of its own (DNS rebinding)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
     app.add_middleware(Guard)
-    pictures = Pictures(indexes)
-    desk = Desk(indexes, intake, reading, pictures)
+    pictures, recordings = Pictures(indexes), Recordings(indexes.library)
+    desk = Desk(indexes, intake, reading, pictures, recordings)
 
     @app.get("/page/{document_id}/{page}.png")
     def page(document_id: str, page: int, start: int = 0, end: int = 0) -> Response:
@@ -79,6 +80,21 @@ def application(indexes: Indexes, intake: Intake, reading: Reading, host: str) -
             return Response(pictures.png(document_id, page, start, end), media_type="image/png")
         except RagError as error:
             return PlainTextResponse(render.printable(str(error)), 404 if isinstance(error, LibraryError) else 422)
+
+    @app.get("/episode/{document_id}/audio")
+    def audio(document_id: str) -> Response:
+        try:
+            file, kind = recordings.audio(document_id)
+        except RagError as error:
+            return PlainTextResponse(render.printable(str(error)), 404)
+        return FileResponse(file, media_type=kind)  # answers a Range, which a player asks for when it seeks
+
+    @app.get("/episode/{document_id}/captions.vtt")
+    def captions(document_id: str) -> Response:
+        try:
+            return Response(recordings.captions(document_id), media_type="text/vtt")
+        except RagError as error:
+            return PlainTextResponse(render.printable(str(error)), 404)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -1,4 +1,4 @@
-"""The web page over one library: documents at the side, the conversation, and beside it the cited page."""
+"""The web page over one library: documents at the side, the conversation, and beside it the cited page or episode."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from rag.answer import check_question
 from rag.errors import LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.records import Answer
-from ui import heat, render
+from ui import heat, player, render
+from ui.recordings import Recordings
 from ui.sources import Pictures, Shelf
-from ui.work import Explanation, Intake, Question, Reading
+from ui.work import UPLOADED, Explanation, Intake, Question, Reading
 
 UPDATE_SECONDS = 0.15  # between two versions of the page while something is under way
 MAX_UPLOAD = "1gb"
@@ -66,19 +67,21 @@ def theme() -> gr.themes.Base:
 class Desk:
     """The page's parts (components) and what they do (handlers, which return component -> new value)."""
 
-    def __init__(self, indexes: Indexes, intake: Intake, reading: Reading, pictures: Pictures):
+    def __init__(self, indexes: Indexes, intake: Intake, reading: Reading, pictures: Pictures, recordings: Recordings):
         self._indexes = indexes
         self._library = indexes.library
         self._intake = intake
         self._reading = reading
         self._pictures = pictures
+        self._recordings = recordings
         self._asked: dict[str, Question] = {}  # the last question of each browser session
 
     def blocks(self) -> gr.Blocks:
         with gr.Blocks(title="Glossator", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as blocks:
             self.shelf = gr.State(Shelf())
             gr.HTML(
-                "<h1>Glossator</h1><p>Ask your documents; every answer says on which page it stands.</p>",
+                "<h1>Glossator</h1>"
+                "<p>Ask your documents; every answer says on which page, or at which second, it stands.</p>",
                 elem_id="heading",
             )
             with gr.Row(elem_id="desk"):  # the order of the Tab key, and from top to bottom on a narrow screen
@@ -122,7 +125,10 @@ class Desk:
     def _documents_panel(self) -> None:
         gr.HTML("<h2>Documents</h2>")
         self.documents = gr.HTML()
-        self.uploads = gr.File(label="Add PDFs", file_count="multiple", file_types=[".pdf"], height=130)
+        self.uploads = gr.File(
+            label="Add PDFs or transcripts", file_count="multiple", file_types=list(UPLOADED), height=130
+        )
+        gr.HTML(render.hint_html("With a transcript, add its audio, NAME.chapters.json and NAME.shownotes.md."))
         self.progress = gr.HTML(visible=False)
         self.halt = gr.Button("Stop reading", size="sm", visible=False)
         with gr.Accordion("Password for encrypted PDFs", open=False):
@@ -158,7 +164,9 @@ class Desk:
         self.stop_explaining.click(self.stop, None, None, **quiet)
         self.close.click(self.show, self.shelf, view, **quiet)
 
-        self.sources.input(lambda i, shelf: self.show(shelf.choose(i or 0)), [self.sources, self.shelf], view, **quiet)
+        self.sources.input(
+            lambda i, shelf: self.show(shelf.choose(i or 0), True), [self.sources, self.shelf], view, **quiet
+        )
         self.marker.change(self.follow, [self.marker, self.shelf], view, **quiet)
         self.back.click(lambda shelf: self.turn(shelf, -1), self.shelf, view, **quiet)
         self.forth.click(lambda shelf: self.turn(shelf, 1), self.shelf, view, **quiet)
@@ -199,8 +207,7 @@ class Desk:
         if not document_id:
             return self._report(render.hint_html("Choose the document to remove first."))
         try:
-            with self._library.writing("glossator serve: remove"), self._indexes.updating():
-                self._library.remove(document_id)
+            self._intake.remove(document_id)
         except RagError as error:
             return self._report(render.problem_html(str(error)))
         return {**self._report(render.hint_html("Removed.")), **self.refresh()}
@@ -216,7 +223,7 @@ class Desk:
         try:
             text = check_question(text, settings.retrieve.k, settings)
             if not self._reading.has_documents():
-                raise UsageError("there are no documents to search yet. Add PDFs first")
+                raise UsageError("there are no documents to search yet. Add PDFs or transcripts first")
             if (last := self._asked.get(session)) and not last.stop.is_set():
                 raise UsageError("the question before is still being answered. Wait for it, or press Stop")
         except RagError as error:
@@ -337,12 +344,16 @@ class Desk:
 
     # -- sources
 
-    def show(self, shelf: Shelf) -> Update:
-        """The list of sources, and the page of the chosen one."""
+    def show(self, shelf: Shelf, play: bool = False) -> Update:
+        """The list of sources, and the page of the chosen one; or the player at its place, which may start at once."""
         pages, page, citation = 0, render.hint_html("There is no source to show."), shelf.citation
+        spoken = citation is not None and citation.start_seconds is not None
         if citation is not None:
             try:
-                pages, page = self._pictures.pages(citation.document_id), self._pictures.html(citation, shelf.page)
+                if spoken:
+                    page = self._recordings.html(citation, play)
+                else:
+                    pages, page = self._pictures.pages(citation.document_id), self._pictures.html(citation, shelf.page)
             except LibraryError:
                 page = render.problem_html(f"{citation.title} is no longer in the library")
         choices = [(render.source_label(int(c.marker.strip("[]")), c), i) for i, c in enumerate(shelf.sources)]
@@ -350,15 +361,15 @@ class Desk:
             self.shelf: shelf,
             self.sources: gr.Radio(choices=choices, value=shelf.source, visible=bool(choices), label=shelf.label),
             self.page: page,
-            self.back: gr.Button(interactive=1 < shelf.page <= pages, visible=True),
-            self.forth: gr.Button(interactive=1 <= shelf.page < pages, visible=True),
+            self.back: gr.Button(interactive=1 < shelf.page <= pages, visible=not spoken),
+            self.forth: gr.Button(interactive=1 <= shelf.page < pages, visible=not spoken),
             self.close: gr.Button(visible=False),
         }
 
     def follow(self, marker: str, shelf: Shelf) -> Update:
         """A marker in the conversation was chosen: "<number of the citation> <time>"."""
         number = marker.split()[0] if marker.split() else ""
-        return self.show(shelf.find(int(number)) if number.isdecimal() else shelf)
+        return self.show(shelf.find(int(number)) if number.isdecimal() else shelf, True)
 
     def turn(self, shelf: Shelf, by: int) -> Update:
         pages = self._pictures.pages(shelf.citation.document_id) if shelf.citation else 0
@@ -381,5 +392,6 @@ def mount(app: Any, desk: Desk, host: str) -> Any:
     return gr.mount_gradio_app(
         app, desk.blocks(), path="/", server_name=host, footer_links=[], run_history=False, allowed_paths=[],
         max_file_size=MAX_UPLOAD, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        theme=theme(), css=render.STYLE + heat.STYLE, head=render.SCRIPT,
+        theme=theme(), css=render.STYLE + heat.STYLE + player.STYLE,
+        head=render.SCRIPT + player.SCRIPT,
     )  # fmt: skip

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest.build import Outcome, build
-from ingest.read import content_id
+from ingest.podcast import ENDINGS, USUAL, sidecars
+from ingest.read import content_id, kind_of
 from ingest.worker import Stopped
 from rag.answer import Evidence, Token, open_road
 from rag.answer import ask as answer_question
@@ -24,6 +25,9 @@ from rag.errors import DocumentError, LibraryError, RagError
 from rag.indexes import Indexes
 from rag.records import Answer
 from ui import render
+
+SPOKEN = (".vtt", ".srt", ".json", ".html", ".htm", ".md", ".txt")  # endings of transcripts
+UPLOADED = tuple(dict.fromkeys((".pdf", *SPOKEN, *(f".{ending.rpartition('.')[2]}" for ending in ENDINGS))))
 
 
 class Job:
@@ -92,16 +96,34 @@ class Intake(Worker):
         self._begin(batch, self._take)
         return batch
 
+    def remove(self, document_id: str) -> None:
+        """Take a document out of the library, and what was kept beside its uploads. Raises LibraryError."""
+        library = self._indexes.library
+        with library.writing("glossator serve: remove"), self._indexes.updating():
+            beside = [file for kept in library.files_of(document_id) for file in self._beside(kept)]
+            library.remove(document_id)
+            _delete(beside)
+
     def _take(self, batch: Batch) -> list[tuple[str, Outcome]]:
-        """Keep the files and ingest them; (name, outcome) in the order they came."""
+        """Keep the files and ingest them; (name, outcome) of each document in the order they came.
+
+        A transcript's name is followed by the names of what came with it and is kept beside it.
+        """
+        parts = [file for file in batch.files if ending_of(file.name)]
         kept: dict[Path, Path | Outcome] = {}
+        named: dict[Path, str] = {}
         try:
             for file in batch.files:
-                kept[file] = self._keep(file)
+                if file not in parts:
+                    beside = [part for part in parts if belongs(part.name, file.name)]
+                    kept[file], named[file] = self._keep(file, beside), ", ".join(p.name for p in (file, *beside))
+            for part in parts:
+                if not any(belongs(part.name, file.name) for file in kept):
+                    kept[part], named[part] = Outcome(part.name, error=ALONE), part.name
             paths = list(dict.fromkeys(path for path in kept.values() if isinstance(path, Path)))
             batch.state = {path.name: (0, 0) for path in paths}
             outcomes = {outcome.path: outcome for outcome in self._ingest(paths, batch)}
-            return [(file.name, outcomes[str(k)] if isinstance(k, Path) else k) for file, k in kept.items()]
+            return [(named[file], outcomes[str(k)] if isinstance(k, Path) else k) for file, k in kept.items()]
         finally:
             for path in kept.values():
                 self._forget(path)
@@ -114,32 +136,59 @@ class Intake(Worker):
         library, settings = self._indexes.library, self._indexes.settings.ingest
         return build(paths, library, self._indexes, settings, batch.passwords, report=batch.report).documents
 
-    def _keep(self, upload: Path) -> Path | Outcome:
-        """Where the bytes lie from now on: where they already did, or in the library's uploads folder."""
+    def _keep(self, upload: Path, beside: Sequence[Path]) -> Path | Outcome:
+        """Where the bytes lie from now on: where they already did, or in the library's uploads folder.
+
+        What belongs beside a transcript goes to the uploads folder, and so does the transcript itself then: nothing is
+        put among the files of others.
+        """
         try:
             document_id = content_id(upload)
+            beside = beside if kind_of(upload) == "podcast" else ()
         except DocumentError as error:
             return Outcome(upload.name, error=str(error))
-        for known in self._indexes.library.files_of(document_id):
-            if _holds(known, document_id):
-                return known
+        target = self._known(document_id, anywhere=not beside) or self._free(upload.name, document_id)
+        if not target.exists():
+            self._put(upload, target)
+        for part in beside:
+            self._put(part, target.with_name(target.name.removesuffix(target.suffix) + ending_of(part.name)))
+        return target
+
+    def _known(self, document_id: str, anywhere: bool) -> Path | None:
+        """A file with these bytes that the library knows: anywhere, or in the uploads folder."""
+        files = self._indexes.library.files_of(document_id)
+        mine = (file for file in files if anywhere or file.is_relative_to(self._folder))
+        return next((file for file in mine if _holds(file, document_id)), None)
+
+    def _free(self, name: str, document_id: str) -> Path:
+        """A place in the uploads folder that has these bytes; or none, and nothing of that name would be beside it."""
+        names = [file.name for file in self._folder.glob("*")]
         for number in count(1):
-            target = self._folder / safe_name(upload.name, number)
-            if _holds(target, document_id):
-                return target
-            if not target.exists():
+            target = self._folder / safe_name(name, number)
+            taken = any(kept.startswith(f"{target.stem}.") for kept in names) or sidecars(target)
+            if _holds(target, document_id) or not taken:
                 break
+        return target
+
+    def _put(self, upload: Path, target: Path) -> None:
         self._folder.mkdir(exist_ok=True)
         shutil.copyfile(upload, self._folder / ".incoming")
         os.replace(self._folder / ".incoming", target)
-        return target
+
+    def _beside(self, kept: Path) -> list[Path]:
+        """What is kept beside an upload and belongs to no other."""
+        if not kept.is_relative_to(self._folder):
+            return []
+        others = [file for file in self._folder.glob("*") if file != kept and not ending_of(file.name)]
+        shared = {part for other in others for part in sidecars(other)}
+        return [part for part in sidecars(kept) if part not in shared]
 
     def _forget(self, kept: Path | Outcome) -> None:
-        """Delete a copy that did not become a document."""
+        """Delete a copy that did not become a document, and what was put beside it."""
         if isinstance(kept, Path) and kept.is_relative_to(self._folder):
             with suppress(LibraryError, OSError):
                 if not self._indexes.library.document_at(str(kept)):
-                    kept.unlink()
+                    _delete([*self._beside(kept), kept])
 
 
 def _holds(file: Path, document_id: str) -> bool:
@@ -149,16 +198,46 @@ def _holds(file: Path, document_id: str) -> bool:
         return False
 
 
+def _delete(files: Sequence[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+ALONE = "belongs beside a transcript. Add the two together, with the same name: talk.vtt and talk.mp3"
+
+
+def ending_of(name: str) -> str:
+    """How the name of what belongs beside a transcript ends (ingest/podcast.py); "" for a document's.
+
+    >>> ending_of("A talk.Chapters.JSON"), ending_of("talk.MP3"), ending_of("talk.json")
+    ('.chapters.json', '.mp3', '')
+    """
+    return next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+
+
+def belongs(part: str, document: str) -> bool:
+    """Whether the one file's name says that it belongs beside the other.
+
+    >>> belongs("talk.mp3", "talk-transcript.vtt"), belongs("talk.mp3", "talks.vtt")
+    (True, False)
+    """
+    stem = Path(document).stem
+    return part[: len(part) - len(ending_of(part))] in (stem, USUAL.sub("", stem))
+
+
 def safe_name(name: str, number: int = 1) -> str:
     """A file name without folders, control characters or a leading dot, of a length that every disk takes.
 
-    >>> safe_name("../../etc/pass\\nwd.PDF", 2)
-    'passwd (2).pdf'
+    Its ending is in small letters, and one of UPLOADED or none.
+
+    >>> safe_name("../../etc/pass\\nwd.PDF", 2), safe_name("talk.vtt"), safe_name("talk.exe")
+    ('passwd (2).pdf', 'talk.vtt', 'talk')
     """
-    stem = Path(name.replace("\\", "/").rpartition("/")[2]).stem
-    stem = "".join(letter for letter in stem if letter.isprintable()).strip(". ")
+    file = Path(name.replace("\\", "/").rpartition("/")[2])
+    stem = "".join(letter for letter in file.stem if letter.isprintable()).strip(". ")
     stem = stem.encode()[:180].decode(errors="ignore") or "document"
-    return f"{stem}{f' ({number})' if number > 1 else ''}.pdf"
+    ending = file.suffix.lower() if file.suffix.lower() in UPLOADED else ""
+    return f"{stem}{f' ({number})' if number > 1 else ''}{ending}"
 
 
 class Turn(Job):
