@@ -51,7 +51,7 @@ class Bm25(_Stage):
     k1: float = Field(default=0.9, ge=0)
     b: float = Field(default=0.4, ge=0, le=1)
     title_weight: float = Field(default=0.0, ge=0, le=1000)
-    chapter_weight: float = Field(default=0.5, ge=0, le=1000)
+    chapter_weight: float = Field(default=0.2, ge=0, le=1000)
     description_weight: float = Field(default=0.3, ge=0, le=1000)
 
 

@@ -22,6 +22,7 @@ OWNERS = {  # the longest matching name decides
     "tokenizers": {"rag/encode/inference_free.py", "rag/encode/sparse.py"},
     "torch": {
         "eval/throughput.py",
+        "ingest/train_chapters.py",
         "rag/attribute/decode.py",
         "rag/attribute/torch_game.py",
         "rag/encode/dense.py",

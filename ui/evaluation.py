@@ -346,6 +346,37 @@ def eval_attribution(
         )  # fmt: skip
 
 
+@eval_app.command("chapters")
+def eval_chapters(
+    episodes: Annotated[Path, typer.Option("--episodes", help="Records with id, transcript, chapters.")],
+    queries: Annotated[
+        Path | None, typer.Option("--queries", help="Search, too: records with id, query, episode, start, end.")
+    ] = None,
+    with_reader: Annotated[bool, typer.Option("--with-reader", help="The reader's rows, too: hours on a CPU.")] = False,
+    retriever: RetrieverOption = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="The first N with chapters of makers.")] = None,
+    seed: SeedOption = 0,
+    out: OutOption = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Boundaries and titles beside the makers'; with --queries, whether chapters and titles help to find passages."""
+    from eval import episodes as evaluation
+
+    began = time.monotonic()
+    settings = load_settings()
+    _check_out(out)
+    asked = evaluation.read(episodes, queries, limit)
+    with progress() as report:
+        result, outcomes, found = evaluation.run(
+            asked, cache or default_cache(), settings, _retriever(retriever, settings), with_reader, seed, report
+        )
+    result["seconds"] = round(time.monotonic() - began, 1)
+    if out is not None:
+        evaluation.write(out, result, asked, outcomes, found)
+    print_result(result, as_json, evaluation.text)
+
+
 @eval_app.command("compare")
 def eval_compare(
     a: Annotated[Path, typer.Argument(help="A folder that `eval ... --out` wrote, or a control's folder in it.")],

@@ -1,4 +1,4 @@
-"""The commands of training: the sampler's text side, and readers, from questions with evidence."""
+"""The commands of training: the sampler's text side, and readers, from questions with evidence or from chapters."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def train_sampler(
         "losses": trained.losses,
         "seconds": round(time.monotonic() - began, 1),
     }
-    text = _text(trained.examples, "loss by epoch", trained.losses, f"dense.model={out}")
+    text = _text(f"{trained.examples} questions", "loss by epoch", trained.losses, f"dense.model={out}")
     print_result(result, as_json, lambda _: text)
 
 
@@ -106,7 +106,7 @@ def train_quotes(
         "losses": trained.losses,
         "seconds": round(time.monotonic() - began, 1),
     }
-    text = _text(trained.examples, "loss by epoch", trained.losses, f"reader.model={out}")
+    text = _text(f"{trained.examples} questions", "loss by epoch", trained.losses, f"reader.model={out}")
     print_result(result, as_json, lambda _: text)
 
 
@@ -168,10 +168,52 @@ def train_notes(
         "losses": trained.losses,
         "seconds": round(time.monotonic() - began, 1),
     }
-    text = _text(trained.questions, "mean reward by step", trained.rewards, f"reader.model={out}")
+    text = _text(f"{trained.questions} questions", "mean reward by step", trained.rewards, f"reader.model={out}")
     print_result(result, as_json, lambda _: text)
 
 
-def _text(questions: int, measure: str, values: Sequence[float], setting: str) -> str:
+@train_app.command("chapters")
+def train_chapters(
+    episodes: Annotated[Path, typer.Option("--episodes", help="Records as for `eval chapters`.")],
+    model: ModelOption,
+    out: ReaderOutOption,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each part of an episode is seen.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the order and the adapters.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach a reader to write chapters as the makers of these episodes did (PODTILE)."""
+    from eval.chapters import REPLY, read_cases
+    from ingest import train_chapters as trainer
+    from ingest.podtile import Room
+    from rag.trained import check_out, open_chat_model
+
+    began = time.monotonic()
+    context = load_settings().reader.context_tokens
+    room = Room(context, min(REPLY, context // 4))
+    check_out(out)
+    cases = read_cases(episodes)
+    reader, tokenizer = open_chat_model(model)
+    with progress() as report:
+        examples = [example for case in cases for example in trainer.examples_of(case.document, tokenizer, room)]
+        trained = trainer.train(examples, reader, tokenizer, epochs, seed, report)
+    if trained.left_out:
+        log.warning("%d of %d parts of episodes are too long for %s", trained.left_out, len(examples), model)
+    trainer.save(trained, model, out, episodes.name, room)
+    result = {
+        "task": "train chapters",
+        "out": str(out),
+        "base": model,
+        "episodes": len(cases),
+        "examples": trained.examples,
+        "left_out": {"too_long": trained.left_out},
+        "losses": trained.losses,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    setting = f"reader.model={out} --set chapters.method=reader"
+    text = _text(f"{trained.examples} parts of episodes", "loss by epoch", trained.losses, setting)
+    print_result(result, as_json, lambda _: text)
+
+
+def _text(seen: str, measure: str, values: Sequence[float], setting: str) -> str:
     curve = ", ".join(map(str, values))
-    return f"trained from {questions} questions, {measure}: {curve}\nto use it: --set {setting}"
+    return f"trained from {seen}, {measure}: {curve}\nto use it: --set {setting}"

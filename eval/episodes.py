@@ -1,0 +1,99 @@
+"""`eval chapters` from its files to its result: boundaries and titles, and with queries retrieval, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval import chapter_queries, chapters, chapters_report
+from eval.chapter_queries import Found, Query, Remembered
+from eval.chapters import Case, Outcome, Running
+from eval.files import read_records
+from eval.replies import Replies
+from ingest.podcast import read_podcast
+from rag.encode.dense import open_encoder
+from rag.errors import DataError, DocumentError
+from rag.read.generate import open_reader
+from rag.records import Document
+from rag.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Episodes with chapters of their makers, `of` so many in the file; queries about them, and all that is searched.
+
+    Without queries nothing is searched, and `documents` is empty.
+    """
+
+    file: Path
+    of: int
+    cases: Sequence[Case]
+    queries: Sequence[Query] = ()
+    documents: Sequence[Document] = ()
+
+
+def read(file: Path, queries: Path | None = None, limit: int | None = None) -> Asked:
+    """The first `limit` episodes with chapters of their makers. Raises UsageError or DataError for files that are not
+    as they should be, or queries of which none is about these episodes."""
+    there = chapters.read_cases(file)
+    cases = there[:limit]
+    if queries is None:
+        return Asked(file, len(there), cases)
+    asked = chapter_queries.read_queries(queries, {case.id for case in cases})
+    if not asked:
+        raise DataError(
+            f"{queries}: no query is about an episode of {file} with chapters. Name another file of queries"
+        )
+    return Asked(file, len(there), cases, asked, read_episodes(file))
+
+
+def read_episodes(file: Path) -> list[Document]:
+    """All episodes of a file, with or without chapters of their makers; paths in it are relative to it."""
+    documents = []
+    for record in read_records(file):
+        path = record.file.parent / record.text("transcript")
+        try:
+            documents.append(read_podcast(path, record.text("id"), path.name.removesuffix(path.suffix)))
+        except DocumentError as problem:
+            raise record.error(f"{path} {problem}") from problem
+    return documents
+
+
+def run(
+    asked: Asked,
+    cache: Path,
+    settings: Settings,
+    retriever: str,
+    with_reader: bool = False,
+    seed: int = 0,
+    report: Running = lambda what, done, total, note="": None,
+) -> tuple[dict[str, Any], list[Outcome], list[Found]]:
+    """The command line's JSON, and what it is made from. What the reader says and what is indexed stay in `cache`."""
+    dense = settings.dense
+    encoder = Remembered(open_encoder(dense.model, dense.max_tokens, dense.batch_size))
+    reader = open_reader(settings.reader) if with_reader else None
+    replies = Replies(cache, settings.reader) if with_reader else None
+    outcomes = chapters.evaluate(asked.cases, encoder, settings, reader, replies, seed, report)
+    request = {"episodes": str(asked.file), "of": asked.of, "seed": seed}
+    result = chapters_report.result_json(request, outcomes, settings)
+    if not asked.queries:
+        return result, outcomes, []
+    found = chapter_queries.evaluate(asked.documents, asked.queries, encoder, cache, settings, retriever, report)
+    return chapter_queries.with_retrieval(result, asked.queries, found), outcomes, found
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """The result for people, as Markdown."""
+    tables = chapters_report.text(result)
+    return f"{tables}\n{chapter_queries.text(result)}" if "retrieval" in result else tables
+
+
+def write(
+    out: Path, result: Mapping[str, Any], asked: Asked, outcomes: Sequence[Outcome], found: Sequence[Found]
+) -> None:
+    """per_question.jsonl and report.md in `out`; with queries queries.jsonl and retrieval.md, too."""
+    chapters_report.write(out, f"{asked.file.name}, chapters", result, outcomes)
+    if found:
+        chapter_queries.write(out, result, asked.queries, found)
