@@ -147,13 +147,18 @@ def _titles(ranked: list[str]) -> Iterator[str]:
     """Titles of the ranked phrases, the best first: one of three words or more alone, else with the next new one."""
     for number, phrase in enumerate(ranked):
         if len(phrase.split()) < 3:
-            own = set(phrase.lower().split())
+            own = _stems(phrase)
             for other in ranked[number + 1 :]:
                 count = len(own) + len(other.split())
-                if not own & set(other.lower().split()) and count <= TITLE:
+                if not own & _stems(other) and count <= TITLE:
                     yield _capital(f"{phrase}, {other}")
                     break
         yield _capital(phrase)
+
+
+def _stems(phrase: str) -> set[str]:
+    """The words without a plural's ending: a podcast and podcasts say the same twice."""
+    return {re.sub(r"(?<=..)(?:ies|y|e?s)$", "", word) for word in phrase.lower().split()}
 
 
 def _capital(text: str) -> str:

@@ -351,3 +351,9 @@ def test_a_keyphrase_always_says_something_new(text: str, taken: list[str]) -> N
 )
 def test_a_title_without_what_is_around_it(written: str, title: str) -> None:
     assert clean(written) == title
+
+
+def test_a_title_does_not_say_a_word_and_its_plural() -> None:
+    text = "It is a podcast. These are podcasts. This is a microphone. " * 4 + "Bees make honey. " * 200
+    said = Keyphrases(text).title(0, 230).casefold()
+    assert "podcast" in said and "microphone" in said and said.count("podcast") == 1
