@@ -8,10 +8,11 @@ from typing import Any
 
 from eval.bootstrap import summarise
 from eval.files import Record
-from ingest.citations import KnownCase, KnownCases, edges, iso_date
 from ingest.courts import Court
-from ingest.judgment import Case, of_record
+from ingest.judgment import of_record
+from rag.cited import KnownCase, KnownCases, edges, iso_date
 from rag.errors import DocumentError
+from rag.records import Case
 
 NEAR = 200  # characters
 KINDS = ("procedure", "facts", "law", "operative", "annex")  # sections that are given by where they start

@@ -19,21 +19,26 @@ from pathlib import Path
 from ingest.assemble import geometry
 from ingest.chaptering import forget_chapters, make_chapters
 from ingest.chunk import chunk
+from ingest.legal import Member
 from ingest.pages import PageFile
 from ingest.read import (
+    LEGAL_RECIPE,
     PODCAST_RECIPE,
     RECIPE,
     Children,
     Source,
+    as_case,
     content_id,
     find_files,
+    holds_many,
     kind_of,
+    read_case,
     read_document,
     read_episode,
     sidecars_hash,
     title_of,
 )
-from ingest.worker import Limits
+from ingest.worker import CaseReading, Limits
 from rag.errors import DocumentError, RagError
 from rag.indexes import Indexes
 from rag.interfaces import Report, silent
@@ -75,10 +80,32 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """A file to parse: what it is, its bytes' id, and what the library already holds under that id or that path."""
+class _Part:
+    """What may become a document: a whole file, or with `member` one of many in a file of judgments."""
 
     file: Path
+    member: Member | None = None
+    number: int = 0  # of the member, from 0
+    last: bool = False  # of the members
+
+    def at(self, path: Path) -> str:
+        """What the document is called under a name of its file: "cases.jsonl#001-1"."""
+        return f"{path}#{self.member.key}" if self.member else str(path)
+
+    @property
+    def shown(self) -> str:
+        return self.at(self.file)
+
+    @property
+    def path(self) -> str:
+        return self.at(self.file.absolute())
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A part to parse: what it is, its bytes' id, and what the library already holds under that id or that path."""
+
+    part: _Part
     kind: str
     document_id: str
     recipe: str
@@ -102,6 +129,11 @@ def podcast_recipe(settings: Ingest, method: str, beside: str) -> str:
     return f"{PODCAST_RECIPE}, {sizes}, chapters {method}, sidecars {beside}"
 
 
+def legal_recipe(settings: Ingest, said: str = "") -> str:
+    """As `recipe`, for a judgment that is no PDF; `said` is the hash of what its record says beside the text."""
+    return f"{LEGAL_RECIPE}, {settings.passage_tokens}/{settings.overlap_tokens}{said and f', record {said}'}"
+
+
 def build(
     paths: Sequence[Path],
     library: Library,
@@ -112,7 +144,7 @@ def build(
     report: Report = silent,
     kind: str = "auto",
 ) -> Summary:
-    """Bring the files at `paths` into the library: PDFs and transcripts, or of `kind` alone.
+    """Bring the files at `paths` into the library: PDFs, judgments and transcripts, or of `kind` alone.
 
     Raises LibraryError, and ModelError or ReaderError where chapters cannot be made; a document's own error is in its
     Outcome.
@@ -158,66 +190,116 @@ class _Run:
         self.stop = threading.Event()
         self.turns: dict[str, threading.Lock] = {}
         self.children = Children(threading.Semaphore(jobs), jobs, self.stop)
+        self.readings: dict[Path, CaseReading] = {}  # of the files of many documents that are under way
 
-    def find(self, paths: Sequence[Path]) -> Iterator[Path | Outcome]:
+    def find(self, paths: Sequence[Path]) -> Iterator[_Part | Outcome]:
         for path in paths:
             try:
                 for found in find_files(path, self.library.folder, self.kind):
-                    yield Outcome(str(path), error=str(found)) if isinstance(found, DocumentError) else found
+                    if isinstance(found, DocumentError):
+                        yield Outcome(str(path), error=str(found))
+                    else:
+                        yield from self._parts(found)
             except DocumentError as error:
                 yield Outcome(str(path), error=str(error))
 
-    def all(self, files: Sequence[Path | Outcome], jobs: int) -> Generator[Outcome, None, None]:
-        """An Outcome a file, in order; at most 2 * jobs parsed documents wait in memory for their turn."""
+    def _parts(self, file: Path) -> Iterator[_Part | Outcome]:
+        """The file itself, or the judgments in it: a file that was seen before costs no more than its hash."""
+        try:
+            many = holds_many(file, self.kind)
+        except DocumentError:
+            many = False  # _plan says so
+        if not many:
+            yield _Part(file)
+            return
+        path = str(file.absolute())
+        try:
+            seen = f"{LEGAL_RECIPE}, {content_id(file, 'legal')}"
+            rows = self.library.members(path, seen)
+            if rows is None:
+                rows = self._reading(file).members()
+                self.library.keep_members(path, seen, rows)
+        except DocumentError as error:
+            yield Outcome(str(file), error=str(error))
+            return
+        finally:
+            self._close(file)  # until its turn comes it would take up memory
+        for number, row in enumerate(rows):
+            part = _Part(file, Member(*row), number, number == len(rows) - 1)
+            yield Outcome(part.shown, error=part.member.error) if part.member and part.member.error else part
+
+    def _reading(self, file: Path) -> CaseReading:
+        with self.turns.setdefault(str(file), threading.Lock()):
+            if file not in self.readings:
+                children = self.children
+                self.readings[file] = CaseReading(file, self.limits, children.slots, self.stop, children.peaks_kb)
+            return self.readings[file]
+
+    def _close(self, file: Path) -> None:
+        if reading := self.readings.pop(file, None):
+            reading.close()
+
+    def all(self, files: Sequence[_Part | Outcome], jobs: int) -> Generator[Outcome, None, None]:
+        """An Outcome a document, in order; at most 2 * jobs parsed documents wait in memory for their turn."""
         waiting = list(reversed(files))
-        queue: list[tuple[float, Outcome | _Work, Future[_Read] | None]] = []
+        queue: list[tuple[float, _Part | Outcome, Outcome | _Work, Future[_Read] | None]] = []
         with ThreadPoolExecutor(jobs) as pool:
             try:
                 while waiting or queue:
                     while waiting and len(queue) < 2 * jobs:
-                        file, began = waiting.pop(), time.monotonic()
-                        work = self._plan(file) if isinstance(file, Path) else file
+                        part, began = waiting.pop(), time.monotonic()
+                        work = self._plan(part) if isinstance(part, _Part) else part
                         future = pool.submit(self._read, work) if isinstance(work, _Work) else None
                         if future and len(queue) == 0:
                             threading.Thread(target=_warm, args=(self.indexes,), daemon=True).start()
-                        queue.append((began, work, future))
-                    began, work, future = queue.pop(0)
+                        queue.append((began, part, work, future))
+                    began, part, work, future = queue.pop(0)
                     outcome = self._store(work, future) if isinstance(work, _Work) and future else work
                     assert isinstance(outcome, Outcome)
+                    if isinstance(part, _Part) and part.last:
+                        self._close(part.file)
                     yield replace(outcome, seconds=time.monotonic() - began)
             finally:
                 self.stop.set()  # whatever ended the loop, no child outlives it
                 pool.shutdown(cancel_futures=True)  # they look at `stop` five times a second
+                for file in list(self.readings):
+                    self._close(file)
 
     def tidy(self) -> None:
         """Remove the pages of copies that were read in vain, and the pictures that nothing shows any more."""
         for file in (self.library.folder / "reading").glob("*.pages"):
             entry = self._entry(file.stem)
-            if entry and self._is_current(entry, recipe(self.settings)):
+            if entry and self._is_current(entry, self._pdf_recipe(entry.kind)):
                 file.unlink(missing_ok=True)
         self.library.sweep_pictures()
 
-    def _plan(self, file: Path) -> Outcome | _Work:
-        """Decide by content what a file needs; what needs no parsing is done here."""
-        shown = str(file)
+    def _plan(self, part: _Part) -> Outcome | _Work:
+        """Decide by content what a part needs; what needs no parsing is done here."""
         try:
-            kind = kind_of(file, self.kind)
-            document_id = content_id(file, kind)
-            stamp = _stamp(file)
+            kind = "legal" if part.member else kind_of(part.file, self.kind)
+            document_id = part.member.document_id if part.member else content_id(part.file, kind)
+            stamp = _stamp(part.file)
         except (DocumentError, OSError) as error:
-            stays = STAYS if self.library.document_at(str(file.absolute())) else ""
-            return Outcome(shown, error=f"{error}{stays}")
-        entry, made_by = self._entry(document_id), self._recipe(kind, document_id, file)
+            stays = STAYS if self.library.document_at(part.path) else ""
+            return Outcome(part.shown, error=f"{error}{stays}")
+        entry, made_by = self._entry(document_id), self._recipe(kind, document_id, part)
         if entry and self._is_current(entry, made_by):
-            return self._known(entry, file, shown)
-        had_before = self.library.document_at(str(file.absolute()))
-        return _Work(file, kind, document_id, made_by, "updated" if entry or had_before else "added", stamp)
+            return self._known(entry, part)
+        had_before = self.library.document_at(part.path)
+        return _Work(part, kind, document_id, made_by, "updated" if entry or had_before else "added", stamp)
 
-    def _recipe(self, kind: str, document_id: str, file: Path) -> str:
+    def _recipe(self, kind: str, document_id: str, part: _Part) -> str:
         if kind == "pdf":
-            return recipe(self.settings)
-        beside = sidecars_hash(self._spokesman(document_id, file))
+            entry = self._entry(document_id)
+            return self._pdf_recipe(entry.kind if entry and self.kind == "auto" else self.kind)
+        if kind == "legal":
+            return legal_recipe(self.settings, part.member.said if part.member else "")
+        beside = sidecars_hash(self._spokesman(document_id, part.file))
         return podcast_recipe(self.settings, self.indexes.settings.chapters.method, beside)
+
+    def _pdf_recipe(self, kind: str) -> str:
+        """Of a PDF that was, or will be, found to be a judgment, or not."""
+        return f"{LEGAL_RECIPE}, {recipe(self.settings)}" if kind == "legal" else recipe(self.settings)
 
     def _spokesman(self, document_id: str, file: Path) -> Path:
         """The first of the transcript's copies that is still there: what lies beside that one counts."""
@@ -239,9 +321,9 @@ class _Run:
     def _failed_recipe(self, made_by: str) -> str:
         return f"{made_by}, {self.limits}"  # a failure is tried again under other limits
 
-    def _known(self, entry: DocumentEntry, file: Path, shown: str) -> Outcome:
-        """The outcome of a file whose bytes the library has read before, or failed to read."""
-        path = str(file.absolute())
+    def _known(self, entry: DocumentEntry, part: _Part) -> Outcome:
+        """The outcome of a part whose bytes the library has read before, or failed to read."""
+        path, shown = part.path, part.shown
         before, note = self.library.document_at(path), tuple[str, ...]()
         if entry.status == FAILED and before not in (None, entry.document_id):
             return Outcome(shown, entry.document_id, entry.kind, entry.title, error=f"{entry.error}{STAYS}")
@@ -256,47 +338,64 @@ class _Run:
             return self._read_alone(work)
 
     def _read_alone(self, work: _Work) -> _Read:
+        file = work.part.file
         if work.kind == "podcast":
-            file = self._spokesman(work.document_id, work.file)
-            document = read_episode(file, work.document_id, self.limits, self.children)
-            self.report(work.file.name, 1, 1)
+            document = read_episode(
+                self._spokesman(work.document_id, file), work.document_id, self.limits, self.children
+            )
+            self.report(file.name, 1, 1)
+            return document, None
+        if work.kind == "legal":
+            document = read_case(self._reading(file), work.part.number, file, work.document_id)
+            if not work.part.member:
+                self._close(file)
+                self.report(file.name, 1, 1)
             return document, None
 
         def on_page(page: int, pages: int) -> None:
-            self.report(work.file.name, page, pages)
+            self.report(file.name, page, pages)
 
-        source = Source(work.file, work.document_id, tuple(self.passwords), self.limits, self.settings.ocr)
+        source = Source(file, work.document_id, tuple(self.passwords), self.limits, self.settings.ocr)
         folder = self.library.folder / "reading"
-        return read_document(source, folder, self.library.keep_picture, self.children, on_page)
+        document, pages = read_document(source, folder, self.library.keep_picture, self.children, on_page)
+        try:
+            return as_case(document, self.kind, self.limits, self.children), pages
+        except DocumentError:
+            pages.remove()
+            raise
+        except BaseException:
+            pages.close()
+            raise
 
     def _store(self, work: _Work, future: Future[_Read]) -> Outcome:
-        shown, path = str(work.file), str(work.file.absolute())
-        entry, made_by = self._entry(work.document_id), self._recipe(work.kind, work.document_id, work.file)
+        part = work.part
+        entry, made_by = self._entry(work.document_id), self._recipe(work.kind, work.document_id, part)
         if entry and self._is_current(entry, made_by):  # a copy earlier in this very run
             future.add_done_callback(_drop_pages)
-            return self._known(entry, work.file, shown)
+            return self._known(entry, part)
         try:
             document, pages = future.result()
         except DocumentError as error:
-            return self._failure(work, path, shown, str(error))
+            return self._failure(work, str(error))
         try:
-            changed = "changed while it was read. Run the command again" if _stamp(work.file) != work.stamp else ""
+            changed = "changed while it was read. Run the command again" if _stamp(part.file) != work.stamp else ""
         except OSError as error:
             changed = f"cannot be read: {error.strerror}. Check that it is still there"
         if changed:
             if pages:
                 pages.remove()
-            return Outcome(shown, error=changed)
+            return Outcome(part.shown, error=changed)
         document = self._with_chapters(document, entry)
         passages = chunk(document, self.settings.passage_tokens, self.settings.overlap_tokens)
         runs = geometry(pages, pages.recurring) if pages else ()
-        self.library.put(document, passages, path, shown, work.recipe, runs)
+        made_by = self._pdf_recipe(document.kind) if work.kind == "pdf" else work.recipe
+        self.library.put(document, passages, part.path, part.shown, made_by, runs)
         if pages:
             pages.remove()
         forget_chapters(self.library, work.document_id)
         stored = self._entry(work.document_id)
         assert stored is not None
-        return _outcome(shown, stored, work.status)
+        return _outcome(part.shown, stored, work.status)
 
     def _with_chapters(self, document: Document, entry: DocumentEntry | None) -> Document:
         """An episode without its maker's chapters gets ours; those that it has stay if nothing they rest on changed."""
@@ -312,14 +411,15 @@ class _Run:
         made = tuple(make_chapters(document, method, self.indexes, self.report))
         return replace(document, episode=replace(episode, chapters=made))
 
-    def _failure(self, work: _Work, path: str, shown: str, error: str) -> Outcome:
-        title, entry, before = title_of(work.file), self._entry(work.document_id), self.library.document_at(path)
-        if (entry and entry.status != FAILED) or before not in (None, work.document_id):
+    def _failure(self, work: _Work, error: str) -> Outcome:
+        part, entry = work.part, self._entry(work.document_id)
+        title = part.at(Path(title_of(part.file)))
+        if (entry and entry.status != FAILED) or self.library.document_at(part.path) not in (None, work.document_id):
             error += STAYS
         else:
             failed = self._failed_recipe(work.recipe)
-            self.library.put_failure(work.document_id, work.kind, title, error, path, shown, failed)
-        return Outcome(shown, work.document_id, work.kind, title, error=error)
+            self.library.put_failure(work.document_id, work.kind, title, error, part.path, part.shown, failed)
+        return Outcome(part.shown, work.document_id, work.kind, title, error=error)
 
 
 def _outcome(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...] = ()) -> Outcome:

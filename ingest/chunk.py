@@ -1,20 +1,22 @@
 """Document -> passages: whole sentences up to a size, with an overlap of whole sentences. Pure.
 
 A table or figure is a passage of its own; a table too long for one is cut between its rows. What is said about it
-elsewhere goes with it as its context. The sentences of a transcript are its utterances.
+elsewhere goes with it as its context. The sentences of a transcript are its utterances. The passages of a judgment
+begin with its numbered paragraphs.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
-from itertools import count, groupby
+from itertools import count, groupby, pairwise
 
 from ingest.assemble import references
+from ingest.subheadings import blocks
 from rag.episodes import seconds_of, speakers_in
-from rag.records import Document, Episode, Passage, Region, Utterance
+from rag.records import Case, Document, Episode, Passage, Region, Section, Utterance
 from rag.sentences import sentence_spans
 
 # A piece is what a subword tokenizer makes about one token of: up to seven letters or digits, one ideograph or
@@ -38,11 +40,14 @@ def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Pass
 
     A passage starts with the last sentences of the one before, as many as fit `overlap_tokens`. A sentence longer than
     `max_tokens` is cut at white space. Passages of text do not run over a table or figure, nor over a heading once they
-    hold a quarter of `max_tokens`, nor over the end of a chapter. Every character that is not white space is in a
-    passage.
+    hold a quarter of `max_tokens`, nor over the end of a chapter or of a judgment's section. In a judgment a passage
+    that would end within a numbered paragraph ends before it, if it holds a quarter of `max_tokens` then, and the next
+    one begins there, without an overlap. Every character that is not white space is in a passage.
     """
     if document.episode and document.episode.utterances:
         return list(_spoken(document, document.episode, max_tokens, overlap_tokens))
+    if document.case:
+        return list(_of_case(document, document.case, max_tokens, overlap_tokens))
     passages: list[Passage] = []
     said = references(document.text, document.regions)
     for start, end, region in _stretches(document, max_tokens // 4):
@@ -80,18 +85,28 @@ def _rows(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return [(start + m.start(), start + m.end()) for m in re.finditer(r"\S[^\n]*\S|\S", text[start:end])]
 
 
-def _packed(text: str, whole: Sequence[tuple[int, int]], max_tokens: int, overlap_tokens: int) -> list[tuple[int, int]]:
-    """The spans of passages made of these sentences or rows."""
+def _packed(
+    text: str,
+    whole: Sequence[tuple[int, int]],
+    max_tokens: int,
+    overlap_tokens: int,
+    begins: Set[int] = frozenset(),
+) -> list[tuple[int, int]]:
+    """The spans of passages made of these sentences or rows; `begins`: the offsets of those that best begin one."""
     units = [unit for span in whole for unit in _cut(text, *span, max_tokens)]
     sizes = [count_tokens(text[s:e]) for s, e in units]
     spans: list[tuple[int, int]] = []
     first = 0
     while first < len(units):
         last = _fill(sizes, first, max_tokens)
+        if begins and last < len(units):
+            room = (at for at in range(last, first, -1) if units[at][0] in begins)
+            last = next((at for at in room if sum(sizes[first:at]) >= max_tokens // 4), last)
         spans.append((units[first][0], units[last - 1][1]))
         if last == len(units):
             break
-        first = _back(sizes, first, last, min(overlap_tokens, max_tokens - sizes[last]))
+        behind = _back(sizes, first, last, min(overlap_tokens, max_tokens - sizes[last]))
+        first = next((at for at in range(last, behind, -1) if units[at][0] in begins), behind)
     return spans
 
 
@@ -146,6 +161,37 @@ def _spoken(document: Document, episode: Episode, max_tokens: int, overlap_token
                 start_seconds=seconds[0] if seconds else None,
                 end_seconds=seconds[1] if seconds else None,
             )
+
+
+def _of_case(document: Document, case: Case, max_tokens: int, overlap_tokens: int) -> Iterator[Passage]:
+    """The passages of a judgment, each in one section; tables and figures are passages of their own, as elsewhere."""
+    said, ordinal = references(document.text, document.regions), count()
+    starts, paths = zip(*blocks(case, document.text), strict=True) if case.sections else ((), ())
+    for begin, end, region in _stretches(document, max_tokens):
+        cuts = [begin, *(start for start in starts if begin < start < end), end]
+        pieces = [piece for piece in pairwise(cuts) if document.text[slice(*piece)].strip()]
+        for _, some in groupby(pieces, key=lambda piece: bisect_right(case.sections, piece[0], key=_start)):
+            whole: list[tuple[int, int]] = []
+            begins = set()
+            for piece in some:
+                units = (_sentences if region is None else _rows)(document.text, *piece)
+                while len(units) > 1 and count_tokens(document.text[slice(*units[0])]) < max_tokens // 8:
+                    units[:2] = [(units[0][0], units[1][1])]  # headings and the paragraph's number
+                begins.add(units[0][0])
+                whole += units
+            for first, last in _packed(document.text, whole, max_tokens, 0 if region else overlap_tokens, begins):
+                numbers = case.paragraphs_in(first, last) or (None, None)
+                yield replace(
+                    _passage(document, next(ordinal), first, last, region, said),
+                    section=paths[bisect_right(starts, first) - 1],
+                    part=case.section_at(first).kind,
+                    first_paragraph=numbers[0],
+                    last_paragraph=numbers[1],
+                )
+
+
+def _start(section: Section) -> int:
+    return section.start
 
 
 def _passage(

@@ -1,26 +1,16 @@
-"""Citations of other cases in a judgment, by number and by "Name v. Country", and which known cases they mean."""
+"""Citations of other cases in a judgment, by number and by "Name v. Country"."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date as Date
+from dataclasses import replace
 
 from ingest.courts import CitationStyle
+from rag.cited import DAY, applicant_of, iso_date, words_of
+from rag.records import CaseCitation
 
-MONTHS = {
-    month: number
-    for months in (
-        "january february march april may june july august september october november december",
-        "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
-    )
-    for number, month in enumerate(months.split(), start=1)
-}
-DAY = re.compile(r"\b(\d{1,2})(?:er)?\s+([^\W\d_]+)\s+(\d{4})\b")
 QUALIFIER = re.compile(  # "[GC]", "(dec.)", "(just satisfaction)"
     r"(?:\s{0,3},?\s{0,3}(?:\[[^\]\n]{1,12}\]|\(\(d[eé]c\.\)|\((?:d[eé]c|just sat|satisfaction|striking|friendly|merits"
     r"|revision|preliminary|fond|plenary|r[èe]glement)[^()]{0,30}\)))*\]?"
@@ -45,42 +35,7 @@ NOT_NAMES = frozenset(  # words that may have a capital before a name
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """words = text[start:end] cite another case, by its numbers, its name, or both.
-
-    A name is as the text has it, "A. v. Country (no. 2)"; of "A., cited above" name and numbers are those of the
-    citation above. `date` (YYYY-MM-DD) is the judgment's where the citation gives one, `pinpoint` the paragraphs cited.
-    """
-
-    words: str
-    start: int
-    end: int
-    application_numbers: tuple[str, ...] = ()
-    name: str | None = None
-    pinpoint: str | None = None  # "§ 45", "§§ 45-47"
-    date: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownCase:
-    """A case that may be cited; `key` tells it from all others, versions of one case among them."""
-
-    key: str
-    title: str
-    application_numbers: tuple[str, ...]
-    date: str  # YYYY-MM-DD; "" where none is known
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A citation and the known cases it may mean, by key: more than one where the citation leaves that open."""
-
-    citation: Citation
-    targets: tuple[str, ...]
-
-
-def citations(text: str, style: CitationStyle) -> tuple[Citation, ...]:
+def citations(text: str, style: CitationStyle) -> tuple[CaseCitation, ...]:
     """The citations in a text, in order, none within another. Takes time in proportion to its length.
 
     >>> from ingest.courts import read_courts
@@ -107,30 +62,10 @@ def application_numbers(words: str, style: CitationStyle) -> list[str]:
     return [" ".join(match[0].split()).replace("‑", "-") for match in style.number.finditer(words)]
 
 
-def iso_date(words: str) -> str:
-    """YYYY-MM-DD of a date in English or French, or of one in that form; "" where there is none.
-
-    >>> iso_date("STRASBOURG, 1er août 2004"), iso_date("31 June 2004"), iso_date("2004-08-01")
-    ('2004-08-01', '', '2004-08-01')
-    """
-    iso = re.match(r"\s*(\d{4})-(\d{2})-(\d{2})\b", words)
-    match = None if iso else DAY.search(words)
-    if iso:
-        year, month, day = (int(part) for part in iso.groups())
-    elif match and match[2].lower() in MONTHS:
-        year, month, day = int(match[3]), MONTHS[match[2].lower()], int(match[1])
-    else:
-        return ""
-    try:
-        return Date(year, month, day).isoformat()
-    except ValueError:
-        return ""
-
-
 # -- finding ---------------------------------------------------------------------------------------------------
 
 
-def _by_name(text: str, style: CitationStyle) -> Iterator[Citation]:
+def _by_name(text: str, style: CitationStyle) -> Iterator[CaseCitation]:
     """ "A. v. Country", with numbers, date and paragraphs where they follow."""
     assert style.versus
     behind = 0  # where the respondent of the name before ends: "A. v. Country and B. v. Country" are two names
@@ -158,7 +93,7 @@ def _numbers_behind(text: str, place: int, style: CitationStyle) -> tuple[tuple[
     return (tuple(application_numbers(numbers[0], style)), numbers.end()) if numbers else ((), place)
 
 
-def _by_number(text: str, style: CitationStyle) -> Iterator[Citation]:
+def _by_number(text: str, style: CitationStyle) -> Iterator[CaseCitation]:
     """Numbers that speak for themselves, with the name before them where there is one."""
     for match in style.numbers.finditer(text):
         first = max(0, match.start() - 250)
@@ -169,7 +104,7 @@ def _by_number(text: str, style: CitationStyle) -> Iterator[Citation]:
         yield replace(found, date=(iso_date(named[0]) if named else "") or found.date)
 
 
-def _with_numbers(found: Iterable[Citation]) -> Iterator[Citation]:
+def _with_numbers(found: Iterable[CaseCitation]) -> Iterator[CaseCitation]:
     """Where a name comes again without numbers, those that it was last cited with."""
     numbers: dict[str, tuple[str, ...]] = {}
     for citation in found:
@@ -180,7 +115,9 @@ def _with_numbers(found: Iterable[Citation]) -> Iterator[Citation]:
         yield citation
 
 
-def _introduced(text: str, style: CitationStyle, introduction: re.Pattern[str], taken: _Spans) -> Iterator[Citation]:
+def _introduced(
+    text: str, style: CitationStyle, introduction: re.Pattern[str], taken: _Spans
+) -> Iterator[CaseCitation]:
     """Numbers without a name: "application no. 1/01"."""
     for match in introduction.finditer(text):
         numbers = style.numbers.match(text, match.end())
@@ -194,7 +131,7 @@ def _introduced(text: str, style: CitationStyle, introduction: re.Pattern[str], 
 
 def _citation(
     text: str, start: int, end: int, numbers: tuple[str, ...], name: str | None, style: CitationStyle
-) -> Citation:
+) -> CaseCitation:
     """With the date and the paragraphs that stand behind it, before anything else is cited."""
     window = text[end : end + WINDOW]
     if stop := STOP.search(window):
@@ -203,7 +140,7 @@ def _citation(
     last = max((match.end() for match in (pinpoint, date) if match), default=0)
     paragraphs = " ".join(pinpoint[0].split()) if pinpoint else None
     iso = iso_date(date[0]) if date else ""
-    return Citation(text[start : end + last], start, end + last, numbers, name, paragraphs, iso)
+    return CaseCitation(text[start : end + last], start, end + last, numbers, name, paragraphs, iso)
 
 
 def _name_start(text: str, end: int, floor: int = 0) -> int | None:
@@ -236,22 +173,22 @@ def _name_start(text: str, end: int, floor: int = 0) -> int | None:
     return start
 
 
-def _above(text: str, style: CitationStyle, found: Sequence[Citation], taken: _Spans) -> Iterator[Citation]:
+def _above(text: str, style: CitationStyle, found: Sequence[CaseCitation], taken: _Spans) -> Iterator[CaseCitation]:
     """ "A., cited above": the last citation before it of that name, else the last whose name begins so."""
-    whole: dict[tuple[str, ...], Citation] = {}
-    begun: dict[tuple[str, ...], Citation] = {}  # the beginning of a name -> the last citation of such a name
+    whole: dict[tuple[str, ...], CaseCitation] = {}
+    begun: dict[tuple[str, ...], CaseCitation] = {}  # the beginning of a name -> the last citation of such a name
     place = 0
     for match in ABOVE.finditer(text):
         start = _name_start(text, _without_qualifier(text, match.start()))
         if start is None or taken.touch(start, match.end()):
             continue
         while place < len(found) and found[place].start < start:
-            words = _words(_applicant(found[place].name or ""))
+            words = words_of(applicant_of(found[place].name or ""))
             if words:
                 whole[tuple(words)] = found[place]
                 begun |= {tuple(words[:length]): found[place] for length in range(1, len(words))}
             place += 1
-        short = tuple(_words(_applicant(text[start : match.start()])))
+        short = tuple(words_of(applicant_of(text[start : match.start()])))
         if meant := whole.get(short) or begun.get(short):
             yield _citation(text, start, match.end(), meant.application_numbers, meant.name, style)
 
@@ -264,7 +201,7 @@ def _without_qualifier(text: str, end: int) -> int:
     return max(0, end - 40) + match.start() if match else end
 
 
-def _dated(text: str, style: CitationStyle, taken: _Spans) -> Iterator[Citation]:
+def _dated(text: str, style: CitationStyle, taken: _Spans) -> Iterator[CaseCitation]:
     """ "the A. and Others judgment of 6 September 1978", as was usual before the numbers were given."""
     for match in JUDGMENT.finditer(text):
         start, date = _name_start(text, match.start()), DAY.match(text, match.end())
@@ -274,7 +211,7 @@ def _dated(text: str, style: CitationStyle, taken: _Spans) -> Iterator[Citation]
             yield replace(found, date=iso_date(date[0]))
 
 
-def _apart(found: Iterable[Citation]) -> Iterator[Citation]:
+def _apart(found: Iterable[CaseCitation]) -> Iterator[CaseCitation]:
     end = 0
     for citation in found:
         if citation.start >= end:
@@ -285,7 +222,7 @@ def _apart(found: Iterable[Citation]) -> Iterator[Citation]:
 class _Spans:
     """The characters that citations take, which come in order and none within another."""
 
-    def __init__(self, found: Sequence[Citation]) -> None:
+    def __init__(self, found: Sequence[CaseCitation]) -> None:
         self._starts = [citation.start for citation in found]
         self._ends = [citation.end for citation in found]
 
@@ -293,78 +230,3 @@ class _Spans:
         """Whether any of text[start:end] is taken."""
         before = bisect_left(self._starts, end) - 1
         return before >= 0 and self._ends[before] > start
-
-
-# -- resolving -------------------------------------------------------------------------------------------------
-
-
-class KnownCases:
-    """Cases by number and by name. Cases may share both: each keeps its key."""
-
-    def __init__(self, cases: Iterable[KnownCase]) -> None:
-        self.cases = {case.key: case for case in cases}
-        self._by_number: dict[str, list[str]] = defaultdict(list)
-        self._by_name: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        self._by_applicant: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for case in self.cases.values():
-            for number in dict.fromkeys(case.application_numbers):
-                self._by_number[number].append(case.key)
-            self._by_name[tuple(_words(case.title))].append(case.key)
-            self._by_applicant[tuple(_words(_applicant(case.title)))].append(case.key)
-
-    def meant(self, citation: Citation, citing: KnownCase) -> tuple[str, ...]:
-        """The keys of the known cases that a citation may mean: earlier than the citing case, and not that case itself.
-
-        A number decides, where there is one; then the whole name; a name without a country only with the judgment's
-        date. Of several the date of the citation chooses. Whatever shares a number with the citing case is the same
-        case in another version. Cases without a date, on either side, mean nothing: earlier cannot be told.
-        """
-        if not citing.date:
-            return ()
-        if citation.application_numbers:
-            keys = [key for number in citation.application_numbers for key in self._by_number.get(number, ())]
-        elif citation.name and _is_versus(citation.name):
-            keys = self._by_name.get(tuple(_words(citation.name)), [])
-        elif citation.name and citation.date:
-            applicants = self._by_applicant.get(tuple(_words(citation.name)), [])
-            keys = [key for key in applicants if self.cases[key].date == citation.date]
-        else:
-            keys = []
-        own = set(citing.application_numbers)
-        earlier = [
-            key
-            for key in dict.fromkeys(keys)
-            if key != citing.key
-            and "" < self.cases[key].date < citing.date
-            and not own.intersection(self.cases[key].application_numbers)
-        ]
-        return tuple([key for key in earlier if citation.date and self.cases[key].date == citation.date] or earlier)
-
-
-def edges(found: Iterable[Citation], citing: KnownCase, known: KnownCases) -> tuple[Edge, ...]:
-    """The citations of a case that mean known cases, with those they may mean."""
-    edges = (Edge(citation, known.meant(citation, citing)) for citation in found)
-    return tuple(edge for edge in edges if edge.targets)
-
-
-VERSUS = re.compile(r"\s\[?(?:v|c)\.?\s+", re.I)
-
-
-def _is_versus(name: str) -> bool:
-    return bool(VERSUS.search(name))
-
-
-def _applicant(name: str) -> str:
-    return VERSUS.split(name, maxsplit=1)[0]
-
-
-def _words(name: str) -> list[str]:
-    """A name's words for comparing: without case, accents, points, "the", and how the parties are joined.
-
-    >>> _words("The Ağ Co. v. the Netherlands (No. 2)"), _words("AG CO. v. NETHERLANDS (no. 2)")[:3]
-    (['ag', 'co', 'v', 'netherlands', 'no', '2'], ['ag', 'co', 'v'])
-    """
-    plain = unicodedata.normalize("NFKD", name.replace("ı", "i").casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("ı", "i")
-    words = re.findall(r"\w+", VERSUS.sub(" v ", plain))
-    return [word for word in words if word not in ("the", "la", "le", "les")]

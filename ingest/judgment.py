@@ -7,16 +7,17 @@ line. All offsets count code points of the text given, and are half-open.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-from ingest.citations import Citation, application_numbers, citations, iso_date
+from ingest.citations import application_numbers, citations
 from ingest.courts import KINDS, Court
-from ingest.outcome import Finding, articles_in, findings
+from ingest.outcome import articles_in, findings
+from rag.cited import iso_date
 from rag.errors import DocumentError
+from rag.records import Case, Footnote, Paragraph, Section
 
 LONGEST_HEADING = 300
 DEEPEST = 6  # subheadings behind one another
@@ -29,71 +30,6 @@ NOTE = re.compile(r"^[ \t\xa0]*\[(\d{1,4})\]\.?(?=\s)", re.M)
 SUBHEADING = re.compile(r"[ \t\xa0]*(?:(?:[IVXLC]+|[A-Z]|\d{1,2})\.|\([a-z]{1,4}\)|[α-ω]\))[ \t\xa0]+\S.{0,200}")
 ALLEGED = re.compile(r"^.{0,12}\b(?:ALLEGED VIOLATIONS?|VIOLATIONS? ALLÉGUÉES?) (?:OF|DE) .*$", re.M)
 DATE_LINE = re.compile(r"^[ \t\xa0]*(\d{1,2}(?:er)?\s+\w+\s+\d{4})[ \t\xa0]*$", re.M)
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """text[start:end], of a kind: header, procedure, facts, law, operative, opinion or annex.
-
-    `author` of a separate opinion as its heading has it ("LEMMENS"). "text" is what stands under no heading at all.
-    """
-
-    kind: str
-    start: int
-    end: int
-    author: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """The paragraph that the court numbered `number`, text[start:end], its number with it."""
-
-    number: int
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A footnote, text[start:end], with the mark it begins with."""
-
-    number: int
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A judgment's structure. Sections cover the text in order; paragraphs' numbers only increase, with gaps.
-
-    The separate opinions and the operative part count from 1 again: their items are no paragraphs of the judgment.
-    """
-
-    court: str
-    title: str  # "A. v. Country"
-    parties: tuple[str, str]  # applicant and respondent; both "" where the title does not part them
-    application_numbers: tuple[str, ...]
-    date: str  # YYYY-MM-DD; "": none is known
-    importance: int | None  # 1 (a key case) to 4
-    articles: tuple[str, ...]  # at issue: found on, or alleged in a heading
-    sections: tuple[Section, ...]
-    paragraphs: tuple[Paragraph, ...]
-    notes: tuple[Note, ...]
-    citations: tuple[Citation, ...]
-    outcome: tuple[Finding, ...]
-    warnings: tuple[str, ...] = ()
-
-    def section_at(self, place: int) -> Section:
-        """The section that holds text[place]; ValueError outside the text."""
-        index = bisect_right(self.sections, place, key=lambda section: section.start) - 1
-        if index < 0 or place >= self.sections[index].end:
-            raise ValueError(f"no section holds character {place}")
-        return self.sections[index]
-
-    def paragraph_at(self, place: int) -> Paragraph | None:
-        """The numbered paragraph that holds text[place]."""
-        index = bisect_right(self.paragraphs, place, key=lambda paragraph: paragraph.start) - 1
-        return self.paragraphs[index] if index >= 0 and place < self.paragraphs[index].end else None
 
 
 def read_judgment(text: str, court: Court) -> Case:
@@ -406,7 +342,7 @@ def _own_numbers(header: str, court: Court) -> tuple[str, ...]:
     return ()
 
 
-def _notes(text: str, sections: Sequence[Section]) -> tuple[Note, ...]:
+def _notes(text: str, sections: Sequence[Section]) -> tuple[Footnote, ...]:
     """The notes stand at the end, a mark at the beginning of a line each; those of a quotation stand elsewhere."""
     tail = max(
         (section.start for section in sections if section.kind in ("operative", "opinion", "annex")), default=None
@@ -416,7 +352,7 @@ def _notes(text: str, sections: Sequence[Section]) -> tuple[Note, ...]:
     marks = list(NOTE.finditer(text, tail))
     ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     return tuple(
-        Note(int(mark[1]), mark.start(), mark.start() + len(text[mark.start() : end].rstrip()))
+        Footnote(int(mark[1]), mark.start(), mark.start() + len(text[mark.start() : end].rstrip()))
         for mark, end in zip(marks, ends, strict=True)
     )
 

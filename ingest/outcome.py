@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from rag.records import Finding
 
 ADJECTIVES = r"(?:\s+(?:a|an|any|separate|further|procedural|substantive|continuing))*"
 FINDING = re.compile(
@@ -43,19 +44,6 @@ BEGINS = re.compile(r"[;:]\s|\n\s{0,9}(?=\(?(?:\d{1,2}|[a-z]{1,4})[.)]\s|(?i:hol
 ENDS = re.compile(r";|\.(?=\s{0,9}(?:\n|\Z))|\n\s{0,9}(?=\(?\d{1,2}[.)]\s)")
 FARTHEST = 1_000  # characters from a finding to the ends of its item
 REACH = 250  # characters behind "violation" in which its articles are named
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found under one article; `violation` is None where one part says yes and another no.
-
-    `article` as the Convention is cited: "Article 6 § 1", "Article 1 of Protocol No. 1". `spans` are the offsets of the
-    items that say so. That there would be a violation, were the applicant expelled, is a violation.
-    """
-
-    article: str
-    violation: bool | None
-    spans: tuple[tuple[int, int], ...]
 
 
 def findings(text: str, start: int, end: int) -> tuple[Finding, ...]:

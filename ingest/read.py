@@ -6,39 +6,47 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ingest.assemble import Assembled, assemble
+from ingest.legal import is_collection, is_judgment, is_legal
 from ingest.mend import mend
 from ingest.pages import PageFile
 from ingest.podcast import AUDIO, sidecars
 from ingest.transcript import BESIDE, HEAD_BYTES, is_transcript
-from ingest.worker import Limits, Reading, Request, read_transcript
+from ingest.worker import CaseReading, Limits, Reading, Request, read_transcript
+from rag import cases
 from rag.episodes import from_json
 from rag.errors import DocumentError
 from rag.records import Document, Page
+from rag.settings import Ingest
 
 RECIPE = "pdf 3"  # raise the number when the same bytes would now be read differently
 PODCAST_RECIPE = "podcast 1"
-SUPPORTED = {"auto": "PDFs or transcripts", "pdf": "PDFs", "podcast": "transcripts"}  # kind -> what its files are
+LEGAL_RECIPE = "legal 1"
+SUPPORTED = {  # kind -> what its files are
+    "auto": "PDFs, judgments or transcripts",
+    "pdf": "PDFs",
+    "legal": "judgments",
+    "podcast": "transcripts",
+}
 
 
 def find_files(path: Path, leave_out: Path, kind: str = "auto") -> list[Path | DocumentError]:
     """The file itself, or the documents of a kind in and below a folder, sorted.
 
-    `kind` is pdf, podcast, or auto for either. Hidden folders and `leave_out` are passed over, and so is what lies
-    beside a transcript and is read with it. A folder that cannot be listed is an error among the files. Raises
-    DocumentError if there is nothing at `path`, or no document in it.
+    `kind` is pdf, legal, podcast, or auto for any; legal takes every PDF, for only reading shows what is in one. Hidden
+    folders and `leave_out` are passed over, and so is what lies beside a transcript and is read with it. A folder that
+    cannot be listed is an error among the files. Raises DocumentError if there is nothing at `path`, or no document.
     """
     try:
         if path.is_dir():
             files = list(_walk(path, leave_out.absolute(), kind))
             if not files:
-                holds = {"auto": "no PDF files and no transcripts", "pdf": "no PDF files", "podcast": "no transcripts"}
-                raise DocumentError(f"{path} holds {holds[kind]}. Name a folder with {SUPPORTED[kind]}, or a file")
+                raise DocumentError(f"{path} holds no {SUPPORTED[kind]}. Name a folder with some, or a file")
             return files
         if not path.exists():
             raise DocumentError(f"{path}: no such file or folder. Check the name")
@@ -59,12 +67,12 @@ def _walk(folder: Path, leave_out: Path, kind: str) -> Iterator[Path | DocumentE
         if entry.is_dir():
             if not entry.is_symlink():  # it may lead back here
                 yield from _walk(entry, leave_out, kind)
-        elif (found := _kind_by_name(entry)) and kind in ("auto", found):
+        elif (found := _kind_by_name(entry)) and (kind in ("auto", found) or (kind, found) == ("legal", "pdf")):
             yield entry
 
 
 def _kind_by_name(file: Path) -> str:
-    """As kind_of, "" for neither; what is called .pdf, .vtt or .srt is one, so that what is wrong with it is said."""
+    """As kind_of, "" for none; what is called .pdf, .vtt or .srt is one, so that what is wrong with it is said."""
     try:
         head = _head(file) if file.is_file() else b""
     except OSError:
@@ -78,11 +86,16 @@ def _head(file: Path) -> bytes:
 
 
 def _kind(name: str, head: bytes) -> str:
-    return "pdf" if b"%PDF-" in head[:1024] else "podcast" if is_transcript(name, head) else ""
+    if b"%PDF-" in head[:1024]:
+        return "pdf"
+    return "legal" if is_legal(head) else "podcast" if is_transcript(name, head) else ""
 
 
 def kind_of(file: Path, kind: str = "auto") -> str:
-    """What a file is read as: "pdf" or "podcast", or what `kind` says it is. Raises DocumentError for neither."""
+    """How a file is read: "pdf" (a judgment too), "legal" or "podcast". `kind` overrules what it seems to be.
+
+    Raises DocumentError for none of them.
+    """
     try:
         if file.exists() and not file.is_file():
             raise DocumentError("is not a file (a pipe, a device or a folder). Leave it out")
@@ -92,13 +105,17 @@ def kind_of(file: Path, kind: str = "auto") -> str:
     if not head:
         raise DocumentError("is empty (0 bytes). Fetch or copy it again")
     found = "podcast" if kind == "podcast" and not BESIDE.search(file.name) else _kind(file.name, head)
+    if kind == "legal":
+        return "pdf" if found == "pdf" else "legal"
     if found and kind in ("auto", found):
         return found
     if BESIDE.search(file.name) and kind != "pdf":
         raise DocumentError("is no document: it is read with the transcript beside it. Name the transcript")
     if kind == "pdf" or file.suffix.lower() == ".pdf":
         raise DocumentError("is not a PDF, whatever its name says. Leave it out, or convert it to PDF")
-    raise DocumentError("is neither a PDF nor a transcript. Leave it out; a transcript of another form: --kind podcast")
+    raise DocumentError(
+        "is neither a PDF nor a transcript nor a judgment. Leave it out; of another form: --kind podcast, or legal"
+    )
 
 
 def content_id(file: Path, kind: str = "auto") -> str:
@@ -109,6 +126,11 @@ def content_id(file: Path, kind: str = "auto") -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     except OSError as error:
         raise DocumentError(f"cannot be read: {error.strerror}. Check its permissions") from error
+
+
+def holds_many(file: Path, kind: str) -> bool:
+    """Whether a file is read as records of judgments, a document each. Raises DocumentError as kind_of."""
+    return kind_of(file, kind) == "legal" and is_collection(_head(file))
 
 
 def sidecars_hash(file: Path) -> str:
@@ -215,6 +237,44 @@ def read_episode(file: Path, document_id: str, limits: Limits, children: Childre
         document_id, "podcast", title, text, (Page(1, 0, len(text)),), tuple(read["warnings"]),
         episode=from_json(read["episode"]),
     )  # fmt: skip
+
+
+def read_case(reading: CaseReading, number: int, file: Path, document_id: str) -> Document:
+    """Read one of a file's judgments in a limited child process. Raises DocumentError, and Stopped."""
+    read = reading.read(number)
+    text, title = read["text"], read["title"] or title_of(file)
+    return Document(
+        document_id, "legal", title, text, (Page(1, 0, len(text)),), tuple(read["warnings"]),
+        case=cases.from_json(read["case"]),
+    )  # fmt: skip
+
+
+def read_alone(file: Path, settings: Ingest) -> Document:
+    """A judgment's text or HTML that is to be no document of a library. Raises DocumentError with the path."""
+    reading = CaseReading(
+        file, Limits(settings.page_seconds, settings.memory_mb), threading.Semaphore(), threading.Event(), []
+    )
+    try:
+        if holds_many(file, "legal") or kind_of(file, "legal") == "pdf":
+            raise DocumentError("is no text of one judgment. Ingest it, and name the document")
+        return read_case(reading, 0, file, "")
+    except DocumentError as error:
+        raise DocumentError(f"{file}: {error}") from error
+    finally:
+        reading.close()
+
+
+def as_case(document: Document, kind: str, limits: Limits, children: Children) -> Document:
+    """A document that was read as a PDF, with its structure if it is a judgment, or if `kind` says so."""
+    if kind != "legal" and not (kind == "auto" and is_judgment(document.text)):
+        return document
+    reading = CaseReading(document.text, limits, children.slots, children.stop, children.peaks_kb)
+    try:
+        read = reading.read(0)
+    finally:
+        reading.close()
+    title, warnings = read["title"] or document.title, (*document.warnings, *read["warnings"])
+    return replace(document, kind="legal", title=title, warnings=warnings, case=cases.from_json(read["case"]))
 
 
 def _warnings(pages: PageFile, read: Assembled) -> tuple[str, ...]:

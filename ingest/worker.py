@@ -2,7 +2,8 @@
 
 A child runs `python -m ingest.worker`, is told which document, and then asked for one page after the other: a line in,
 a line of JSON out. A page that takes too long, or takes the child down, is named and skipped, and a new child goes on.
-Several children read the pages of one document side by side. A transcript has no pages: one child reads the whole.
+Several children read the pages of one document side by side. A transcript has no pages: one child reads the whole. Of
+a file of judgments one child reads one after the other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,63 @@ def read_transcript(
     return dict(child.opened)
 
 
+class CaseReading:
+    """The judgments in a file, or in a text that was read already, one after the other by a child that has them open.
+
+    One that takes the child down fails alone: the next one gets a new child. For any thread; `slots` bounds the
+    children that work at a time, and `peaks_kb` gets the memory of each at the largest.
+    """
+
+    def __init__(
+        self,
+        source: Path | str,
+        limits: Limits,
+        slots: threading.Semaphore,
+        stop: threading.Event,
+        peaks_kb: list[int],
+    ):
+        self._request = {"path": str(source)} if isinstance(source, Path) else {"text": source}
+        self._limits, self._slots, self._stop, self._peaks_kb = limits, slots, stop, peaks_kb
+        self._child: _Child | None = None
+        self._lock = threading.Lock()
+
+    def members(self) -> list[list[str]]:
+        """The fields of a legal.Member each. Raises DocumentError, and Stopped."""
+        with self._lock, self._slots, self._explaining():
+            return list(self._open().opened)
+
+    def read(self, number: int) -> dict[str, Any]:
+        """Title, text, warnings and case (cases.to_json) of one, by its number from 0. Raises as `members`."""
+        with self._lock, self._slots, self._explaining():
+            what, value = self._open().ask(number)
+        if what == "bad":
+            raise DocumentError(value)
+        return dict(value)
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _open(self) -> _Child:
+        if self._child is None:
+            self._child = _Child("ingest.legal", self._request, self._limits, self._stop)
+        return self._child
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._peaks_kb.append(self._child.peak_kb)
+            self._child = None
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except _Died as died:
+            self._end()
+            raise DocumentError(f"{died}. Cut it in parts, or raise ingest.page_seconds or memory_mb") from None
+
+
 def limited_output(module: str, request: dict[str, Any], limits: Limits) -> bytes:
     """What `module`'s main writes for one request. Raises DocumentError with the child's own line, or why it ended."""
     with _child(module, request, limits, errors=subprocess.PIPE) as child:
@@ -287,6 +345,8 @@ def main() -> int:
             return page.main()
         if module == "ingest.podcast":
             _serve_transcript()
+        elif module == "ingest.legal":
+            _serve_cases(page_seconds)
         else:
             _serve_pages(page_seconds)
     except MemoryError:
@@ -336,6 +396,28 @@ def _serve_transcript() -> None:
         return
     episode = to_json(read.episode or Episode())
     _say("open", {"title": read.title, "text": read.text, "warnings": read.warnings, "episode": episode})
+
+
+def _serve_cases(page_seconds: float) -> None:
+    from ingest.legal import CaseFile, Member, case_of, warnings_of
+    from rag.cases import to_json
+
+    request = json.loads(sys.stdin.readline())
+    try:
+        file = CaseFile(Path(request["path"])) if "path" in request else None
+    except DocumentError as error:
+        _say("error", str(error))
+        return
+    _say("open", [astuple(member) for member in (file.members if file else [Member()])])
+    for line in sys.stdin:
+        _allow_processor_time(page_seconds)
+        try:
+            text, case = file.read(int(line)) if file else (request["text"], case_of(request["text"]))
+        except DocumentError as error:
+            _say("bad", str(error))
+            continue
+        whole = text if file else None  # who gave the text has it
+        _say("case", {"title": case.title, "text": whole, "warnings": warnings_of(text, case), "case": to_json(case)})
 
 
 def _say(what: str, value: Any) -> None:

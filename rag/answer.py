@@ -19,7 +19,8 @@ from rag.attribute.torch_game import TreeReader, in_torch, playing
 from rag.errors import ModelError, UsageError
 from rag.indexes import Indexes
 from rag.interfaces import DenseEncoder, Report, Retriever, silent
-from rag.read.cite import MARKER, EpisodeOf, PagesOf, cite
+from rag.place import place_in
+from rag.read.cite import MARKER, EpisodeOf, PagesOf, ParagraphsOf, cite
 from rag.read.filter import sift
 from rag.read.forms import FORMS, Reading, redraft
 from rag.read.generate import ChatReader, Usage, open_reader
@@ -29,7 +30,6 @@ from rag.read.reward import open_judge
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Hit, Note, Passage
 from rag.settings import Settings
-from rag.timecodes import place_in_recording
 
 log = logging.getLogger("glossator")
 
@@ -60,6 +60,7 @@ class Road:
     encoder: DenseEncoder | None = None  # for the filter; None: no filter
     judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
     episode_of: EpisodeOf = lambda document_id: None  # for the second at which a quote is said
+    paragraphs_of: ParagraphsOf = lambda document_id, start, end: None  # for the paragraph in which a quote stands
 
 
 def open_road(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Road:
@@ -80,6 +81,7 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
         indexes.encoder() if settings.reader.filter_threshold else None,
         open_judge(settings.reader.judge) if settings.reader.judge else None,
         indexes.library.episode,
+        indexes.library.paragraphs_of,
     )
 
 
@@ -149,7 +151,7 @@ def ask(
     text, citations = (
         (_abstain(road, question, reading.evidence), ())
         if abstained
-        else cite(reading.draft, reading.quotes, road.pages_of, road.episode_of)
+        else cite(reading.draft, reading.quotes, road.pages_of, road.episode_of, road.paragraphs_of)
     )
     said = () if abstained else statements(
         road.reader, text, reading.quotes, reading.support, settings.support_threshold, usage, road.judge
@@ -282,8 +284,7 @@ def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:
 
 def _abstain(road: Road, question: str, evidence: Sequence[Hit]) -> str:
     places = [
-        f"{hit.passage.title}, {place_in_recording(hit.passage) or f'page {hit.passage.first_page}'}"
-        for hit in evidence[:3]
+        f"{hit.passage.title}, {place_in(hit.passage) or f'page {hit.passage.first_page}'}" for hit in evidence[:3]
     ]
     nearest = f" The nearest passages: {'; '.join(places)}." if places else " No passage shares a word with it."
     names = " or ".join(f"\u201c{name}\u201d" for name in unmentioned(question, evidence)) if evidence else ""

@@ -7,14 +7,12 @@ its one writer's transaction.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
-from rag.errors import UsageError
 from rag.records import Chapter, Episode, Utterance
 
 # Utterances and chapters are lists of lists, each in the order of its record's fields.
@@ -25,14 +23,10 @@ CREATE TABLE episodes (
     chapters TEXT NOT NULL) WITHOUT ROWID;
 """
 _OF_EPISODE = "EXISTS (SELECT 1 FROM episodes e WHERE e.document_id = p.document_id AND {})"
-_DATE = _OF_EPISODE.format("e.date <> '' AND substr(e.date, 1, length(?)) {} ?")  # 2023 is the year, 2023-02 the month
 FILTERS = {
     "show": _OF_EPISODE.format("casefold(e.show) = casefold(?)"),
     "chapter": "(p.chapter <> '' AND casefold(p.chapter) = casefold(?))",
     "speaker": "EXISTS (SELECT 1 FROM json_each(p.speakers) s WHERE casefold(s.value) = casefold(?))",
-    "date": _DATE.format("="),
-    "date>": _DATE.format(">="),  # "date>=2023" is split at its first "="
-    "date<": _DATE.format("<="),
 }
 
 
@@ -67,12 +61,6 @@ def from_json(row: Sequence[Any]) -> Episode:
     show, description, date, audio, utterances, chapters = row
     said, parts = (Utterance(*part) for part in utterances), (Chapter(*part) for part in chapters)
     return Episode(show, description, date, audio, tuple(said), tuple(parts))
-
-
-def check_date(value: str) -> None:
-    """UsageError for what is no date to filter by."""
-    if not re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", value):
-        raise UsageError(f"--filter date: {value!r} is no date. Write 2023, 2023-02 or 2023-02-27")
 
 
 # -- who speaks when -------------------------------------------------------------------------------------------------

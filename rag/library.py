@@ -1,7 +1,7 @@
 """The library folder: one SQLite catalogue that is the truth, beside indexes derived from it (see indexes.py).
 
     catalogue.sqlite     documents, their texts and passages, links, removals; every change gets the next generation
-    lexical/ sparse/ dense/   derived: each records the generation it was built from
+    lexical/ sparse/ dense/ precedents/   derived: each records the generation it was built from
     writer.lock          held by the one writer; writer.json names the holder
     pictures/            of figures and tables (pictures.py)
     reading/             pages and chapters that are being read or made (ingest/pages.py, ingest/chaptering.py)
@@ -17,31 +17,26 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from rag import episodes, links, pictures, places, schema
-from rag.errors import LibraryError, UsageError
+from rag import cases, episodes, links, pictures, places, schema
+from rag.cited import Edge, KnownCase
+from rag.errors import LibraryError
+from rag.filters import where
 from rag.places import Run
-from rag.records import Box, Document, Episode, Link, Page, Passage, Removal
+from rag.records import Box, Case, Document, Episode, Link, Page, Passage, Removal
 
+T = TypeVar("T")
 log = logging.getLogger("glossator")
-
-FILTERS = {
-    "document_id": "p.document_id = ?",
-    "title": "d.title = ?",
-    "kind": "(p.kind = ? OR d.kind = ?)",
-    "label": "lower(p.label) = lower(?)",
-    "path": "EXISTS (SELECT 1 FROM paths x WHERE x.document_id = p.document_id AND (x.shown = ? OR x.path = ?))",
-    "page": "CAST(? AS INTEGER) BETWEEN p.first_page AND p.last_page",
-    **episodes.FILTERS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +140,13 @@ class Library:
         with self._explaining():
             return self._connection().execute(statement, values).fetchall()
 
+    def _found(self, layout: int, none: T, read: Callable[..., T], *values: object) -> T:
+        """What `read` finds in the catalogue; `none` in one older than this layout."""
+        if self._layout() < layout:
+            return none
+        with self._explaining():
+            return read(self._connection(), *values)
+
     @contextmanager
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, int]]:
         """A write transaction, with the generation that its changes get."""
@@ -216,6 +218,7 @@ class Library:
             self._replace(connection, generation, (*row, json.dumps(document.raw_offsets)), path, shown)
             schema.enter(connection, passages, document.episode)
             episodes.enter(connection, document.document_id, document.episode)
+            cases.enter(connection, document.document_id, document.case)
             places.enter(connection, document.document_id, geometry)
             links.enter(connection, document.document_id, document.title, document.text)
 
@@ -260,6 +263,8 @@ class Library:
         if first is not None:
             connection.execute("INSERT INTO removals VALUES (?, ?, ?, ?)", (generation, document_id, first, last))
         links.forget(connection, document_id)
+        cases.forget(connection, document_id)
+        shutil.rmtree(self.folder / "precedents", ignore_errors=True)  # casebook.py's index, which holds its text
         connection.execute("DELETE FROM documents WHERE document_id = ?", (document_id,))
 
     def remove(self, document_id: str) -> None:
@@ -362,14 +367,41 @@ class Library:
             tuple(json.loads(row["warnings"])),
             tuple((text, raw) for text, raw in json.loads(row["raw_offsets"])),
             episode=self.episode(document_id),
+            case=self.case(document_id),
         )
 
     def episode(self, document_id: str) -> Episode | None:
         """Who says what when in a document, and its chapters; None if it is no podcast's."""
-        if self._layout() < 4:
-            return None
-        with self._explaining():
-            return episodes.episode(self._connection(), document_id)
+        return self._found(4, None, episodes.episode, document_id)
+
+    def case(self, document_id: str) -> Case | None:
+        """A judgment's structure; None if a document is none. Its warnings are the document's."""
+        return self._found(4, None, cases.case, document_id)
+
+    def cases(self) -> list[KnownCase]:
+        """All judgments, with document_ids as keys, by date; those without a date come first."""
+        return self._found(4, [], cases.known_cases)
+
+    def citations_of(self, document_id: str) -> list[Edge]:
+        """The citations of a judgment that mean others here, with their document_ids: several where that is open."""
+        return self._found(4, [], cases.edges, document_id)
+
+    def citation_graph(self) -> dict[str, dict[str, int]]:
+        """Citing document_id -> cited document_id -> times cited. Edges lead strictly back in time."""
+        return self._found(4, {}, cases.graph)
+
+    def paragraphs_of(self, document_id: str, start: int, end: int) -> tuple[int, int] | None:
+        """The numbers of a judgment's first and last paragraph that text[start:end] touches; None: of none."""
+        return self._found(4, None, cases.paragraphs_in, document_id, start, end)
+
+    def members(self, path: str, file_hash: str) -> list[Any] | None:
+        """What keep_members kept of these bytes at this path."""
+        return self._found(4, None, cases.members, _storable(path), file_hash)
+
+    def keep_members(self, path: str, file_hash: str, members: Sequence[object]) -> None:
+        """Remember, as JSON, which documents a file with these bytes holds."""
+        with self._wholly() as connection:
+            cases.keep_members(connection, _storable(path), file_hash, members)
 
     def pages_of(self, document_id: str, start: int, end: int) -> tuple[int, int]:
         """First and last page of text[start:end] of a document, without loading its text."""
@@ -436,17 +468,11 @@ class Library:
 
     def frames(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
         """(page, rectangle) of each table and figure that text[start:end] of a document lies in."""
-        if self._layout() < 3:
-            return []
-        with self._explaining():
-            return places.frames(self._connection(), document_id, start, end)
+        return self._found(3, [], places.frames, document_id, start, end)
 
     def places(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
         """(page, rectangle) of each line of text[start:end] of a document, in reading order; [] where none is known."""
-        if self._layout() < 3:
-            return []
-        with self._explaining():
-            return places.lines(self._connection(), document_id, start, end)
+        return self._found(3, [], places.lines, document_id, start, end)
 
     def numbers_of(self, passage_ids: Sequence[str]) -> dict[str, int]:
         """Passage id -> catalogue number, of those that are (still) here."""
@@ -468,41 +494,27 @@ class Library:
         A passage has one link to each document that it names, at the first place, and one for each section reference.
         What a document is itself called points to no other document.
         """
-        if self._layout() == 1:
-            return {}
-        with self._explaining():
-            return links.links_from(self._connection(), passage_ids)
+        return self._found(2, {}, links.links_from, passage_ids, self._layout() >= 4)
 
     def links_to(self, document_ids: Sequence[str]) -> dict[str, list[Link]]:
         """Document id -> the links to it from passages of other documents; without documents that have none.
 
         A document whose title is a common word has very many: ask `mention_counts` first.
         """
-        if self._layout() == 1:
-            return {}
-        with self._explaining():
-            return links.links_to(self._connection(), document_ids)
+        return self._found(2, {}, links.links_to, document_ids, self._layout() >= 4)
 
     def mention_counts(self, document_ids: Sequence[str]) -> dict[str, int]:
         """Document id -> in how many passages of other documents it is named."""
-        if self._layout() == 1:
-            return dict.fromkeys(document_ids, 0)
-        with self._explaining():
-            return links.mention_counts(self._connection(), document_ids)
+        none = dict.fromkeys(document_ids, 0)
+        return self._found(2, none, links.mention_counts, document_ids, self._layout() >= 4)
 
     def namesakes(self, words: Iterable[str]) -> dict[str, int]:
         """Words of a mention -> how many documents have that name; without those that are no document's."""
-        if self._layout() == 1:
-            return {}
-        with self._explaining():
-            return links.namesakes(self._connection(), words)
+        return self._found(2, {}, links.namesakes, words)
 
     def named_in(self, text: str, most: int) -> set[str]:
         """The documents that a question names: not within a longer name, nor by a name that more than `most` have."""
-        if self._layout() == 1:
-            return set()
-        with self._explaining():
-            return links.named_in(self._connection(), text, most)
+        return self._found(2, set(), links.named_in, text, most)
 
     def first_passages(self, document_ids: Sequence[str]) -> dict[str, Passage]:
         """The first passage of each document that has one, by passage id."""
@@ -538,25 +550,16 @@ class Library:
     def select(self, filters: Sequence[str]) -> list[int] | None:
         """Catalogue numbers of the passages that meet every FIELD=VALUE; None without filters.
 
-        FIELD is a key of FILTERS; a show, speaker or chapter counts in any case. Raises UsageError for another.
+        FIELD is a key of filters.FILTERS; names count in any case. Raises UsageError for another.
         """
         if not filters:
             return None
-        clauses, values = [], []
-        for text in filters:
-            field, equals, value = text.partition("=")
-            if not equals or field not in FILTERS:
-                fields = ", ".join(field for field in FILTERS if field[-1] not in "<>")
-                raise UsageError(f"--filter {text}: write FIELD=VALUE with FIELD one of {fields}; or date>=, date<=")
-            if field.startswith("date"):
-                episodes.check_date(value)
-            if field in episodes.FILTERS and self._layout() < 4:
-                return []
-            clauses.append(FILTERS[field])
-            values += [_storable(value)] * FILTERS[field].count("?")
+        found = where(filters, self._layout())
+        if found is None:
+            return []
         rows = self._rows(
-            f"SELECT p.number FROM passages p JOIN documents d USING (document_id) WHERE {' AND '.join(clauses)}",
-            values,
+            f"SELECT p.number FROM passages p JOIN documents d USING (document_id) WHERE {found[0]}",
+            [_storable(value) for value in found[1]],
         )
         return [row["number"] for row in rows]
 
@@ -569,9 +572,7 @@ class Library:
             'WHERE substr(d.text, p.start + 1, p."end" - p.start) <> p.text'
         ):
             found.append(f"passage {row['passage_id']} does not quote its document")
-        if self._layout() > 1:
-            with self._explaining():
-                found += links.problems(self._connection())
+        found += self._found(2, list[str](), links.problems) + self._found(4, list[str](), cases.problems)
         return [f"catalogue: {problem}" for problem in found]
 
 

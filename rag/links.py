@@ -90,9 +90,12 @@ def _link_sections(connection: sqlite3.Connection, document_id: str, text: str) 
 def _link_from(connection: sqlite3.Connection, document_id: str, found: dict[int, set[int]]) -> None:
     """Link a document's passages, given their openings, to the documents that they name."""
     named: dict[int, list[tuple[str, Name]]] = defaultdict(list)  # opening -> who has a name that begins so
+    judgment = _is_judgment(connection, document_id)  # between two of them only citations count (cases.py)
     keys = sorted(set().union(*found.values()))
     own = {row[0] for row in connection.execute("SELECT name FROM names WHERE document_id = ?", (document_id,))}
     for row in _beginning_with(connection, keys):
+        if judgment and _is_judgment(connection, row["document_id"]):
+            continue
         if row["document_id"] != document_id and row["name"] not in own:
             named[row["opening"]].append((row["document_id"], Name(row["kind"], row["name"])))
     for number, keys_here in found.items():
@@ -103,13 +106,18 @@ def _link_from(connection: sqlite3.Connection, document_id: str, found: dict[int
         _link(connection, number, candidates)
 
 
+def _is_judgment(connection: sqlite3.Connection, document_id: str) -> bool:
+    return connection.execute("SELECT 1 FROM cases WHERE document_id = ?", (document_id,)).fetchone() is not None
+
+
 def _link_to(connection: sqlite3.Connection, document_id: str) -> None:
     """Link all passages of other documents to this one, where they name it."""
     candidates: dict[int, list[Name]] = defaultdict(list)
     rows = connection.execute(
         "SELECT number, n.kind, n.name FROM names n JOIN openings USING (opening) JOIN passages p USING (number) "
         "WHERE n.document_id = ? AND p.document_id <> n.document_id AND NOT EXISTS "
-        "(SELECT 1 FROM names own WHERE own.document_id = p.document_id AND own.name = n.name)",
+        "(SELECT 1 FROM names own WHERE own.document_id = p.document_id AND own.name = n.name) AND "
+        "(SELECT count(*) FROM cases k WHERE k.document_id IN (p.document_id, n.document_id)) < 2",
         (document_id,),
     )
     for row in rows:
@@ -133,45 +141,64 @@ def _link(connection: sqlite3.Connection, number: int, candidates: Mapping[str, 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def links_from(connection: sqlite3.Connection, passage_ids: Sequence[str]) -> dict[str, list[Link]]:
-    """Passage id -> the links in its text, in order; without passages that have none."""
+def links_from(connection: sqlite3.Connection, passage_ids: Sequence[str], cases: bool) -> dict[str, list[Link]]:
+    """Passage id -> the links in its text, in order; without passages that have none. `cases`: also of judgments."""
     found: dict[str, list[Link]] = {}
-    for link in _links(connection, "s.passage_id", passage_ids):
+    conditions = ("s.passage_id", "s.passage_id")
+    for link in _links(connection, conditions, passage_ids, cases):
         found.setdefault(link.passage_id, []).append(link)
     return found
 
 
-def links_to(connection: sqlite3.Connection, document_ids: Sequence[str]) -> dict[str, list[Link]]:
+def links_to(connection: sqlite3.Connection, document_ids: Sequence[str], cases: bool) -> dict[str, list[Link]]:
     """Document id -> the links to it from passages of other documents; without documents that have none."""
     found: dict[str, list[Link]] = {}
-    for link in _links(connection, "l.kind <> 'section' AND l.document_id", document_ids):
+    conditions = ("l.kind <> 'section' AND l.document_id", "g.document_id")
+    for link in _links(connection, conditions, document_ids, cases):
         found.setdefault(link.document_id, []).append(link)
     return found
 
 
-def _links(connection: sqlite3.Connection, condition: str, ids: Sequence[str]) -> Iterator[Link]:
+# The citations between judgments: one link a passage and judgment that is meant, at the first place.
+CITED = """
+SELECT s.passage_id, g.document_id, NULL AS target, 'citation' AS kind, c.words, min(c.start) AS start, c."end",
+       s.number
+FROM citation_targets g JOIN citations c USING (citation)
+     JOIN passages s ON s.document_id = c.document_id AND c.start >= s.start AND c.start < s."end"
+"""
+
+
+def _links(
+    connection: sqlite3.Connection, conditions: tuple[str, str], ids: Sequence[str], cases: bool
+) -> Iterator[Link]:
     for first in range(0, len(ids), 500):
         some = ids[first : first + 500]
+        mentioned, cited = (f"WHERE {condition} IN ({','.join('?' * len(some))})" for condition in conditions)
+        more = f"UNION ALL {CITED} {cited} GROUP BY s.number, g.document_id" if cases else ""
         for row in connection.execute(
-            'SELECT s.passage_id, l.document_id, t.passage_id AS target, l.kind, l.words, l.start, l."end" '
-            "FROM links l JOIN passages s USING (number) LEFT JOIN passages t ON t.number = l.target "
-            f"WHERE {condition} IN ({','.join('?' * len(some))}) ORDER BY l.number, l.start, l.document_id",
-            some,
+            'SELECT s.passage_id, l.document_id, t.passage_id AS target, l.kind, l.words, l.start, l."end", l.number '
+            f"FROM links l JOIN passages s USING (number) LEFT JOIN passages t ON t.number = l.target {mentioned} "
+            f"{more} ORDER BY 8, 6, 2",  # by place
+            [*some, *some] if cases else some,
         ):
-            yield Link(*row)
+            yield Link(*row[:7])
 
 
-def mention_counts(connection: sqlite3.Connection, document_ids: Sequence[str]) -> dict[str, int]:
+def mention_counts(connection: sqlite3.Connection, document_ids: Sequence[str], cases: bool) -> dict[str, int]:
     """Document id -> in how many passages of other documents it is named."""
     counts = dict.fromkeys(document_ids, 0)
+    named = "SELECT document_id, count(*) FROM links WHERE kind <> 'section' AND document_id IN ({}) GROUP BY 1"
+    # no passage is counted twice: between two judgments only citations count
+    cited = (
+        "SELECT g.document_id, count(DISTINCT s.number) FROM citation_targets g JOIN citations c USING (citation) "
+        'JOIN passages s ON s.document_id = c.document_id AND c.start >= s.start AND c.start < s."end" '
+        "WHERE g.document_id IN ({}) GROUP BY 1"
+    )
     for first in range(0, len(document_ids), 500):
         some = document_ids[first : first + 500]
-        for row in connection.execute(
-            "SELECT document_id, count(*) FROM links WHERE kind <> 'section' "
-            f"AND document_id IN ({','.join('?' * len(some))}) GROUP BY document_id",
-            some,
-        ):
-            counts[row[0]] = row[1]
+        for statement in (named, cited) if cases else (named,):
+            for document_id, count in connection.execute(statement.format(",".join("?" * len(some))), some):
+                counts[document_id] += count
     return counts
 
 

@@ -73,6 +73,107 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a judgment, document.text[start:end]: header, procedure, facts, law, operative, opinion or annex.
+
+    `author` of a separate opinion as its heading has it ("LEMMENS"). "text" is what stands under no heading at all.
+    """
+
+    kind: str
+    start: int
+    end: int
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """The paragraph that the court numbered `number`, document.text[start:end], its number with it."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footnote:
+    """A judgment's footnote, document.text[start:end], with the mark it begins with."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCitation:
+    """words = document.text[start:end] cite another case, by its numbers, its name, or both.
+
+    A name is as the text has it, "A. v. Country (no. 2)"; of "A., cited above" name and numbers are those of the
+    citation above. `date` (YYYY-MM-DD) is the judgment's where the citation gives one, `pinpoint` the paragraphs cited.
+    """
+
+    words: str
+    start: int
+    end: int
+    application_numbers: tuple[str, ...] = ()
+    name: str | None = None
+    pinpoint: str | None = None  # "§ 45", "§§ 45-47"
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found under one article; `violation` is None where one part says yes and another no.
+
+    `article` as the Convention is cited: "Article 6 § 1", "Article 1 of Protocol No. 1". `spans` are the offsets of the
+    items that say so. That there would be a violation, were the applicant expelled, is a violation.
+    """
+
+    article: str
+    violation: bool | None
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A judgment's structure. Sections cover the text in order; paragraphs' numbers only increase, with gaps.
+
+    The separate opinions and the operative part count from 1 again: their items are no paragraphs of the judgment.
+    """
+
+    court: str
+    title: str  # "A. v. Country"
+    parties: tuple[str, str]  # applicant and respondent; both "" where the title does not part them
+    application_numbers: tuple[str, ...]
+    date: str  # YYYY-MM-DD; "": none is known
+    importance: int | None  # 1 (a key case) to 4
+    articles: tuple[str, ...]  # at issue: found on, or alleged in a heading
+    sections: tuple[Section, ...]
+    paragraphs: tuple[Paragraph, ...]
+    notes: tuple[Footnote, ...]
+    citations: tuple[CaseCitation, ...]
+    outcome: tuple[Finding, ...]
+    warnings: tuple[str, ...] = ()
+
+    def section_at(self, place: int) -> Section:
+        """The section that holds text[place]; ValueError outside the text."""
+        index = bisect_right(self.sections, place, key=lambda section: section.start) - 1
+        if index < 0 or place >= self.sections[index].end:
+            raise ValueError(f"no section holds character {place}")
+        return self.sections[index]
+
+    def paragraph_at(self, place: int) -> Paragraph | None:
+        """The numbered paragraph that holds text[place]."""
+        index = bisect_right(self.paragraphs, place, key=lambda paragraph: paragraph.start) - 1
+        return self.paragraphs[index] if index >= 0 and place < self.paragraphs[index].end else None
+
+    def paragraphs_in(self, start: int, end: int) -> tuple[int, int] | None:
+        """The numbers of the first and the last paragraph that text[start:end] touches; None where it touches none."""
+        first = bisect_right(self.paragraphs, start, key=lambda paragraph: paragraph.end)
+        last = bisect_left(self.paragraphs, end, key=lambda paragraph: paragraph.start)
+        return (self.paragraphs[first].number, self.paragraphs[last - 1].number) if first < last else None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document as read: its whole text, and where each page and each region lies in it.
 
@@ -90,6 +191,7 @@ class Document:
     raw_offsets: tuple[tuple[int, int], ...] = ((0, 0),)
     regions: tuple[Region, ...] = ()
     episode: Episode | None = None  # of a podcast
+    case: Case | None = None  # of a judgment
 
     def pages_of(self, start: int, end: int) -> tuple[int, int]:
         """First and last page (1-based, inclusive) that text[start:end] touches; ValueError without pages."""
@@ -136,6 +238,9 @@ class Passage:
     start_seconds: float | None = None  # of a transcript: when its first sentence begins and its last one ends
     end_seconds: float | None = None
     description: str = ""  # of its episode: searched as a field of its own (rag/retrieve/bm25.py)
+    part: str = ""  # of a judgment: the kind of its section, "facts", "law", "operative", ...
+    first_paragraph: int | None = None  # of a judgment: the numbers of the paragraphs that it touches
+    last_paragraph: int | None = None
 
     @property
     def searched(self) -> str:
@@ -227,6 +332,9 @@ class Citation:
     speaker: str = ""
     start_seconds: float | None = None
     end_seconds: float | None = None
+    part: str = ""  # of a judgment, as of the passage; but of the quote alone: in which numbered paragraphs it stands
+    first_paragraph: int | None = None
+    last_paragraph: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

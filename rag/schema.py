@@ -1,7 +1,7 @@
 """The catalogue's tables, how a catalogue of an older layout gets today's, and passages read from any of them.
 
 Layout 1 has no links (links.py), layout 2 no places on pages (places.py), nor what kind of thing a passage is, layout
-3 no episodes (episodes.py), nor who says a passage when.
+3 no episodes (episodes.py), nor who says a passage when, and no judgments (cases.py), nor where in one a passage is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable
 
-from rag import episodes, links, places
+from rag import cases, episodes, links, places
 from rag.records import Episode, Passage
 
 VERSION = 4
@@ -53,15 +53,27 @@ NEW_IN_3 = {
     "picture": "NULL",
     "ocr_confidence": "NULL",
 }
-# Layout 4: who says a passage, and when; with episodes.SCHEMA. `speakers` has all of them, for filters.
+# Layout 4: who says a passage, and when; with episodes.SCHEMA. `speakers` has all of them, for filters. And in which
+# part and paragraphs of a judgment it stands; with cases.SCHEMA.
 LAYOUT_4 = """
 ALTER TABLE passages ADD COLUMN chapter TEXT NOT NULL DEFAULT '';
 ALTER TABLE passages ADD COLUMN speaker TEXT NOT NULL DEFAULT '';
 ALTER TABLE passages ADD COLUMN start_seconds REAL;
 ALTER TABLE passages ADD COLUMN end_seconds REAL;
 ALTER TABLE passages ADD COLUMN speakers TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE passages ADD COLUMN part TEXT NOT NULL DEFAULT '';
+ALTER TABLE passages ADD COLUMN first_paragraph INTEGER;
+ALTER TABLE passages ADD COLUMN last_paragraph INTEGER;
 """
-NEW_IN_4 = {"chapter": "''", "speaker": "''", "start_seconds": "NULL", "end_seconds": "NULL"}
+NEW_IN_4 = {
+    "chapter": "''",
+    "speaker": "''",
+    "start_seconds": "NULL",
+    "end_seconds": "NULL",
+    "part": "''",
+    "first_paragraph": "NULL",
+    "last_paragraph": "NULL",
+}
 # One path a document: the first in alphabetical order speaks for it in hits and citations.
 PASSAGES = """
 SELECT p.number, p.passage_id, p.document_id, d.title,
@@ -72,24 +84,26 @@ FROM passages p JOIN documents d USING (document_id)
 DESCRIPTION = "coalesce((SELECT description FROM episodes WHERE document_id = p.document_id), '')"
 INSERT = (
     'INSERT INTO passages (passage_id, document_id, kind, start, "end", first_page, last_page, text, label, section, '
-    "boxes, caption, context, picture, ocr_confidence, chapter, speaker, start_seconds, end_seconds, speakers) "
-    f"VALUES ({','.join('?' * 20)})"
+    "boxes, caption, context, picture, ocr_confidence, chapter, speaker, start_seconds, end_seconds, part, "
+    f"first_paragraph, last_paragraph, speakers) VALUES ({','.join('?' * 23)})"
 )
+NEW_TABLES_4 = LAYOUT_4 + episodes.SCHEMA + cases.SCHEMA
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty catalogue."""
-    start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};"
-    connection.executescript(LAYOUT_1 + links.SCHEMA + LAYOUT_3 + places.SCHEMA + LAYOUT_4 + episodes.SCHEMA + start)
+    start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};COMMIT;"
+    # in one transaction: each would wait for the disk
+    connection.executescript("BEGIN;" + LAYOUT_1 + links.SCHEMA + LAYOUT_3 + places.SCHEMA + NEW_TABLES_4 + start)
 
 
 def upgrade(connection: sqlite3.Connection, layout: int) -> None:
     """Give a catalogue of layout 1 its links, and an older one its new tables and columns, within a transaction."""
-    if layout == 1:
-        links.fill(connection)
-    new = (LAYOUT_3 + places.SCHEMA) * (layout < 3) + LAYOUT_4 + episodes.SCHEMA
+    new = (LAYOUT_3 + places.SCHEMA) * (layout < 3) + NEW_TABLES_4
     for statement in filter(str.strip, new.split(";")):  # executescript would commit
         connection.execute(statement)
+    if layout == 1:
+        links.fill(connection)
     connection.execute(f"PRAGMA user_version={VERSION}")
 
 
@@ -110,7 +124,7 @@ def enter(connection: sqlite3.Connection, passages: Iterable[Passage], episode: 
             (
                 *(p.passage_id, p.document_id, p.kind, p.start, p.end, p.first_page, p.last_page, p.text),
                 *(p.label, p.section, json.dumps(p.boxes), p.caption, p.context, p.picture, p.ocr_confidence),
-                *(p.chapter, p.speaker, p.start_seconds, p.end_seconds),
+                *(p.chapter, p.speaker, p.start_seconds, p.end_seconds, p.part, p.first_paragraph, p.last_paragraph),
                 json.dumps(episodes.speakers_in(said, p.start, p.end), ensure_ascii=False),
             )
             for p in passages
@@ -143,4 +157,7 @@ def passage(row: sqlite3.Row) -> Passage:
         row["start_seconds"],
         row["end_seconds"],
         row["description"],
+        row["part"],
+        row["first_paragraph"],
+        row["last_paragraph"],
     )

@@ -54,7 +54,7 @@ OWNERS = {  # the longest matching name decides
     "sentencex": {"rag/sentences.py"},
     "huggingface_hub": {"rag/sources.py"},
     "ir_measures": {"eval/retrieval.py"},
-    "sqlite3": {"rag/episodes.py", "rag/library.py", "rag/links.py", "rag/places.py", "rag/schema.py"},
+    "sqlite3": {"rag/cases.py", "rag/episodes.py", "rag/library.py", "rag/links.py", "rag/places.py", "rag/schema.py"},
     "pypdf": {"eval/extraction.py", "ingest/pdf.py"},
     "pypdfium2": {"eval/extraction.py", "ingest/glyphs.py", "ingest/page.py", "ingest/pdf.py"},
     "pdfplumber": {"eval/extraction.py"},

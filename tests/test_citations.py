@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.citations import Citation, KnownCase, KnownCases, citations, edges, iso_date
+from ingest.citations import citations
 from ingest.courts import read_courts
+from rag.cited import KnownCase, KnownCases, edges, iso_date
+from rag.records import CaseCitation
 
 STYLE = read_courts()["ecthr"].citations
 EU = read_courts()["cjeu"].citations
@@ -190,9 +192,9 @@ def test_which_known_cases_are_meant(text: str, expected: list[tuple[str, ...]])
 
 def test_a_case_cites_no_version_of_itself() -> None:
     grand = KNOWN.cases["a-grand"]
-    assert KNOWN.meant(Citation("", 0, 0, ("1/01",)), grand) == ()
-    assert KNOWN.meant(Citation("", 0, 0, (), "Xo v. Italy"), grand) == ("b",)
-    assert KNOWN.meant(Citation("", 0, 0, ("2/01",)), KnownCase("x", "X", ("7/07",), "")) == ()
+    assert KNOWN.meant(CaseCitation("", 0, 0, ("1/01",)), grand) == ()
+    assert KNOWN.meant(CaseCitation("", 0, 0, (), "Xo v. Italy"), grand) == ("b",)
+    assert KNOWN.meant(CaseCitation("", 0, 0, ("2/01",)), KnownCase("x", "X", ("7/07",), "")) == ()
 
 
 NUMBERS = st.sampled_from(["1/01", "2/01", "3/01", "4/01"])
@@ -204,7 +206,7 @@ CASES = st.builds(
     st.sampled_from(["", "2001-01-01", "2001-01-02", "2002-01-01"]),
 )
 CITED = st.builds(
-    Citation,
+    CaseCitation,
     st.just(""),
     st.just(0),
     st.just(0),
@@ -217,7 +219,7 @@ CITED = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(CASES, min_size=1, max_size=8, unique_by=lambda case: case.key), st.lists(CITED, max_size=6))
-def test_no_case_means_itself_or_a_later_one(cases: list[KnownCase], found: list[Citation]) -> None:
+def test_no_case_means_itself_or_a_later_one(cases: list[KnownCase], found: list[CaseCitation]) -> None:
     """Whatever cites whatever, in circles too: edges lead strictly back in time, so none lead round."""
     known = KnownCases(cases)
     for citing in cases:

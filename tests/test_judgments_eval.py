@@ -10,8 +10,8 @@ import pytest
 
 from eval.files import Record, read_records
 from eval.judgments import boundary_scores, given_of, halves, known_case, read, result_json, set_scores
-from ingest.citations import KnownCases
 from ingest.courts import read_courts
+from rag.cited import KnownCases
 from rag.errors import DataError
 from tests.test_judgment import OPINIONS, WHOLE
 

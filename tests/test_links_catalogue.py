@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.cases import TABLES
 from rag.library import Library
 from rag.records import Document, Link, Page, Passage
 from rag.schema import NEW_IN_3, NEW_IN_4, VERSION
@@ -58,7 +59,8 @@ def to_layout_1(folder: Path) -> None:
 def to_layout_3(folder: Path) -> None:
     columns = "".join(f"ALTER TABLE passages DROP COLUMN {name};" for name in (*NEW_IN_4, "speakers"))
     with closing(sqlite3.connect(folder / "catalogue.sqlite")) as connection:
-        connection.executescript(f"DROP TABLE episodes; {columns} PRAGMA user_version=3;")
+        tables = "".join(f"DROP TABLE {name};" for name in ("episodes", *TABLES))
+        connection.executescript(f"{tables} {columns} PRAGMA user_version=3;")
 
 
 def to_layout_2(folder: Path) -> None:

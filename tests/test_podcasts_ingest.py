@@ -39,7 +39,7 @@ from tests.conftest import DATA, LIGHT_READER, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_links_catalogue import held_by_another, to_layout_3
 from ui import chapters as written
-from ui import render
+from ui import layouts, render
 
 VTT = """WEBVTT
 
@@ -162,7 +162,7 @@ def test_content_decides_what_a_file_is_and_a_kind_overrules_it(shelf: Path) -> 
 
 @pytest.mark.parametrize(
     ("kind", "holds"),
-    [("auto", "no PDF files and no transcripts"), ("pdf", "no PDF files"), ("podcast", "no transcripts")],
+    [("auto", "no PDFs, judgments or transcripts"), ("pdf", "no PDFs"), ("podcast", "no transcripts")],
 )
 def test_an_empty_folder_says_what_it_does_not_hold(tmp_path: Path, kind: str, holds: str) -> None:
     with pytest.raises(DocumentError, match=f"holds {holds}. Name a folder"):
@@ -353,7 +353,7 @@ def test_a_citation_begins_where_its_words_are_said(indexes: Indexes, shelf: Pat
     assert place_in_recording(citation) == "Flour, 1:02:09, Bo Aas" == render.place_text(citation)
     told = render.hits_text([hit])
     assert f"The Kolm mill, Flour, 1:02:03, {passage.speaker}" in told and "page" not in told
-    made = render.hit_json(hit)
+    made = layouts.hit_json(hit)
     assert {key: made[key] for key in ("chapter", "start_seconds", "end_seconds")} == {
         "chapter": "Flour", "start_seconds": 3723.0, "end_seconds": 3739.0,
     }  # fmt: skip

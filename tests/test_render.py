@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from rag.records import Answer, Citation, Hit, Note, Statement
 from tests.parts import passage
-from ui import render
+from ui import layouts, render
 
 HOSTILE = st.text(st.sampled_from(list("ab 1[](){}<>!*_`#&;:/\\|~$\"'\n-+=.^@hjps\x1b\x07")), max_size=60)
 
@@ -68,7 +68,7 @@ def test_a_marker_becomes_a_link_to_its_citation_and_nothing_else_does() -> None
 
 
 def test_the_answers_json_has_the_contracts_fields() -> None:
-    made = render.answer_json(an_answer("yes [2]"))
+    made = layouts.answer_json(an_answer("yes [2]"))
     assert set(made) >= {
         "question", "answer", "abstained", "notes", "citations", "evidence", "support", "attribution", "model",
         "settings_hash", "seconds", "tokens",
@@ -89,7 +89,7 @@ def test_what_is_ignored_unsupported_or_invented_is_said_everywhere() -> None:
     hit = replace(whole.evidence[0], ignored="weakly related to the <b>question</b> (0.12)")
     statements = (Statement(0, 22, 0.9, True), Statement(23, 33, 0.1, False))
     answer = replace(whole, evidence=(hit,), statements=statements, copied=(4, 1))
-    made = render.answer_json(answer)
+    made = layouts.answer_json(answer)
     assert made["quotes"] == {"chosen": 4, "invented": 1, "hallucination_rate": 0.25}
     assert made["statements"][1] == {"start": 23, "end": 33, "support": 0.1, "supported": False}
     assert made["evidence"][0]["ignored"] == hit.ignored
@@ -106,8 +106,8 @@ def test_what_is_ignored_unsupported_or_invented_is_said_everywhere() -> None:
 
 
 def test_without_a_choice_of_quotes_there_is_no_rate() -> None:
-    assert render.answer_json(an_answer("yes [2]"))["quotes"] is None
-    assert render.answer_json(replace(an_answer("yes [2]"), copied=(0, 0)))["quotes"]["hallucination_rate"] is None
+    assert layouts.answer_json(an_answer("yes [2]"))["quotes"] is None
+    assert layouts.answer_json(replace(an_answer("yes [2]"), copied=(0, 0)))["quotes"]["hallucination_rate"] is None
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ from ui.training import train_app
 if TYPE_CHECKING:
     from ingest.build import Outcome
     from rag.records import Answer
+    from rag.retrieve.precedents import CourtCase
+    from rag.settings import Settings
 
 app = typer.Typer(
     name="glossator",
@@ -60,7 +62,14 @@ TYPER_INTERRUPTED = 130  # the exit code by which typer tells of a KeyboardInter
 class Kind(str, Enum):
     auto = "auto"
     pdf = "pdf"
+    legal = "legal"
     podcast = "podcast"
+
+
+class SectionName(str, Enum):
+    facts = "facts"
+    law = "law"
+    both = "both"
 
 
 class ChapterMethod(str, Enum):
@@ -80,7 +89,9 @@ FilterOption = Annotated[
     typer.Option(
         "--filter",
         help="FIELD=VALUE: document_id, title, kind, label, path, page; of podcasts show, chapter, speaker (whoever "
-        "speaks in the passage), date=2023-02-27, date>=2023, date<=2023-06. Repeatable: all must hold.",
+        "speaks in the passage); of judgments part (facts, law, operative, ...), article, country, importance, court, "
+        "application_number, cites (a number, or the id of a document); of both date=2023-02-27, date>=2023, "
+        "date<=2023-06. Repeatable: all must hold.",
     ),
 ]
 
@@ -149,7 +160,7 @@ def _fail(line: str, code: int) -> None:
 @app.command()
 def ingest(
     paths: Annotated[  # readable or not: one that is not must not keep the others out
-        list[Path], typer.Argument(help="PDFs, transcripts, or folders with some.", metavar="PATH...", readable=False)
+        list[Path], typer.Argument(help="PDFs, judgments, transcripts, or folders.", metavar="PATH...", readable=False)
     ],
     library: LibraryOption,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Documents parsed at the same time.")] = 2,
@@ -157,10 +168,11 @@ def ingest(
     password: Annotated[list[str] | None, typer.Option("--password", help="For encrypted files; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring PDFs and transcripts of podcasts into a library: new ones are added, changed ones replaced, the rest left
-    alone. Show notes, chapters and audio beside a transcript, under its name, go with it."""
+    """Bring PDFs, judgments and transcripts of podcasts into a library: new ones are added, changed ones replaced, the
+    rest left alone. Judgments are PDF, HTML, text, or JSON with a record each. Show notes, chapters and audio beside a
+    transcript, under its name, go with it."""
     from ingest.build import build
-    from ui import render
+    from ui import layouts, render
 
     indexes = open_indexes(library, create=True)
     with progress() as report:
@@ -168,7 +180,7 @@ def ingest(
             paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, report, kind.value
         )
     if as_json:
-        print_json(render.summary_json(summary))
+        print_json(layouts.summary_json(summary))
     else:
         print(render.summary_text(summary))
     if summary.count("failed"):
@@ -189,11 +201,11 @@ def _where(outcome: Outcome) -> str:
 def documents(library: LibraryOption, as_json: JsonOption = False) -> None:
     """List what is in a library."""
     from rag.library import Library
-    from ui import render
+    from ui import layouts, render
 
     entries = Library.open(library).documents()
     if as_json:
-        print_json(render.documents_json(entries))
+        print_json(layouts.documents_json(entries))
     else:
         print(render.documents_text(entries))
 
@@ -284,6 +296,56 @@ def chapters(
         print(to_file(found), end="")
 
 
+@app.command()
+def precedents(
+    document: Annotated[
+        str, typer.Argument(help="A judgment: an id, a unique prefix of one, a path; or a new text's file.")
+    ],
+    library: LibraryOption,
+    section: Annotated[SectionName, typer.Option("--section", help="What of it is the question.")] = SectionName.facts,
+    field: Annotated[
+        SectionName, typer.Option("--by", help="The section of earlier judgments that is searched.")
+    ] = SectionName.both,
+    k: KOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the earlier judgments that bear on a judgment in the library, or on a new text."""
+    from rag.casebook import open_precedents
+    from rag.retrieve.precedents import undated
+    from ui import layouts, render
+
+    settings = load_settings()
+    indexes = open_indexes(library)
+    path = Path(document)
+    known = not path.is_file() or indexes.library.document_at(str(path.absolute()))
+    found = indexes.library.find(document) if known else None
+    with open_precedents(indexes.library) as (searching, cases):
+        query = next((case for case in cases if case.case_id == found), None) if found else _new_case(path, settings)
+        if query is None:
+            raise UsageError(f"{document} is no judgment. Name one: glossator documents")
+        hits = searching.search(query, settings.retrieve.k if k is None else k, section.value, field.value)
+    log = logging.getLogger("glossator")
+    if not query.passages(section.value):
+        log.warning("%s: no %s were found in it, so nothing was asked", document, section.value)
+    if refused := undated(query, cases):
+        log.warning("left out because their dates are not known: %d judgments, such as %s", len(refused), refused[0])
+    if as_json:
+        print_json(layouts.precedents_json(found or document, section.value, hits))
+    else:
+        print(render.hits_text(hits))
+
+
+def _new_case(path: Path, settings: Settings) -> CourtCase:
+    """A text that is no document of the library, read as ingestion would."""
+    from ingest.chunk import chunk
+    from ingest.read import read_alone
+    from rag.casebook import new_case
+
+    document = read_alone(path, settings.ingest)
+    assert document.case
+    return new_case(document.case, chunk(document, settings.ingest.passage_tokens, settings.ingest.overlap_tokens))
+
+
 # -- questions -----------------------------------------------------------------------------------------------
 
 
@@ -300,7 +362,7 @@ def search(
     import time
 
     from rag.answer import check_question
-    from ui import render
+    from ui import layouts, render
 
     settings = load_settings()
     count = settings.retrieve.k if k is None else k
@@ -314,7 +376,7 @@ def search(
     hits = finder.search([query], count, within)[0]
     milliseconds = (time.perf_counter() - began) * 1000
     if as_json:
-        print_json(render.search_json(query, name, hits, milliseconds))
+        print_json(layouts.search_json(query, name, hits, milliseconds))
     else:
         print(render.hits_text(hits))
 
@@ -338,7 +400,7 @@ def ask(
     from rag.answer import Evidence, Token, check_question, explain, open_road
     from rag.answer import ask as answer_question
     from rag.records import Answer
-    from ui import render
+    from ui import layouts, render
 
     settings = load_settings()
     count = settings.retrieve.k if k is None else k
@@ -360,7 +422,7 @@ def ask(
         with progress() as report, until_interrupted() as stop:
             answer = explain(answer, road, reader.value, attribute.value, report=report, stop=stop)
     if as_json:
-        print_json(render.answer_json(answer))
+        print_json(layouts.answer_json(answer))
     elif answer.attribution is not None:
         print(render.attribution_text(answer.attribution))
 

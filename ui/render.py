@@ -1,4 +1,4 @@
-"""Records -> JSON, text and HTML for people. Pure: nothing here reads, opens or decides anything.
+"""Records -> text and HTML for people. Pure: nothing here reads, opens or decides anything.
 
 Whatever comes from a document or a reader is data: it is escaped here, once, for the place it goes to.
 """
@@ -8,82 +8,16 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from rag.place import place_in
 from rag.records import Answer, Attribution, Citation, Hit, Note, Passage
-from rag.timecodes import place_in_recording, timecode
+from rag.timecodes import timecode
 
 if TYPE_CHECKING:
     from ingest.build import Outcome, Summary
     from rag.library import DocumentEntry
-
-# -- JSON (the layouts are in the README's contract) ---------------------------------------------------------
-
-
-def hit_json(hit: Hit) -> dict[str, Any]:
-    passage = asdict(hit.passage)
-    del passage["description"]  # of the whole episode, with each of its passages
-    terms = {} if hit.terms is None else {"terms": hit.terms}
-    links = {"links": list(hit.links)} if hit.links else {}
-    ignored = {"ignored": hit.ignored} if hit.ignored else {}
-    if hit.withheld:
-        ignored["withheld"] = [passage["text"][start:end] for start, end in hit.withheld]
-    return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}
-
-
-def search_json(query: str, retriever: str, hits: Sequence[Hit], milliseconds: float) -> dict[str, Any]:
-    return {
-        "query": query,
-        "retriever": retriever,
-        "hits": [hit_json(hit) for hit in hits],
-        "milliseconds": round(milliseconds, 2),
-    }
-
-
-def answer_json(answer: Answer) -> dict[str, Any]:
-    return {
-        "question": answer.question,
-        "answer": answer.answer,
-        "abstained": answer.abstained,
-        "notes": [asdict(note) for note in answer.notes],
-        "citations": [asdict(citation) for citation in answer.citations],
-        "evidence": [hit_json(hit) for hit in answer.evidence],
-        "support": answer.support,
-        "statements": [asdict(statement) for statement in answer.statements],
-        "quotes": copied_json(answer),
-        "attribution": None if answer.attribution is None else asdict(answer.attribution),
-        "model": answer.model,
-        "settings_hash": answer.settings_hash,
-        "seconds": answer.seconds,
-        "tokens": answer.tokens,
-    }
-
-
-def copied_json(answer: Answer) -> dict[str, Any] | None:
-    """Sentences that the reader chose as quotes, and the share that is not in the evidence; None: not asked to."""
-    if answer.copied is None:
-        return None
-    chosen, invented = answer.copied
-    return {"chosen": chosen, "invented": invented, "hallucination_rate": invented / chosen if chosen else None}
-
-
-def summary_json(summary: Summary) -> dict[str, Any]:
-    documents = [asdict(outcome) | {"seconds": round(outcome.seconds, 3)} for outcome in summary.documents]
-    counts = {status: summary.count(status) for status in ("added", "updated", "unchanged", "failed")}
-    return {
-        "documents": documents,
-        **counts,
-        "seconds": round(summary.seconds, 3),
-        "peak_memory_mb": summary.peak_memory_mb,
-    }
-
-
-def documents_json(entries: Sequence[DocumentEntry]) -> dict[str, Any]:
-    fields = ("document_id", "paths", "kind", "title", "status", "pages", "passages", "error", "warnings")
-    return {"documents": [{field: getattr(entry, field) for field in fields} for entry in entries]}
-
 
 # -- text ----------------------------------------------------------------------------------------------------
 
@@ -93,9 +27,9 @@ def pages_text(first_page: int, last_page: int) -> str:
 
 
 def place_text(source: Passage | Citation) -> str:
-    """Where it stands: "page 7, Table 1", and whether a machine read it from a picture; or where it is said."""
-    if said := place_in_recording(source):
-        return said
+    """Where it stands: "page 7, Table 1", and whether a machine read it there; or where it is said or decided."""
+    if place := place_in(source):
+        return place
     place = pages_text(source.first_page, source.last_page) + (f", {source.label}" if source.label else "")
     if source.ocr_confidence is None:
         return place
@@ -201,9 +135,20 @@ def copied_text(answer: Answer) -> str:
     return f"{many(chosen, 'sentence')} chosen by the reader, {invented} of them not in the evidence and left out"
 
 
+def is_paged(source: Outcome | DocumentEntry) -> bool:
+    """Whether it has pages that people know of: a transcript has none, nor a judgment that is no PDF."""
+    return source.kind == "pdf" or (source.kind == "legal" and source.pages > 1)
+
+
+def extent(source: Outcome | DocumentEntry) -> str:
+    """How long it is, or what: "12 pages", "podcast", "judgment"."""
+    name = {"legal": "judgment"}.get(source.kind or "", source.kind or "")
+    return many(source.pages, "page") if is_paged(source) else name
+
+
 def _outcome_line(outcome: Outcome) -> str:
     counts = {
-        "pages": outcome.pages if outcome.kind != "podcast" else 0,
+        "pages": outcome.pages if is_paged(outcome) else 0,
         "passages": outcome.passages,
         "tables": outcome.tables,
         "figures": outcome.figures,
@@ -226,7 +171,7 @@ def documents_text(entries: Sequence[DocumentEntry]) -> str:
         return "no documents yet"
     lines = []
     for entry in entries:
-        pages = "   podcast" if entry.kind == "podcast" else f"{entry.pages:4} pages"
+        pages = f"{entry.pages:4} pages" if is_paged(entry) else f"{extent(entry):>10}"
         lines.append(
             f"{entry.document_id}  {entry.status:6} {pages} {entry.passages:5} passages  "
             f"{printable(entry.title)}  ({', '.join(map(printable, entry.paths))})"
@@ -518,8 +463,7 @@ def documents_html(entries: Sequence[DocumentEntry]) -> str:
         return hint_html("No documents yet. Add PDFs or transcripts below.")
     rows = []
     for entry in entries:
-        size = "podcast" if entry.kind == "podcast" else many(entry.pages, "page")
-        pages = size if entry.status == "ready" else "not readable"
+        pages = extent(entry) if entry.status == "ready" else "not readable"
         more = "".join(f"<small class='problem'>{html.escape(printable(t))}</small>" for t in (entry.error,) if t)
         more += "".join(f"<small>{html.escape(printable(text))}</small>" for text in entry.warnings)
         name = html.escape(printable(entry.title) or "untitled")
@@ -542,8 +486,7 @@ def outcomes_html(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     """What became of each file: (its name, outcome)."""
     rows = []
     for name, outcome in outcomes:
-        pages = "podcast" if outcome.kind == "podcast" else many(outcome.pages, "page")
-        size = f"{pages}, {many(outcome.passages, 'passage')}"
+        size = f"{extent(outcome)}, {many(outcome.passages, 'passage')}"
         said = outcome.error or f"{outcome.status}, {size}"
         kind = "problem" if outcome.status == "failed" else "done"
         more = "".join(f"<small>{html.escape(printable(text))}</small>" for text in outcome.warnings)

@@ -12,11 +12,16 @@ from rag.records import Citation, Episode
 MARKER = re.compile(r"\s*[\[\uff3b]\s*(\d+(?:\s*[,;]\s*\d+)*)\s*[\]\uff3d]")  # [2], [1, 3]; also wide brackets
 NEARLY_AS_GOOD = 0.3  # of a score where 1 is all of the question's words
 PagesOf = Callable[[str, int, int], tuple[int, int]]  # (document_id, start, end) -> first and last page
+ParagraphsOf = Callable[[str, int, int], tuple[int, int] | None]  # (document_id, start, end) -> of a judgment
 EpisodeOf = Callable[[str], Episode | None]  # document_id -> what is said in it when, if it is a podcast's
 
 
 def cite(
-    answer: str, quotes: Sequence[Quote], pages_of: PagesOf, episode_of: EpisodeOf = lambda document_id: None
+    answer: str,
+    quotes: Sequence[Quote],
+    pages_of: PagesOf,
+    episode_of: EpisodeOf = lambda document_id: None,
+    paragraphs_of: ParagraphsOf = lambda document_id, start, end: None,
 ) -> tuple[str, tuple[Citation, ...]]:
     """The answer with a marker for each passage that shows it, and a citation for each.
 
@@ -40,10 +45,10 @@ def cite(
     while cited != before:  # what stood around a marker may be one when it is gone: "[[8]7]"
         cited, before = MARKER.sub(kept, cited), cited
     cited += "".join(f" [{rank}]" for rank in ranks if rank not in written)
-    return cited.strip(), tuple(_citation(quote, pages_of, episode_of) for quote in showing)
+    return cited.strip(), tuple(_citation(quote, pages_of, episode_of, paragraphs_of) for quote in showing)
 
 
-def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf) -> Citation:
+def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs_of: ParagraphsOf) -> Citation:
     passage = quote.hit.passage
     start, end = passage.start + quote.start, passage.start + quote.end
     first_page, last_page = pages_of(passage.document_id, start, end)
@@ -51,6 +56,7 @@ def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf) -> Citatio
     episode = None if passage.start_seconds is None else episode_of(passage.document_id)
     if episode and (spoken := seconds_of(episode.utterances, start, end)):
         speaker, seconds = speakers_in(episode.utterances, start, end)[0], spoken
+    paragraphs = paragraphs_of(passage.document_id, start, end) if passage.part else None
     return Citation(
         f"[{quote.hit.rank}]",
         passage.passage_id,
@@ -69,4 +75,6 @@ def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf) -> Citatio
         passage.chapter,
         speaker,
         *seconds,
+        passage.part,
+        *(paragraphs or (None, None)),
     )

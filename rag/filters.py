@@ -1,0 +1,51 @@
+"""Filters: FIELD=VALUE -> SQL over the passages p and their documents d, and the values it compares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag import cases, episodes
+from rag.errors import UsageError
+
+_DATE = " OR ".join(
+    f"EXISTS (SELECT 1 FROM {table} e WHERE e.document_id = p.document_id "
+    "AND e.date <> '' AND substr(e.date, 1, length(?)) {} ?)"  # 2023 is the year, 2023-02 the month
+    for table in ("episodes", "cases")
+)
+NEW_IN_4 = {
+    **episodes.FILTERS,
+    **cases.FILTERS,
+    "date": f"({_DATE.format('=', '=')})",
+    "date>": f"({_DATE.format('>=', '>=')})",  # "date>=2023" is split at its first "="
+    "date<": f"({_DATE.format('<=', '<=')})",
+}
+FILTERS = {
+    "document_id": "p.document_id = ?",
+    "title": "d.title = ?",
+    "kind": "(p.kind = ? OR d.kind = ?)",
+    "label": "lower(p.label) = lower(?)",
+    "path": "EXISTS (SELECT 1 FROM paths x WHERE x.document_id = p.document_id AND (x.shown = ? OR x.path = ?))",
+    "page": "CAST(? AS INTEGER) BETWEEN p.first_page AND p.last_page",
+    **NEW_IN_4,
+}
+
+
+def where(filters: Sequence[str], layout: int) -> tuple[str, list[str]] | None:
+    """The condition that all filters hold, and its values; None where nothing in a catalogue of this layout can.
+
+    Raises UsageError for what is no filter.
+    """
+    clauses, values, possible = [], list[str](), True
+    for text in filters:
+        field, equals, value = text.partition("=")
+        if not equals or field not in FILTERS:
+            names = ", ".join(name for name in FILTERS if name[-1] not in "<>")
+            raise UsageError(f"--filter {text}: write FIELD=VALUE with FIELD one of {names}; or date>=, date<=")
+        if field.startswith("date") and not re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", value):
+            raise UsageError(f"--filter date: {value!r} is no date. Write 2023, 2023-02 or 2023-02-27")
+        value = cases.filter_value(field, value)
+        possible &= layout >= 4 or field not in NEW_IN_4
+        clauses.append(FILTERS[field])
+        values += [value] * FILTERS[field].count("?")
+    return (" AND ".join(clauses), values) if possible else None
