@@ -86,12 +86,17 @@ def read_cases(file: Path) -> list[Case]:
     return cases
 
 
-def _case(record: Record) -> Case | None:
+def document_of(record: Record) -> Document:
+    """The transcript that a record names, read. Raises DataError for one that cannot be."""
     path = record.file.parent / record.text("transcript")
     try:
-        document = read_podcast(path, record.text("id"), path.name.removesuffix(path.suffix))
+        return read_podcast(path, record.text("id"), path.name.removesuffix(path.suffix))
     except DocumentError as problem:
         raise record.error(f"{path} {problem}") from problem
+
+
+def _case(record: Record) -> Case | None:
+    document = document_of(record)
     chapters = document.episode.chapters if document.episode else ()
     if len(chapters) < 2:
         return None  # nothing to find

@@ -9,12 +9,11 @@ from typing import Any
 
 from eval import chapter_queries, chapters, chapters_report
 from eval.chapter_queries import Found, Query, Remembered
-from eval.chapters import Case, Outcome, Running
+from eval.chapters import Case, Outcome, Running, document_of
 from eval.files import read_records
 from eval.replies import Replies
-from ingest.podcast import read_podcast
 from rag.encode.dense import open_encoder
-from rag.errors import DataError, DocumentError
+from rag.errors import DataError
 from rag.read.generate import open_reader
 from rag.records import Document
 from rag.settings import Settings
@@ -51,14 +50,7 @@ def read(file: Path, queries: Path | None = None, limit: int | None = None) -> A
 
 def read_episodes(file: Path) -> list[Document]:
     """All episodes of a file, with or without chapters of their makers; paths in it are relative to it."""
-    documents = []
-    for record in read_records(file):
-        path = record.file.parent / record.text("transcript")
-        try:
-            documents.append(read_podcast(path, record.text("id"), path.name.removesuffix(path.suffix)))
-        except DocumentError as problem:
-            raise record.error(f"{path} {problem}") from problem
-    return documents
+    return [document_of(record) for record in read_records(file)]
 
 
 def run(
