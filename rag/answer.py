@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rag.attribute.attribute import Level, attribute
 from rag.attribute.game import LOG_P, ReaderGame
@@ -19,6 +20,7 @@ from rag.attribute.torch_game import TreeReader, in_torch, playing
 from rag.errors import ModelError, UsageError
 from rag.indexes import Indexes
 from rag.interfaces import DenseEncoder, Report, Retriever, silent
+from rag.operative import DecidedOf, decide
 from rag.place import place_in
 from rag.read.cite import MARKER, EpisodeOf, PagesOf, ParagraphsOf, cite
 from rag.read.filter import sift
@@ -61,6 +63,7 @@ class Road:
     judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
     episode_of: EpisodeOf = lambda document_id: None  # for the second at which a quote is said
     paragraphs_of: ParagraphsOf = lambda document_id, start, end: None  # for the paragraph in which a quote stands
+    decided: DecidedOf = lambda question, hits: None  # what a court found, read off its judgment
 
 
 def open_road(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Road:
@@ -82,6 +85,7 @@ def open_road(indexes: Indexes, retriever: str | None = None, report: Report = s
         open_judge(settings.reader.judge) if settings.reader.judge else None,
         indexes.library.episode,
         indexes.library.paragraphs_of,
+        partial(decide, indexes.library),
     )
 
 
@@ -129,7 +133,7 @@ def ask(
 
     reading = Reading(
         question, road.reader, settings, lambda query: road.retriever.search([query], k, within)[0], fit,
-        lambda hits: _pictures(hits, road), road.table_of, tuple(evidence), usage, road.judge,
+        lambda hits: _pictures(hits, road), road.table_of, tuple(evidence), usage, road.judge, road.decided,
     )  # fmt: skip
     form = "loop" if style == "notes" and settings.form == "written" else style
     doing = "note"  # until the first piece of a draft
@@ -199,7 +203,7 @@ def explain(
     def said(hits: Sequence[Hit], by: ChatReader, form: str) -> Value:
         reading = Reading(
             answer.question, by, settings.reader, lambda query: [], list, lambda some: _pictures(some, road),
-            lambda passage: [passage], tuple(hits), usage,
+            lambda passage: [passage], tuple(hits), usage, decided=road.decided,
         )  # fmt: skip
         return {redraft(reading, form): 1.0}
 

@@ -64,7 +64,14 @@ OWNERS = {  # the longest matching name decides
     "gradio": {"ui/web.py"},
     "fastapi": {"ui/server.py"},
     "uvicorn": {"ui/server.py"},
-    "typer": {"ui/cli.py", "ui/command.py", "ui/benchmarks.py", "ui/evaluation.py", "ui/training.py"},
+    "typer": {
+        "ui/cli.py",
+        "ui/command.py",
+        "ui/benchmarks.py",
+        "ui/evaluation.py",
+        "ui/evaluation_precedents.py",
+        "ui/training.py",
+    },
 }
 
 

@@ -92,6 +92,11 @@ def test_what_made_the_answer_is_marked_told_and_can_be_called_off(browser, site
         heat.wait_for()
         assert len(site.reader.chats) == read + calls, "what is known is shown again"
 
+        why.get_by_role("button", name="Documents").click()
+        heat.get_by_text(re.compile(r"\b0 calls of the reader")).wait_for()
+        assert len(site.reader.chats) == read + calls, "nor is anything read again for larger parts"
+
+        visited.ask(GUILD)
         slowly.set()
         why.get_by_role("button", name="Clauses").click()
         page.locator("#explaining").get_by_text(re.compile(r"readings \d+ of \d+")).wait_for()
@@ -105,5 +110,6 @@ def test_what_made_the_answer_is_marked_told_and_can_be_called_off(browser, site
         slowly.clear()
         visited.ask(GUILD)  # the next question ends it
         assert (heat.count(), page.locator("#explaining").count()) == (0, 0) and why.count() == 1
+        assert why.get_by_role("button", name="Documents").is_enabled()
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

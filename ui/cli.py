@@ -25,6 +25,7 @@ from ui.command import (
     LibraryOption,
     ReaderStyle,
     RetrieverOption,
+    SectionName,
     State,
     load_settings,
     open_indexes,
@@ -32,7 +33,7 @@ from ui.command import (
     progress,
     until_interrupted,
 )
-from ui.evaluation import eval_app
+from ui.evaluation_precedents import eval_app
 from ui.training import train_app
 
 if TYPE_CHECKING:
@@ -64,12 +65,6 @@ class Kind(str, Enum):
     pdf = "pdf"
     legal = "legal"
     podcast = "podcast"
-
-
-class SectionName(str, Enum):
-    facts = "facts"
-    law = "law"
-    both = "both"
 
 
 class ChapterMethod(str, Enum):

@@ -36,6 +36,12 @@ class RetrieverName(str, Enum):
     hybrid = "hybrid"
 
 
+class SectionName(str, Enum):
+    facts = "facts"
+    law = "law"
+    both = "both"
+
+
 class ReaderStyle(str, Enum):
     notes = "notes"
     quotes = "quotes"

@@ -86,7 +86,7 @@ def eval_pdf(
     settings = load_settings()
     name, count = _retriever(retriever, settings), _count(k, settings)
     _check_jobs(jobs, settings)
-    _check_out(out)
+    check_out(out)
     if where not in (None, *pdf.WHERE):
         raise UsageError(f"--where {where}: choose one of {', '.join(pdf.WHERE)}")
     there = [question for question in pdf.read_questions(questions) if where in (None, question.where)]
@@ -167,7 +167,7 @@ def eval_retrieval(
     from eval.collection import beir_files, read_collection
     from eval.corpus import open_corpus
 
-    _check_out(out)
+    check_out(out)
     files = (corpus, queries, qrels)
     if beir is not None and any(files):
         raise UsageError("--beir names a whole collection. Leave out --corpus, --queries and --qrels, or --beir")
@@ -225,7 +225,7 @@ def eval_hotpotqa(
     if qrels and not corpus:
         raise UsageError(f"--qrels {qrels}: judges passages of a --corpus. Name it, too")
     _check_jobs(jobs, settings)
-    _check_out(out)
+    check_out(out)
     benchmark = multihop.read_questions(data)
     asked = multihop.sample(benchmark.questions, limit, seed)
     _say_limit(limit, len(benchmark.questions), data)
@@ -270,7 +270,7 @@ def eval_injections(
 
     began = time.monotonic()
     settings = load_settings()
-    _check_out(out)
+    check_out(out)
     there = injections.read_injections(data or injections.FILE)
     _say_limit(limit, len(there), data or injections.FILE)
     with progress() as report:
@@ -312,7 +312,7 @@ def eval_attribution(
         raise UsageError(f"-k {count}: exact values need every coalition. Ask for at most {MOST_EXACT} passages")
     if reader is ReaderStyle.quotes:
         raise UsageError("--reader quotes: the answer is not read from the passages themselves. Name direct or notes")
-    _check_out(out)
+    check_out(out)
     benchmark = multihop.read_questions(data)
     asked = multihop.sample(benchmark.questions, limit, seed)
     _say_limit(limit, len(benchmark.questions), data)
@@ -365,7 +365,7 @@ def eval_chapters(
 
     began = time.monotonic()
     settings = load_settings()
-    _check_out(out)
+    check_out(out)
     asked = evaluation.read(episodes, queries, limit)
     with progress() as report:
         result, outcomes, found = evaluation.run(
@@ -420,7 +420,7 @@ def _check_jobs(jobs: int, settings: Settings) -> None:
         raise UsageError(f"--jobs {jobs}: the reader {settings.reader.model} answers one at a time. Leave it out")
 
 
-def _check_out(out: Path | None) -> None:
+def check_out(out: Path | None) -> None:
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: is a file. Name a folder")
 

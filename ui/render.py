@@ -256,8 +256,8 @@ document.addEventListener("load", (event) => {
     page.scrollTop = (0.1 + 0.8 * picture.dataset.at) * picture.height - page.clientHeight / 2;
 }, true);
 new MutationObserver(() => {
-  const page = document.getElementById("page");  // a heat map or transcript is too long to be read out unasked
-  page?.setAttribute("aria-live", page.querySelector(".heat, .player") ? "off" : "polite");
+  const page = document.getElementById("page");  // what is too long to be read out unasked
+  page?.setAttribute("aria-live", page.querySelector(".heat, .player, .judgment") ? "off" : "polite");
   const asked = document.querySelector("#why:not([role]) span[aria-hidden]");
   if (asked) Object.assign(asked.closest("#why"), { role: "group", ariaLabel: asked.textContent });
   document.querySelectorAll("fieldset > [data-testid=block-info]").forEach((label) => {
@@ -460,7 +460,7 @@ def problem_html(text: str) -> str:
 def documents_html(entries: Sequence[DocumentEntry]) -> str:
     """The list of documents: title, pages, and for a failed one why."""
     if not entries:
-        return hint_html("No documents yet. Add PDFs or transcripts below.")
+        return hint_html("No documents yet. Add PDFs, judgments or transcripts below.")
     rows = []
     for entry in entries:
         pages = extent(entry) if entry.status == "ready" else "not readable"

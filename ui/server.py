@@ -22,6 +22,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from rag.errors import LibraryError, RagError
 from rag.indexes import Indexes
 from ui import render
+from ui.casebook import Casebook
 from ui.recordings import Recordings
 from ui.sources import Pictures
 from ui.web import Desk, mount
@@ -72,7 +73,7 @@ def application(indexes: Indexes, intake: Intake, reading: Reading, host: str) -
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
     app.add_middleware(Guard)
     pictures, recordings = Pictures(indexes), Recordings(indexes.library)
-    desk = Desk(indexes, intake, reading, pictures, recordings)
+    desk = Desk(indexes, intake, reading, pictures, recordings, Casebook(indexes.library))
 
     @app.get("/page/{document_id}/{page}.png")
     def page(document_id: str, page: int, start: int = 0, end: int = 0) -> Response:

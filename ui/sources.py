@@ -67,7 +67,7 @@ def nearest(hit: Hit) -> Citation:
     return Citation(
         f"[{hit.rank}]", p.passage_id, p.document_id, p.path, p.title, p.first_page, p.last_page, p.text,
         p.start, p.end, p.kind, p.label, p.section, p.ocr_confidence, p.chapter, p.speaker, p.start_seconds,
-        p.end_seconds,
+        p.end_seconds, p.part, p.first_paragraph, p.last_paragraph,
     )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from rag.answer import check_question
 from rag.errors import LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.records import Answer
-from ui import heat, player, render
+from ui import heat, judgment, player, render
+from ui.casebook import Casebook
 from ui.recordings import Recordings
 from ui.sources import Pictures, Shelf
 from ui.work import UPLOADED, Explanation, Intake, Question, Reading
@@ -67,13 +68,17 @@ def theme() -> gr.themes.Base:
 class Desk:
     """The page's parts (components) and what they do (handlers, which return component -> new value)."""
 
-    def __init__(self, indexes: Indexes, intake: Intake, reading: Reading, pictures: Pictures, recordings: Recordings):
+    def __init__(
+        self, indexes: Indexes, intake: Intake, reading: Reading,
+        pictures: Pictures, recordings: Recordings, casebook: Casebook,
+    ):  # fmt: skip
         self._indexes = indexes
         self._library = indexes.library
         self._intake = intake
         self._reading = reading
         self._pictures = pictures
         self._recordings = recordings
+        self._casebook = casebook
         self._asked: dict[str, Question] = {}  # the last question of each browser session
 
     def blocks(self) -> gr.Blocks:
@@ -81,7 +86,7 @@ class Desk:
             self.shelf = gr.State(Shelf())
             gr.HTML(
                 "<h1>Glossator</h1>"
-                "<p>Ask your documents; every answer says on which page, or at which second, it stands.</p>",
+                "<p>Ask your documents; every answer says on which page, in which paragraph or at which second.</p>",
                 elem_id="heading",
             )
             with gr.Row(elem_id="desk"):  # the order of the Tab key, and from top to bottom on a narrow screen
@@ -126,9 +131,10 @@ class Desk:
         gr.HTML("<h2>Documents</h2>")
         self.documents = gr.HTML()
         self.uploads = gr.File(
-            label="Add PDFs or transcripts", file_count="multiple", file_types=list(UPLOADED), height=130
+            label="Add PDFs, judgments or transcripts", file_count="multiple", file_types=list(UPLOADED), height=130
         )
         gr.HTML(render.hint_html("With a transcript, add its audio, NAME.chapters.json and NAME.shownotes.md."))
+        gr.HTML(render.hint_html("Judgments: PDF, .txt, .html, .json or .jsonl, packed (.gz) or not."))
         self.progress = gr.HTML(visible=False)
         self.halt = gr.Button("Stop reading", size="sm", visible=False)
         with gr.Accordion("Password for encrypted PDFs", open=False):
@@ -146,7 +152,10 @@ class Desk:
 
         asked = gr.on(
             [self.box.submit, self.ask_button.click], self.ask, [self.box, self.style, self.chat, self.shelf],
-            [self.chat, self.box, self.ask_button, self.stop_button, self.why, self.explaining, *view, *listing],
+            [
+                self.chat, self.box, self.ask_button, self.stop_button, self.why, self.explaining, self.stop_explaining,
+                *self.levels, *view, *listing,
+            ],
             concurrency_limit=16, trigger_mode="multiple", **quiet,
         )  # fmt: skip
         asked.failure(lambda: (ON, OFF), None, [self.ask_button, self.stop_button], **quiet)
@@ -223,7 +232,7 @@ class Desk:
         try:
             text = check_question(text, settings.retrieve.k, settings)
             if not self._reading.has_documents():
-                raise UsageError("there are no documents to search yet. Add PDFs or transcripts first")
+                raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
             if (last := self._asked.get(session)) and not last.stop.is_set():
                 raise UsageError("the question before is still being answered. Wait for it, or press Stop")
         except RagError as error:
@@ -236,7 +245,7 @@ class Desk:
         question = self._asked[session] = self._reading.start(text, style)
         yield {
             self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
-            self.why: gr.Row(visible=False), self.explaining: gr.HTML(visible=False),
+            self.why: gr.Row(visible=False), **self._explaining(),
         }  # fmt: skip
         try:
             yield from self._follow(question, chat)
@@ -345,15 +354,17 @@ class Desk:
     # -- sources
 
     def show(self, shelf: Shelf, play: bool = False) -> Update:
-        """The list of sources, and the page of the chosen one; or the player at its place, which may start at once."""
+        """The list of sources, and the page of the chosen one, the judgment, or the player, which may start at once."""
         pages, page, citation = 0, render.hint_html("There is no source to show."), shelf.citation
-        spoken = citation is not None and citation.start_seconds is not None
+        paged = citation is None or not (citation.start_seconds is not None or self._casebook.holds(citation))
         if citation is not None:
             try:
-                if spoken:
+                if paged:
+                    pages, page = self._pictures.pages(citation.document_id), self._pictures.html(citation, shelf.page)
+                elif citation.start_seconds is not None:
                     page = self._recordings.html(citation, play)
                 else:
-                    pages, page = self._pictures.pages(citation.document_id), self._pictures.html(citation, shelf.page)
+                    page = self._casebook.html(citation)
             except LibraryError:
                 page = render.problem_html(f"{citation.title} is no longer in the library")
         choices = [(render.source_label(int(c.marker.strip("[]")), c), i) for i, c in enumerate(shelf.sources)]
@@ -361,15 +372,26 @@ class Desk:
             self.shelf: shelf,
             self.sources: gr.Radio(choices=choices, value=shelf.source, visible=bool(choices), label=shelf.label),
             self.page: page,
-            self.back: gr.Button(interactive=1 < shelf.page <= pages, visible=not spoken),
-            self.forth: gr.Button(interactive=1 <= shelf.page < pages, visible=not spoken),
+            self.back: gr.Button(interactive=1 < shelf.page <= pages, visible=paged),
+            self.forth: gr.Button(interactive=1 <= shelf.page < pages, visible=paged),
             self.close: gr.Button(visible=False),
         }
 
     def follow(self, marker: str, shelf: Shelf) -> Update:
-        """A marker in the conversation was chosen: "<number of the citation> <time>"."""
-        number = marker.split()[0] if marker.split() else ""
+        """A marker in the conversation was chosen, "<citation's number> <time>"; or "case <id> <place> <time>"."""
+        number, *case = marker.split() or [""]
+        if number == "case" and len(case) == 3:
+            return self._open(case[0], case[1])
         return self.show(shelf.find(int(number)) if number.isdecimal() else shelf, True)
+
+    def _open(self, document_id: str, place: str) -> Update:
+        """Another case in the page's place, until one goes back to the source."""
+        try:
+            page = self._casebook.open(document_id, place)
+        except LibraryError:
+            page = render.problem_html("This case is no longer in the library")
+        hidden = gr.Button(visible=False)
+        return {self.page: page, self.close: gr.Button(visible=True), self.back: hidden, self.forth: hidden}
 
     def turn(self, shelf: Shelf, by: int) -> Update:
         pages = self._pictures.pages(shelf.citation.document_id) if shelf.citation else 0
@@ -392,6 +414,6 @@ def mount(app: Any, desk: Desk, host: str) -> Any:
     return gr.mount_gradio_app(
         app, desk.blocks(), path="/", server_name=host, footer_links=[], run_history=False, allowed_paths=[],
         max_file_size=MAX_UPLOAD, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        theme=theme(), css=render.STYLE + heat.STYLE + player.STYLE,
-        head=render.SCRIPT + player.SCRIPT,
+        theme=theme(), css=render.STYLE + heat.STYLE + player.STYLE + judgment.STYLE,
+        head=render.SCRIPT + player.SCRIPT + judgment.SCRIPT,
     )  # fmt: skip

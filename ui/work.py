@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import count
@@ -27,7 +27,8 @@ from rag.records import Answer
 from ui import render
 
 SPOKEN = (".vtt", ".srt", ".json", ".html", ".htm", ".md", ".txt")  # endings of transcripts
-UPLOADED = tuple(dict.fromkeys((".pdf", *SPOKEN, *(f".{ending.rpartition('.')[2]}" for ending in ENDINGS))))
+JUDGED = (".txt", ".html", ".htm", ".json", ".jsonl", ".gz")  # of judgments that are no PDF
+UPLOADED = tuple(dict.fromkeys((".pdf", *SPOKEN, *JUDGED, *(f".{ending.rpartition('.')[2]}" for ending in ENDINGS))))
 
 
 class Job:
@@ -100,14 +101,19 @@ class Intake(Worker):
         """Take a document out of the library, and what was kept beside its uploads. Raises LibraryError."""
         library = self._indexes.library
         with library.writing("glossator serve: remove"), self._indexes.updating():
-            beside = [file for kept in library.files_of(document_id) for file in self._beside(kept)]
+            files = library.files_of(document_id)
+            beside = [file for kept in files for file in self._beside(kept)]
             library.remove(document_id)
             _delete(beside)
+            for whole in self._folder.glob("*"):  # a file of many documents goes with the last of them
+                if any(str(file).startswith(f"{whole}#") for file in files):
+                    self._forget(whole)
 
     def _take(self, batch: Batch) -> list[tuple[str, Outcome]]:
         """Keep the files and ingest them; (name, outcome) of each document in the order they came.
 
-        A transcript's name is followed by the names of what came with it and is kept beside it.
+        A transcript's name is followed by the names of what came with it and is kept beside it, the name of a file of
+        many judgments by "#" and what tells each from the others.
         """
         parts = [file for file in batch.files if ending_of(file.name)]
         kept: dict[Path, Path | Outcome] = {}
@@ -122,8 +128,14 @@ class Intake(Worker):
                     kept[part], named[part] = Outcome(part.name, error=ALONE), part.name
             paths = list(dict.fromkeys(path for path in kept.values() if isinstance(path, Path)))
             batch.state = {path.name: (0, 0) for path in paths}
-            outcomes = {outcome.path: outcome for outcome in self._ingest(paths, batch)}
-            return [(named[file], outcomes[str(k)] if isinstance(k, Path) else k) for file, k in kept.items()]
+            outcomes = by_file(self._ingest(paths, batch), map(str, paths))
+            found: list[tuple[str, Outcome]] = []
+            for file, k in kept.items():
+                if isinstance(k, Path):
+                    found += [(named[file] + each.path.removeprefix(str(k)), each) for each in outcomes[str(k)]]
+                else:
+                    found.append((named[file], k))
+            return found
         finally:
             for path in kept.values():
                 self._forget(path)
@@ -187,8 +199,32 @@ class Intake(Worker):
         """Delete a copy that did not become a document, and what was put beside it."""
         if isinstance(kept, Path) and kept.is_relative_to(self._folder):
             with suppress(LibraryError, OSError):
-                if not self._indexes.library.document_at(str(kept)):
+                if not self._holds_any_of(kept):
                     _delete([*self._beside(kept), kept])
+
+    def _holds_any_of(self, kept: Path) -> bool:
+        """Whether the library has a document that was read from a file, or one of the many in it."""
+        library = self._indexes.library
+        within = f"{kept}#"
+        return bool(library.document_at(str(kept))) or any(
+            path.startswith(within) for entry in library.documents() for path in entry.paths
+        )
+
+
+def by_file(outcomes: Sequence[Outcome], files: Iterable[str]) -> dict[str, list[Outcome]]:
+    """The outcomes of each file; those of the many documents in one are called FILE#KEY (ingest/build.py).
+
+    >>> found = by_file([Outcome("a.json#1"), Outcome("a.json#2"), Outcome("b#1.txt")], ["a.json", "b#1.txt"])
+    >>> {file: len(some) for file, some in found.items()}
+    {'a.json': 2, 'b#1.txt': 1}
+    """
+    found: dict[str, list[Outcome]] = {file: [] for file in files}
+    for outcome in outcomes:
+        file = outcome.path
+        while file not in found and "#" in file:
+            file = file.rpartition("#")[0]
+        found[file].append(outcome)
+    return found
 
 
 def _holds(file: Path, document_id: str) -> bool:

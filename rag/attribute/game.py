@@ -63,6 +63,7 @@ class ReaderGame:
         readings = {coalition: self._reading(coalition) for coalition in coalitions}
         left = {prompt for prompt, _ in readings.values()} - self._values.keys()
         all_calls = min(self.calls + len(left), self.budget)
+        self._report("readings", self.calls, all_calls)
         values: dict[frozenset[Player], Value] = {}
         for coalition in sorted(coalitions, key=lambda some: readings[some][0]):
             value = self._value(*readings[coalition])

@@ -92,7 +92,10 @@ def answer(question: FindingQuestion, findings: Iterable[Finding]) -> tuple[bool
 
 
 def _under(article: str, findings: list[Finding]) -> list[Finding]:
-    """Findings on the article; else on its paragraphs, or on it as a whole; else on a protocol's of the same number."""
+    """Findings on the article; else on its paragraphs, or on it as a whole.
+
+    "Article 1" alone is also the First Protocol's: nobody complains of the Convention's by itself.
+    """
     number, _, protocol = article.partition(" of ")
     bare, _, paragraph = number.partition(" § ")
     exact = [finding for finding in findings if finding.article == article]
@@ -101,7 +104,7 @@ def _under(article: str, findings: list[Finding]) -> list[Finding]:
     same = [f for f in findings if f.article.partition(" of ")[2] == protocol and _bare(f) == bare]
     if paragraph:
         return [finding for finding in same if " § " not in finding.article]
-    return same or ([] if protocol else [finding for finding in findings if _bare(finding) == bare])
+    return same or [finding for finding in findings if article == _bare(finding) == "Article 1"]
 
 
 def _bare(finding: Finding) -> str:

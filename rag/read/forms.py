@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from rag.operative import DecidedOf
 from rag.read.alr import REPLY_TOKENS, join, select
 from rag.read.cell import read_cell
 from rag.read.comparison import READ_OFF, compare
@@ -49,6 +50,7 @@ class Reading:
     evidence: tuple[Hit, ...]
     usage: Usage = field(default_factory=Usage)
     judge: Judge | None = None
+    decided: DecidedOf = lambda question, hits: None
     draft: str = ""
     quotes: list[Quote] = field(default_factory=list)
     support: float | None = None
@@ -76,9 +78,12 @@ def notes(reading: Reading) -> Iterator[Event]:
     """An answer, then the note that bears it out; where nothing does, another search with what the note names.
 
     The order is turned round from EviNote-RAG's: a small reader that writes its note first invents it (eval/log.md).
-    What sets two things side by side is compared in code, and a cell that the question names is read off its table.
+    What sets two things side by side is compared in code, a cell that the question names is read off its table, and
+    what a court found off the operative part of its judgment.
     """
     yield from _cell(reading)
+    if not reading.quotes:
+        yield from _finding(reading)
     if reading.quotes:
         return
     compared = compare(reading.reader, reading.question, reading.read, reading.usage)
@@ -161,20 +166,32 @@ FORMS: Mapping[str, Callable[[Reading], Iterator[Event]]] = {
 
 def _cell(reading: Reading) -> Iterator[Event]:
     """The cell of a table that the question names, if it is certain; its row joins the evidence."""
-    cell = read_cell(reading.question, _whole_tables(reading))
-    if cell is None:
+    if cell := read_cell(reading.question, _whole_tables(reading)):
+        yield from _read_off(reading, cell.answer, cell.text, [cell.quote])
+
+
+def _finding(reading: Reading) -> Iterator[Event]:
+    """What a court found, if it is certain; the items of its operative part that say so join the evidence."""
+    if decided := reading.decided(reading.question, reading.read):
+        yield from _read_off(reading, decided.answer, decided.verdict, decided.quotes)
+
+
+def _read_off(reading: Reading, draft: str, key: str, quotes: Sequence[Quote]) -> Iterator[Event]:
+    """A draft that needs no reader; nothing where its quotes find no room, or speak to the reader and are withheld."""
+    before = reading.evidence
+    known = {hit.passage.passage_id: hit for hit in before}
+    new = {quote.hit.passage.passage_id: quote.hit for quote in quotes if quote.hit.passage.passage_id not in known}
+    if new:
+        known = {hit.passage.passage_id: hit for hit in _take(reading, [*before, *new.values()])}
+    there = [replace(q, hit=known[q.hit.passage.passage_id]) for q in quotes if q.hit.passage.passage_id in known]
+    if [quote.text for quote in there] != [quote.text for quote in quotes]:
+        reading.evidence = before
         return
-    known = {hit.passage.passage_id: hit for hit in reading.evidence}
-    row = cell.quote.hit.passage.passage_id
-    if row not in known:
-        known = {hit.passage.passage_id: hit for hit in _take(reading, [*reading.evidence, cell.quote.hit])}
-        if row not in known:  # no room for it
-            return
+    if new:
         yield reading.evidence
-    reading.draft = cell.answer
-    reading.quotes, reading.support = [replace(cell.quote, hit=known[row])], READ_OFF
+    reading.draft, reading.quotes, reading.support = draft, there, READ_OFF
     yield reading.draft
-    yield write_note(reading.question, cell.text, reading.quotes)
+    yield write_note(reading.question, key, reading.quotes)
 
 
 def _whole_tables(reading: Reading) -> list[Hit]:
@@ -194,6 +211,9 @@ def redraft(reading: Reading, form: str) -> str:
         if form == "notes":
             if cell := read_cell(reading.question, _whole_tables(reading)):
                 return cell.answer
+            decided = reading.decided(reading.question, reading.read)
+            if decided and decided.stands_in(reading.read):
+                return decided.answer
             if compared := compare(reading.reader, reading.question, reading.read, reading.usage):
                 return compared.answer
         messages = answer_messages(reading.question, reading.read, reading.pictures(reading.read))

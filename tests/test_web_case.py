@@ -1,0 +1,144 @@
+"""Judgments on the web page: a real browser opens one at the cited words, goes through its tabs, and to cited cases."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, command, needs_browser
+from tests.pdfs import make_pdf
+from tests.test_legal_ingest import a_judgment
+from tests.test_readers import Served as Endpoint
+from tests.test_readers import says
+from tests.test_web import HARBOUR, Served, visit
+from tests.test_web_forms import _contrast
+
+pytestmark = pytest.mark.timeout(240)
+
+MILL = a_judgment("A. v. AUSTRIA", "1/01", "4 May 2001", "The applicant's mill was closed for its noise at night.",
+                  "The noise of a mill at night may disturb a home beyond what must be borne.")  # fmt: skip
+LONG = "\n".join(
+    f"{number}. In week {number} the applicant wrote to the town once more, and had no answer."
+    for number in range(3, 60)
+)
+FORGE = a_judgment(
+    "B. v. MALTA", "2/05", "4 May 2005", f"The forge stood nine metres from the applicant's bedroom.\n{LONG}",
+    "The Court recalls that noise may disturb a home (see A. v. Austria, no. 1/01, § 3).",
+).replace("\n3. The Court", "\n60. The Court").replace("\n4. The Court", "\n61. The Court")  # fmt: skip
+
+
+class Site(Served):
+    """The page over two judgments, in front of a reader that always says the same."""
+
+    def __init__(self, library: Path, log: Path, reader: Endpoint):
+        self.library, self.log = library, log
+        model = f"reader.model=http://127.0.0.1:{reader.server_port}/v1#scripted"
+        with log.open("w") as said:
+            serve = command("--set", model, "serve", "--library", library, "--port", 0)
+            self.process = subprocess.Popen(serve, stderr=said, stdout=said)
+        self.address = self._address()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("case")
+    files = [make_pdf(folder / "harbour.pdf", HARBOUR, "The Harbour Book"), folder / "mill.txt", folder / "forge.txt"]
+    files[1].write_text(MILL)
+    files[2].write_text(FORGE)
+    done = glossator("ingest", *files, "--library", folder / "library")
+    assert done.returncode == 0, done.stderr
+    with Endpoint(says("nine metres")) as reader:
+        site = Site(folder / "library", folder / "log", reader)
+        yield site
+        site.interrupt()
+
+
+def in_view(page, part: str) -> bool:
+    """Whether an element stands in the box of its tab, as that is scrolled."""
+    return page.evaluate(
+        """(part) => { const inner = document.querySelector(part).getBoundingClientRect();
+           const outer = document.querySelector(part).closest("[role=tabpanel]").getBoundingClientRect();
+           return inner.height > 0 && inner.top >= outer.top && inner.bottom <= outer.bottom; }""",
+        part,
+    )
+
+
+@needs_browser
+def test_a_citation_opens_the_judgment_and_the_cases_around_it(browser, site: Site) -> None:
+    with visit(browser, site) as visited:
+        page = visited.page
+        visited.ask("How far from the bedroom of the applicant did the forge stand?")
+        assert "B. v. MALTA, THE FACTS, § 2" in page.locator("#sources label").first.inner_text()
+        panel = page.get_by_role("region", name="Judgment")
+        assert panel.locator("h2").inner_text() == "B. v. MALTA"
+        assert "European Court of Human Rights, 2005-05-04" in panel.inner_text()
+        assert panel.locator("dd").all_inner_texts() == ["2/05", "Article 8", "Article 8: violation"]
+        assert "nine metres" in " ".join(panel.locator("mark").all_inner_texts())
+        assert in_view(page, ".judgment mark") and not page.get_by_role("button", name="Next page").is_visible()
+        tab, shown = panel.get_by_role("tab", selected=True), panel.get_by_role("tabpanel")
+        assert (tab.inner_text(), panel.get_by_role("status").inner_text()) == ("Facts", "§ 2")
+        page.screenshot(path=str(site.log.parent / "case-1280.png"))
+
+        tab.focus()
+        page.keyboard.press("ArrowRight")
+        assert tab.inner_text() == "The law" and "The Court recalls" in shown.inner_text()
+        assert page.evaluate("document.activeElement.innerText") == "The law", "the focus goes with the choice"
+        page.keyboard.press("End")
+        assert tab.inner_text() == "Timeline"
+        years = [row.split() for row in shown.inner_text().split("\n") if row.strip()]
+        assert [words[0] for words in years if len(words) == 1] == ["2001", "2005"]
+        assert ["2001-05-04", "A.", "v.", "AUSTRIA", "cited", "here"] in years
+        page.keyboard.press("ArrowRight")
+        assert tab.inner_text() == "Header", "from the last to the first"
+
+        panel.get_by_label("Go to §").fill("48")
+        page.keyboard.press("Enter")
+        assert tab.inner_text() == "Facts" and in_view(page, "#case-paragraph-48")
+        assert panel.get_by_role("status").inner_text() == "§ 48"
+        page.get_by_role("link", name="Paragraph 49.").click()
+        assert page.locator(".judgment [aria-current]").get_attribute("id") == "case-paragraph-49"
+
+        panel.get_by_role("tab", name="Cites (1)").click()
+        assert "on § 3" in shown.inner_text()
+        page.screenshot(path=str(site.log.parent / "case-cites-1280.png"))
+        shown.get_by_role("button", name="A. v. AUSTRIA").press("Enter")
+        page.wait_for_function("document.querySelector('.judgment h2').innerText == 'A. v. AUSTRIA'")
+        assert panel.locator("mark").all_inner_texts() == ["3." + MILL.split("\n3.")[1].split("\n")[0]]
+        assert tab.inner_text() == "The law" and page.evaluate("document.activeElement.innerText") == "The law"
+        panel.get_by_role("tab", name="Cited by (1)").click()
+        shown.get_by_role("button", name="B. v. MALTA").click()
+        page.wait_for_function("document.querySelector('.judgment h2').innerText == 'B. v. MALTA'")
+        assert "A. v. Austria, no. 1/01, § 3" in " ".join(panel.locator("mark").all_inner_texts())
+        page.get_by_role("button", name="Back to the page").click()
+        page.get_by_role("tab", name="Facts", selected=True).wait_for()
+        assert "nine metres" in " ".join(panel.locator("mark").all_inner_texts())
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_panel_has_names_contrast_and_room(browser, site: Site, width: int) -> None:
+    with visit(browser, site) as visited:
+        page = visited.page
+        page.set_viewport_size({"width": width, "height": 900})
+        visited.ask("How far from the bedroom of the applicant did the forge stand?")
+        panel = page.get_by_role("region", name="Judgment")
+        panel.get_by_role("tab", name="Cites (1)").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
+        roles = {"button", "tab", "tabpanel", "tablist", "link", "spinbutton", "region"}
+        shown = [node for node in tree["nodes"] if not node["ignored"] and node.get("role", {}).get("value") in roles]
+        named = {(node["role"]["value"], node.get("name", {}).get("value", "").strip()) for node in shown}
+        assert [role for role, name in named if not name] == []
+        assert {("tab", "The law"), ("tabpanel", "Cites (1)"), ("spinbutton", "Go to §")} <= named
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function("dark => document.body.classList.contains('dark') == dark", arg=scheme == "dark")
+            for name in ("Facts", "Cites (1)", "Timeline"):
+                panel.get_by_role("tab", name=name).click()
+                seen = panel.locator(":is(p, dt, dd, mark, a, button, .date, li)").all()
+                assert min(_contrast(part) for part in seen if part.is_visible()) >= 4.5, (scheme, name)
+            page.locator(".judgment").scroll_into_view_if_needed()
+            page.screenshot(path=str(site.log.parent / f"case-{width}-{scheme}.png"))
