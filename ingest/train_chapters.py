@@ -9,7 +9,6 @@ lines that give the maker's chapters.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from rag.interfaces import Report, silent
 from rag.read.generate import ChatReader, Messages, Usage
 from rag.read.train_quotes import MAX_TOKENS, Row, Trained
 from rag.records import Document
-from rag.trained import base_of, with_adapters, write_folder
+from rag.trained import adapted, base_of, write_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,24 +128,13 @@ def train(
             f"none of {len(examples)} parts of episodes is short enough for {longest:,} tokens. "
             "Lower reader.context_tokens, or name a model with a longer context"
         )
-    tuned = with_adapters(model, RANK, seed).eval()
-    optimiser = torch.optim.AdamW([weight for weight in tuned.parameters() if weight.requires_grad], lr=RATE)
-    draw = random.Random(seed)
-    losses = []
-    for epoch in range(epochs):
-        summed = 0.0
-        order = draw.sample(rows, len(rows))
-        for done, (row, begin) in enumerate(order, start=1):
-            ids = torch.tensor(row, device=tuned.device)
-            loss = reply_loss(tuned(input_ids=ids[None], use_cache=False).logits[0], ids, begin)
-            loss.backward()  # type: ignore[no-untyped-call]
-            summed += loss.item()
-            if done % BATCH == 0 or done == len(order):
-                optimiser.step()  # along the sum of the gradients: of their scale AdamW takes no notice
-                optimiser.zero_grad()
-            report("training", epoch * len(order) + done, epochs * len(order))
-        losses.append(round(summed / len(order), 6))
-    return Trained(tuned.merge_and_unload(), tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
+
+    def loss_of(tuned: Any, row: Row) -> Tensor:
+        ids = torch.tensor(row[0], device=tuned.device)
+        return reply_loss(tuned(input_ids=ids[None], use_cache=False).logits[0], ids, row[1])
+
+    merged, losses = adapted(model, rows, loss_of, RANK, RATE, BATCH, epochs, seed, report)
+    return Trained(merged, tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
 
 
 def save(trained: Trained, base: str, out: Path, data: str, room: Room) -> None:

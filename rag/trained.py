@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag.errors import ModelError, UsageError, not_loaded
+from rag.interfaces import Report
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Example = TypeVar("Example")
 
 
 def check_out(out: Path) -> None:
@@ -70,3 +77,40 @@ def with_adapters(model: Any, rank: int, seed: int) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return get_peft_model(model, adapters)
+
+
+def adapted(
+    model: Any,
+    examples: Sequence[Example],
+    loss_of: Callable[[Any, Example], Tensor],
+    rank: int,
+    rate: float,
+    batch: int,
+    epochs: int,
+    seed: int,
+    report: Report,
+) -> tuple[Any, list[float]]:
+    """The model with trained adapters merged into it, and each epoch's mean loss before the step that it is for.
+
+    `loss_of(model with adapters, example)` is a loss to lower; a step follows the sum of `batch` gradients. The same
+    seed gives the same weights on the same machine. There is no dropout.
+    """
+    import torch
+
+    tuned = with_adapters(model, rank, seed).eval()
+    optimiser = torch.optim.AdamW([weight for weight in tuned.parameters() if weight.requires_grad], lr=rate)
+    draw = random.Random(seed)
+    losses = []
+    for epoch in range(epochs):
+        summed = 0.0
+        order = draw.sample(examples, len(examples))
+        for done, example in enumerate(order, start=1):
+            loss = loss_of(tuned, example)
+            loss.backward()  # type: ignore[no-untyped-call]
+            summed += loss.item()
+            if done % batch == 0 or done == len(order):
+                optimiser.step()  # along the sum of the gradients: of their scale AdamW takes no notice
+                optimiser.zero_grad()
+            report("training", epoch * len(order) + done, epochs * len(order))
+        losses.append(round(summed / len(order), 6))
+    return tuned.merge_and_unload(), losses

@@ -8,7 +8,6 @@ evidence.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from rag.errors import DataError
 from rag.interfaces import Report, silent
 from rag.read.prompts import bullets, copy_messages, quotes_messages
 from rag.read.quotes import Quote
-from rag.trained import base_of, with_adapters, write_folder
+from rag.trained import adapted, base_of, write_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,8 +111,6 @@ def train(
 
     The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example.
     """
-    import torch
-
     if not records:
         raise DataError("there is no question with gold sentences to train from. Name other data")
     longest = min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS)
@@ -124,26 +121,13 @@ def train(
             f"none of {len(records)} questions with their paragraphs is short enough for {longest:,} tokens. "
             "Name other data, or a model with a longer context"
         )
-    tuned = with_adapters(model, RANK, seed).eval()
-    optimiser = torch.optim.AdamW([weight for weight in tuned.parameters() if weight.requires_grad], lr=RATE)
-    draw = random.Random(seed)
-    losses = []
-    for epoch in range(epochs):
-        summed = 0.0
-        order = draw.sample(examples, len(examples))
-        for done, rows in enumerate(order, start=1):
-            ids, attended, labels = (tensor.to(tuned.device) for tensor in padded(rows))
-            loss = alignment_loss(tuned(input_ids=ids, attention_mask=attended, use_cache=False).logits, labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            summed += loss.item()
-            if done % BATCH == 0 or done == len(order):
-                optimiser.step()  # along the sum of the gradients: of their scale AdamW takes no notice
-                optimiser.zero_grad()
-            report("training", epoch * len(order) + done, epochs * len(order))
-        losses.append(round(summed / len(order), 6))
-    return Trained(
-        tuned.merge_and_unload(), tokenizer, len(examples), len(records) - len(examples), epochs, seed, losses
-    )
+
+    def loss_of(tuned: Any, rows: tuple[Row, Row]) -> Tensor:
+        ids, attended, labels = (tensor.to(tuned.device) for tensor in padded(rows))
+        return alignment_loss(tuned(input_ids=ids, attention_mask=attended, use_cache=False).logits, labels)
+
+    merged, losses = adapted(model, examples, loss_of, RANK, RATE, BATCH, epochs, seed, report)
+    return Trained(merged, tokenizer, len(examples), len(records) - len(examples), epochs, seed, losses)
 
 
 def save(trained: Trained, base: str, out: Path, data: str) -> None:
