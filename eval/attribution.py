@@ -40,7 +40,7 @@ from rag.read.cite import MARKER
 from rag.read.forms import Reading, redraft
 from rag.read.generate import Usage
 from rag.read.prompts import answer_messages
-from rag.records import Hit
+from rag.records import Hit, Passage
 from rag.settings import Settings
 
 VOTES, LIKELIHOOD, LOGIT = "votes", "likelihood", "logit"
@@ -132,8 +132,11 @@ def read_coalitions(
     settings: Settings,
     style: str = "direct",
     report: Running = lambda what, done, total: None,
+    unrelated: Passage | None = None,
 ) -> Readings:
     """Every coalition of the documents, read once in prefix order, in the form that gave the answer.
+
+    Absent documents are deleted, or filled or swapped as `attribute.absence` says, these for `unrelated`.
 
     The log-probability is that of the answer behind the passages and the question, in the same visit. Raises
     ReaderError, also for a reader that cannot say it.
@@ -148,7 +151,8 @@ def read_coalitions(
         said = redraft(reading, style)
         return {said: 1.0, LOG_P: reader.log_probability(answer_messages(question, evidence), shown, usage)}
 
-    game = ReaderGame(hits, read, budget=2 ** len(hits), report=report)
+    absence = settings.attribute.absence
+    game = ReaderGame(hits, read, absence=absence, unrelated=unrelated, budget=2 ** len(hits), report=report)
     roots = documents(game.hits)
     every = coalitions(len(roots))
     players = {coalition: frozenset(roots[i] for i in coalition) for coalition in every}
@@ -356,7 +360,7 @@ def evaluate(
     """
     outcomes: list[Outcome] = []
     for trial, *_ in run_trials(rows, road, k, style, replies):
-        outcome = _read(trial, questions[trial.place], pool.gold, road, style, replies, report)
+        outcome = _read(trial, questions[trial.place], pool, road, style, replies, report)
         if outcome.readings is not None:
             missed = len(pool.gold[outcome.question.id]) - len(outcome.gold)
             outcome = judge(outcome, missed, permutations, seed, k)
@@ -371,7 +375,7 @@ def evaluate(
 def _read(
     trial: Trial,
     question: Question,
-    gold: Mapping[str, frozenset[str]],
+    pool: Pool,
     road: Road,
     style: str,
     replies: Replies,
@@ -381,17 +385,24 @@ def _read(
     if answer is None:
         return Outcome(question, "", trial.hits, frozenset(), error=trial.error)
     hits = tuple(hit for hit in answer.evidence if not hit.ignored)
-    players = frozenset(i for i, hit in enumerate(hits) if hit.passage.passage_id in gold[question.id])
+    players = frozenset(i for i, hit in enumerate(hits) if hit.passage.passage_id in pool.gold[question.id])
     shown = MARKER.sub("", answer.answer).strip()
     if answer.abstained or not hits or not shown:
         return Outcome(question, "", hits, players)
     reader = RecordingReader(road.reader, replies).going_on()
     try:
-        readings = read_coalitions(question.question, hits, shown, reader, road.settings, style, report)
+        unrelated = _unrelated(question, pool) if road.settings.attribute.absence == "swapped" else None
+        readings = read_coalitions(question.question, hits, shown, reader, road.settings, style, report, unrelated)
         reader.keep()
     except ReaderError as problem:
         return Outcome(question, shown, hits, players, error=str(problem))
     return Outcome(question, shown, hits, players, readings, seconds=round(reader.seconds, 3))
+
+
+def _unrelated(question: Question, pool: Pool) -> Passage | None:
+    """A passage of another question's paragraphs, the same one each time."""
+    own = set(pool.passage_ids(question))
+    return next((passage for id, passage in pool.corpus.passages.items() if id not in own), None)
 
 
 def _note(outcomes: Sequence[Outcome]) -> str:

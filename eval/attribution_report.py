@@ -119,7 +119,8 @@ def report(title: str, result: Mapping[str, Any]) -> str:
         f"{result['n']} of {result['of']} questions (seed {result['seed']}, every type with its share), each over its "
         f"own paragraphs; {cell(result['retriever'])} retrieval, k = {result['k']}, reader "
         f"{cell(result['models']['reader'])} in its form {result['reader']}, {result['permutations']} permutations, "
-        f"settings {result['settings_hash']}. Absent passages are deleted, ranks stay.",
+        f"settings {result['settings_hash']}. Absent passages are {result['settings']['attribute']['absence']}, the "
+        "others' ranks stay.",
         "",
         text(result),
     ]
