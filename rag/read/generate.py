@@ -67,7 +67,7 @@ def first_line(reply: str) -> str:
 def share_of_yes(alternatives: Mapping[str, float]) -> float:
     """P(yes) / (P(yes) + P(no)) of a reply's first tokens, 0.5 where neither is among them.
 
-    >>> share_of_yes({"Yes": 0.5, " yes": 0.1, "no": 0.2, "Maybe": 0.2})
+    >>> share_of_yes({"Yes": 0.25, " yes": 0.125, "no": 0.125, "Maybe": 0.5})
     0.75
     """
     yes = sum(p for token, p in alternatives.items() if token.strip().lower() == "yes")
