@@ -131,7 +131,7 @@ class Desk:
         gr.HTML("<h2>Documents</h2>")
         self.documents = gr.HTML()
         self.uploads = gr.File(
-            label="Add PDFs, judgments or transcripts", file_count="multiple", file_types=list(UPLOADED), height=130
+            label="Add PDFs, judgments or transcripts", file_count="multiple", file_types=list(UPLOADED), height=160
         )
         gr.HTML(render.hint_html("With a transcript, add its audio, NAME.chapters.json and NAME.shownotes.md."))
         gr.HTML(render.hint_html("Judgments: PDF, .txt, .html, .json or .jsonl, packed (.gz) or not."))
