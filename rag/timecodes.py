@@ -16,6 +16,16 @@ def timecode(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute:02}:{second:02}"
 
 
+def timestamp(seconds: float) -> str:
+    """As WebVTT writes a time, to the millisecond.
+
+    >>> timestamp(3723.5)
+    '01:02:03.500'
+    """
+    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"
+
+
 def place_in_recording(source: Passage | Citation) -> str:
     """Where it is said: "Chapter title, 1:02:03, Speaker"; "" for what is not spoken."""
     if source.start_seconds is None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from rag.records import Chapter
-from rag.timecodes import timecode
+from rag.timecodes import timecode, timestamp
 from ui.render import printable
 
 
@@ -70,16 +70,11 @@ def webvtt(chapters: Sequence[Chapter]) -> str:
     Q &amp; A
     """
     cues = [
-        f"\n{number}\n{_stamp(chapter.start_seconds)} --> {_stamp(chapter.end_seconds)}\n"
+        f"\n{number}\n{timestamp(chapter.start_seconds)} --> {timestamp(chapter.end_seconds)}\n"
         f"{html.escape(printable(chapter.title), quote=False)}\n"
         for number, chapter in enumerate(without_gaps(chapters), start=1)
     ]
     return "WEBVTT\n" + "".join(cues)
-
-
-def _stamp(seconds: float) -> str:
-    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"
 
 
 FORMATS = {"text": text, "podcasting": podcasting, "webvtt": webvtt}

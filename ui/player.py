@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from rag.records import Chapter, Citation, Document, Episode, Utterance
-from rag.timecodes import place_in_recording, timecode
+from rag.timecodes import place_in_recording, timecode, timestamp
 from ui.chapters import without_gaps
 from ui.render import printable
 
@@ -182,7 +182,7 @@ def captions(document: Document) -> str:
         voice = html.escape(printable(said.speaker).rstrip("- "), quote=False)  # "-->" must not stand in a cue
         for start, end, words in _cues(said, printable(document.text[said.start : said.end])):
             shown = html.escape(words, quote=False)
-            cues.append(f"\n{_stamp(start)} --> {_stamp(end)}\n{f'<v {voice}>{shown}</v>' if voice else shown}\n")
+            cues.append(f"\n{timestamp(start)} --> {timestamp(end)}\n{f'<v {voice}>{shown}</v>' if voice else shown}\n")
     return "WEBVTT\n" + "".join(cues)
 
 
@@ -194,11 +194,6 @@ def _cues(said: Utterance, text: str) -> Iterator[tuple[float, float, str]]:
         start = said.start_seconds + length * done / characters
         done += len(piece)
         yield start, said.start_seconds + length * done / characters, piece
-
-
-def _stamp(seconds: float) -> str:
-    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"
 
 
 def panel(document: Document, citation: Citation, has_audio: bool, play: bool, visit: int) -> str:
