@@ -20,7 +20,7 @@ from typing import Any
 from rapidfuzz import fuzz
 
 from eval.files import Record, read_records
-from rag.encode.train import Example
+from rag.encode.train_sampler import Example
 from rag.library import Library
 from rag.records import Passage
 

@@ -35,7 +35,7 @@ def train_sampler(
     """Bring questions near their evidence: a projection behind the dense encoder, or the encoder itself."""
     from eval.paperpdf import examples_of, read_paperpdf
     from eval.pdf import open_library
-    from rag.encode import train
+    from rag.encode import train_sampler as trainer
     from rag.trained import check_out
 
     began = time.monotonic()
@@ -51,9 +51,9 @@ def train_sampler(
                 "%d of %d questions are left out: %d whose PDF is not in %s, %d whose evidence is not found in it",
                 left, len(questions), found.without_pdf, folder, found.without_evidence,
             )  # fmt: skip
-        encoder = train.open_for_training(dense.model, dense.max_tokens, dense.batch_size, full)
-        trained = train.train(found.examples, encoder, library.picture, epochs, seed, full, report)
-        train.save(trained, dense.model, out, data.name)
+        encoder = trainer.open_for_training(dense.model, dense.max_tokens, dense.batch_size, full)
+        trained = trainer.train(found.examples, encoder, library.picture, epochs, seed, full, report)
+        trainer.save(trained, dense.model, out, data.name)
     result = {
         "task": "train sampler",
         "out": str(out),

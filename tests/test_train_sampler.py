@@ -1,4 +1,4 @@
-"""rag/encode/train.py and what it writes: the loss by hand, toy towers that learn, the folder as dense.model."""
+"""rag/encode/train_sampler.py and what it writes: the loss by hand, toy towers that learn, the folder as dense.model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
-from rag.encode import train
+from rag.encode import train_sampler as train
 from rag.encode.dense import PictureTextEncoder, TransformerEncoder, fingerprint_of_trained, open_base, open_encoder
-from rag.encode.train import TEMPERATURE, Example, contrastive_loss, draw_negatives
+from rag.encode.train_sampler import TEMPERATURE, Example, contrastive_loss, draw_negatives
 from rag.errors import DataError, LibraryError, ModelError, UsageError
 from rag.interfaces import CaptionEncoder, PictureEncoder, silent
 from rag.models import path_of
