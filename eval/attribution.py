@@ -15,6 +15,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.attribution_masked import MaskedReader
+from eval.attribution_package import installed, package_scores
 from eval.hotpotqa import Pool
 from eval.metrics import best_answer_scores
 from eval.multihop import Question
@@ -23,7 +25,7 @@ from eval.trials import GIVE_UP, Rows, Trial, run_trials, seed_of
 from rag.answer import Road
 from rag.attribute import faithfulness
 from rag.attribute.game import LOG_P, ReaderGame
-from rag.attribute.players import documents
+from rag.attribute.players import Player, documents
 from rag.attribute.shapley import (
     Coalition,
     Game,
@@ -35,6 +37,7 @@ from rag.attribute.shapley import (
     leave_one_out,
     permutation_shapley,
 )
+from rag.attribute.torch_game import playing
 from rag.errors import ReaderError
 from rag.read.cite import MARKER
 from rag.read.forms import Reading, redraft
@@ -46,6 +49,7 @@ from rag.settings import Settings
 VOTES, LIKELIHOOD, LOGIT = "votes", "likelihood", "logit"
 OURS = ("Shapley, votes", "Shapley, likelihood")  # what `ask --attribute document` shows, and the labelled alternative
 RETRIEVER, RANDOM, SURROGATE = "retriever's order", "random", "linear surrogate (as ContextCite)"
+PACKAGE = "context-cite (package)"  # only where it is installed
 ATTENTION = "attention"
 FEW = 16  # calls, between leave-one-out's and all
 PENALTY = 0.01  # of the lasso, ContextCite's
@@ -59,6 +63,7 @@ class Readings:
     """What a reader said of each coalition of a question's documents, and log p of the answer shown there.
 
     `attention`: the share of it that falls on each document when the answer shown is said; None: the reader hides it.
+    `tokens`: the length of the answer shown, its end included.
     """
 
     shown: str
@@ -66,6 +71,7 @@ class Readings:
     said: Mapping[Coalition, str]
     log_p: Mapping[Coalition, float]
     attention: tuple[float, ...] | None = None
+    tokens: int = 1
 
     @property
     def reproduced(self) -> bool:
@@ -136,23 +142,31 @@ def read_coalitions(
 ) -> Readings:
     """Every coalition of the documents, read once in prefix order, in the form that gave the answer.
 
-    Absent documents are deleted, or filled or swapped as `attribute.absence` says, these for `unrelated`.
+    Absent documents are deleted, or filled or swapped as `attribute.absence` says, these for `unrelated`; or masked, by
+    a MaskedReader, which is asked directly, as `explain` (rag/answer.py) does.
 
     The log-probability is that of the answer behind the passages and the question, in the same visit. Raises
     ReaderError, also for a reader that cannot say it.
     """
-    usage = Usage()
+    usage, absence = Usage(), settings.attribute.absence
+    form = "direct" if absence == "masked" else style
 
     def read(evidence: Sequence[Hit]) -> Value:
         reading = Reading(
             question, reader, settings.reader, lambda query: [], list, lambda some: {}, lambda passage: [passage],
             tuple(evidence), usage,
         )  # fmt: skip
-        said = redraft(reading, style)
+        said = redraft(reading, form)
         return {said: 1.0, LOG_P: reader.log_probability(answer_messages(question, evidence), shown, usage)}
 
-    absence = settings.attribute.absence
-    game = ReaderGame(hits, read, absence=absence, unrelated=unrelated, budget=2 ** len(hits), report=report)
+    def masked(evidence: Sequence[Hit], absent: Sequence[Player]) -> Value:
+        assert isinstance(reader, MaskedReader)
+        reader.hide(evidence, absent)
+        return read(evidence)
+
+    game = ReaderGame(
+        hits, read, absence=absence, unrelated=unrelated, budget=2 ** len(hits), report=report, masked=masked
+    )
     roots = documents(game.hits)
     every = coalitions(len(roots))
     players = {coalition: frozenset(roots[i] for i in coalition) for coalition in every}
@@ -162,7 +176,8 @@ def read_coalitions(
     said = {c: next(text for text in values[players[c]] if text != LOG_P) for c in every}
     attention = reader.attended(answer_messages(question, game.hits), shown, game.hits)
     log_p = {c: values[players[c]][LOG_P] for c in every}
-    return Readings(shown, len(roots), said, log_p, None if attention is None else tuple(attention))
+    tokens = reader.count([("user", shown)]) - reader.count([("user", "")]) + 1
+    return Readings(shown, len(roots), said, log_p, None if attention is None else tuple(attention), max(1, tokens))
 
 
 # -- methods ---------------------------------------------------------------------------------------------------
@@ -199,11 +214,15 @@ def scored_by_all(readings: Readings, permutations: int, seed: int, budgets: Seq
         game = _Table(readings)
         rows |= _both(name, readings, estimate(game), 2**players, game.asked)
     rows[SURROGATE] = _surrogate(readings, seed, 2**players)
+    if installed():
+        rows[PACKAGE] = _by_package(readings, 2**players)
     for budget in sorted(budgets, reverse=True):
         for name, sample in sampled.items():
             scores, asked = _within(budget, readings, sample, permutations)
             rows |= _both(name, readings, scores, budget, asked, f", {budget} calls")
         rows[f"{SURROGATE}, {budget} calls"] = _surrogate(readings, seed, budget)
+        if installed():
+            rows[f"{PACKAGE}, {budget} calls"] = _by_package(readings, budget)
     game = _Table(readings)
     rows |= _both("leave-one-out", readings, leave_one_out(players, game), players + 1, game.asked)
     chance = np.random.default_rng(seed).random(players)
@@ -248,6 +267,12 @@ def _surrogate(readings: Readings, seed: int, budget: int) -> Scored:
     design = np.array([[float(player in c) for player in range(readings.players)] for c in some])
     weights = lasso(design, np.array([readings.worth(LOGIT, c) for c in some]))
     return Scored(tuple(weights.tolist()), LOGIT, budget, frozenset(some))
+
+
+def _by_package(readings: Readings, budget: int) -> Scored:
+    """The same by the package itself, whose ablations are drawn without a look at those before, each being a call."""
+    scores, asked = package_scores(readings.players, lambda c: readings.worth(LOGIT, c), readings.tokens, budget)
+    return Scored(scores, LOGIT, budget, asked)
 
 
 def lasso(
@@ -356,8 +381,11 @@ def evaluate(
 ) -> list[Outcome]:
     """Ask, read and judge each question. A single failure is an outcome; errors otherwise as of run_trials.
 
-    What is kept is kept question by question, so a killed run reads only its last question again.
+    What is kept is kept question by question, so a killed run reads only its last question again. UsageError where
+    passages are to be masked and no token of the reader can be.
     """
+    if road.settings.attribute.absence == "masked":
+        playing(road.reader, "masked")
     outcomes: list[Outcome] = []
     for trial, *_ in run_trials(rows, road, k, style, replies):
         outcome = _read(trial, questions[trial.place], pool, road, style, replies, report)
@@ -389,9 +417,12 @@ def _read(
     shown = MARKER.sub("", answer.answer).strip()
     if answer.abstained or not hits or not shown:
         return Outcome(question, "", hits, players)
-    reader = RecordingReader(road.reader, replies).going_on()
+    absence = road.settings.attribute.absence
+    reader = (
+        MaskedReader(road.reader, replies) if absence == "masked" else RecordingReader(road.reader, replies).going_on()
+    )
     try:
-        unrelated = _unrelated(question, pool) if road.settings.attribute.absence == "swapped" else None
+        unrelated = _unrelated(question, pool) if absence == "swapped" else None
         readings = read_coalitions(question.question, hits, shown, reader, road.settings, style, report, unrelated)
         reader.keep()
     except ReaderError as problem:

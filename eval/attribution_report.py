@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.attribution import OURS, Outcome
+from eval.attribution import OURS, PACKAGE, Outcome
 from eval.bootstrap import paired_difference, percentile, summarise
 from eval.report import cell, table, with_interval, write_lines, write_text
 from rag.attribute.faithfulness import LEAST
@@ -139,6 +139,13 @@ def report(title: str, result: Mapping[str, Any]) -> str:
         "- attention: the share that falls on a passage, a mean over layers, heads and the answer's tokens.",
         "- The linear surrogate is ContextCite's solver (a test compares them) over these readings: its sources are "
         "passages here, and ablations are drawn without one coming twice.",
+        f"- {PACKAGE}: "
+        + (
+            "its own ablations, drawn with repeats and each counted as a call, and its own solver, over the same "
+            "readings; not its prompt."
+            if PACKAGE in result["methods"]
+            else "not installed, so it has no row. pip install 'glossator[compare]' brings it."
+        ),
         "- A gold passage is not always what a reader used, least of all for a wrong answer: R@2_right in the JSON is "
         "of the right ones.",
     ]

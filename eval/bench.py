@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -18,18 +19,19 @@ import numpy as np
 from eval.bootstrap import percentile
 from eval.extraction import read_alone
 from ingest.chunk import chunk
-from rag.answer import Road, ask
-from rag.attribute.attribute import SEED
-from rag.attribute.game import ReaderGame
-from rag.attribute.players import Player, documents
+from rag.answer import Road, ask, explain
+from rag.attribute.attribute import PERMUTATIONS, SEED
+from rag.attribute.game import MASK, ReaderGame
+from rag.attribute.players import Player, clauses, disjoint, documents, words
 from rag.attribute.shapley import Value
 from rag.attribute.torch_game import in_torch
 from rag.errors import ReaderError
 from rag.indexes import NEEDS, Indexes
 from rag.interfaces import Report, silent
 from rag.read.generate import ChatReader, first_line
+from rag.read.instructions import withhold
 from rag.read.prompts import TURN_TOKENS, answer_messages
-from rag.records import Answer, Hit
+from rag.records import Answer, Attribution, Hit
 from rag.settings import Settings
 
 REPEAT = 3
@@ -40,6 +42,11 @@ WAYS = {
     "the same in torch": "the reader's own weights, which read faster there, and a tree of answers that is verified",
 }
 TORCH = "the same in torch"
+WORD_WAYS = {
+    "naive": "every coalition of every permutation of all words read anew: counted, not run",
+    "naive, opened alone": "the same of the documents, clauses and words that were played: counted, not run",
+    "hierarchy": "what `ask --attribute word` does with these settings: what matters is opened, nothing is read twice",
+}
 
 
 def _ingest_once(file: Path) -> tuple[float, int]:
@@ -146,48 +153,136 @@ def attribution(
         attributed += 1
         found = _attributed(road, question, hits, permutations, report)
         for way, (calls, tokens, seconds, _) in found.items():
-            sums[way]["calls"] += calls
-            sums[way]["prompt_tokens"] += tokens
-            sums[way]["seconds"] += seconds
+            _add(sums[way], calls, tokens, seconds)
         anew = found["cache"][3]
         for way in same:
             same[way] += sum(anew[coalition] == found[way][3][coalition] for coalition in anew)
-    naive, cached = sums["naive"], sums["cache"]
+    cached = sums["cache"]
     return {
+        "level": "document",
         "questions": attributed,
         "abstained": len(questions) - attributed,
         "reader": road.reader.name,
         "k": k,
         "permutations": permutations,
-        **{way: row | {"seconds": round(row["seconds"], 1)} for way, row in sums.items()},
-        "ratios": {
-            way: {what: round(naive[what] / row[what], 2) if row[what] else None for what in row}
-            for way, row in sums.items()
-            if way != "naive"
-        },
+        **_rounded(sums),
+        "ratios": _ratios(sums),
         "same_answers": {way: round(count / cached["calls"], 4) for way, count in same.items() if cached["calls"]},
     }
 
 
+def word_attribution(road: Road, questions: Sequence[str], k: int, report: Report = silent) -> dict[str, Any]:
+    """Calls, prompt tokens and seconds of scores down to words: what they would be naively, and what they are.
+
+    The naive way is what P permutations of n words ask for, P (n + 1) answers; titles, which are no words, would come
+    on top. It takes as many tokens a call as the prompts that were read have on average, and as many seconds a token as
+    the answer shown took. The hierarchy is run as the settings say, `attribute.calls` among them. Its prompt tokens are
+    counted behind what a prompt shares with the one before, as in `attribution`. `scored` of `words` have a value, and
+    `stopped` says why questions ended early: values are then of fewer permutations, or of none on the lower levels.
+    """
+    permutations = road.settings.attribute.permutations or PERMUTATIONS["word"]
+    sums = {way: {"calls": 0, "prompt_tokens": 0, "seconds": 0.0} for way in WORD_WAYS}
+    attributed = all_words = scored = 0
+    stopped: list[str] = []
+    for question in questions:
+        *_, last = ask(question, road, k, style="direct")
+        assert isinstance(last, Answer)
+        hits = disjoint(withhold(question, [hit for hit in last.evidence if not hit.ignored]))
+        if last.abstained or not hits:
+            continue
+        attributed += 1
+        number = sum(len(words(clause, hit)) for hit in hits for clause in clauses(hit))
+        found, costs = _by_words(road, last, hits, permutations * (number + 1), report)
+        for way, cost in costs.items():
+            _add(sums[way], *cost)
+        all_words += number
+        scored += sum(player.kind == "word" for player in found.players)
+        stopped += [found.stopped] if found.stopped else []
+    return {
+        "level": "word",
+        "questions": attributed,
+        "abstained": len(questions) - attributed,
+        "reader": road.reader.name,
+        "k": k,
+        "permutations": permutations,
+        "budget": road.settings.attribute.calls,
+        "words": all_words,
+        "scored": scored,
+        "stopped": stopped,
+        **_rounded(sums),
+        "ratios": _ratios(sums),
+    }
+
+
+def _by_words(
+    road: Road, answer: Answer, hits: Sequence[Hit], naive: int, report: Report
+) -> tuple[Attribution, dict[str, Cost]]:
+    """An answer attributed down to words, and what each way of WORD_WAYS costs. `naive`: the calls of the first."""
+    count = road.reader.count
+    kept: dict[str, Value] = {}  # by the prompt, in the order in which they were read
+    told = explain(answer, road, "direct", "word", report=report, kept=kept)
+    found = told.attribution
+    assert found is not None
+    head = answer_messages("", [])[:-1]
+    read = [[*head, ("user", prompt.replace(MASK, "") + answer.question)] for prompt in kept]
+    read = read[max(0, len(read) - found.reader_calls) :]  # what all of the evidence says may be known from the answer
+    each = statistics.mean(map(count, read)) if read else 0.0
+    pace = answer.seconds["answer"] / count(answer_messages(answer.question, hits))
+    before = ["", *(messages[-1][1] for messages in read)]
+    tokens = sum(_processed(count, messages, earlier) for messages, earlier in zip(read, before, strict=False))
+    counted = {"naive": naive, "naive, opened alone": found.naive_reader_calls}
+    return found, {
+        **{way: (calls, round(calls * each), calls * each * pace) for way, calls in counted.items()},
+        "hierarchy": (found.reader_calls, tokens, told.seconds["attribute"]),
+    }
+
+
+def _add(row: dict[str, Any], calls: int, tokens: int, seconds: float) -> None:
+    row["calls"] += calls
+    row["prompt_tokens"] += tokens
+    row["seconds"] += seconds
+
+
+def _rounded(sums: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {way: row | {"seconds": round(row["seconds"], 1)} for way, row in sums.items()}
+
+
+def _ratios(sums: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """How many times as much the naive way takes as each other."""
+    naive = sums["naive"]
+    return {
+        way: {what: round(naive[what] / row[what], 2) if row[what] else None for what in row}
+        for way, row in sums.items()
+        if way != "naive"
+    }
+
+
 def attribution_text(result: Mapping[str, Any]) -> str:
-    """The result as a table for a terminal."""
+    """The result as a table for a terminal, of either level."""
+    by_words = result["level"] == "word"
+    known = WORD_WAYS if by_words else WAYS
     lines = [
-        f"{result['questions']} questions attributed to {result['k']} documents at most, "
+        f"{result['questions']} questions attributed to {'the words of ' * by_words}{result['k']} documents at most, "
         f"{result['permutations']} permutations, reader {result['reader']}; against the naive way in brackets",
-        f"{'':20} {'calls':>14} {'prompt tokens':>20} {'seconds':>16}",
+        f"{'':20} {'calls':>16} {'prompt tokens':>24} {'seconds':>18}",
     ]
-    ways = [way for way in WAYS if way in result]
+    ways = [way for way in known if way in result]
     for way in ways:
         row, ratios = result[way], result["ratios"].get(way, {})
         cells = [f"{row[what]:,}" + (f" ({ratios[what]} x)" if ratios.get(what) else "") for what in row]
-        lines.append(f"{way:20} {cells[0]:>14} {cells[1]:>20} {cells[2]:>16}")
-    lines += [f"{way}: {WAYS[way]}" for way in ways]
+        lines.append(f"{way:20} {cells[0]:>16} {cells[1]:>24} {cells[2]:>18}")
+    lines += [f"{way}: {known[way]}" for way in ways]
+    if by_words:
+        lines.append(f"values out: of {result['scored']:,} of {result['words']:,} words, those in what was opened")
+        lines += [f"ended early, {count} x: {why}" for why, count in Counter(result["stopped"]).items()]
+        return "\n".join(lines)
     lines += [
         f"{way}: same answers as with the cache alone: {share:.1%}" for way, share in result["same_answers"].items()
     ]
     return "\n".join(lines)
 
 
+Cost = tuple[int, int, float]  # calls, prompt tokens, seconds
 Said = dict[frozenset[Player], str]
 
 

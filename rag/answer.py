@@ -16,7 +16,7 @@ from rag.attribute.attribute import Level, attribute
 from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.players import Player
 from rag.attribute.shapley import Value
-from rag.attribute.torch_game import TreeReader, in_torch, playing
+from rag.attribute.torch_game import FusionGame, TreeReader, in_torch, playing
 from rag.errors import ModelError, UsageError
 from rag.indexes import Indexes
 from rag.interfaces import DenseEncoder, Report, Retriever, silent
@@ -25,6 +25,7 @@ from rag.place import place_in
 from rag.read.cite import MARKER, EpisodeOf, PagesOf, ParagraphsOf, cite
 from rag.read.filter import sift
 from rag.read.forms import FORMS, Reading, redraft
+from rag.read.fusion import FusionReader
 from rag.read.generate import ChatReader, Usage, open_reader
 from rag.read.instructions import withhold
 from rag.read.prompts import answer_messages, fitting
@@ -109,8 +110,17 @@ def check_question(question: str, k: int, settings: Settings) -> str:
 def ask(
     question: str, road: Road, k: int, within: Sequence[int] | None = None, style: str = "notes"
 ) -> Iterator[Evidence | Token | Note | Answer]:
-    """Answer from the k best passages; `style` is "notes", "quotes", or "direct" (no note, no support)."""
+    """Answer from the k best passages; `style` is "notes", "quotes", or "direct" (no note, no support).
+
+    A reader of passages apart is always asked directly.
+    """
     question = check_question(question, k, road.settings)
+    if isinstance(road.reader, FusionReader) and style != "direct":
+        log.warning(
+            "reader %s reads passages apart and only answers: %s cannot be had of it, it is asked directly",
+            road.reader.name, style,
+        )  # fmt: skip
+        style = "direct"
     settings = road.settings.reader
     seconds, usage, notes = _Stopwatch(), Usage(), list[Note]()
 
@@ -190,8 +200,9 @@ def explain(
     """The answer with its attribution: which documents, clauses and words made the reader say it.
 
     The reader reads parts of the evidence again, in the form that gave the answer; what the reader did not get is no
-    part of it. Where tokens are masked it is asked directly, since whatever is read off in code has none. An abstention
-    is not attributed. `kept` is what earlier calls for this very answer have read, and grows. Raises UsageError for an
+    part of it. Where tokens are masked it is asked directly, since whatever is read off in code has none. A reader of
+    passages apart encodes them once, and what is absent is masked there, which is the same as deleted. An abstention is
+    not attributed. `kept` is what earlier calls for this very answer have read, and grows. Raises UsageError for an
     `attribute.absence` that cannot be had.
     """
     if answer.abstained:
@@ -217,21 +228,31 @@ def explain(
 
     shown = MARKER.sub("", answer.answer).strip()
     by_likelihood = settings.attribute.value == "likelihood"
-    reader, whole = _player(road, shown, lambda by: said(hits, by, style), report)
-    game = ReaderGame(
-        hits,
-        lambda hits: likely(reader, hits) if by_likelihood else said(hits, reader, style),
-        None if by_likelihood else whole,
-        settings.attribute.absence,
-        _unrelated(answer, road) if settings.attribute.absence == "swapped" else None,
-        settings.attribute.calls,
-        stop,
-        report,
-        masked,
-        kept,
-    )
+    absence = settings.attribute.absence
+    if isinstance(road.reader, FusionReader):
+        style = "direct"
+    if isinstance(road.reader, FusionReader) and level == "document" and absence in ("deleted", "masked"):
+        reader: ChatReader = road.reader
+        game: ReaderGame = FusionGame(
+            road.reader, answer.question, hits, settings.reader.answer_tokens, shown if by_likelihood else None,
+            settings.attribute.calls, stop, report, kept,
+        )  # fmt: skip
+    else:
+        reader, whole = _player(road, shown, lambda by: said(hits, by, style), report)
+        game = ReaderGame(
+            hits,
+            lambda hits: likely(reader, hits) if by_likelihood else said(hits, reader, style),
+            None if by_likelihood else whole,
+            absence,
+            _unrelated(answer, road) if absence == "swapped" else None,
+            settings.attribute.calls,
+            stop,
+            report,
+            masked,
+            kept,
+        )
     permutations = permutations or settings.attribute.permutations or None
-    attribution = attribute(game, shown, level, permutations)
+    attribution = replace(attribute(game, shown, level, permutations), absence=absence)
     if by_likelihood:
         baseline = None if game.stopped else next(iter(said((), reader, style)))
         attribution = replace(attribution, value="likelihood", baseline_answer=baseline)

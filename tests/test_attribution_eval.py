@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import inspect
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from eval.attribution import (
     LOGIT,
     OURS,
+    PACKAGE,
     RANDOM,
     RETRIEVER,
     SURROGATE,
@@ -29,6 +30,8 @@ from eval.attribution import (
     read_coalitions,
     scored_by_all,
 )
+from eval.attribution_masked import MaskedReader
+from eval.attribution_package import _package, installed
 from eval.attribution_report import report, result_json, text, write
 from eval.compare import compare
 from eval.corpus import Corpus
@@ -36,14 +39,18 @@ from eval.hotpotqa import Pool
 from eval.multihop import read_questions
 from eval.replies import RecordingReader, Replies
 from eval.trials import Rows
+from rag.attribute.players import documents
+from rag.attribute.torch_game import TreeReader, playing
 from rag.errors import ReaderError, UsageError
-from rag.read.generate import Messages, Usage
+from rag.read.generate import ChatReader, Messages, Usage, first_line, open_reader
+from rag.read.prompts import answer_messages
 from rag.records import Hit
-from rag.settings import load_settings
+from rag.settings import ReaderSettings, load_settings
 from tests.benchmarks import answering, hotpot, written
 from tests.conftest import Run
 from tests.parts import passage
 from tests.test_answer import ScriptedReader, road
+from tests.test_torch_game import save_reader
 from ui.command import ReaderStyle
 from ui.evaluation import eval_attribution
 
@@ -177,7 +184,7 @@ def test_each_row_asks_what_it_may(tmp_path: Path) -> None:
     for seed in range(5):
         rows = scored_by_all(readings, 100, seed, [6, 16])
         assert all(len(row.asked) <= row.budget for row in rows.values())
-        at_six = [name for name, row in rows.items() if row.budget == 6]
+        at_six = [name for name, row in rows.items() if row.budget == 6 and PACKAGE not in name]
         assert len(at_six) == 9 and all(len(rows[name].asked) == 6 for name in at_six)
         assert {len(rows[name].asked) for name in rows if name.startswith(("Shapley", SURROGATE + ", 16"))} == {32, 16}
         assert 10 < len(rows["permutation Shapley, votes, 16 calls"].asked) <= 16
@@ -338,7 +345,8 @@ def test_the_command(tmp_path: Path, glossator: Run) -> None:
     assert not {"LDS", "kendall", "deletion_auc"} & set(result["metrics"]), "there is nothing to rank"
     assert result["metrics"]["R@2"] == pytest.approx(2 / 3), "three passages that tie, two of them gold"
     assert (result["metrics"]["gap"], result["metrics"]["drop@1"]) == (0, 0)
-    assert asked == 2 * (1 + 2 * 2**3) and json.loads(again.stdout)["methods"] == result["methods"]
+    lent = 2  # whether it lends a tokenizer, in either way, to count an answer's tokens
+    assert asked == 2 * (1 + 2 * 2**3) + lent and json.loads(again.stdout)["methods"] == result["methods"]
     assert (tmp_path / "out" / "report.md").is_file() and (tmp_path / "out" / "per_question.jsonl").is_file()
     assert silent.returncode == 1 and silent.stdout == ""
     assert "cannot say how likely" in silent.stderr.splitlines()[-1]  # behind the progress of a slow machine
@@ -351,19 +359,92 @@ def test_what_cannot_be_attributed_is_said_before_anything_is_read(tmp_path: Pat
         eval_attribution(tmp_path / "none", reader=ReaderStyle.quotes)
 
 
+# ---- ContextCite's package, where it is installed (the extra compare)
+
+
 def test_the_surrogate_is_context_cites() -> None:
-    """Against the package's own solver, which alone is loaded of it: `pip install glossator[compare]` brings it."""
-    package = importlib.util.find_spec("context_cite")
-    if package is None or not package.submodule_search_locations:
+    if not installed():
         pytest.skip("context-cite is not installed (the extra compare)")
-    file = Path(package.submodule_search_locations[0]) / "solver.py"
-    spec = importlib.util.spec_from_file_location("context_cite_solver", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    solver = _package()[1]
     generator = np.random.default_rng(0)
     for rows, columns in ((32, 5), (16, 5), (8, 3)):
         design = (generator.random((rows, columns)) < 0.5).astype(float)
         target = design @ generator.normal(size=columns) * 3 + generator.normal(size=rows)
-        weights, _ = module.LassoRegression().fit(design, target, 1)
+        weights, _ = solver.fit(design, target, 1)
         assert lasso(design, target) == pytest.approx(weights, abs=1e-3)
+
+
+def test_the_package_gets_our_readings_of_what_it_draws(tmp_path: Path) -> None:
+    """Against the ablations that its own class would read, and the fit that it would make of them."""
+    if not installed():
+        pytest.skip("context-cite is not installed (the extra compare)")
+    solver = _package()[1]
+    from context_cite import ContextCiter, utils
+
+    keep = inspect.signature(ContextCiter).parameters["ablation_keep_prob"].default
+    masks, _ = utils._create_regression_dataset(32, 5, lambda mask: [1], [2], keep)
+    drawn = [frozenset(np.flatnonzero(mask).tolist()) for mask in masks]
+    readings = read(CASES["redundancy"], tmp_path)
+    rows = scored_by_all(readings, 10, 0, [6])
+    weights, _ = solver.fit(masks, np.array([readings.worth(LOGIT, c) for c in drawn]), readings.tokens)
+    assert rows[PACKAGE].scores == pytest.approx(weights) and rows[PACKAGE].asked == set(drawn)
+    assert rows[f"{PACKAGE}, 6 calls"].asked == set(drawn[:6]) and rows[PACKAGE].budget == 32
+    assert readings.tokens == 2, "yes, and the end"
+
+
+def test_the_report_says_whether_the_package_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(folder: str, there: bool) -> str:
+        monkeypatch.setattr("eval.attribution.installed", lambda: there)
+        monkeypatch.setattr("eval.attribution.package_scores", lambda players, *_: ((0.0,) * players, frozenset()))
+        outcomes = evaluated(Reader(CASES["redundancy"]), tmp_path / "cache", tmp_path)
+        asked = {"of": 6, "retriever": "bm25", "reader": "direct", "k": 5, "permutations": 20, "seed": 0}
+        return report("x", result_json(asked, outcomes, SETTINGS))  # type: ignore[arg-type]
+
+    assert f"{PACKAGE}: its own ablations" in (with_it := told("a", True)) and f"| {PACKAGE} |" in with_it
+    assert f"{PACKAGE}: not installed" in (without := told("b", False)) and f"| {PACKAGE}" not in without
+
+
+# ---- passages masked where they stand
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> ChatReader:
+    return open_reader(ReaderSettings(model=str(save_reader(tmp_path_factory.mktemp("reader") / "tiny"))))
+
+
+def test_masked_passages_are_read_by_masks_and_kept_by_who_is_absent(
+    tiny: ChatReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(["attribute.absence=masked", "reader.answer_tokens=6"])
+    hits, question = HITS[:3], "Is it?"
+
+    def readings() -> Readings:
+        recording = MaskedReader(tiny, Replies(tmp_path, settings.reader))
+        found = read_coalitions(question, hits, "old", recording, settings, style="notes")
+        recording.keep()
+        return found
+
+    first = readings()
+    tree = playing(tiny, "masked")
+    assert isinstance(tree, TreeReader)
+    roots, messages = documents(hits), answer_messages(question, hits)
+    for coalition in coalitions(3):
+        masking = tree.masking(hits, [player for i, player in enumerate(roots) if i not in coalition])
+        assert first.said[coalition] == first_line("".join(masking.stream(messages, 6)))
+        assert first.log_p[coalition] == pytest.approx(masking.log_probability(messages, "old"), abs=1e-3)
+    assert len(set(first.log_p.values())) == 8, "each mask is another reading"
+    assert first.attention == pytest.approx(tree.attended(messages, "old", hits), abs=1e-4)
+    for name in ("_decode", "log_probability", "attended"):
+        monkeypatch.delattr(TreeReader, name)
+    assert readings() == first, "all of it was kept"
+
+
+def test_a_reader_whose_tokens_cannot_be_masked_is_named_before_anything_is_read(tmp_path: Path) -> None:
+    reader = Reader(CASES["redundancy"])
+    questions = read_questions(written(tmp_path / "hp.json", hotpot())).questions
+    pool = Pool(Corpus.__new__(Corpus), None, {})
+    rows = Rows([question.question for question in questions], {"scripted": lambda place, query: list(HITS)})
+    masked = road(reader, HITS, "attribute.absence=masked")
+    with pytest.raises(UsageError, match="masked: no token of reader scripted can be masked"):
+        evaluate(questions, pool, masked, rows, 5, "direct", Replies(tmp_path, SETTINGS.reader), 20, 0)
+    assert reader.asked == []

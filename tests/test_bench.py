@@ -126,3 +126,49 @@ def test_bench_attribution_says_what_it_is_compared_with() -> None:
     assert result["ratios"]["cache"]["calls"] == 25 and "8 (25.0 x)" in told  # type: ignore[index]
     assert [line.split("  ")[0] for line in told.splitlines()[2:5]] == list(bench.WAYS)[:3]
     assert "same answers as with the cache alone: 100.0%" in told
+
+
+class Yes(Counting):
+    """Says whether the second passage's word is there."""
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        self.asked.append(("stream", messages, max_tokens))
+        yield "yes" if "Two" in messages[-1][1] else "no"
+
+
+def attributed_to_words(*overrides: str) -> tuple[dict[str, object], Yes]:
+    texts = ["One is far away. ", "Two is here, near. ", "Three is old. "]
+    hits = [Hit(i, 1 / i, passage(0, words, f"d{i}", title=f"T{i}")) for i, words in enumerate(texts, start=1)]
+    reader = Yes()
+    ours = road(reader, hits, *overrides)
+    return bench.word_attribution(ours, ["Is it?"], 3), reader
+
+
+def test_bench_attribution_to_words_counts_all_words_naively(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "TURN_TOKENS", 0)
+    result, reader = attributed_to_words("attribute.permutations=4")
+    naive, opened, ours = (result[way] for way in bench.WORD_WAYS)
+    assert (result["words"], result["scored"], result["stopped"]) == (4 + 4 + 3, 3, [])
+    assert naive["calls"] == 4 * (11 + 1)  # type: ignore[index]
+    # three documents and nobody; then the three clauses of the second, itself and nobody; then three words likewise
+    assert opened["calls"] == 4 * (3 + 1 + 3 + 1 + 1 + 3 + 1 + 1)  # type: ignore[index]
+    prompts = [messages[-1][1] for _, messages, _ in reader.asked[1:]]
+    assert ours["calls"] == len(prompts) == len(set(prompts))  # type: ignore[index]
+    system = len(reader.asked[0][1][0][1])
+    mean = sum(system + len(prompt) for prompt in prompts) / len(prompts)
+    assert naive["prompt_tokens"] == round(48 * mean)  # type: ignore[index]
+    shared = [max(n for n in range(len(a) + 1) if b.startswith(a[:n])) for a, b in pairwise(prompts)]
+    assert ours["prompt_tokens"] == system + sum(map(len, prompts)) - sum(shared)  # type: ignore[index]
+    ratio = result["ratios"]["hierarchy"]["prompt_tokens"]  # type: ignore[index]
+    assert ratio == round(naive["prompt_tokens"] / ours["prompt_tokens"], 2)  # type: ignore[index]
+    told = bench.attribution_text(result)
+    assert "values out: of 3 of 11 words" in told and "ended early" not in told and "naive, opened alone" in told
+
+
+def test_bench_attribution_to_words_says_when_the_budget_ended_it() -> None:
+    result, reader = attributed_to_words("attribute.permutations=4", "attribute.calls=9")
+    assert result["stopped"] == ["the budget of 9 calls is spent"] and result["scored"] == 0
+    assert result["hierarchy"]["calls"] == 9 == len(reader.asked) - 1  # type: ignore[index]
+    assert "ended early, 1 x: the budget of 9 calls is spent" in bench.attribution_text(result)

@@ -15,11 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answer import Road, ask, explain
-from rag.attribute.attribute import attribute
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import Player, absent_spans, clauses, complement, documents
-from rag.attribute.torch_game import FusionGame, TreeReader, masked_tokens, open_fusion, playing
-from rag.errors import ModelError, UsageError
+from rag.attribute.torch_game import TreeReader, masked_tokens, playing
+from rag.errors import UsageError
 from rag.read.generate import ChatReader, Messages, Usage, open_reader
 from rag.read.prompts import ANSWER, answer_messages
 from rag.records import Answer, Hit
@@ -80,23 +79,6 @@ def save_reader(folder: Path, penalty: float = 1.0) -> Path:
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> ChatReader:
     return open_reader(ReaderSettings(model=str(save_reader(tmp_path_factory.mktemp("reader") / "tiny"))))
-
-
-@pytest.fixture(scope="module")
-def fusion(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
-    """A random T5 that reads passages apart, and its tokenizer."""
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    folder = tmp_path_factory.mktemp("fusion") / "tiny"
-    words = save_tokenizer(folder)
-    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "relative_attention_num_buckets": 8}
-    torch.manual_seed(0)
-    model = T5ForConditionalGeneration(
-        T5Config(vocab_size=words, initializer_factor=2.0, decoder_start_token_id=0, **sizes)
-    )
-    model.generation_config.eos_token_id = ENDS
-    model.save_pretrained(folder)
-    return open_fusion(str(folder))
 
 
 def said(reader: ChatReader, messages: Messages) -> str:
@@ -314,53 +296,6 @@ def test_masked_tokens_of_clauses_leave_the_words_that_are_there(reader: ChatRea
     kept = tokenizer.decode([token for token, gone in zip(encoded["input_ids"], masked, strict=True) if not gone])
     assert "Clyde Foundry built it," in kept and "Tomatoes want sun." in kept and "Question: Who" in kept
     assert "pounds" not in kept and "1911" not in kept and "[4]" not in kept
-
-
-# ---- an encoder-decoder that reads passages apart
-
-
-def test_fused_coalitions_are_encoded_anew_in_the_reference(fusion: tuple[Any, Any]) -> None:
-    model, tokenizer = fusion
-    game = FusionGame(model, tokenizer, QUESTION, HITS, MAX_TOKENS)
-    found = game(SUBSETS)
-    read = [f"question: {QUESTION} title: {hit.passage.title} context: {hit.passage.text}" for hit in HITS]
-    for present in SUBSETS:
-        texts = [read[player.rank - 1] for player in sorted(present, key=lambda player: player.rank)]
-        blocks = [tokenizer(text)["input_ids"] for text in texts or [f"question: {QUESTION}"]]
-        with torch.inference_mode():
-            states = torch.cat([model.encoder(torch.tensor([block])).last_hidden_state for block in blocks], 1)
-            said: list[int] = []
-            while len(said) < MAX_TOKENS:
-                output = model(encoder_outputs=(states,), decoder_input_ids=torch.tensor([[0, *said]]))
-                best = int(output.logits[0, -1].argmax())
-                if best in ENDS:
-                    break
-                said.append(best)
-        assert found[present] == {tokenizer.decode(said): 1.0}
-    assert len({next(iter(value)) for value in found.values()}) > 4
-    assert game.calls == 16 and game.decoder.spent.passes <= MAX_TOKENS  # all in one batch
-
-
-def test_a_fused_game_has_the_laws_of_any(fusion: tuple[Any, Any]) -> None:
-    game = FusionGame(*fusion, QUESTION, HITS, MAX_TOKENS)
-    shown = next(iter(game([ALL])[ALL]))
-    told = attribute(game, shown, "document")
-    assert math.fsum(player.score for player in told.players) == pytest.approx(1 - (told.baseline_answer == shown))
-    assert (told.reader_calls, told.stopped, told.absence) == (16, "", "deleted")
-    short = FusionGame(*fusion, QUESTION, HITS, MAX_TOKENS, budget=7)
-    assert "budget of 7" in attribute(short, shown, "document").stopped and short.calls == 7
-    halted = FusionGame(*fusion, QUESTION, HITS, MAX_TOKENS, stop=lambda: True)
-    assert attribute(halted, shown, "document").stopped == "cancelled" and halted.calls == 0
-    with pytest.raises(UsageError, match="whole documents"):
-        game([frozenset(clauses(HITS[0]))])
-
-
-def test_long_passages_are_cut_and_what_is_no_such_model_is_named(fusion: tuple[Any, Any], tmp_path: Path) -> None:
-    long = Hit(1, 1.0, passage(0, "bridge " * 900, "d1", title="T"))
-    game = FusionGame(*fusion, QUESTION, [long], MAX_TOKENS)
-    assert game.decoder.spent.prompt_tokens < 256 + 30
-    with pytest.raises(ModelError, match="T5-like"):
-        open_fusion(str(tmp_path / "nowhere"))
 
 
 # ---- attention, a control of `eval attribution`

@@ -1,4 +1,4 @@
-"""rag/encode/train_sampler.py and what it writes: the loss by hand, toy towers that learn, the folder as dense.model."""
+"""rag/encode/train_sampler.py and what it writes: the loss by hand, toy towers that learn, the trained folder."""
 
 from __future__ import annotations
 

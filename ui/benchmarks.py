@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,11 @@ bench_app = typer.Typer(no_args_is_help=True, help="How long things take on this
 
 EXAMPLES = Path(__file__).parents[1] / "examples"  # in a checkout; an installed package has none
 QuestionsOption = Annotated[Path, typer.Option("--questions", help="JSONL as for `eval pdf`.")]
+
+
+class BenchLevel(str, Enum):
+    document = "document"
+    word = "word"
 
 
 @bench_app.command("ingest")
@@ -117,9 +123,15 @@ def bench_attribution(
     folder: FolderOption = EXAMPLES,
     library: KeptOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")] = 3,
+    level: Annotated[BenchLevel, typer.Option("--level", help="Of whole documents, or down to words.")] = (
+        BenchLevel.document
+    ),
     as_json: JsonOption = False,
 ) -> None:
-    """Calls, prompt tokens and seconds of document scores: as the paper does it, with a cache, in prefix order."""
+    """Calls, prompt tokens and seconds of document scores: as the paper does it, with a cache, in prefix order.
+
+    With --level word: of scores down to words, as the paper does it and as `ask --attribute word` does.
+    """
     from eval import bench, pdf
     from rag.answer import open_road
 
@@ -127,6 +139,5 @@ def bench_attribution(
     settings = load_settings()
     with scratch_library(library) as kept, progress() as report:
         road = open_road(pdf.open_library(folder, kept, settings, report), None, report)
-        print_result(
-            bench.attribution(road, asked, settings.retrieve.k, report=report), as_json, bench.attribution_text
-        )
+        measure = bench.word_attribution if level is BenchLevel.word else bench.attribution
+        print_result(measure(road, asked, settings.retrieve.k, report=report), as_json, bench.attribution_text)

@@ -312,8 +312,6 @@ def eval_attribution(
         raise UsageError(f"-k {count}: exact values need every coalition. Ask for at most {MOST_EXACT} passages")
     if reader is ReaderStyle.quotes:
         raise UsageError("--reader quotes: the answer is not read from the passages themselves. Name direct or notes")
-    if settings.attribute.absence == "masked":
-        raise UsageError("attribute.absence=masked is not measured here. Name deleted, filler or swapped")
     check_out(out)
     benchmark = multihop.read_questions(data)
     asked = multihop.sample(benchmark.questions, limit, seed)

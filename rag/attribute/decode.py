@@ -281,8 +281,7 @@ class FusionDecoder:
         import torch
         from transformers import DynamicCache, EncoderDecoderCache
 
-        if not hasattr(model.config, "relative_attention_num_buckets"):
-            raise ModelError(f"{type(model).__name__} has no relative positions. Name a T5-like model")
+        check_relative(model)
         blocks = [*passages, no_passage]
         if not all(blocks):
             raise ValueError("a passage has no tokens")
@@ -445,6 +444,12 @@ class FusionDecoder:
             )
         scores: Tensor = output.logits.float()
         return scores
+
+
+def check_relative(model: Any) -> None:
+    """Raises ModelError for an encoder-decoder without relative positions."""
+    if not hasattr(model.config, "relative_attention_num_buckets"):
+        raise ModelError(f"{type(model).__name__} has no relative positions. Name a T5-like model")
 
 
 def unfit(model: Any) -> str:

@@ -13,18 +13,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rag.attribute.decode import MAX_TOKENS, Decoded, FusionDecoder, TreeDecoder, unfit
-from rag.attribute.game import ReaderGame, prompt_of
+from rag.attribute.decode import MAX_TOKENS, Decoded, TreeDecoder, unfit
+from rag.attribute.game import LOG_P, Prompt, ReaderGame, prompt_of
 from rag.attribute.players import Player, absent_spans, documents
 from rag.attribute.shapley import Value
 from rag.errors import UsageError, not_loaded
 from rag.interfaces import Report, silent
-from rag.read.generate import ChatReader, Messages, Usage, open_reader, share_of_yes
+from rag.read.forms import in_form
+from rag.read.fusion import FusionReader
+from rag.read.generate import ChatReader, Messages, Usage, first_line, open_reader, share_of_yes
+from rag.read.prompts import answer_messages
 from rag.read.weights import unpacked
 from rag.records import Hit
 from rag.settings import ReaderSettings
 
-PASSAGE_TOKENS = 256  # of a passage with its question, in the paper's FiD
 ROWS = 100  # coalitions in a batch, as in the paper
 FIRST = 10  # first tokens of a reply that are looked at for a yes or no, as llama.cpp is asked for
 
@@ -37,6 +39,7 @@ def playing(reader: ChatReader, absence: str = "deleted") -> ChatReader:
     """
     weights: Any = getattr(reader, "weights", None)  # a reader of kept replies has none
     why = "it is not run by transformers" if weights is None else unfit(weights[0])
+    why = "it reads passages apart" if isinstance(reader, FusionReader) else why
     if absence == "masked" and not why and not weights[1].is_fast:
         why = "its tokenizer does not say where tokens stand in a text"
     if absence == "masked" and why:
@@ -177,33 +180,32 @@ def masked_tokens(text: str, tokens: Sequence[tuple[int, int]], spans: Sequence[
 class FusionGame(ReaderGame):
     """The game of an encoder-decoder that reads passages apart (FiD, arXiv 2007.01282), among its documents.
 
-    Passages are encoded once. An absent one is a mask over what the decoder attends to, and the model says what it says
-    if the passage was never there. Coalitions are decoded about a hundred at a time. A passage is read behind question
-    and title, and cut at 256 tokens, as in the paper. Its parts cannot be played: what the encoder has read of one word
-    is in all others. UsageError for these, ModelError for a model without relative positions.
+    Passages are encoded once, as all of the evidence shows them. An absent one is a mask over what the decoder attends
+    to, and the model says what it says if the passage was never there. Coalitions are decoded about a hundred at a
+    time. Parts of passages cannot be played so: what the encoder has read of one word is in all others. With `answer`,
+    values are its log-probabilities. UsageError for parts.
     """
 
     def __init__(
         self,
-        model: Any,
-        tokenizer: Any,
+        reader: FusionReader,
         question: str,
         hits: Sequence[Hit],
         max_tokens: int = MAX_TOKENS,
+        answer: str | None = None,
         budget: int = 1000,
         stop: Callable[[], bool] = lambda: False,
         report: Report = silent,
+        kept: dict[Prompt, Value] | None = None,
     ):
-        super().__init__(hits, lambda some: self._decoded([some])[0], None, "deleted", None, budget, stop, report)
-        self._tokenizer = tokenizer
-        ends = model.generation_config.eos_token_id
-        self.decoder = FusionDecoder(
-            model,
-            [self._block(question, hit) for hit in self.hits],
-            self._cut(f"question: {question}"),
-            [ends] if isinstance(ends, int) else ends,
-            max_tokens,
+        super().__init__(
+            hits, lambda some: self._values_of([some])[0], None, "deleted", None, budget, stop, report, kept=kept
         )
+        self._reader, self._question = reader, question
+        self._answer = None if answer is None else reader.spelled(answer)
+        blocks = reader.blocks(answer_messages(question, self.hits)) if self.hits else []
+        (alone,) = reader.blocks(answer_messages(question, []))
+        self.decoder = reader.decoder(blocks, alone, max_tokens)
 
     def __call__(self, coalitions: Sequence[frozenset[Player]]) -> Mapping[frozenset[Player], Value]:
         """As ReaderGame's. Where it was stopped or little is left to spend, coalitions are decoded one by one."""
@@ -214,7 +216,7 @@ class FusionGame(ReaderGame):
             if self.stopped or self._stop() or self.calls + len(batch) > self.budget:
                 break
             self.calls += len(batch)
-            self._values.update(zip(batch, self._decoded([evidence[prompt] for prompt in batch]), strict=True))
+            self._values.update(zip(batch, self._values_of([evidence[prompt] for prompt in batch]), strict=True))
         return super().__call__(coalitions)
 
     def evidence(self, present: Collection[Player]) -> list[Hit]:
@@ -222,23 +224,24 @@ class FusionGame(ReaderGame):
             raise UsageError("a reader of passages apart is attributed to whole documents. Name the level document")
         return super().evidence(present)
 
-    def _decoded(self, evidences: Sequence[Sequence[Hit]]) -> list[Value]:
+    def _values_of(self, evidences: Sequence[Sequence[Hit]]) -> list[Value]:
         ranks = [{hit.rank for hit in hits} for hits in evidences]
         rows = [[hit.rank in some for hit in self.hits] for some in ranks]
-        answers = self.decoder.decode(rows)
-        return [{self._tokenizer.decode(each.tokens, skip_special_tokens=True): 1.0} for each in answers]
-
-    def _block(self, question: str, hit: Hit) -> list[int]:
-        title, text = (" ".join(words.split()) for words in (hit.passage.title, hit.passage.text))
-        return self._cut(f"question: {question} title: {title} context: {text}")
-
-    def _cut(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, truncation=True, max_length=PASSAGE_TOKENS)["input_ids"]
-        return ids
+        if self._answer is not None:
+            return [{LOG_P: sum(each)} for each in self.decoder.log_probabilities(rows, self._answer)]
+        said = [first_line(self._reader.text(each.tokens)) for each in self.decoder.decode(rows)]
+        return [{in_form(self._question, each): 1.0} for each in said]
 
 
-def open_fusion(model: str) -> tuple[Any, Any]:
-    """An encoder-decoder and its tokenizer by a folder or hub id. Raises ModelError for one that is not to be had."""
+def reads_apart(model: str) -> bool:
+    """Whether a folder or hub id is of an encoder-decoder. Raises whatever transformers does where there is none."""
+    from transformers import AutoConfig
+
+    return bool(AutoConfig.from_pretrained(model).is_encoder_decoder)
+
+
+def open_fusion(model: str) -> FusionReader:
+    """An encoder-decoder by a folder or hub id. Raises ModelError for one that is not to be had, or not T5-like."""
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
     from transformers.utils import logging
@@ -249,5 +252,5 @@ def open_fusion(model: str) -> tuple[Any, Any]:
         loaded: Any = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=torch.float32)
     except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
         remedy = "Name a T5-like model: a hub id or folder that transformers can load"
-        raise not_loaded(f"reader {model}", error, remedy) from error
-    return loaded.eval(), tokenizer
+        raise not_loaded(f"reader.model {model}", error, remedy) from error
+    return FusionReader(model, loaded.eval(), tokenizer)

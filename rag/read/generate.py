@@ -1,7 +1,8 @@
 """The reader: any LangChain chat model, behind our Reader. The embedded one is llama.cpp through xllamacpp.
 
 `reader.model` is a name in models.toml, a .gguf file, an endpoint (http://host:port/v1#model-name, OpenAI's protocol),
-or a hub id or folder for transformers. Tokens, probabilities and streaming come the same way from all but the last.
+or a hub id or folder for transformers. Tokens, probabilities and streaming come the same way from all but the last,
+which may also be a T5-like model (rag/read/fusion.py).
 Stop strings, tries after an error that may pass, and the count of a prompt's tokens come the same way from all.
 """
 
@@ -422,10 +423,16 @@ _running: list[Any] = []  # a server stops when nobody holds it
 def _from_hub(settings: ReaderSettings) -> ChatReader:
     from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
+    from rag.attribute.torch_game import open_fusion, reads_apart  # here, since it builds on this module
+
     model = settings.model
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
+        if reads_apart(model):
+            return open_fusion(model)
         pipeline = HuggingFacePipeline.from_model_id(model_id=model, task="text-generation")
+    except ModelError:
+        raise
     except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
         known = ", ".join(name for name, entry in catalogue().items() if entry.role.startswith("reader"))
         remedy = (
