@@ -18,6 +18,7 @@ from eval.retrieval import Ranking, write_run
 from ingest.chunk import chunk
 from ingest.courts import Court, court_of, read_courts
 from ingest.judgment import of_record
+from rag.casebook import NOTHING, Parts
 from rag.cited import KnownCase, KnownCases, edges
 from rag.errors import DataError, DocumentError, UsageError
 from rag.read.finding import answer, read_question
@@ -28,11 +29,9 @@ from rag.retrieve.precedents import (
     SCORERS,
     CourtCase,
     Field,
-    Precedents,
     Scorer,
     Scores,
     SectionIndex,
-    Vectors,
 )
 from rag.settings import Settings
 
@@ -85,9 +84,14 @@ def _judgment(
     parts = _parts(text, case, known_as.key, settings)
     cites = {key for edge in edges(case.citations, known_as, known) for key in edge.targets}
     found = CourtCase(known_as.key, known_as.date, known_as.application_numbers, parts, tuple(sorted(cites)))
+    return Judgment(known_as.key, text, case, found, replace(masked(found, text, case), cites=()))
+
+
+def masked(found: CourtCase, text: str, case: Case) -> CourtCase:
+    """The case with blanks where its text names what it cites."""
     blank = without_citations(text, case)
-    masked = {name: tuple(replace(p, text=blank[p.start : p.end]) for p in some) for name, some in parts.items()}
-    return Judgment(known_as.key, text, case, found, replace(found, parts=masked, cites=()))
+    parts = {name: tuple(replace(p, text=blank[p.start : p.end]) for p in some) for name, some in found.parts.items()}
+    return replace(found, parts=parts)
 
 
 def _parts(text: str, case: Case, key: str, settings: Settings) -> dict[str, tuple[Passage, ...]]:
@@ -171,9 +175,7 @@ def run(
     asked: Field = "facts",
     field: Field = "both",
     rows: Iterable[Row] | None = None,
-    vectors: Vectors | None = None,
-    retrievers: Mapping[str, Any] | None = None,
-    numbers: Callable[[Sequence[str]], dict[str, int]] | None = None,
+    parts: Parts = NOTHING,
     run_file: Path | None = None,
     seed: int = 0,
     report: Callable[[int, int, str], None] = lambda done, total, what: None,
@@ -188,7 +190,8 @@ def run(
     for given in (asked, field):
         if given not in FIELDS:
             raise UsageError(f"--section {given}: choose one of {', '.join(FIELDS)}")
-    have = {"": True, "vectors": vectors is not None, **dict.fromkeys(retrievers or {}, True)}
+    have = {"": True, **{name: getattr(parts, name) is not None for name in ("vectors", "pooling", "concepts")}}
+    have |= dict.fromkeys(parts.retrievers, True)
     system: Row = (scorer, asked, field)
     if rows is None:
         rows = [(name, a, f) for a in FIELDS for f in FIELDS for name in SCORERS if have.get(SCORERS[name])]
@@ -197,7 +200,7 @@ def run(
     sections.build([judgment.candidate for judgment in judgments])
     sections.open()
     try:
-        precedents = Precedents([j.candidate for j in judgments], sections, vectors, retrievers, numbers)
+        precedents = parts.search([j.candidate for j in judgments], sections)
         queries = [judgment.query for judgment in judgments if judgment.itemid in qrels]
         found: dict[Row, dict[str, Ranking]] = {}
         milliseconds: list[float] = []
@@ -234,7 +237,10 @@ def run(
         "by_year": _by_year(scores_of[system], scores_of["bm25", asked, field], years),
         "latency_ms": {"p50": round(percentile(milliseconds, 0.5), 1), "p95": round(percentile(milliseconds, 0.95), 1)},
         "settings": settings.model_dump(),
-        "models": {"dense": settings.dense.model} if vectors is not None else {},
+        "models": {
+            **({"dense": settings.dense.model} if parts.vectors is not None else {}),
+            **({"reader": settings.reader.model} if parts.concepts is not None else {}),
+        },
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -259,14 +265,16 @@ def _table(
         base = scores_of["bm25", row[1], row[2]]
         against = {}
         for name in MEASURES if row[0] != "bm25" else ():
-            found = paired_difference([scores[q][name] for q in queries], [base[q][name] for q in queries], seed)
-            against[name] = {
-                "difference": round(found.mean, 4),
-                "interval": [round(found.low, 4), round(found.high, 4)],
-                "p": round(found.p, 4),
-            }
+            against[name] = difference([scores[q][name] for q in queries], [base[q][name] for q in queries], seed)
         table[_name(row)] = {"metrics": metrics, "intervals": intervals, "against_bm25": against}
     return table
+
+
+def difference(ours: Sequence[float], base: Sequence[float], seed: int) -> dict[str, Any]:
+    """The paired difference of two rows over the same queries, as JSON."""
+    found = paired_difference(ours, base, seed)
+    interval = [round(found.low, 4), round(found.high, 4)]
+    return {"difference": round(found.mean, 4), "interval": interval, "p": round(found.p, 4)}
 
 
 def _unreachable(judgments: Sequence[Judgment], qrels: Qrels) -> int:

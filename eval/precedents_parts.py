@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from eval.chapter_queries import Remembered
 from eval.precedents import Judgment
+from eval.replies import RecordingReader, Replies
+from rag.casebook import NOTHING, Parts, trained_pooling, vectors_of
 from rag.indexes import Indexes
-from rag.interfaces import Report, Retriever, silent
+from rag.interfaces import Report, silent
 from rag.library import Library
-from rag.records import Document, Page, Passage
-from rag.retrieve.dense import DenseRetriever
+from rag.read.concepts import Concepts
+from rag.read.generate import open_reader
+from rag.records import Document, Page
 from rag.retrieve.precedents import DEFAULT, Scorer, Vectors
-from rag.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from rag.settings import ReaderSettings, Settings
 
 # What `--retriever` says of passages, said of cases: the best of its kind on ECtHR's 221 cases (eval/log.md).
 SCORER_OF: Mapping[str | None, Scorer] = {
     None: DEFAULT, "bm25": "bm25", "sparse": "sparse", "dense": "late", "hybrid": "interpolated"
 }  # fmt: skip
 INDEX_OF: Mapping[str | None, str] = {"sparse": "sparse", "dense": "dense", "hybrid": "dense"}
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """As eval.precedents.run takes them."""
-
-    vectors: Vectors | None = None
-    retrievers: Mapping[str, Retriever] = field(default_factory=dict)
-    numbers: Callable[[Sequence[str]], dict[str, int]] | None = None
 
 
 def open_parts(
@@ -49,7 +37,7 @@ def open_parts(
     """
     index = INDEX_OF.get(retriever)
     if index is None:
-        return Parts()
+        return NOTHING
     indexes = Indexes(Library.open(cache / "precedents" / _digest(judgments, settings), create=True), settings)
     library = indexes.library
     there = {document.document_id for document in library.documents()}
@@ -63,31 +51,26 @@ def open_parts(
             report("judgments", done, len(missing))
         with indexes.updating(report, [index]):
             pass
-    searching = indexes.retriever(index, report)
-    if isinstance(searching, DenseRetriever):
-        return Parts(vectors=_vectors(searching, indexes))
-    return Parts(retrievers={index: searching}, numbers=library.numbers_of)
+    if index == "dense":
+        return Parts(vectors=_untitled(vectors_of(indexes, report)), pooling=trained_pooling(settings))
+    return Parts(retrievers={index: indexes.retriever(index, report)}, numbers=library.numbers_of)
 
 
-def _vectors(dense: DenseRetriever, indexes: Indexes) -> Vectors:
-    """Those of the index; a text that is not in it, such as a query without its citations, is encoded once."""
-    numbers = {passage.searched: number for number, passage in indexes.library.passages_since(0)}
-    encoder = Remembered(indexes.encoder())
+def with_concepts(parts: Parts, cache: Path, reader: ReaderSettings) -> Parts:
+    """The parts, and the reader's legal concepts, whose replies are kept below `cache`."""
+    replies, opened = Replies(cache, reader), open_reader(reader)
 
-    def vectors(passages: Sequence[Passage]) -> NDArray[np.float32]:
-        import numpy as np
+    def concepts(text: str) -> tuple[str, ...]:
+        recording = RecordingReader(opened, replies)
+        found = Concepts(recording, reader.context_tokens)(text)
+        recording.keep()
+        return found
 
-        texts = [replace(passage, title="").searched for passage in passages]
-        known = [text for text in texts if text in numbers]
-        fresh = [text for text in texts if text not in numbers]
-        found = dict(zip(known, dense.vectors([numbers[text] for text in known]), strict=True))
-        if fresh:
-            found |= zip(fresh, encoder.encode(fresh), strict=True)
-        rows = np.stack([found[text] for text in texts])
-        unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)  # fp16
-        return unit
+    return replace(parts, concepts=concepts)
 
-    return vectors
+
+def _untitled(vectors: Vectors) -> Vectors:
+    return lambda passages: vectors([replace(passage, title="") for passage in passages])
 
 
 def _digest(judgments: Sequence[Judgment], settings: Settings) -> str:

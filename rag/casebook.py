@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rag.indexes import Indexes
+from rag.interfaces import Report, Retriever, silent
 from rag.library import Library
+from rag.read.concepts import Concepts
+from rag.read.generate import open_reader
 from rag.records import Case, Passage
-from rag.retrieve.precedents import CourtCase, Precedents, SectionIndex
+from rag.retrieve.dense import DenseRetriever
+from rag.retrieve.pooling import Pooling, open_pooling
+from rag.retrieve.precedents import SCORERS, CourtCase, Precedents, Scorer, SectionIndex, Vectors
+from rag.settings import Settings
+from rag.trained import base_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FOLDER = "precedents"  # in the library: derived, and gone with the first judgment that leaves
 
@@ -41,8 +56,69 @@ def new_case(case: Case, passages: Iterable[Passage]) -> CourtCase:
     return CourtCase("", case.date, case.application_numbers, {name: tuple(some) for name, some in parts.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What scorers need besides the index of sections, as Precedents takes it."""
+
+    vectors: Vectors | None = None
+    retrievers: Mapping[str, Retriever] = field(default_factory=dict)
+    numbers: Callable[[Sequence[str]], dict[str, int]] | None = None
+    pooling: Pooling | None = None
+    concepts: Callable[[str], Sequence[str]] | None = None
+
+    def search(self, cases: Sequence[CourtCase], sections: SectionIndex) -> Precedents:
+        """The search with these parts."""
+        return Precedents(cases, sections, self.vectors, self.retrievers, self.numbers, self.pooling, self.concepts)
+
+
+NOTHING = Parts()
+
+
+def open_parts(indexes: Indexes, scorer: Scorer, report: Report = silent) -> Parts:
+    """What a scorer needs, of a library. Raises as Indexes.retriever, ModelError and UsageError."""
+    needed, settings = SCORERS[scorer], indexes.settings
+    if needed in ("bm25", "sparse"):
+        return Parts(retrievers={needed: indexes.retriever(needed, report)}, numbers=indexes.library.numbers_of)
+    if needed == "concepts":
+        return Parts(concepts=Concepts(open_reader(settings.reader), settings.reader.context_tokens))
+    if needed == "pooling" and not settings.precedents.pooling:
+        return Parts()  # so the search itself says what is missing
+    pooling = trained_pooling(settings) if needed == "pooling" else None
+    return Parts(vectors=vectors_of(indexes, report), pooling=pooling) if needed else Parts()
+
+
+def trained_pooling(settings: Settings) -> Pooling | None:
+    """What precedents.pooling names, if it names anything. Raises ModelError."""
+    folder = settings.precedents.pooling
+    return open_pooling(Path(folder), base_of(settings.dense.model)) if folder else None
+
+
+def vectors_of(indexes: Indexes, report: Report = silent) -> Vectors:
+    """Those of the dense index; a text that is not in it, such as a new case's, is encoded once."""
+    library, dense = indexes.library, indexes.retriever("dense", report)
+    assert isinstance(dense, DenseRetriever)
+    wanted = [number for part in ("facts", "law") for number in library.select([f"part={part}"]) or ()]
+    numbers = {passage.searched: number for number, passage in library.passages_numbered(wanted).items()}
+    encoded: dict[str, NDArray[np.float32]] = {}
+
+    def vectors(passages: Sequence[Passage]) -> NDArray[np.float32]:
+        import numpy as np
+
+        texts = [passage.searched for passage in passages]
+        fresh = [text for text in dict.fromkeys(texts) if text not in numbers and text not in encoded]
+        if fresh:
+            encoded.update(zip(fresh, indexes.encoder().encode(fresh), strict=True))
+        kept = [numbers[text] for text in texts if text in numbers]
+        known = iter(dense.vectors(kept) if kept else ())
+        rows = np.stack([next(known) if text in numbers else encoded[text] for text in texts])
+        unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)  # fp16
+        return unit
+
+    return vectors
+
+
 @contextmanager
-def open_precedents(library: Library) -> Iterator[tuple[Precedents, list[CourtCase]]]:
+def open_precedents(library: Library, parts: Parts = NOTHING) -> Iterator[tuple[Precedents, list[CourtCase]]]:
     """The search over a library's judgments, and these. The index of their sections is made anew after each change.
 
     Raises LibraryError where it would have to be, and another process writes.
@@ -57,6 +133,6 @@ def open_precedents(library: Library) -> Iterator[tuple[Precedents, list[CourtCa
             stamp.write_text(str(generation))
     sections.open()
     try:
-        yield Precedents(cases, sections), cases
+        yield parts.search(cases, sections), cases
     finally:
         sections.close()

@@ -1,4 +1,7 @@
-"""Filters: FIELD=VALUE -> SQL over the passages p and their documents d, and the values it compares."""
+"""Filters: FIELD=VALUE -> SQL over the passages p and their documents d, and the values it compares.
+
+And the values that there are to choose from.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,21 @@ FILTERS = {
     "path": "EXISTS (SELECT 1 FROM paths x WHERE x.document_id = p.document_id AND (x.shown = ? OR x.path = ?))",
     "page": "CAST(? AS INTEGER) BETWEEN p.first_page AND p.last_page",
     **NEW_IN_4,
+}
+
+# Field -> SQL for the values that documents of a library have in it: each leads to a passage. Nothing here reads the
+# passages of anything but podcasts; a part of judgments is looked for until one passage has it.
+VALUES = {
+    "part": "SELECT k.kind FROM (SELECT DISTINCT kind FROM sections) k WHERE EXISTS (SELECT 1 FROM sections s "
+    "JOIN passages p ON p.document_id = s.document_id AND p.part = s.kind WHERE s.kind = k.kind)",
+    "article": "SELECT min(article) FROM case_articles GROUP BY casefold(article)",
+    "date": "SELECT substr(date, 1, 4) FROM cases WHERE date <> '' UNION "  # years
+    "SELECT substr(date, 1, 4) FROM episodes WHERE date <> ''",
+    "country": "SELECT DISTINCT country FROM cases WHERE country <> ''",  # as cases.country_key has it
+    "importance": "SELECT DISTINCT importance FROM cases WHERE importance BETWEEN 1 AND 4",
+    "show": "SELECT min(show) FROM episodes WHERE show <> '' GROUP BY casefold(show)",
+    "speaker": "SELECT min(s.value) FROM episodes e CROSS JOIN passages p ON p.document_id = e.document_id "  # e first
+    "CROSS JOIN json_each(p.speakers) s WHERE s.value <> '' GROUP BY casefold(s.value)",
 }
 
 

@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from rag import cases, episodes, links, pictures, places, schema
 from rag.cited import Edge, KnownCase
 from rag.errors import LibraryError
-from rag.filters import where
+from rag.filters import VALUES, where
 from rag.places import Run
 from rag.records import Box, Case, Document, Episode, Link, Page, Passage, Removal
 
@@ -269,15 +269,17 @@ class Library:
 
     def remove(self, document_id: str) -> None:
         """Take a document out, with its passages and paths; its uploaded file, if it has one, is deleted too."""
-        uploads = (self.folder / "uploads").resolve()
         files = self.files_of(document_id)
         with self._transaction() as (connection, generation):
             self._delete(connection, generation, document_id)
-        for file in files:
-            if file.is_relative_to(uploads):
-                file.unlink(missing_ok=True)
+        for file in filter(self.is_upload, files):
+            file.unlink(missing_ok=True)
         (self.folder / "reading" / f"{document_id}.chapters").unlink(missing_ok=True)
         self.sweep_pictures()
+
+    def is_upload(self, file: Path) -> bool:
+        """Whether a file lies in the uploads folder itself: no path is believed that leads out of it again."""
+        return os.path.realpath(file.parent) == os.path.realpath(self.folder / "uploads")
 
     def keep_picture(self, png: bytes) -> str:
         """The sha256 of the bytes, which the library then holds; a passage put later may name it."""
@@ -562,6 +564,10 @@ class Library:
             [_storable(value) for value in found[1]],
         )
         return [row["number"] for row in rows]
+
+    def values(self, field: str) -> list[str]:
+        """What `select` can be asked for in a field, a key of filters.VALUES: each finds a passage."""
+        return [str(row[0]) for row in self._rows(VALUES[field])] if self._layout() >= 4 else []
 
     def problems(self) -> list[str]:
         """What is wrong with the catalogue itself: SQLite's own check, and each passage against its text."""

@@ -73,6 +73,10 @@ class Feedback(_Stage):
     interpolation: Literal["none", "before", "after", "both"] = "both"
 
 
+class PrecedentSettings(_Stage):
+    pooling: str = ""
+
+
 class Rerank(_Stage):
     model: str = ""
     depth: int = Field(default=20, ge=1)
@@ -110,6 +114,7 @@ class Settings(_Stage):
     bm25: Bm25 = Bm25()
     retrieve: Retrieve = Retrieve()
     feedback: Feedback = Feedback()
+    precedents: PrecedentSettings = PrecedentSettings()
     rerank: Rerank = Rerank()
     reader: ReaderSettings = ReaderSettings()
     attribute: Attribute = Attribute()

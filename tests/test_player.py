@@ -18,13 +18,14 @@ import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest import chaptering
 from ingest.build import build
 from ingest.podcast import AUDIO, sidecars
 from rag.errors import LibraryError
 from rag.library import Library
 from rag.records import Chapter, Citation, Document, Episode, Page, Utterance
-from tests.test_podcasts_ingest import MAKERS, VTT, NoIndexes
-from ui import player
+from tests.test_podcasts_ingest import MAKERS, SRT, VTT, NoIndexes, halves
+from ui import cli, player
 from ui.recordings import AUDIO_TYPES, Recordings
 from ui.work import Intake
 
@@ -277,3 +278,31 @@ def test_nothing_is_put_among_the_files_of_others(intake: Intake, tmp_path: Path
     assert sorted(file.name for file in mine.iterdir()) == ["talk.chapters.json", "talk.vtt"]
     kept = tmp_path / "library" / "uploads" / "talk.vtt"
     assert [file.name for file in sidecars(kept)] == ["talk.chapters.json", "talk.mp3"]
+
+
+def test_the_command_removes_what_came_with_an_upload_and_nobodys_own_file(
+    intake: Intake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chaptering, "chapters_of", halves)
+    indexes, uploads = intake._indexes, tmp_path / "library" / "uploads"
+    library = indexes.library
+    monkeypatch.setattr(cli, "open_indexes", lambda folder: indexes)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name, text in (("own.vtt", VTT), ("own.mp3", "ID3"), ("dots.srt", SRT), ("dots.mp3", "ID3")):
+        (mine / name).write_text(text)
+    other = VTT.replace("oak", "elm")
+    added(intake, tmp_path / "a", talk_vtt=other, talk_mp3="ID3", talk_shownotes_md="Of elm.\n")
+    added(intake, tmp_path / "b", talk_vtt=VTT, talk_mp3="ID3")  # a copy of own.vtt, called talk (2).vtt
+    through = uploads / ".." / ".." / "mine" / "dots.srt"  # a path that only begins in the uploads folder
+    build([mine / "own.vtt", through], library, indexes, indexes.settings.ingest)
+    talks = {entry.document_id: entry.paths for entry in library.documents()}
+    assert sorted(len(paths) for paths in talks.values()) == [1, 1, 2]
+    kept = {"talk.vtt", "talk.mp3", "talk.shownotes.md", "talk (2).vtt", "talk (2).mp3"}
+    assert {file.name for file in uploads.iterdir()} == kept
+
+    cli.remove([library.find(f"{uploads}/talk.vtt")], tmp_path / "library")
+    assert {file.name for file in uploads.iterdir()} == {"talk (2).vtt", "talk (2).mp3"}, "the others stay"
+    cli.remove([library.find(str(mine / "own.vtt")), library.find(str(through))], tmp_path / "library")
+    assert library.documents() == [] and not list(uploads.iterdir())
+    assert sorted(file.name for file in mine.iterdir()) == ["dots.mp3", "dots.srt", "own.mp3", "own.vtt"]

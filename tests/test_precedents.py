@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,8 +19,10 @@ from rag.errors import UsageError
 from rag.interfaces import Retriever
 from rag.read.finding import FindingQuestion, answer, read_question
 from rag.records import Finding, Hit, Passage
+from rag.retrieve.pooling import Pooling, attention_pool, late_interaction, mean_pool
 from rag.retrieve.precedents import (
     FIELDS,
+    NEEDED,
     SCORERS,
     CourtCase,
     Field,
@@ -27,12 +30,9 @@ from rag.retrieve.precedents import (
     Scorer,
     Scores,
     SectionIndex,
-    attention_pool,
     candidates,
     citations_among,
     expand,
-    late_interaction,
-    mean_pool,
     undated,
 )
 
@@ -96,6 +96,12 @@ def vectors(passages: Sequence[Passage]) -> NDArray[np.float32]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1e-9)
 
 
+drawn = np.random.default_rng(0)
+POOLING = Pooling(
+    drawn.normal(size=(len(WORDS), len(WORDS))).astype(np.float32), drawn.normal(size=len(WORDS)).astype(np.float32)
+)
+
+
 def precedents(cases: Sequence[CourtCase]) -> Precedents:
     passages = [passage for one in cases for passage in one.passages("both")]
     places = {passage.passage_id: place for place, passage in enumerate(passages)}
@@ -106,6 +112,8 @@ def precedents(cases: Sequence[CourtCase]) -> Precedents:
         vectors,
         {"bm25": words, "sparse": words},
         lambda ids: {key: places[key] for key in ids if key in places},
+        POOLING,
+        lambda text: text.split()[:2],
     )
 
 
@@ -255,11 +263,14 @@ def test_what_a_scorer_lacks_is_said() -> None:
     bare = Precedents(cases, CommonWords(cases))
     for scorer, needed in SCORERS.items():
         if needed:
-            with pytest.raises(UsageError, match=f"--scorer {scorer}: needs the library's index of {needed}"):
+            with pytest.raises(UsageError, match=re.escape(f"--scorer {scorer}: needs {NEEDED[needed]}")):
                 bare.rank(cases[1], scorer=scorer)
         else:
             assert list(bare.rank(cases[1], scorer=scorer)) == ["a"]
-    with pytest.raises(UsageError, match="--scorer none"):
+    pooling = Precedents(cases, CommonWords(cases), pooling=POOLING)
+    with pytest.raises(UsageError, match="--scorer trained: needs"):  # the vectors
+        pooling.rank(cases[1], scorer="trained")
+    with pytest.raises(UsageError, match=r"--scorer none: choose one of bm25, .*, concepts"):
         bare.rank(cases[1], scorer="none")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="-k 0"):
         bare.search(cases[1], 0)
@@ -274,6 +285,21 @@ def test_feedback_finds_what_shares_words_with_the_best_alone() -> None:
     assert list(precedents(cases).rank(cases[-1], "facts", "facts", "bm25")) == ["bridge"]
     found = precedents(cases).rank(cases[-1], "facts", "facts", "feedback")
     assert list(found) == ["bridge", "beyond"] and found["beyond"] > 0
+
+
+def test_concepts_raise_what_the_facts_have_no_word_of() -> None:
+    cases = [
+        case("like", "1990-01-01", facts=["father father hearing"]),
+        case("meant", "1991-01-01", facts=["custody"]),
+        case("query", "2000-01-01", facts=["father hearing"]),
+    ]
+    finder = Precedents(cases, CommonWords(cases), concepts=lambda text: ("custody", "detain"))
+    assert list(finder.rank(cases[-1], scorer="graph")) == ["like", "meant"]
+    assert finder.rank(cases[-1], scorer="graph")["meant"] == 0
+    hits = finder.search(cases[-1], 2, scorer="concepts")
+    assert [set(hit.terms or {}) for hit in hits] == [{"bm25"}, {"concepts"}]
+    nothing = Precedents(cases, CommonWords(cases), concepts=lambda text: ())
+    assert list(nothing.rank(cases[-1], scorer="concepts")) == ["like", "meant"]
 
 
 # ---- with Lucene

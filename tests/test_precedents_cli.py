@@ -10,6 +10,11 @@ import pytest
 
 from eval.precedents import MEASURES, read_judgments
 from eval.precedents_parts import SCORER_OF, open_parts
+from rag.casebook import open_parts as parts_of_library
+from rag.casebook import open_precedents
+from rag.indexes import Indexes
+from rag.library import Library
+from rag.retrieve.precedents import SCORERS
 from rag.settings import load_settings
 from tests.conftest import Run
 from tests.test_precedents_eval import COURT, written
@@ -90,3 +95,34 @@ def test_parts_are_made_once_and_serve_their_scorer(court: list[str], tmp_path: 
     again = open_parts(judgments, retriever, tmp_path / "cache", settings)
     assert again.vectors is not None
     np.testing.assert_array_equal(again.vectors(passages), kept)
+
+
+def test_a_pooling_is_trained_on_a_library_and_finds_there(tmp_path: Path, glossator: Run) -> None:
+    written(tmp_path, COURT, "court.jsonl")
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = glossator(*arguments, "--library", "L", cwd=tmp_path)
+        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    run("ingest", "court.jsonl")
+    made = json.loads(run("train", "precedents", "--out", "P", "--field", "law", "--epochs", "2", "--json"))
+    assert (made["task"], made["field"], made["examples"], made["held_out"]["n"]) == ("train precedents", "law", 1, 1)
+    assert made["negatives"] == ["random", "bm25", "mined", "batch"] and len(made["losses"]) == 2
+    assert set(made["held_out"]["rows"]) == {"bm25", "mean", "trained"}
+    assert set(made["held_out"]["more_than_mean"]) == set(MEASURES)
+    query = ("precedents", "court.jsonl#j4", "-k", "2", "--scorer")
+    found = json.loads(run("--set", "precedents.pooling=P", *query, "trained", "--json"))
+    assert len(found["hits"]) == 2
+    assert "choose one of bm25, bm25-passages, sparse, late" in run(*query, "hard", code=2)
+    assert "needs a folder of `glossator train precedents`" in run(*query, "trained", code=2)
+    assert "precedents.pooling nowhere cannot be used" in run(
+        "--set", "precedents.pooling=nowhere", *query, "trained", code=1
+    )
+    assert "--negatives hard: choose some of" in run("train", "precedents", "--out", "Q", "--negatives", "hard", code=2)
+    indexes = Indexes(Library.open(tmp_path / "L"), load_settings([f"precedents.pooling={tmp_path / 'P'}"]))
+    for scorer in SCORERS.keys() - {"concepts"}:
+        with open_precedents(indexes.library, parts_of_library(indexes, scorer)) as (searching, cases):
+            latest = cases[-1]
+            hits = searching.search(latest, 2, scorer=scorer)
+            assert latest.date == "2005-05-01" and len(hits) == 2, scorer

@@ -24,8 +24,10 @@ from eval.precedents import (
 )
 from ingest.courts import read_courts
 from ingest.judgment import read_judgment
+from rag.casebook import Parts
 from rag.errors import DataError, UsageError
 from rag.settings import Settings
+from tests.test_precedents import POOLING, vectors
 
 # ---- measures
 
@@ -155,6 +157,9 @@ def test_the_whole_evaluation(tmp_path: Path) -> None:
     assert {line[0] for line in lines} == {"j3", "j4"} and all(line[5] == "glossator" for line in lines)
     assert next(line[2] for line in lines if line[0] == "j3") == "j1"
     json.dumps(result)
+    parts = Parts(vectors, pooling=POOLING, concepts=lambda text: ("custody",))
+    more = run(judgments, qrels, tmp_path / "sections", Settings(), scorer="concepts", parts=parts)
+    assert more["scorer"] == "concepts" and {"trained, facts to law", "mean, law to both"} <= set(more["rows"])
     with pytest.raises(UsageError, match="--section reasons"):
         run(judgments, qrels, tmp_path / "sections", Settings(), field="reasons")  # type: ignore[arg-type]
 

@@ -48,6 +48,7 @@ OTHER = {
     "retrieve.max_query_characters": "4001",
     "feedback.method": "rocchio",
     "feedback.interpolation": "after",
+    "precedents.pooling": "nearby/pooling",
     "rerank.model": "nearby/cross-encoder",
     "rerank.depth": "10",
     "attribute.calls": "200",

@@ -287,6 +287,7 @@ def test_nothing_is_cut_off(server: Served, browser) -> None:
         for width in (400, 1280):
             visited.page.set_viewport_size({"width": width, "height": 800})
             assert visited.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert not visited.page.get_by_text("Search in").is_visible(), "PDFs have nothing to choose from"
 
 
 def test_a_page_outside_the_library_is_not_served(server: Served) -> None:

@@ -34,7 +34,7 @@ class Site(Served):
     """The page over two judgments, in front of a reader that always says the same."""
 
     def __init__(self, library: Path, log: Path, reader: Endpoint):
-        self.library, self.log = library, log
+        self.library, self.log, self.reader = library, log, reader
         model = f"reader.model=http://127.0.0.1:{reader.server_port}/v1#scripted"
         with log.open("w") as said:
             serve = command("--set", model, "serve", "--library", library, "--port", 0)
@@ -142,3 +142,55 @@ def test_the_panel_has_names_contrast_and_room(browser, site: Site, width: int) 
                 assert min(_contrast(part) for part in seen if part.is_visible()) >= 4.5, (scheme, name)
             page.locator(".judgment").scroll_into_view_if_needed()
             page.screenshot(path=str(site.log.parent / f"case-{width}-{scheme}.png"))
+
+
+@needs_browser
+def test_filters_narrow_what_is_searched_say_so_and_are_cleared_at_once(browser, site: Site) -> None:
+    question = "How far from the bedroom of the applicant did the forge stand?"
+
+    def pick(label: str, option: str) -> None:
+        page.get_by_label(label, exact=True).click()
+        page.get_by_role("option", name=option, exact=True).click()
+
+    with visit(browser, site) as visited:
+        page = visited.page
+        folded = page.locator("#filters button").first
+        assert folded.inner_text().startswith("Search in: everything")
+        assert not page.get_by_label("Respondent state").is_visible(), "they are folded"
+        folded.click()
+        page.get_by_label("Respondent state").click()
+        assert [name.split("\n")[-1] for name in page.get_by_role("option").all_inner_texts()] == [
+            "any", "Austria", "Malta",
+        ]  # fmt: skip
+        page.get_by_role("option", name="Malta").click()
+        assert not page.get_by_label("Speaker").is_visible(), "there is no podcast"
+        pick("Section", "Facts")
+        page.get_by_label("From", exact=True).fill("2005-05")
+        page.get_by_text("Search in: Facts, from 2005-05, Malta").wait_for()
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.screenshot(path=str(site.log.parent / f"filters-{width}.png"))
+        page.set_viewport_size({"width": 1280, "height": 800})
+        assert "Searched: Facts, from 2005-05, Malta." in visited.ask(question)
+        assert not page.get_by_label("Respondent state").is_visible(), "folded again: there is the answer to read"
+        sources = page.locator("#sources label").all_inner_texts()
+        assert sources and all("B. v. MALTA, THE FACTS" in source for source in sources)
+
+        folded.click()
+        pick("Respondent state", "Austria")
+        page.get_by_text("Search in: Facts, from 2005-05, Austria").wait_for()
+        calls = len(site.reader.chats)
+        said = visited.ask(question)
+        assert "No answer. Nothing in this library is within: Facts, from 2005-05, Austria. Change the filters" in said
+        assert len(site.reader.chats) == calls
+        page.wait_for_function("q => document.querySelector('#question textarea').value == q", arg=question)
+        page.get_by_role("button", name="Clear filters").click()
+        page.get_by_text("Search in: everything").wait_for()
+        page.get_by_role("button", name="Ask", exact=True).click()
+        visited.finished(3)
+        assert "Searched:" not in page.locator("#chat").inner_text().rpartition(question)[2]
+        folded.click()
+        page.get_by_label("From", exact=True).wait_for()
+        assert [page.get_by_label(label, exact=True).input_value() for label in ("Section", "From")] == ["any", ""]
+        assert not page.get_by_role("button", name="Clear filters").is_visible()

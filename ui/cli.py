@@ -214,12 +214,14 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Take documents out of a library, wholly."""
+    from ui.work import remove as take_out
+
     indexes = open_indexes(library)
     removed = [indexes.library.find(name) for name in document]
     removed = list(dict.fromkeys(removed))
     with indexes.library.writing("glossator remove"), indexes.updating():
         for document_id in removed:
-            indexes.library.remove(document_id)
+            take_out(indexes.library, document_id)
     if as_json:
         print_json({"removed": removed})
     else:
@@ -301,24 +303,30 @@ def precedents(
     field: Annotated[
         SectionName, typer.Option("--by", help="The section of earlier judgments that is searched.")
     ] = SectionName.both,
+    scorer: Annotated[
+        str, typer.Option("--scorer", help='How they are found: graph, bm25, late, trained, ...; "?" lists all.')
+    ] = "graph",
     k: KOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the earlier judgments that bear on a judgment in the library, or on a new text."""
-    from rag.casebook import open_precedents
-    from rag.retrieve.precedents import undated
+    from rag.casebook import open_parts, open_precedents
+    from rag.retrieve.precedents import checked, undated
     from ui import layouts, render
 
     settings = load_settings()
+    how = checked(scorer)
     indexes = open_indexes(library)
     path = Path(document)
     known = not path.is_file() or indexes.library.document_at(str(path.absolute()))
     found = indexes.library.find(document) if known else None
-    with open_precedents(indexes.library) as (searching, cases):
+    with progress() as report:
+        parts = open_parts(indexes, how, report)
+    with open_precedents(indexes.library, parts) as (searching, cases):
         query = next((case for case in cases if case.case_id == found), None) if found else _new_case(path, settings)
         if query is None:
             raise UsageError(f"{document} is no judgment. Name one: glossator documents")
-        hits = searching.search(query, settings.retrieve.k if k is None else k, section.value, field.value)
+        hits = searching.search(query, settings.retrieve.k if k is None else k, section.value, field.value, how)
     log = logging.getLogger("glossator")
     if not query.passages(section.value):
         log.warning("%s: no %s were found in it, so nothing was asked", document, section.value)

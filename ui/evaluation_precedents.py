@@ -38,6 +38,9 @@ def eval_precedents(
     questions: Annotated[
         Path | None, typer.Option("--questions", help="Yes/no questions on findings: id, question, answer.")
     ] = None,
+    concepts: Annotated[
+        bool, typer.Option("--concepts", help="The reader names the legal concepts of what is asked.")
+    ] = False,
     seed: SeedOption = 0,
     controls: ControlsOption = True,
     run: Annotated[Path | None, typer.Option("--run", help="Write the ranking there, in TREC's format.")] = None,
@@ -48,12 +51,12 @@ def eval_precedents(
     """Do the earlier cases found hold those that a judgment cites: each scorer, each choice of sections, beside BM25.
 
     Citations are blanked out in what is asked. Without --retriever cases are found by BM25 over whole sections and by
-    what the best of them cite; dense: by the vectors of passages, hybrid: by BM25 and vectors. --no-controls leaves
-    only the system and BM25 by the same sections.
+    what the best of them cite; dense: by the vectors of passages, hybrid: by BM25 and vectors; --concepts: by what the
+    reader names, too. --no-controls leaves only the system and BM25 by the same sections.
     """
     from eval import precedents as evaluation
     from eval import precedents_report as written
-    from eval.precedents_parts import SCORER_OF, open_parts
+    from eval.precedents_parts import SCORER_OF, open_parts, with_concepts
     from eval.report import write_text
 
     began = time.monotonic()
@@ -62,20 +65,26 @@ def eval_precedents(
     if run is not None and run.is_dir():
         raise UsageError(f"--run {run}: is a folder. Name a file in it")
     name = retriever.value if retriever else None
+    if concepts and name:
+        raise UsageError(f"--concepts --retriever {name}: concepts go with the default. Leave one of them out")
+    scorer = "concepts" if concepts else SCORER_OF[name]
     judgments = evaluation.read_judgments([*cases, *(more or ())], settings)
     pairs = evaluation.read_pairs(qrels, judgments)
     with progress() as report, tempfile.TemporaryDirectory(prefix="glossator-") as folder:
-        parts = open_parts(judgments, name, cache or default_cache(), settings, report)
+        kept = cache or default_cache()
+        parts = open_parts(judgments, name, kept, settings, report)
+        if concepts:
+            parts = with_concepts(parts, kept, settings.reader)
         ranking = Path(folder) / "run"
         result = evaluation.run(
-            judgments, pairs, Path(folder) / "sections", settings, SCORER_OF[name], section.value, field.value,
-            None if controls else (), parts.vectors, parts.retrievers, parts.numbers, ranking, seed,
+            judgments, pairs, Path(folder) / "sections", settings, scorer, section.value, field.value,
+            None if controls else (), parts, ranking, seed,
             lambda done, total, what: report("rankings", done, total, what),
         )  # fmt: skip
         for file in filter(None, (run, out and out / written.RUN)):
             write_text(file, ranking.read_text("utf-8"))
     # as for `glossator precedents`: the section is what is asked
-    result |= {"section": section.value, "by": field.value, "retriever": name or SCORER_OF[None]}
+    result |= {"section": section.value, "by": field.value, "retriever": name or scorer}
     if questions is not None:
         result["findings"] = evaluation.findings(judgments, questions, seed)
     result["seconds"] = round(time.monotonic() - began, 1)

@@ -200,6 +200,9 @@ STYLE = """
 #style label { padding: .3rem .6rem; }
 #style > [data-testid=block-info] { position: absolute; clip-path: inset(50%); }  /* the panel around it says it, too */
 #sources .wrap { max-height: 13rem; overflow-y: auto; flex-wrap: nowrap; flex-direction: column; }
+#filters button { text-align: left; }
+#filters button span:last-child { flex-shrink: 0; }
+#filters .form { border: 0; }
 figure.page, figure.page * { margin: 0 !important; padding: 0; }
 figure.page a { display: block; }
 #chat .bot em { animation: waiting 1.8s ease-in-out infinite; }  /* only a status is set in italics */
@@ -230,7 +233,9 @@ pre.page-text mark { background: #ffe43c; color: #1c1917; outline: 1px solid #96
   #desk > .column { height: 100%; flex-wrap: nowrap; }
   #library > * { flex-shrink: 0; }
   #library { order: -1; overflow-y: auto; flex: 0 0 17rem !important; min-width: 0 !important; }
-  #chat { flex: 1 1 0; min-height: 0; height: auto !important; }
+  #conversation { overflow-y: auto; }
+  #conversation > * { flex-shrink: 0; }
+  #chat { flex: 1 1 0 !important; min-height: 9rem; height: auto !important; }
   #page figcaption { position: sticky; top: 0; }
   #page { flex: 1 1 0; min-height: 0; overflow-y: auto !important; }
 }
@@ -289,8 +294,11 @@ STYLES = {
 }
 
 
-def answer_markdown(answer: Answer, first_citation: int = 1) -> str:
-    """The answer, its markers as links to their citations, which are numbered from `first_citation`: #citation-1."""
+def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -> str:
+    """The answer, its markers as links to their citations, which are numbered from `first_citation`: #citation-1.
+
+    `within` is what was searched, where that is not all; an abstention says so itself.
+    """
     first: dict[str, int] = {}
     for number, citation in enumerate(answer.citations):
         first.setdefault(markdown(citation.marker), number)
@@ -301,7 +309,8 @@ def answer_markdown(answer: Answer, first_citation: int = 1) -> str:
 
     text = _stated(answer)
     text = re.sub("|".join(map(re.escape, first)), linked, text) if first else text
-    below = [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
+    below = [f"Searched: {within}."] if within and not answer.abstained else []
+    below += [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
     below += [] if answer.copied is None else [f"{copied_text(answer)}."]
     small = f"\n\n<small>{markdown(' '.join(below))}</small>" if below else ""
     return (text if answer.abstained else f"**{text}**") + small

@@ -11,7 +11,16 @@ from typing import Annotated
 
 import typer
 
-from ui.command import JsonOption, load_settings, print_result, progress, scratch_library
+from ui.command import (
+    JsonOption,
+    LibraryOption,
+    SectionName,
+    load_settings,
+    open_indexes,
+    print_result,
+    progress,
+    scratch_library,
+)
 
 train_app = typer.Typer(no_args_is_help=True, help="Train what finds passages, and readers.")
 log = logging.getLogger("glossator")
@@ -212,6 +221,65 @@ def train_chapters(
     setting = f"reader.model={out} --set chapters.method=reader"
     text = _text(f"{trained.examples} parts of episodes", "loss by epoch", trained.losses, setting)
     print_result(result, as_json, lambda _: text)
+
+
+@train_app.command("precedents")
+def train_precedents(
+    library: LibraryOption,
+    out: Annotated[Path, typer.Option("--out", help="A new folder, which precedents.pooling can name.")],
+    field: Annotated[
+        SectionName, typer.Option("--field", help="The section of the cited judgments.")
+    ] = SectionName.both,
+    negatives: Annotated[
+        str, typer.Option("--negatives", help="Judgments not cited: some of random, bm25, mined, batch.")
+    ] = "random,bm25,mined,batch",
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each citing judgment is seen.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", help="Of the order and the negatives.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the facts of judgments near the judgments that they cite, over the vectors of passages (ECtHR-PCR).
+
+    The later half of the library's citing judgments is held out: what they cite is looked for before and after.
+    """
+    from eval.precedents_trained import before_and_after, citing_cases, halves
+    from eval.precedents_trained import text as written
+    from rag.casebook import Parts, open_precedents, vectors_of
+    from rag.retrieve import train_precedents as trainer
+    from rag.trained import check_out
+
+    began = time.monotonic()
+    kinds = trainer.kinds_of(negatives)
+    check_out(out)
+    indexes = open_indexes(library)
+    with progress() as report:
+        vectors = vectors_of(indexes, report)
+        with open_precedents(indexes.library, Parts(vectors)) as (searching, cases):
+            split = halves(citing_cases(indexes.library, cases))
+            examples = trainer.examples_of(split.trained_on, cases, "facts", field.value)
+            by_bm25 = {
+                example.query.case_id: list(searching.rank(example.query, "facts", field.value, "bm25"))
+                for example in (examples if "bm25" in kinds else ())
+            }
+        trained = trainer.train(
+            examples, cases, vectors, "facts", field.value, kinds, by_bm25, epochs, seed, report
+        )  # fmt: skip
+        with open_precedents(indexes.library, Parts(vectors, pooling=trained.pooling)) as (searching, _):
+            held_out = before_and_after(searching, split.held_out, "facts", field.value, seed)
+        trainer.save(trained, indexes.settings.dense.model, out, library.name)
+    result = {
+        "task": "train precedents",
+        "out": str(out),
+        "base": indexes.settings.dense.model,
+        "field": field.value,
+        "negatives": list(kinds),
+        "examples": trained.examples,
+        "losses": trained.losses,
+        "held_out": held_out,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    setting = f"precedents.pooling={out} precedents CASE --scorer trained"
+    text = _text(f"{trained.examples} judgments", "loss by epoch", trained.losses, setting)
+    print_result(result, as_json, lambda _: f"{text}\n\n{written(held_out)}")
 
 
 def _text(seen: str, measure: str, values: Sequence[float], setting: str) -> str:

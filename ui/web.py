@@ -18,7 +18,7 @@ from rag.answer import check_question
 from rag.errors import LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.records import Answer
-from ui import heat, judgment, player, render
+from ui import filters, heat, judgment, player, render
 from ui.casebook import Casebook
 from ui.recordings import Recordings
 from ui.sources import Pictures, Shelf
@@ -79,6 +79,7 @@ class Desk:
         self._pictures = pictures
         self._recordings = recordings
         self._casebook = casebook
+        self._offer = filters.Offer(indexes.library)
         self._asked: dict[str, Question] = {}  # the last question of each browser session
 
     def blocks(self) -> gr.Blocks:
@@ -90,7 +91,7 @@ class Desk:
                 elem_id="heading",
             )
             with gr.Row(elem_id="desk"):  # the order of the Tab key, and from top to bottom on a narrow screen
-                with gr.Column(scale=5, min_width=300):
+                with gr.Column(scale=5, min_width=300, elem_id="conversation"):
                     self._conversation_panel()
                 with gr.Column(scale=6, min_width=300, elem_id="proof"):
                     self._sources_panel()
@@ -114,6 +115,15 @@ class Desk:
         with gr.Row():
             self.ask_button = gr.Button("Ask", variant="primary", size="md", min_width=80, scale=3)
             self.stop_button = gr.Button("Stop", size="md", interactive=False, min_width=80, scale=1)
+        with gr.Accordion(filters.where_to(()), open=False, visible=False, elem_id="filters") as self.where, gr.Row():
+            common: dict[str, Any] = {"value": "", "visible": False, "min_width": 150, "interactive": True}
+            self.filters = [
+                gr.Textbox(label=field.label, max_lines=1, **common)
+                if field.typed
+                else gr.Dropdown(label=field.label, choices=[filters.ANY], **common)
+                for field in filters.FIELDS
+            ]
+        self.clear = gr.Button("Clear filters", size="sm", visible=False)
         with gr.Accordion(_how("notes"), open=False) as self.how:
             choices = [(f"{name}: {what}", style) for style, (name, what) in render.STYLES.items()]
             self.style = gr.Radio(label="How to read", choices=choices, value="notes", elem_id="style", container=False)
@@ -146,12 +156,15 @@ class Desk:
     def _wire(self, blocks: gr.Blocks) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         writer: dict[str, Any] = {"concurrency_id": "writer", "concurrency_limit": 1}
-        listing = [self.documents, self.removable]
+        listing = [self.documents, self.removable, self.where, *self.filters]
         view = [self.shelf, self.sources, self.page, self.back, self.forth, self.close]
-        blocks.load(self.refresh, None, listing, **quiet)
+        blocks.load(self.refresh, self.filters, listing, **quiet)
+        gr.on([box.change for box in self.filters], self.narrow, self.filters, [self.where, self.clear], **quiet)
+        self.clear.click(lambda: [""] * len(self.filters), None, self.filters, **quiet)
 
         asked = gr.on(
-            [self.box.submit, self.ask_button.click], self.ask, [self.box, self.style, self.chat, self.shelf],
+            [self.box.submit, self.ask_button.click], self.ask,
+            [self.box, self.style, self.chat, self.shelf, *self.filters],
             [
                 self.chat, self.box, self.ask_button, self.stop_button, self.why, self.explaining, self.stop_explaining,
                 *self.levels, *view, *listing,
@@ -181,24 +194,30 @@ class Desk:
         self.forth.click(lambda shelf: self.turn(shelf, 1), self.shelf, view, **quiet)
 
         self.uploads.upload(
-            self.add, [self.uploads, self.password],
+            self.add, [self.uploads, self.password, *self.filters],
             [self.uploads, self.password, self.progress, self.halt, *listing], **writer, **quiet,
         )  # fmt: skip
         self.halt.click(self._intake.stop, None, None, **quiet)
-        self.remove_button.click(self.remove, self.removable, [self.progress, *listing], **writer, **quiet)
+        self.remove_button.click(
+            self.remove, [self.removable, *self.filters], [self.progress, *listing], **writer, **quiet
+        )  # fmt: skip
 
     # -- documents
 
-    def refresh(self) -> Update:
+    def refresh(self, *chosen: str | None) -> Update:
+        """The documents, and what of them may be chosen; a filter that is set to what has gone is open again."""
         try:
-            entries = self._library.documents()
+            entries, offered = self._library.documents(), self._offer.choices()
         except RagError as error:
             return {self.documents: render.problem_html(str(error))}
         choices = [(f"{render.printable(e.title)} ({e.document_id[:6]})", e.document_id) for e in entries]
         removable = gr.Dropdown(choices=choices, value=None)
-        return {self.documents: render.documents_html(entries), self.removable: removable}
+        shown = {self.documents: render.documents_html(entries), self.removable: removable}
+        for field, box, now, some in zip(filters.FIELDS, self.filters, chosen, offered, strict=True):
+            shown[box] = gr.update(**filters.control(field, now, some))
+        return shown | {self.where: gr.Accordion(visible=any(offered))}
 
-    def add(self, files: Sequence[str], password: str) -> Iterator[Update]:
+    def add(self, files: Sequence[str], password: str, *chosen: str | None) -> Iterator[Update]:
         """Ingest uploaded files, showing how far they are."""
         batch = self._intake.start(files, [password] if password else [])
         yield {self.uploads: None, self.halt: gr.Button(visible=True)}
@@ -210,23 +229,30 @@ class Desk:
             shown = render.problem_html("Stopped. The documents that were finished are kept")
         except (RagError, OSError) as error:
             shown = render.problem_html(str(error))
-        yield {**self._report(shown), self.password: "", self.halt: gr.Button(visible=False), **self.refresh()}
+        yield {**self._report(shown), self.password: "", self.halt: gr.Button(visible=False), **self.refresh(*chosen)}
 
-    def remove(self, document_id: str | None) -> Update:
+    def remove(self, document_id: str | None, *chosen: str | None) -> Update:
         if not document_id:
             return self._report(render.hint_html("Choose the document to remove first."))
         try:
             self._intake.remove(document_id)
         except RagError as error:
             return self._report(render.problem_html(str(error)))
-        return {**self._report(render.hint_html("Removed.")), **self.refresh()}
+        return {**self._report(render.hint_html("Removed.")), **self.refresh(*chosen)}
 
     def _report(self, html: str) -> Update:
         return {self.progress: gr.HTML(html, visible=True)}
 
     # -- questions
 
-    def ask(self, text: str, style: str, chat: list[Any], shelf: Shelf, request: gr.Request) -> Iterator[Update]:
+    def narrow(self, *chosen: str | None) -> Update:
+        """What is searched from now on."""
+        limited = bool(filters.filters_of(chosen))
+        return {self.where: gr.Accordion(label=filters.where_to(chosen)), self.clear: gr.Button(visible=limited)}
+
+    def ask(
+        self, text: str, style: str, chat: list[Any], shelf: Shelf, request: gr.Request, *chosen: str | None
+    ) -> Iterator[Update]:
         """Answer in the conversation, a version of it at a time."""
         settings, session = self._indexes.settings, str(request.session_hash)
         try:
@@ -236,25 +262,27 @@ class Desk:
             if (last := self._asked.get(session)) and not last.stop.is_set():
                 raise UsageError("the question before is still being answered. Wait for it, or press Stop")
         except RagError as error:
-            hint = render.printable(str(error))
-            gr.Info(html.escape(hint[:1].upper() + hint[1:]))
+            gr.Info(html.escape(_sentence(render.printable(str(error)))))
             yield {self.box: gr.skip()}  # a generator that yields nothing would empty every output (Gradio 6.31)
             return
         self.stop(request)  # what made the answer before
         chat = [*chat, _said("user", render.markdown(text))]
-        question = self._asked[session] = self._reading.start(text, style)
+        question = self._asked[session] = self._reading.start(text, style, chosen)
         yield {
             self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
-            self.why: gr.Row(visible=False), **self._explaining(),
+            self.where: gr.Accordion(open=False), self.why: gr.Row(visible=False), **self._explaining(),
         }  # fmt: skip
         try:
             yield from self._follow(question, chat)
             yield from self._final(question, chat, shelf)
         except (RagError, OSError, CancelledError) as error:
-            yield {self.chat: [*chat, _said("assistant", f"**No answer.** {render.markdown(str(error))}")]}
+            asked_wrong = isinstance(error, UsageError)  # to be asked again; the reader did not read
+            why = _sentence(str(error).removeprefix("--filter ")) if asked_wrong else str(error)
+            said = _said("assistant", f"**No answer.** {render.markdown(why)}")
+            yield {self.chat: [*chat, said], **({self.box: text} if asked_wrong else {})}
         finally:
             question.stop.set()  # also when the browser has gone
-        yield {self.ask_button: ON, self.stop_button: OFF, **self.refresh()}
+        yield {self.ask_button: ON, self.stop_button: OFF, **self.refresh(*chosen)}
 
     def _follow(self, question: Question, chat: list[Any]) -> Iterator[Update]:
         """The status and the draft, whenever they have changed."""
@@ -271,7 +299,7 @@ class Desk:
         if answer is None:
             yield {self.chat: [*chat, _said("assistant", "Stopped.")]}
             return
-        said = [_said("assistant", render.answer_markdown(answer, shelf.count + 1))]
+        said = [_said("assistant", render.answer_markdown(answer, shelf.count + 1, question.within))]
         for note in answer.notes:
             title = {"title": render.note_title(note, answer), "status": "done"}
             said.append(_said("assistant", render.note_markdown(note)) | {"metadata": title})
@@ -403,6 +431,10 @@ OFF, ON = gr.update(interactive=False), gr.update(interactive=True)
 
 def _how(style: str) -> str:
     return f"How to read: {render.STYLES[style][0]}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _said(role: str, content: str) -> dict[str, Any]:

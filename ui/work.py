@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from rag.answer import ask as answer_question
 from rag.answer import explain as explain_answer
 from rag.attribute.attribute import Level
 from rag.attribute.shapley import Value
-from rag.errors import DocumentError, LibraryError, RagError
+from rag.errors import DocumentError, LibraryError, RagError, UsageError
 from rag.indexes import Indexes
+from rag.library import Library
 from rag.records import Answer
 from ui import render
+from ui.filters import Choice, filters_of, words_of
 
 SPOKEN = (".vtt", ".srt", ".json", ".html", ".htm", ".md", ".txt")  # endings of transcripts
 JUDGED = (".txt", ".html", ".htm", ".json", ".jsonl", ".gz")  # of judgments that are no PDF
@@ -98,16 +101,9 @@ class Intake(Worker):
         return batch
 
     def remove(self, document_id: str) -> None:
-        """Take a document out of the library, and what was kept beside its uploads. Raises LibraryError."""
-        library = self._indexes.library
-        with library.writing("glossator serve: remove"), self._indexes.updating():
-            files = library.files_of(document_id)
-            beside = [file for kept in files for file in self._beside(kept)]
-            library.remove(document_id)
-            _delete(beside)
-            for whole in self._folder.glob("*"):  # a file of many documents goes with the last of them
-                if any(str(file).startswith(f"{whole}#") for file in files):
-                    self._forget(whole)
+        """Take a document out of the library. Raises LibraryError."""
+        with self._indexes.library.writing("glossator serve: remove"), self._indexes.updating():
+            remove(self._indexes.library, document_id)
 
     def _take(self, batch: Batch) -> list[tuple[str, Outcome]]:
         """Keep the files and ingest them; (name, outcome) of each document in the order they came.
@@ -138,7 +134,8 @@ class Intake(Worker):
             return found
         finally:
             for path in kept.values():
-                self._forget(path)
+                if isinstance(path, Path):
+                    _forget(self._indexes.library, path)
             for file in (*batch.files, self._folder / ".incoming"):
                 file.unlink(missing_ok=True)
 
@@ -187,28 +184,47 @@ class Intake(Worker):
         shutil.copyfile(upload, self._folder / ".incoming")
         os.replace(self._folder / ".incoming", target)
 
-    def _beside(self, kept: Path) -> list[Path]:
-        """What is kept beside an upload and belongs to no other."""
-        if not kept.is_relative_to(self._folder):
-            return []
-        others = [file for file in self._folder.glob("*") if file != kept and not ending_of(file.name)]
-        shared = {part for other in others for part in sidecars(other)}
-        return [part for part in sidecars(kept) if part not in shared]
 
-    def _forget(self, kept: Path | Outcome) -> None:
-        """Delete a copy that did not become a document, and what was put beside it."""
-        if isinstance(kept, Path) and kept.is_relative_to(self._folder):
-            with suppress(LibraryError, OSError):
-                if not self._holds_any_of(kept):
-                    _delete([*self._beside(kept), kept])
+# -- what lies in the uploads folder: a document, what came with it, or a file of many documents -----------------------
 
-    def _holds_any_of(self, kept: Path) -> bool:
-        """Whether the library has a document that was read from a file, or one of the many in it."""
-        library = self._indexes.library
-        within = f"{kept}#"
-        return bool(library.document_at(str(kept))) or any(
-            path.startswith(within) for entry in library.documents() for path in entry.paths
-        )
+
+def remove(library: Library, document_id: str) -> None:
+    """Take a document out, with all that was kept of its uploads; no file of anybody's own. Raises LibraryError.
+
+    The library's writer calls it. A file of many documents goes with the last of them.
+    """
+    files = library.files_of(document_id)
+    beside = [part for file in files for part in _beside(library, file)]
+    library.remove(document_id)
+    _delete(beside)
+    for whole in (library.folder / "uploads").resolve().glob("*"):
+        if any(str(file).startswith(f"{whole}#") for file in files):
+            _forget(library, whole)
+
+
+def _beside(library: Library, kept: Path) -> list[Path]:
+    """What is kept beside an upload and belongs to no other."""
+    if not library.is_upload(kept):
+        return []
+    others = [file for file in kept.parent.glob("*") if file.name != kept.name and not ending_of(file.name)]
+    shared = {part for other in others for part in sidecars(other)}
+    return [part for part in sidecars(kept) if part not in shared]
+
+
+def _forget(library: Library, kept: Path) -> None:
+    """Delete a copy that is no document (any more), and what was put beside it."""
+    if library.is_upload(kept):
+        with suppress(LibraryError, OSError):
+            if not _holds_any_of(library, kept):
+                _delete([*_beside(library, kept), kept])
+
+
+def _holds_any_of(library: Library, kept: Path) -> bool:
+    """Whether the library has a document that was read from a file, or one of the many in it."""
+    within = f"{kept}#"
+    return bool(library.document_at(str(kept))) or any(
+        path.startswith(within) for entry in library.documents() for path in entry.paths
+    )
 
 
 def by_file(outcomes: Sequence[Outcome], files: Iterable[str]) -> dict[str, list[Outcome]]:
@@ -289,12 +305,16 @@ class Turn(Job):
 
 
 class Question(Turn):
-    """A question on its way: the draft of its answer so far, and afterwards what was found to have made the answer."""
+    """A question on its way: the draft of its answer so far, and afterwards what was found to have made the answer.
 
-    def __init__(self, text: str, style: str):
+    `filters` limit what is searched, as Library.select takes them; `within` says so for people.
+    """
+
+    def __init__(self, text: str, style: str, chosen: Choice):
         super().__init__()
         self.text = text
         self.style = style  # as of rag.answer.ask
+        self.filters, self.within = filters_of(chosen), words_of(chosen)
         self.draft = ""
         self.explanation: Explanation | None = None  # the last one
         self.explained: dict[Level, Answer] = {}
@@ -328,8 +348,8 @@ class Reading(Worker):
         self._loading = Job()
         self._begin(self._loading, self._load)
 
-    def start(self, text: str, style: str) -> Question:
-        question = Question(text, style)
+    def start(self, text: str, style: str, chosen: Choice = ()) -> Question:
+        question = Question(text, style, chosen)
         if not self._loading.result.done():
             question.status = "Loading the models …"
         self._begin(question, self._answer)
@@ -354,8 +374,14 @@ class Reading(Worker):
         if question.stop.is_set():
             return None
         question.status = "Searching …"
+        searched = self._indexes.library.select(question.filters)
+        if searched == []:
+            raise UsageError(f"nothing in this library is within: {question.within}. Change the filters, or clear them")
         road = open_road(self._indexes, report=question.report)
-        for step in answer_question(question.text, road, self._indexes.settings.retrieve.k, style=question.style):
+        if searched is not None:
+            road = replace(road, searched=f"{render.many(len(searched), 'passage')} ({question.within})")
+        k = self._indexes.settings.retrieve.k
+        for step in answer_question(question.text, road, k, searched, question.style):
             if question.stop.is_set():
                 return None
             if isinstance(step, Answer):

@@ -23,6 +23,7 @@ from rag.records import Hit, Passage
 from rag.retrieve.bm25 import Bm25Index
 from rag.retrieve.feedback import rocchio
 from rag.retrieve.fuse import minmax_fusion
+from rag.retrieve.pooling import Pooling, attention_pool, late_interaction, mean_pool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,40 +131,6 @@ def _section(case: CourtCase, field: Field) -> Passage:
     return Passage(case.case_id, case.case_id, "", "", text, 0, len(text), 1, 1)
 
 
-# -- vectors ---------------------------------------------------------------------------------------------------
-
-
-def mean_pool(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of passage vectors (n, d) at unit length: (d,); zeros where nothing is left."""
-    return _unit(vectors.sum(axis=0))
-
-
-def attention_pool(vectors: NDArray[np.float32], query: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """The mean of (n, d) vectors weighted by softmax(their cosines to the query (d,) / temperature), at unit length.
-
-    Untrained attention: the paper trains a second encoder over the passages' vectors instead.
-    """
-    import numpy as np
-
-    if not len(vectors):
-        return _unit(vectors.sum(axis=0))
-    likeness = vectors @ query / temperature
-    weights = np.exp(likeness - likeness.max())
-    return _unit((weights / weights.sum()) @ vectors)
-
-
-def late_interaction(query: NDArray[np.float32], vectors: NDArray[np.float32]) -> float:
-    """The mean over the query's passages (m, d) of the cosine of the most similar passage (n, d): 0 without either."""
-    return float((query @ vectors.T).max(axis=1).mean()) if len(query) and len(vectors) else 0.0
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    import numpy as np
-
-    length = float(np.linalg.norm(vector))
-    return (vector / length).astype(np.float32) if length > 1e-6 else np.zeros_like(vector, dtype=np.float32)
-
-
 # -- the citation graph ----------------------------------------------------------------------------------------
 
 
@@ -222,22 +189,33 @@ Scorer = Literal[
     "late",
     "mean",
     "attention",
+    "trained",
     "interpolated",
     "feedback",
     "vector-feedback",
     "graph",
+    "concepts",
 ]
-SCORERS: dict[Scorer, str] = {  # scorer -> what it needs besides the index of sections
+SCORERS: dict[Scorer, str] = {  # scorer -> what it needs besides the index of sections; "trained" needs vectors, too
     "bm25": "",
     "bm25-passages": "bm25",
     "sparse": "sparse",
     "late": "vectors",
     "mean": "vectors",
     "attention": "vectors",
+    "trained": "pooling",
     "interpolated": "vectors",
     "feedback": "",
     "vector-feedback": "vectors",
     "graph": "",
+    "concepts": "concepts",
+}
+NEEDED = {  # what a scorer that lacks it says
+    "bm25": "the library's index of bm25",
+    "sparse": "the library's index of sparse",
+    "vectors": "the library's index of vectors",
+    "pooling": "a folder of `glossator train precedents`, which the setting precedents.pooling names",
+    "concepts": "a reader",
 }
 DEFAULT: Scorer = "graph"
 # All of these were chosen on half of the queries of ECtHR's 221 cases (see eval/log.md).
@@ -247,7 +225,16 @@ EXPANDED, CITED_WEIGHT, TOGETHER_WEIGHT = 60, 0.2, 0.2  # best candidates whose 
 DAMPING = 2  # citing cases that every case is taken to have besides
 ALPHA, BETA = 0.4, 0.6  # Rocchio's, as in rag/retrieve/feedback.py
 TEMPERATURE = 0.05  # of attention
+CONCEPTS_WEIGHT = 0.2  # of what the reader's legal concepts find by BM25, beside BM25's 1. Not chosen by any figure
 LINKS = 3  # that a hit says led to it
+
+
+def checked(scorer: str) -> Scorer:
+    """The scorer of this name. Raises UsageError for another."""
+    for name in SCORERS:
+        if name == scorer:
+            return name
+    raise UsageError(f"--scorer {scorer}: choose one of {', '.join(SCORERS)}")
 
 
 class Precedents:
@@ -265,6 +252,8 @@ class Precedents:
         vectors: Vectors | None = None,
         retrievers: Mapping[str, Retriever] | None = None,
         numbers: Callable[[Sequence[str]], dict[str, int]] | None = None,
+        pooling: Pooling | None = None,
+        concepts: Callable[[str], Sequence[str]] | None = None,
     ):
         self._cases = cases
         self._places = {case.case_id: place for place, case in enumerate(cases)}
@@ -272,6 +261,8 @@ class Precedents:
         self._vectors = vectors
         self._retrievers = retrievers or {}
         self._numbers = numbers
+        self._pooling = pooling
+        self._concepts = concepts
         self._matrices: dict[tuple[str, Field], NDArray[np.float32]] = {}
 
     def search(
@@ -290,7 +281,7 @@ class Precedents:
         shown = _best_passages(
             query.text(asked), [case.passages(field) or case.passages("both") for case in cases.values()]
         )
-        cites = citations_among(eligible) if scorer == "graph" else {}
+        cites = citations_among(eligible) if scorer in ("graph", "concepts") else {}
         return [
             Hit(
                 rank,
@@ -320,7 +311,7 @@ class Precedents:
         text = query.text(asked)
         if scorer in ("bm25-passages", "sparse"):
             return {scorer: self._best_of_passages(scorer, text, eligible, field)}
-        if scorer in ("late", "mean", "attention", "vector-feedback"):
+        if scorer in ("late", "mean", "attention", "trained", "vector-feedback"):
             return {scorer: self._by_vectors(scorer, query.passages(asked), eligible, field)}
         within = [self._places[case.case_id] for case in eligible]
         bm25 = self._sections.search(text, field, within)
@@ -334,15 +325,17 @@ class Precedents:
         else:
             cited, together = expand(bm25, citations_among(eligible), EXPANDED)
             first |= {"cited": (cited, CITED_WEIGHT), "together": (together, TOGETHER_WEIGHT)}
+        if scorer == "concepts" and self._concepts is not None:
+            named = " ".join(self._concepts(text))
+            first["concepts"] = (self._sections.search(named, field, within), CONCEPTS_WEIGHT)
         return _weighted(first, [case.case_id for case in eligible])
 
     def _check(self, scorer: Scorer) -> None:
-        if scorer not in SCORERS:
-            raise UsageError(f"--scorer {scorer}: choose one of {', '.join(SCORERS)}")
-        needed = SCORERS[scorer]
-        have = self._vectors if needed == "vectors" else self._retrievers.get(needed) if needed else True
-        if not have or (needed in ("bm25", "sparse") and self._numbers is None):
-            raise UsageError(f"--scorer {scorer}: needs the library's index of {needed}, which was not given")
+        needed = SCORERS[checked(scorer)]
+        have: dict[str, object] = {"": True, "vectors": self._vectors, "concepts": self._concepts}
+        have |= {"pooling": self._vectors and self._pooling, **(self._retrievers if self._numbers else {})}
+        if not have.get(needed):
+            raise UsageError(f"--scorer {scorer}: needs {NEEDED[needed]}")
 
     def _best_of_passages(self, scorer: Scorer, text: str, eligible: Sequence[CourtCase], field: Field) -> Scores:
         """What the best passage of each case scores when the whole question is asked."""
@@ -381,13 +374,14 @@ class Precedents:
         matrices = {case.case_id: matrix for case in eligible if len(matrix := self._matrix(case, field))}
         if scorer == "late":
             return _best_first({case_id: late_interaction(question, matrix) for case_id, matrix in matrices.items()})
-        query = mean_pool(question)
+        pool = self._pooling if scorer == "trained" and self._pooling else mean_pool
+        query = pool(question)
         if scorer == "attention":
             pooled = {case_id: attention_pool(matrix, query, TEMPERATURE) for case_id, matrix in matrices.items()}
             return _best_first({case_id: float(vector @ query) for case_id, vector in pooled.items()})
-        pooled = {case_id: mean_pool(matrix) for case_id, matrix in matrices.items()}
+        pooled = {case_id: pool(matrix) for case_id, matrix in matrices.items()}
         scores = _best_first({case_id: float(vector @ query) for case_id, vector in pooled.items()})
-        if scorer == "mean" or not scores:
+        if scorer in ("mean", "trained") or not scores:
             return scores
         import numpy as np
 
