@@ -24,7 +24,7 @@ from ingest.cohesion import cohesion_cuts
 from ingest.podcast import read_podcast
 from ingest.podtile import Chapteriser, Room
 from rag.errors import DataError, DocumentError
-from rag.interfaces import DenseEncoder
+from rag.interfaces import DenseEncoder, Report
 from rag.read.generate import ChatReader
 from rag.records import Document, Utterance
 from rag.settings import Settings
@@ -57,12 +57,34 @@ class Case:
         """The first second and the last."""
         return self.utterances[0].start_seconds, self.utterances[-1].end_seconds
 
+    @property
+    def hours(self) -> float:
+        return (self.span[1] - self.span[0]) / 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a method took: seconds, the reader's replies, and the tokens of their prompts and of themselves.
+
+    A reply that was kept costs what it cost when it was made.
+    """
+
+    seconds: float
+    reader_calls: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+
+    @classmethod
+    def of(cls, reader: RecordingReader, before: float = 0.0) -> Cost:
+        """All that a reader was asked, behind so many seconds of other work."""
+        return cls(before + reader.seconds, reader.calls, reader.prompt_tokens, reader.generated_tokens)
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What each method made of an episode: seconds of boundaries and titles, their scores, and seconds it took.
+    """What each method made of an episode: seconds of boundaries and titles, their scores, and what it cost.
 
-    `calls` are the reader's: of `reader` for boundaries and titles, of `combined` for titles of its own boundaries.
+    Costs are those of boundaries with titles for them; of rows of titles, those of titles for the maker's segments.
     """
 
     case: Case
@@ -71,8 +93,7 @@ class Outcome:
     titles: dict[str, list[str]] = field(default_factory=dict)  # for the maker's segments
     title_scores: dict[str, dict[str, float]] = field(default_factory=dict)
     own_titles: dict[str, list[str]] = field(default_factory=dict)  # for the method's own chapters
-    seconds: dict[str, float] = field(default_factory=dict)
-    calls: dict[str, int] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
 
 
 def read_cases(file: Path) -> list[Case]:
@@ -84,6 +105,12 @@ def read_cases(file: Path) -> list[Case]:
     if not cases:
         raise DataError(f"{file}: no episode has chapters of its maker. Name a file with at least one")
     return cases
+
+
+def sample(cases: Sequence[Case], limit: int | None, seed: int) -> list[Case]:
+    """`limit` of the cases in their order; the same for a seed, and a smaller sample is part of a larger one."""
+    taken = {case.id for case in sorted(cases, key=lambda case: seed_of(seed, case.id))[:limit]}
+    return [case for case in cases if case.id in taken]
 
 
 def document_of(record: Record) -> Document:
@@ -127,7 +154,8 @@ def evaluate(
         _by_cohesion(outcome, encoder, report)
         if reader is not None:
             assert replies is not None
-            _by_reader(outcome, RecordingReader(reader, replies), settings, report)
+            _by_reader(outcome, reader, replies, settings, report)
+            _combined(outcome, reader, replies, settings, report)
             _titled_by_reader(outcome, reader, replies, settings, report)
         _score(outcome, encoder)
         outcomes.append(outcome)
@@ -154,49 +182,60 @@ def _by_cohesion(outcome: Outcome, encoder: DenseEncoder, report: Running) -> No
     began = time.monotonic()
     cuts = cohesion_cuts(case.document, encoder, report)
     outcome.own_titles[COHESION] = list(titles_for(case.document, cuts, None))
-    outcome.seconds[COHESION] = time.monotonic() - began
+    outcome.costs[COHESION] = Cost(time.monotonic() - began)
     outcome.cuts[COHESION] = [case.utterances[number].start_seconds for number in cuts[1:]]
     outcome.titles[KEYPHRASE] = list(titles_for(case.document, _makers(case), None))
 
 
-def _by_reader(outcome: Outcome, reader: RecordingReader, settings: Settings, report: Running) -> None:
-    """Boundaries and titles by the reader, and titles for the boundaries of cohesion."""
-    case = outcome.case
+def _by_reader(outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running) -> None:
+    case, asked = outcome.case, RecordingReader(reader, replies)
     starts = [u.start_seconds for u in case.utterances]
-
-    def keeping(what: str, done: int, total: int) -> None:
-        reader.keep()
-        report(what, done, total)
-
-    room = Room(settings.reader.context_tokens, min(REPLY, settings.reader.context_tokens // 4))
-    found = list(by_reader(case.document, Chapteriser(case.document, reader, room), keeping))
+    chapteriser = Chapteriser(case.document, asked, _room(settings))
+    found = list(by_reader(case.document, chapteriser, _keeping(asked, report)))
+    asked.keep()
     outcome.cuts[READER] = [starts[number] for number, _ in found[1:]]
     outcome.own_titles[READER] = [title for _, title in found]
-    outcome.seconds[READER], outcome.calls[READER] = reader.seconds, reader.calls
-    cuts = _cuts_of(outcome)
-    outcome.own_titles[COMBINED] = list(titles_for(case.document, cuts, reader, room, report=keeping))
+    outcome.costs[READER] = Cost.of(asked)
+
+
+def _combined(outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running) -> None:
+    """The boundaries of cohesion, which are there, with the reader's titles."""
+    asked = RecordingReader(reader, replies)
     outcome.cuts[COMBINED] = outcome.cuts[COHESION]
-    outcome.seconds[COMBINED] = outcome.seconds[COHESION] + reader.seconds - outcome.seconds[READER]
-    outcome.calls[COMBINED] = reader.calls - outcome.calls[READER]
-    reader.keep()
+    outcome.own_titles[COMBINED] = _titles(outcome.case, _cuts_of(outcome), asked, settings, report)
+    outcome.costs[COMBINED] = Cost.of(asked, outcome.costs[COHESION].seconds)
 
 
 def _titled_by_reader(
     outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running
 ) -> None:
-    case = outcome.case
-    room = Room(settings.reader.context_tokens, REPLY)
     for row, context in ((BARE, False), (PODTILE, True)):
-        recording = RecordingReader(reader, replies)
+        asked = RecordingReader(reader, replies)
+        outcome.titles[row] = _titles(outcome.case, _makers(outcome.case), asked, settings, report, context)
+        outcome.costs[row] = Cost.of(asked)
 
-        def keeping(what: str, done: int, total: int, recording: RecordingReader = recording) -> None:
-            recording.keep()
-            report(what, done, total)
 
-        made = titles_for(case.document, _makers(case), recording, room, report=keeping, context=context)
-        outcome.titles[row] = list(made)
-        outcome.seconds[row], outcome.calls[row] = recording.seconds, recording.calls
-        recording.keep()
+def _titles(
+    case: Case, cuts: Sequence[int], reader: RecordingReader, settings: Settings, report: Running, context: bool = True
+) -> list[str]:
+    keeping = _keeping(reader, report)
+    titles = list(titles_for(case.document, cuts, reader, _room(settings), report=keeping, context=context))
+    reader.keep()
+    return titles
+
+
+def _room(settings: Settings) -> Room:
+    return Room(settings.reader.context_tokens, min(REPLY, settings.reader.context_tokens // 4))
+
+
+def _keeping(reader: RecordingReader, report: Running) -> Report:
+    """Progress, and what the reader has said so far is kept."""
+
+    def keeping(what: str, done: int, total: int) -> None:
+        reader.keep()
+        report(what, done, total)
+
+    return keeping
 
 
 def _cuts_of(outcome: Outcome) -> list[int]:

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from eval.bootstrap import paired_difference, percentile, summarise
-from eval.chapters import COHESION, COMBINED, EQUAL, KEYPHRASE, NONE, PODTILE, TUNED_ON, Outcome
+from eval.chapters import COHESION, COMBINED, EQUAL, KEYPHRASE, NONE, PODTILE, READER, TUNED_ON, Outcome
 from eval.report import cell, table, with_interval, write_lines, write_text
 from rag.settings import Settings
 
 BOUNDARIES = ("Pk", "WindowDiff", "F1@30s", "boundaries")
 TITLES = ("ROUGE-L", "cosine")
 AGAINST = (NONE, EQUAL)
+COSTS = ("seconds", "reader_calls", "prompt_tokens", "generated_tokens")
 
 
-def result_json(asked: Mapping[str, Any], outcomes: Sequence[Outcome], settings: Settings) -> dict[str, Any]:
+def result_json(
+    asked: Mapping[str, Any], outcomes: Sequence[Outcome], settings: Settings, reader: str = ""
+) -> dict[str, Any]:
     """The command line's JSON. Its metrics are those of combined where a reader was asked, else of cohesion.
 
     `methods` has those of each way to cut, `titles` those of each way to title the makers' segments, `differences` the
     first of ours against never cutting and equal lengths, paired over the episodes. `unseen` has all three for the
-    episodes that nothing was tuned on.
+    episodes that nothing was tuned on. `per_hour` is what an hour of audio costs, the mean over the episodes. `reader`
+    names the reader that was asked, if it is not as the settings call it.
     """
     read = all(COMBINED in outcome.cuts for outcome in outcomes)
     default, titled = (COMBINED, PODTILE) if read else (COHESION, KEYPHRASE)
     whole = _part(outcomes, default)
-    seconds = [outcome.seconds[default] * 1000 for outcome in outcomes]
-    hours = sum(outcome.case.span[1] - outcome.case.span[0] for outcome in outcomes) / 3600
+    seconds = [outcome.costs[default].seconds * 1000 for outcome in outcomes]
+    hours = sum(outcome.case.hours for outcome in outcomes)
     ours = [whole["methods"][default], whole["titles"][titled]]
     unseen = [outcome for outcome in outcomes if outcome.case.id not in TUNED_ON]
     return {
@@ -42,16 +47,10 @@ def result_json(asked: Mapping[str, Any], outcomes: Sequence[Outcome], settings:
         **asked,
         **whole,
         "unseen": {"n": len(unseen), **(_part(unseen, default) if unseen else {})},
-        "per_hour": {
-            name: {
-                "seconds": round(sum(outcome.seconds[name] for outcome in outcomes) / hours, 1),
-                "reader_calls": round(sum(outcome.calls.get(name, 0) for outcome in outcomes) / hours, 1),
-            }
-            for name in outcomes[0].seconds
-        },
+        "per_hour": {name: _row([_per_hour(outcome, name) for outcome in outcomes]) for name in outcomes[0].costs},
         "settings": settings.model_dump(),
         "settings_hash": settings.hash,
-        "models": {"dense": settings.dense.model, **({"reader": settings.reader.model} if read else {})},
+        "models": {"dense": settings.dense.model, **({"reader": reader or settings.reader.model} if read else {})},
     }
 
 
@@ -61,6 +60,10 @@ def _part(outcomes: Sequence[Outcome], default: str) -> dict[str, Any]:
         "titles": {name: _row([outcome.title_scores[name] for outcome in outcomes]) for name in outcomes[0].titles},
         "differences": {other: _differences(default, other, outcomes) for other in AGAINST},
     }
+
+
+def _per_hour(outcome: Outcome, name: str) -> dict[str, float]:
+    return {what: value / outcome.case.hours for what, value in asdict(outcome.costs[name]).items()}
 
 
 def _row(scores: Sequence[Mapping[str, float]]) -> dict[str, Any]:
@@ -79,11 +82,15 @@ def _differences(name: str, other: str, outcomes: Sequence[Outcome]) -> dict[str
 
 
 def text(result: Mapping[str, Any]) -> str:
-    """The result as Markdown: boundaries, titles, differences; all episodes, then those that nothing was tuned on."""
-    lines = [
-        f"## Chapters: {result['n']} episodes, {result['hours']:.1f} hours, {result['chapters']} makers' chapters",
-        "",
-    ]
+    """The result as Markdown: boundaries, titles, differences; all episodes, then those that nothing was tuned on.
+
+    Then what an hour costs. First of all stands over how many of the file's episodes, and by which reader.
+    """
+    counted = f"{result['n']} of {result.get('of', result['n'])} episodes"
+    head = f"## Chapters: {counted}, {result['hours']:.1f} hours, {result['chapters']} makers' chapters"
+    lines = [head, ""]
+    if READER in result["methods"]:
+        lines += [f"The reader's rows: over {counted}, read by {cell(result['models']['reader'])}.", ""]
     parts = [("All episodes", result)]
     if 0 < result["unseen"]["n"] < result["n"]:
         parts.append((f"The {result['unseen']['n']} that nothing was tuned on", result["unseen"]))
@@ -98,8 +105,34 @@ def text(result: Mapping[str, Any]) -> str:
         "better) over units of 10 s, window half the mean length of the makers' chapters; F1@30s: boundaries within 30 "
         "s of one of the makers', each counted once; boundaries: found for each of the makers'. ROUGE-L and cosine: of "
         "our title for each of the makers' segments and theirs.",
+        "",
+        "### What an hour of audio costs",
+        "",
+        *table(["method", "seconds", "reader calls", "prompt tokens", "generated tokens"], _cost_rows(result)),
+        "",
+        "The mean over the episodes of what each cost, over its hours. A reply that was kept has the seconds that it "
+        f"took when it was made. {COHESION}, {READER} and {COMBINED}: boundaries, and titles for them; the other rows: "
+        "titles alone, for the makers' segments.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _cost_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [cell(name), *(_amount(row["metrics"][what], *row["intervals"][what]) for what in COSTS)]
+        for name, row in result["per_hour"].items()
+    ]
+
+
+def _amount(mean: float, low: float, high: float) -> str:
+    """
+    >>> _amount(0.0, 0.0, 0.0), _amount(12.34, 5.0, 99.96), _amount(31234.5, 200.0, 41000.4)
+    ('0', '12.3 [5.0, 100.0]', '31,234 [200, 41,000]')
+    """
+    if not high:
+        return "0"
+    digits = 1 if mean < 100 else 0
+    return f"{mean:,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]"
 
 
 def _rows(head: str, measures: Sequence[str], part: Mapping[str, Any]) -> list[str]:
@@ -118,18 +151,11 @@ def _told(d: Mapping[str, Any]) -> str:
 
 
 def report(title: str, result: Mapping[str, Any]) -> str:
-    """report.md: what was asked, the tables, what it cost, and what the figures do not say."""
-    cost = [
-        [cell(name), f"{row['seconds']:.0f}", f"{row['reader_calls']:.1f}"] for name, row in result["per_hour"].items()
-    ]
+    """report.md: what was asked, the tables, and what the figures do not say."""
     lines = [
         f"# {cell(title)}",
         "",
         text(result),
-        "## What an hour of audio costs",
-        "",
-        *table(["method", "seconds", "reader calls"], cost),
-        "",
         "## What this does not say",
         "",
         f"- The numbers in ingest/cohesion.py were chosen on {', '.join(TUNED_ON)}, if these are among them.",
@@ -153,8 +179,7 @@ def line(outcome: Outcome) -> dict[str, Any]:
         "titles": outcome.titles,
         "title_scores": outcome.title_scores,
         "own_titles": outcome.own_titles,
-        "seconds": {name: round(seconds, 3) for name, seconds in outcome.seconds.items()},
-        "reader_calls": outcome.calls,
+        "costs": {name: asdict(cost) for name, cost in outcome.costs.items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,14 @@ from eval.chapter_queries import Found, Query, Remembered
 from eval.chapters import Case, Outcome, Running, document_of
 from eval.files import read_records
 from eval.replies import Replies
+from rag.attribute.torch_game import in_torch
 from rag.encode.dense import open_encoder
-from rag.errors import DataError
-from rag.read.generate import open_reader
+from rag.errors import DataError, ModelError
+from rag.read.generate import ChatReader, open_reader
 from rag.records import Document
 from rag.settings import Settings
+
+log = logging.getLogger("glossator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,11 @@ class Asked:
     documents: Sequence[Document] = ()
 
 
-def read(file: Path, queries: Path | None = None, limit: int | None = None) -> Asked:
-    """The first `limit` episodes with chapters of their makers. Raises UsageError or DataError for files that are not
-    as they should be, or queries of which none is about these episodes."""
+def read(file: Path, queries: Path | None = None, limit: int | None = None, seed: int = 0) -> Asked:
+    """`limit` of the episodes with chapters of their makers, drawn by `seed`. Raises UsageError or DataError for files
+    that are not as they should be, or queries of which none is about these episodes."""
     there = chapters.read_cases(file)
-    cases = there[:limit]
+    cases = chapters.sample(there, limit, seed)
     if queries is None:
         return Asked(file, len(there), cases)
     asked = chapter_queries.read_queries(queries, {case.id for case in cases})
@@ -65,15 +69,32 @@ def run(
     """The command line's JSON, and what it is made from. What the reader says and what is indexed stay in `cache`."""
     dense = settings.dense
     encoder = Remembered(open_encoder(dense.model, dense.max_tokens, dense.batch_size))
-    reader = open_reader(settings.reader) if with_reader else None
-    replies = Replies(cache, settings.reader) if with_reader else None
+    reader, name = _reader(settings, report) if with_reader else (None, "")
+    replies = Replies(cache, settings.reader.model_copy(update={"model": name})) if reader else None
     outcomes = chapters.evaluate(asked.cases, encoder, settings, reader, replies, seed, report)
     request = {"episodes": str(asked.file), "of": asked.of, "seed": seed}
-    result = chapters_report.result_json(request, outcomes, settings)
+    result = chapters_report.result_json(request, outcomes, settings, name)
     if not asked.queries:
         return result, outcomes, []
     found = chapter_queries.evaluate(asked.documents, asked.queries, encoder, cache, settings, retriever, report)
     return chapter_queries.with_retrieval(result, asked.queries, found), outcomes, found
+
+
+def _reader(settings: Settings, report: Running) -> tuple[ChatReader, str]:
+    """The reader and its name: its weights in torch, where attribute.runtime says so and they can be unpacked.
+
+    Chapters are mostly reading, which torch does several times as fast.
+    """
+    reader, name = open_reader(settings.reader), settings.reader.model
+    if settings.attribute.runtime == "torch":
+        try:
+            fast = in_torch(reader, report)
+        except ModelError as error:
+            log.warning("the reader's rows take several times as long: %s", error)
+            fast = None
+        if fast is not None:  # its replies may differ from llama.cpp's by rounding, and are kept apart
+            return fast, f"{name}, torch"
+    return reader, name
 
 
 def text(result: Mapping[str, Any]) -> str:

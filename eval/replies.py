@@ -71,7 +71,8 @@ class RecordingReader:
     """A reader for one question: says what is kept, asks the real one for the rest, and counts what it cost.
 
     `seconds` is the time all replies took when they were made, `first_seconds` the time to the first piece of the
-    first. `spent` is the time that the real reader was busy now. `calls` counts the replies.
+    first. `spent` is the time that the real reader was busy now. `calls` counts the replies, `prompt_tokens` and
+    `generated_tokens` are the sums over them.
     """
 
     def __init__(self, reader: ChatReader, replies: Replies):
@@ -83,7 +84,7 @@ class RecordingReader:
         # never kept, as it is a matter of milliseconds; a Reader that is no ChatReader need not count
         self.count: Callable[[Messages], int] = reader.count
         self.seconds = self.spent = 0.0
-        self.calls = 0
+        self.calls = self.prompt_tokens = self.generated_tokens = 0
         self.first_seconds: float | None = None
 
     def stream(
@@ -177,6 +178,8 @@ class RecordingReader:
     def _count(self, reply: dict[str, Any], usage: Usage | None) -> None:
         self.seconds += reply["seconds"]
         self.calls += 1
+        self.prompt_tokens += reply["prompt"]
+        self.generated_tokens += reply["generated"]
         if usage is not None:
             usage.add({"input_tokens": reply["prompt"], "output_tokens": reply["generated"]})
 

@@ -219,7 +219,8 @@ def test_what_the_reader_says_is_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     said = [script]
     monkeypatch.setattr(episodes, "open_encoder", lambda *of: Words())
     monkeypatch.setattr(episodes, "open_reader", lambda of: Scripted(lambda prompt: said[0](prompt)))
-    asked, small = episodes.read(made(tmp_path)), load_settings(["reader.context_tokens=1000"])
+    asked = episodes.read(made(tmp_path))
+    small = load_settings(["reader.context_tokens=1000", "attribute.runtime=reader"])
 
     def run() -> dict[str, Any]:
         return episodes.run(asked, tmp_path / "cache", small, "bm25", with_reader=True)[0]
