@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from rag.encode.dense import fingerprint_of_trained, folder_of, open_encoder
 from rag.encode.heads import METHODS, Method
 from rag.encode.inference_free import InferenceFreeQuery, idf
 from rag.encode.sparse import TransformerSparseEncoder
+from rag.encode.train import TRAINED
 from rag.errors import IndexMismatch, LibraryError, UsageError
 from rag.interfaces import DenseEncoder, DerivedIndex, PictureEncoder, Report, Retriever, SparseQueries, silent
 from rag.library import Library
@@ -43,6 +45,7 @@ from rag.retrieve.rerank import (
 from rag.retrieve.sampler import SamplingRetriever
 from rag.retrieve.sparse import SparseIndex, SparseRetriever
 from rag.settings import Settings
+from rag.trained import base_of
 
 CHECKPOINT_SECONDS = 30.0
 INDEXES = ("lexical", "sparse", "dense")
@@ -66,11 +69,11 @@ class Indexes:
         self.library = library
         self.settings = settings
         self._encoder: DenseEncoder | None = None
-        self._sparse_encoder: TransformerSparseEncoder | None = None
+        self._sparse_encoder: tuple[str, TransformerSparseEncoder] | None = None  # its model's fingerprint first
         self._reranker_opened: Reranker | None = None
         self._encoder_lock = threading.Lock()
         self._table: tuple[DerivedIndex, InferenceFreeQuery] | None = None  # made from this opened index
-        self._searching: dict[str, tuple[int, DerivedIndex]] = {}  # name -> generation it was opened at, index
+        self._searching: dict[str, tuple[Built, DerivedIndex]] = {}  # name -> its record when it was opened, index
 
     # -- the parts -----------------------------------------------------------------------------------------------
 
@@ -90,7 +93,7 @@ class Indexes:
         if name == "sparse":
             sparse = self.settings.sparse
             side = " ".join(map(str, astuple(self._method().document)))  # of queries nothing is indexed
-            with_what = f"{_fingerprint(sparse.model)}, {side}, {sparse.max_tokens} tokens"
+            with_what = f"{_fingerprint(self.sparse_model)}, {side}, {sparse.max_tokens} tokens"
             return SparseIndex(folder, self.sparse_encoder, with_what)
         dense = self.settings.dense
         with_what = f"{_fingerprint(dense.model)} of {dense.max_tokens} tokens"
@@ -105,15 +108,35 @@ class Indexes:
             return self._encoder
 
     def sparse_encoder(self) -> TransformerSparseEncoder:
-        """The sparse encoder of the settings, as `encoder`."""
+        """The library's own sparse encoder, or that of the settings, as `encoder`."""
         with self._encoder_lock:
-            if self._sparse_encoder is None:
+            model = self.sparse_model
+            which = _fingerprint(model)  # another process may have trained one since
+            if self._sparse_encoder is None or self._sparse_encoder[0] != which:
                 sparse = self.settings.sparse
                 query_folder = folder_of(sparse.query_model) if sparse.query_model else None
-                self._sparse_encoder = TransformerSparseEncoder(
-                    sparse.method, folder_of(sparse.model), query_folder, sparse.max_tokens, sparse.batch_size
+                self._sparse_encoder = (
+                    which,
+                    TransformerSparseEncoder(
+                        sparse.method, folder_of(model), query_folder, sparse.max_tokens, sparse.batch_size
+                    ),
                 )
-            return self._sparse_encoder
+            return self._sparse_encoder[1]
+
+    @property
+    def own_encoder(self) -> Path:
+        """Where the library's own sparse encoder lies, if it was trained one (`glossator train sparse`)."""
+        return self.library.folder / "encoder"
+
+    @property
+    def sparse_model(self) -> str:
+        """The library's own sparse encoder while the settings name what it was trained from; else the settings'."""
+        named = self.settings.sparse.model
+        try:
+            base = json.loads((self.own_encoder / TRAINED).read_text("utf-8"))["base"]
+        except (OSError, ValueError, KeyError, TypeError):  # there is none, or nothing that we wrote
+            return named
+        return str(self.own_encoder) if base == base_of(named) else named
 
     def _method(self) -> Method:
         name = self.settings.sparse.method
@@ -215,6 +238,19 @@ class Indexes:
         with self.updating(report):
             pass
 
+    def rebuild_sparse(self, change: Callable[[], None], report: Report = silent) -> None:
+        """Make the sparse index anew, if it was made at all, after `change` has put another encoder in its place.
+
+        The old index goes first: after a kill there is none, and the next search makes it with whichever encoder lies
+        there.
+        """
+        built = bool(self._built("sparse").built_with)
+        shutil.rmtree(self._folder("sparse"), ignore_errors=True)
+        change()
+        if built:
+            with self.updating(report, ["sparse"]):
+                pass
+
     def problems(self) -> list[str]:
         """What is wrong with the indexes: damage, staleness, other settings; by name, empty when all is well."""
         found = []
@@ -249,7 +285,7 @@ class Indexes:
 
     def _mend(self, names: Sequence[str], report: Report) -> None:
         generation = self.library.generation
-        opened = [self._searching.get(name, (-1, None))[0] == generation for name in names]
+        opened = [self._searching.get(name, (Built(), None))[0].generation == generation for name in names]
         if all(opened):
             return
         stale = [name for name in names if not self._is_current(name) or self._damage(name)]
@@ -270,12 +306,12 @@ class Indexes:
         return bool(built.built_with) and built.generation == self.library.generation
 
     def _open(self, name: str) -> DerivedIndex:
-        generation = self._built(name).generation
-        opened_at, index = self._searching.get(name, (-1, None))
-        if index is None or opened_at != generation:
+        built = self._built(name)
+        opened_at, index = self._searching.get(name, (Built(), None))
+        if index is None or opened_at != built:
             index = self._index(name)
             index.open()
-            self._searching[name] = (generation, index)
+            self._searching[name] = (built, index)
         return index
 
     def _hybrid(self) -> Retriever:
@@ -341,7 +377,7 @@ class Indexes:
             return self.sparse_encoder()
         if self._table is None or self._table[0] is not index:
             weights = idf(index.document_frequency(), index.count)
-            self._table = index, InferenceFreeQuery(folder_of(self.settings.sparse.model), weights)
+            self._table = index, InferenceFreeQuery(folder_of(self.sparse_model), weights)
         return self._table[1]
 
     def _dense(self) -> DenseRetriever:
@@ -351,4 +387,13 @@ class Indexes:
 
 
 def _fingerprint(model: str) -> str:
-    return fingerprint(model) if model in catalogue() else fingerprint_of_trained(model) or model
+    return fingerprint(model) if model in catalogue() else fingerprint_of_trained(model) or _of_trained(model) or model
+
+
+def _of_trained(model: str) -> str | None:
+    """Of a sparse encoder that our trainer wrote, the first 12 hex digits of its record's sha256; None of another.
+
+    Without its folder's name: a library with an encoder of its own may be moved.
+    """
+    record = Path(model, TRAINED)
+    return f"trained@{sha256(record.read_bytes()).hexdigest()[:12]}" if record.is_file() else None

@@ -35,6 +35,7 @@ from ui.command import (
 )
 from ui.evaluation_precedents import eval_app
 from ui.training import train_app
+from ui.training_sparse import train_sparse
 
 if TYPE_CHECKING:
     from ingest.build import Outcome
@@ -54,6 +55,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
+train_app.command("sparse")(train_sparse)
 
 
 INTERRUPTED = "interrupted. What was finished is kept; run the same command to go on"

@@ -105,6 +105,11 @@ def mlm(
     """
     import torch
 
+    if weight.requires_grad and importance is None and (side.merge, side.activation) == ("max", "relu"):
+        from rag.encode.pooled import MaxLogits
+
+        half = torch.is_autocast_enabled("cpu")
+        return saturate(MaxLogits.apply(states.float(), keep, weight, bias, half), side)  # type: ignore[no-untyped-call]
     weights = torch.zeros(len(states), len(weight))
     for row, kept in enumerate(keep):
         text = states[row, kept]  # (positions, d)

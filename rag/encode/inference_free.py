@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+CHANGES = "queries.safetensors"  # beside a trained encoder's files, where the idf was trained: ln of what each is times
+
 
 def idf(document_frequency: ArrayLike, documents: int) -> NDArray[np.float32]:
     """BM25's ln(1 + (N - df + 0.5) / (df + 0.5)), in the shape of `document_frequency`; what df = 0 gets is the most.
@@ -75,7 +77,7 @@ class InferenceFreeQuery(Vocabulary):
                 f"the idf table for {folder} has {idf.size} weights for {self.dimensions} terms, or wrong ones: "
                 "it belongs to another tokenizer. Count document frequencies again, by building the index anew"
             )
-        self._table = idf
+        self._table = idf * _changes(Path(folder, CHANGES), len(idf))
 
     def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
         """One vector per text, in order; an empty one for an empty text."""
@@ -87,6 +89,22 @@ class InferenceFreeQuery(Vocabulary):
             terms = terms[self._table[terms] > 0]
             vectors.append((terms, self._table[terms]))
         return vectors
+
+
+def _changes(file: Path, terms: int) -> NDArray[np.float32] | float:
+    """What training made of each term's idf, as a factor (terms,); 1 where nothing was trained. Raises ModelError."""
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    if not file.is_file():
+        return 1.0
+    try:
+        change: NDArray[np.float32] = load_file(file)["change"]
+        if change.shape != (terms,) or not np.isfinite(change).all():
+            raise ValueError(f"it is for {change.size} terms, and there are {terms}")
+    except Exception as error:  # no such tensor, no such format
+        raise cannot_load(file, error) from error
+    return np.exp(change)
 
 
 def cannot_load(what: Path | str, error: Exception) -> ModelError:

@@ -7,6 +7,7 @@ of the products of the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,10 @@ ECHO_MARKS = 1  # a decoder's tokenizer may put one mark before the text
 class Backbone:
     """A transformers model with its tokenizer, as far as one kind of head needs it."""
 
-    def __init__(self, folder: Path | str, side: Side, max_tokens: int, dtype: str):
-        """`folder` may be a hub id. Raises ModelError."""
+    def __init__(self, folder: Path | str, side: Side, max_tokens: int, dtype: str, training: bool = False):
+        """`folder` may be a hub id. For `training` weights keep their gradients, and an encoder without a masked
+        language model's head is given one that passes its states on. Raises ModelError.
+        """
         import torch
         import transformers
         from tokenizers import Tokenizer
@@ -48,7 +51,9 @@ class Backbone:
             vocabulary = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # a copy: calls set its truncation
         except Exception as error:  # transformers raises many kinds, and all mean: not to be had
             raise cannot_load(folder, error) from error
-        if auto == "AutoModelForMaskedLM" and found["missing_keys"]:
+        if training:
+            pass_on(model, found["missing_keys"])
+        elif auto == "AutoModelForMaskedLM" and found["missing_keys"]:
             raise ModelError(
                 f"sparse encoder {folder} has no masked language model's head ({sorted(found['missing_keys'])[0]} is "
                 "missing): set the name of a SPLADE-like model"
@@ -63,18 +68,32 @@ class Backbone:
         wanted = {"MLP": ["linear"], "expMLP": ["linear"], "EPIC": ["term_importance.linear", "doc_quality.linear"]}
         self._heads = {name: self._linear(name) for name in wanted.get(side.head, [])}
         if not self._mlp:
-            self._weight, self._bias = self._output_layer(side)
+            weight, bias = self._output_layer(side)
+            self._weight, self._bias = (weight, bias) if training else (weight.detach(), bias.detach())
 
     def weights(self, texts: Sequence[str], side: Side) -> Tensor:
         """(batch, vocabulary) weights of texts, cut at the limit; zeros for one that is empty or of unknown tokens."""
+        with self._torch.inference_mode():
+            return self.features(texts, side)
+
+    def features(self, texts: Sequence[str], side: Side) -> Tensor:
+        """As `weights`, with gradients where torch keeps them."""
         # Cut before the tokenizer, which would read a whole book to give us its first page. The first max_tokens
         # tokens are the same, unless they have over 20 characters each in the mean, as long runs of spaces would have.
         cut = [text[: CHARACTERS * self._max_tokens] for text in texts]
-        with self._torch.inference_mode():
-            inputs, own = self._echoed(cut) if side.echo else self._tokenized(cut)
-            weights = self._head(inputs, own, side).float()
-            weights[:, self._special] = 0
+        inputs, own = self._echoed(cut) if side.echo else self._tokenized(cut)
+        weights = self._head(inputs, own, side).float()
+        weights[:, self._special] = 0
         return weights
+
+    def named_parameters(self) -> dict[str, Any]:
+        """What a trainer may change, by name."""
+        return dict(self._model.named_parameters())
+
+    def save(self, folder: Path) -> None:
+        """Write model, in float16, and tokenizer, so that the folder can be loaded again."""
+        deepcopy(self._model).half().save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
 
     def _tokenized(self, texts: list[str]) -> tuple[dict[str, Tensor], Tensor]:
         """Model inputs, and which positions, (batch, tokens), are the text's own."""
@@ -124,14 +143,14 @@ class Backbone:
         if layer is None:
             raise odd
         probe = {"input_ids": torch.tensor([[0, 1]]), "attention_mask": torch.ones(1, 2)}
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference_mode: of tensors made in that, a bias of zeros, there are no gradients
             if side.echo:  # an untied output matrix is made the input embeddings again, so that logits read as terms
                 layer.weight = self._model.get_input_embeddings().weight
             whole = self._model(**probe).logits.float()
             layer.forward = lambda states: states
             states = self._model(**probe).logits
-            weight = layer.weight.detach()
-            bias = torch.zeros(len(weight), dtype=weight.dtype) if layer.bias is None else layer.bias.detach()
+            weight = layer.weight
+            bias = torch.zeros(len(weight), dtype=weight.dtype) if layer.bias is None else layer.bias
             close = 1e-4 if weight.dtype == torch.float32 else 0.05
             if states.shape[-1] != weight.shape[-1] or not torch.allclose(
                 torch.nn.functional.linear(states, weight, bias).float(), whole, rtol=close, atol=close
@@ -157,6 +176,21 @@ class Backbone:
             ) from error
 
 
+def pass_on(model: Any, missing: Sequence[str]) -> None:
+    """Make the layers that a model has no weights for change nothing: a square matrix one, a norm's scale 1, a bias 0.
+
+    So a head that a model lacks gives its hidden states to the output matrix, which is tied to the input embeddings.
+    """
+    import torch
+
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in missing and weight.ndim == 2 and weight.shape[0] == weight.shape[1]:
+                torch.nn.init.eye_(weight)
+            elif name in missing and weight.ndim == 1:
+                weight.fill_(0.0 if name.endswith("bias") else 1.0)
+
+
 class TransformerSparseEncoder:
     """A method of METHODS over any transformers backbone (see SparseEncoder)."""
 
@@ -168,6 +202,7 @@ class TransformerSparseEncoder:
         max_tokens: int = 256,
         batch_size: int = 32,
         dtype: str = "float32",
+        training: bool = False,
     ):
         """`folder` (or a hub id) holds the document side, and the query side of tied methods; `query_folder` holds the
         query side where a method has two models.
@@ -177,7 +212,7 @@ class TransformerSparseEncoder:
         """
         self.method = METHODS[method]
         self._batch_size = batch_size
-        self._document = self._query = Backbone(folder, self.method.document, max_tokens, dtype)
+        self._document = self._query = Backbone(folder, self.method.document, max_tokens, dtype, training)
         if not self.method.tied and self.method.query.head not in ("BINARY", "IDF"):
             if query_folder is None:
                 raise ModelError(f"{method} has a model of its own for queries: name its folder beside {folder}")

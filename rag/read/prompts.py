@@ -64,6 +64,7 @@ FROM_SENTENCES = (
     "Reply with only the shortest phrase that answers it, no sentence."
 )
 NONE = "NONE"
+QUERY = "Write one short question that this text answers, in the text's language. Reply with only the question."
 
 TITLE_CHARACTERS = 200  # of a title above sentences, which stands again in every window
 TURN_TOKENS = 8  # what a chat template puts around a message: three to six with ChatML, Llama 3 and Gemma

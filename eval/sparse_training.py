@@ -1,0 +1,147 @@
+"""Training a sparse encoder from passages: what is held out, who teaches, and by how much the held-out queries gain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.bootstrap import bootstrap_interval, paired_difference
+from rag.encode.dense import folder_of, open_encoder
+from rag.encode.mine import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, Teacher, best, mine
+from rag.encode.pairs import TrainingSet, hash_of
+from rag.encode.sparse import TransformerSparseEncoder
+from rag.encode.split import split
+from rag.encode.train import Recipe, State, Student, train
+from rag.errors import ModelError
+from rag.interfaces import Report
+from rag.settings import Settings
+
+K = 10  # of nDCG
+# Of five queries that all gain, the gain may be chance: a sign test says 2 / 2^5, which is above 0.05.
+FEWEST = 6
+MEASURED, AMONG = 200, 1500  # queries and texts of the held-out part that a measurement on the way is of
+Scores = Callable[[Sequence[str]], "np.ndarray[Any, Any]"]  # queries -> (queries, texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A training and what it gave: nDCG@10 of each held-out query before, after, and by BM25 over the same texts."""
+
+    student: Student
+    state: State
+    learnt: TrainingSet
+    held_out: TrainingSet
+    before: list[float]
+    after: list[float]
+    bm25: list[float]
+    terms: tuple[float, float]  # a text of the held-out part has in the mean, before and after
+
+    @property
+    def better(self) -> bool:
+        """Whether the gain is certain enough to change what a library is searched with."""
+        return len(self.after) >= FEWEST and paired_difference(self.after, self.before).low > 0
+
+
+def fit(
+    data: TrainingSet, settings: Settings, recipe: Recipe, checkpoint: Path, report: Callable[..., None]
+) -> Outcome:
+    """Hold a part out, have the teachers score, train, and measure. Raises as split, train and the encoders do."""
+    learnt, held_out = split(data, recipe.seed)
+    sparse = settings.sparse
+    student = Student(sparse.method, sparse.model, recipe.max_tokens, sparse.batch_size, data.texts)
+    before, terms_before = _ndcg(student, held_out)
+    candidates = mine(learnt, teachers_of(learnt, recipe.teachers, settings, report), seed=recipe.seed, report=report)
+    small = _smaller(held_out)
+    state = train(learnt, candidates, student, recipe, lambda some: _mean(_ndcg(some, small)[0]), checkpoint, report)
+    after, terms_after = _ndcg(student, held_out)
+    bm25 = ndcg_of(Bm25Teacher(held_out.texts).scores, held_out)
+    return Outcome(student, state, learnt, held_out, before, after, bm25, (terms_before, terms_after))
+
+
+def teachers_of(data: TrainingSet, names: Sequence[str], settings: Settings, report: Report) -> dict[str, Teacher]:
+    """The teachers of a recipe over the texts: BM25, the settings' dense encoder, and their sparse one as it is, with
+    queries of its own."""
+    teachers: dict[str, Teacher] = {}
+    dense, sparse = settings.dense, settings.sparse
+    if "bm25" in names:
+        teachers["bm25"] = Bm25Teacher(data.texts)
+    if "dense" in names:
+        teachers["dense"] = DenseTeacher(
+            open_encoder(dense.model, dense.max_tokens, dense.batch_size), data.texts, report
+        )
+    if "sparse" in names:
+        method = "SPLADE" if sparse.method == "inference-free" else sparse.method
+        try:
+            encoder = TransformerSparseEncoder(
+                method, folder_of(sparse.model), None, sparse.max_tokens, sparse.batch_size
+            )
+        except ModelError as error:
+            raise ModelError(f"{error}; or do without it as a teacher: --recipe teachers=bm25,dense") from error
+        teachers["sparse"] = SparseTeacher(encoder, data.texts, report)
+    return teachers
+
+
+def ndcg_of(scores: Scores, data: TrainingSet) -> list[float]:
+    """nDCG@10 of each pair's query among its pool: of positives alike, with 1 / log2(1 + rank) (Järvelin and Kekäläinen
+    2002). Texts without a score above 0 are not found."""
+    gain = 1 / np.log2(np.arange(2, K + 2))
+    values = []
+    for pair in data.pairs:
+        pool = np.zeros(len(data.texts), dtype=np.bool_)
+        pool[data.pool(pair)] = True
+        ranked = best(scores([pair.query])[0], pool, K)
+        found = sum(gain[rank] for rank, text in enumerate(ranked) if text in pair.positives)
+        values.append(float(found / gain[: len(pair.positives)].sum()))
+    return values
+
+
+def report_of(outcome: Outcome, seed: int) -> dict[str, Any]:
+    """The held-out figures as JSON: means, intervals, and the paired differences that decide."""
+    rows: Mapping[str, list[float]] = {"before": outcome.before, "after": outcome.after, "bm25": outcome.bm25}
+    against = {name: paired_difference(outcome.after, rows[name], seed) for name in ("before", "bm25")}
+    return {
+        "n": len(outcome.after),
+        "metrics": {f"nDCG@10 {name}": round(_mean(values), 4) for name, values in rows.items()},
+        "intervals": {f"nDCG@10 {name}": _rounded(bootstrap_interval(values, seed)) for name, values in rows.items()},
+        "gain": {
+            name: {"mean": round(gain.mean, 4), "interval": _rounded((gain.low, gain.high)), "p": round(gain.p, 4)}
+            for name, gain in against.items()
+        },
+        "terms_a_text": {"before": round(outcome.terms[0], 1), "after": round(outcome.terms[1], 1)},
+        "queries": {"learnt": outcome.learnt.sources(), "held_out": outcome.held_out.sources()},
+        "texts": {"learnt": len(outcome.learnt.whole), "held_out": len(outcome.held_out.whole)},
+        "steps": outcome.state.step,
+        "best_step": outcome.state.best_step,
+    }
+
+
+def _ndcg(student: Student, data: TrainingSet) -> tuple[list[float], float]:
+    """Of each pair; and how many terms a text has in the mean."""
+    vectors = student.encode_documents(data.texts)
+    postings = Postings(vectors)
+
+    def scores(queries: Sequence[str]) -> np.ndarray[Any, Any]:
+        return np.stack([postings.products(vector) for vector in student.encode_queries(queries)])
+
+    return ndcg_of(scores, data), _mean([float(len(terms)) for terms, _ in vectors])
+
+
+def _smaller(data: TrainingSet) -> TrainingSet:
+    """Some of the queries, their texts, and some others: drawn by a hash, so the same at every measurement."""
+    pairs = sorted(data.pairs, key=lambda pair: hash_of(pair.query))[:MEASURED]
+    wanted = {text for pair in pairs for text in pair.positives}
+    wanted |= {data.origins[text] for text in wanted}
+    wanted.update(sorted(data.whole, key=lambda text: hash_of(data.texts[text]))[:AMONG])
+    return data.part(wanted, pairs)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _rounded(interval: tuple[float, float]) -> list[float]:
+    return [round(bound, 4) for bound in interval]

@@ -1,0 +1,461 @@
+"""The trainer of sparse encoders: weights that find what a query asks for, and few of them.
+
+Two losses rank: the queries' labels, over all texts of a step (InfoNCE with in-batch negatives), and an ensemble of
+teachers, over each query's own candidates (KL or MarginMSE); a penalty makes weights few (Geng, Wang, Ru and Yang,
+arXiv 2411.04403, whose inference-free queries are the default; SPLADE's tied queries and echo decoders train alike).
+A step is a function of the seed and its number, so that a training that was cut off goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rag.encode.dense import folder_of
+from rag.encode.heads import METHODS
+from rag.encode.inference_free import CHANGES, idf
+from rag.encode.losses import contrastive, ensemble, flops, kl_divergence, l1, margin_mse, ramp
+from rag.encode.pairs import Candidates, TrainingSet
+from rag.encode.sparse import TransformerSparseEncoder
+from rag.errors import DataError, LibraryError, ModelError, UsageError, first_line_of
+from rag.interfaces import SparseVector
+from rag.trained import base_of, write_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TRAINED = "trained.json"
+CHECKPOINT = "checkpoint.safetensors"
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, of each weight
+LEAST = {
+    "steps": 1, "queries": 1, "given": 0, "negatives": 0, "rate": 0, "warm_up": 0, "max_tokens": 8, "labels": 0,
+    "penalty_weight": 0, "ramp_steps": 0, "every": 1, "patience": 1,
+}  # fmt: skip
+Noted = Callable[[str, int, int, str], None]  # progress: (what, done, total, a running score)
+Measure = Callable[["Student"], float]  # nDCG@10 of what is held out, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train; eval/log.md says how the defaults were chosen."""
+
+    steps: int = 600
+    queries: int = 20  # a step
+    given: float = 0.75  # share of them that are given, not self-made, where there are both
+    negatives: int = 7  # a query's own; those of the step's other queries come on top
+    rate: float = 2e-4
+    warm_up: int = 20  # steps
+    max_tokens: int = 128  # of a text; twice as many cost twice the time
+    teachers: tuple[Literal["bm25", "dense", "sparse"], ...] = ("bm25", "dense", "sparse")
+    distillation: Literal["kl", "margin", "none"] = "kl"
+    # Of the student's scores in the losses. It changes no ranking, but at 1 the softmax is so sharp that the first
+    # steps do nothing but make all weights smaller.
+    scale: float = 0.3
+    labels: float = 0.2  # weight of the contrastive loss beside the distillation's
+    penalty: Literal["flops", "l1"] = "flops"
+    penalty_weight: float = 0.01
+    free_terms: int = 150  # a text with fewer pays nothing
+    ramp_steps: int = 30
+    idf_aware: bool = True  # the penalty is on the weights, and not on weight times idf
+    train_idf: bool = False
+    every: int = 100  # steps between two measurements, each with a checkpoint
+    patience: int = 3  # measurements without a new best, after which it ends early
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a number that is too small to train with."""
+        for name, least in LEAST.items():
+            if not getattr(self, name) >= least:  # nor is it, of what is no number
+                raise UsageError(f"recipe: {name} is {getattr(self, name)}. Give {least} or more")
+        if self.given > 1:
+            raise UsageError(f"recipe: given is {self.given}, and a share. Give 1 or less")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What was seen at one measurement: the mean loss and FLOPs since the last one, and the held-out nDCG@10."""
+
+    step: int
+    loss: float
+    flops: float
+    ndcg: float
+
+
+@dataclass(slots=True)
+class State:
+    """How far a training is. `best` has the weights at the highest nDCG@10 so far."""
+
+    step: int = 0
+    curve: list[Curve] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_step: int = 0
+    losses: list[float] = field(default_factory=list)  # since the last measurement
+    penalties: list[float] = field(default_factory=list)
+
+
+class Student(TransformerSparseEncoder):
+    """A sparse encoder with gradients: of a masked language model, of an encoder without its head, or of a decoder.
+
+    Inference-free queries weigh each token by its idf in `texts`, and where that is trained by e^change of it.
+    """
+
+    def __init__(self, method: str, folder: Path | str, max_tokens: int, batch_size: int, texts: Sequence[str]):
+        """`folder` may be a name in models.toml, or a hub id.
+
+        Raises ModelError, and UsageError for a method whose two sides are two models.
+        """
+        import torch
+
+        if method not in METHODS or METHODS[method].document.head != "MLM" or method in ("SPLADE-sep", "SPARTA"):
+            raise UsageError(
+                f"settings: sparse.method {method!r} cannot be trained. Choose inference-free, SPLADE or Mistral-SPLADE"
+            )
+        super().__init__(method, folder_of(str(folder)), None, max_tokens, batch_size, training=True)
+        self.name = method
+        self.base = base_of(str(folder))
+        frequency = torch.zeros(self.dimensions)
+        for ids in self.token_ids(texts):
+            frequency[ids] += 1
+        self._idf = torch.from_numpy(idf(frequency.numpy(), len(texts)))
+        self.change = torch.zeros(self.dimensions, requires_grad=True)  # of the logarithm of each term's idf
+
+    @property
+    def inference_free(self) -> bool:
+        return self.method.query.head == "IDF"
+
+    @property
+    def idf(self) -> Tensor:
+        """What a term of a query weighs, (vocabulary,)."""
+        return self._idf * self.change.exp()
+
+    def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
+        """As TransformerSparseEncoder.encode_queries, for inference-free queries, too."""
+        import numpy as np
+
+        if not self.inference_free:
+            return super().encode_queries(texts)
+        weights = self.idf.detach().numpy()
+        return [(np.asarray(ids, dtype=np.int32), weights[ids]) for ids in self.token_ids(texts)]
+
+    def query_features(self, queries: Sequence[str]) -> Tensor:
+        """(queries, vocabulary), with gradients."""
+        import torch
+
+        if not self.inference_free:
+            return self._document.features(queries, self.method.query)
+        there = torch.zeros(len(queries), self.dimensions)
+        for row, ids in enumerate(self.token_ids(queries)):
+            there[row, ids] = 1
+        return there * self.idf
+
+    def text_features(self, texts: Sequence[str], half: bool = False) -> Tensor:
+        """(texts, vocabulary), with gradients; in bfloat16 as far as that is safe where `half`. The same text twice is
+        read once."""
+        import torch
+
+        # Of like length in a batch: little is padded. A set's own order is another in every process.
+        order = sorted(set(texts), key=lambda text: (len(text), text))
+        rows = []
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            for first in range(0, len(order), self._batch_size):
+                rows.append(self._document.features(order[first : first + self._batch_size], self.method.document))
+        place = {text: row for row, text in enumerate(order)}
+        return torch.cat(rows)[[place[text] for text in texts]]
+
+    def named_parameters(self) -> dict[str, Any]:
+        """What a trainer may change, by name."""
+        return {**self._document.named_parameters(), "idf change": self.change}
+
+    def save(self, folder: Path) -> None:
+        """Write all that sparse.model needs of the folder."""
+        from safetensors.torch import save_file
+
+        self._document.save(folder)
+        if self.inference_free and self.change.any():
+            save_file({"change": self.change.detach()}, folder / CHANGES)
+
+
+def train(
+    data: TrainingSet,
+    candidates: Sequence[Candidates],
+    student: Student,
+    recipe: Recipe,
+    measure: Measure,
+    checkpoint: Path,
+    report: Noted,
+) -> State:
+    """Train `student` on the pairs of `data`, whose `candidates` are in their order, and leave it at its best.
+
+    `checkpoint` is a folder: a training of the same data and recipe that was cut off is gone on with from there.
+    Raises ModelError for a loss that is no number, LibraryError where memory is short, UsageError where the folder is
+    of another training, DataError where there is nothing to tell a positive from.
+    """
+    import torch
+
+    torch.manual_seed(recipe.seed)
+    named = student.named_parameters()
+    if not recipe.train_idf:
+        del named["idf change"]
+    # A tiny epsilon would make full steps of the penalty's tiny gradients, whatever its weight.
+    optimiser = torch.optim.AdamW(named.values(), lr=recipe.rate, eps=1e-6, weight_decay=0.0)
+    steps = _Steps(data, candidates, recipe)
+    whose = _digest(data, candidates, recipe, student)
+    state = _resumed(checkpoint, whose, named, optimiser) or State()
+    half = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    if not state.step:
+        _measured(state, student, measure, named)
+        report("training", 0, recipe.steps, f"nDCG@10 {state.curve[-1].ndcg:.3f}")
+    while state.step < recipe.steps and not _done(state, recipe):
+        with _failing_in_one_line(state, recipe, checkpoint):
+            loss, penalty = _step(state.step, steps.drawn(state.step), data, candidates, student, recipe, half)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(named.values(), 5.0)
+            if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+                raise FloatingPointError
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.rate * _schedule(state.step, recipe)
+            optimiser.step()
+            state.step += 1
+            state.losses.append(loss.item())
+            state.penalties.append(penalty.item())
+            if state.step % recipe.every == 0 or state.step == recipe.steps:
+                _measured(state, student, measure, named)
+                _write(checkpoint, whose, state, named, optimiser)
+        seen = f"loss {state.losses[-1]:.3f}, " if state.losses else ""
+        report("training", state.step, recipe.steps, f"{seen}nDCG@10 {state.curve[-1].ndcg:.3f}")
+    with torch.no_grad():
+        for name, weight in named.items():
+            weight.copy_(state.best[name].half())  # as it is written
+    return state
+
+
+@contextmanager
+def _failing_in_one_line(state: State, recipe: Recipe, checkpoint: Path) -> Iterator[None]:
+    """What can go wrong in a step, as our own errors. A training that failed for good leaves no checkpoint."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(some in str(error) for some in ("allocat", "enough memory")):
+            raise
+        raise LibraryError(
+            f"training: out of memory at step {state.step + 1}, {recipe.queries} queries a step "
+            f"({first_line_of(error)}). Close other programs, or try --recipe queries={max(1, recipe.queries // 2)}"
+        ) from error
+    except (FloatingPointError, ModelError) as error:  # ModelError: of a measurement, whose weights are no numbers
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        raise ModelError(
+            f"training: the loss is no number any more at step {state.step + 1}. Nothing was changed. "
+            f"Train with a lower rate: --recipe rate={recipe.rate / 10:g}"
+        ) from error
+
+
+# -- a step ----------------------------------------------------------------------------------------------------------
+
+
+class _Steps:
+    """Which candidates each step is of: every one once before any again, those given and those self-made each apart."""
+
+    def __init__(self, data: TrainingSet, candidates: Sequence[Candidates], recipe: Recipe):
+        self._recipe = recipe
+        self._candidates = candidates
+        by_kind: dict[bool, list[int]] = {True: [], False: []}
+        for place, pair in enumerate(data.pairs):
+            if len(candidates[place].passages) > candidates[place].positives or len(data.pairs) > 1:
+                by_kind[pair.source == "given"].append(place)
+        if not any(by_kind.values()):
+            raise DataError(
+                "training: there is no passage to tell the right one of the only query from. Ingest more documents, "
+                "or name more data with --data"
+            )
+        given = recipe.given if all(by_kind.values()) else float(bool(by_kind[True]))
+        count = round(recipe.queries * given)
+        self._parts = [(by_kind[True], count), (by_kind[False], recipe.queries - count)]
+
+    def drawn(self, step: int) -> list[tuple[int, tuple[int, ...]]]:
+        """(place of a pair, places among its candidates: the positives, at most two, and its own negatives)."""
+        chosen = []
+        for kind, (places, count) in enumerate(self._parts):
+            for nth in range(step * count, (step + 1) * count):
+                epoch, place = divmod(nth, len(places))
+                order = self._order(kind, epoch, len(places))
+                some = places[order[place]]
+                chosen.append((some, self._some_of(self._candidates[some], f"{self._recipe.seed} {kind} {nth}")))
+        return chosen
+
+    def _order(self, kind: int, epoch: int, count: int) -> list[int]:
+        orders = self._orders
+        if (kind, epoch) not in orders:
+            for old in [key for key in orders if key[0] == kind and key[1] < epoch - 1]:
+                del orders[old]
+            draw = random.Random(f"{self._recipe.seed} {kind} {epoch}")
+            orders[kind, epoch] = draw.sample(range(count), count)
+        return orders[kind, epoch]
+
+    @cached_property
+    def _orders(self) -> dict[tuple[int, int], list[int]]:
+        return {}
+
+    def _some_of(self, mined: Candidates, seed: str) -> tuple[int, ...]:
+        draw = random.Random(seed)
+        positives = draw.sample(range(mined.positives), min(2, mined.positives))
+        rest = range(mined.positives, len(mined.passages))
+        return (*positives, *draw.sample(rest, min(self._recipe.negatives, len(rest))))
+
+
+def _step(
+    step: int,
+    drawn: Sequence[tuple[int, tuple[int, ...]]],
+    data: TrainingSet,
+    candidates: Sequence[Candidates],
+    student: Student,
+    recipe: Recipe,
+    half: bool,
+) -> tuple[Tensor, Tensor]:
+    """The loss of a step, and the FLOPs of its texts."""
+    import torch
+
+    own = [[candidates[place].passages[i] for i in some] for place, some in drawn]
+    texts = sorted({text for row in own for text in row})
+    column = {text: i for i, text in enumerate(texts)}
+    weights = student.text_features([data.texts[text] for text in texts], half)
+    queries = student.query_features([data.pairs[place].query for place, _ in drawn])
+    scores = recipe.scale * queries @ weights.T  # (queries, texts)
+    loss = scores.new_zeros(())
+    if recipe.labels:
+        # A passage and what was made of it by cutting out words are one.
+        answers = [{data.origins[text] for text in data.pairs[place].positives} for place, _ in drawn]
+        positive = torch.tensor([[data.origins[text] in some for text in texts] for some in answers])
+        loss = loss + recipe.labels * contrastive(scores, positive)
+    longest = max(map(len, own))
+    if recipe.distillation != "none" and recipe.teachers and longest > 1:
+        places = torch.tensor([[column[text] for text in row] + [-1] * (longest - len(row)) for row in own])
+        there = places >= 0
+        mine = scores.gather(1, places.clamp(min=0)).masked_fill(~there, -torch.inf)
+        taught = []
+        for teacher in recipe.teachers:
+            rows = [[candidates[place].scores[teacher][i] for i in some] for place, some in drawn]
+            taught.append(torch.tensor([row + [0.0] * (longest - len(row)) for row in rows]))
+        distil = kl_divergence if recipe.distillation == "kl" else margin_mse
+        loss = loss + distil(mine, ensemble(taught, there))
+    penalty = flops if recipe.penalty == "flops" else l1
+    priced = weights if recipe.idf_aware or not student.inference_free else weights * student.idf.detach()
+    priced = priced * ((weights > 0).sum(1, keepdim=True) > recipe.free_terms)
+    price = penalty(priced) if student.inference_free else penalty(priced) + penalty(queries)
+    return loss + recipe.penalty_weight * ramp(step, recipe.ramp_steps) * price, flops(weights.detach())
+
+
+def _schedule(step: int, recipe: Recipe) -> float:
+    """The share of the rate at a step: it rises over the warm-up and falls in a line to a twentieth."""
+    return min(1.0, (step + 1) / max(1, recipe.warm_up)) * max(0.05, 1 - step / recipe.steps)
+
+
+# -- measurements and checkpoints ------------------------------------------------------------------------------------
+
+
+def _measured(state: State, student: Student, measure: Measure, named: dict[str, Any]) -> None:
+    """Add a point to the curve, and keep the weights if they are the best."""
+    ndcg = measure(student)
+    losses, penalties = state.losses or [math.nan], state.penalties or [math.nan]
+    state.curve.append(Curve(state.step, sum(losses) / len(losses), sum(penalties) / len(penalties), ndcg))
+    state.losses, state.penalties = [], []
+    if not state.best or ndcg > max(point.ndcg for point in state.curve[:-1]):
+        state.best = {name: weight.detach().clone() for name, weight in named.items()}
+        state.best_step = state.step
+
+
+def _done(state: State, recipe: Recipe) -> bool:
+    """Whether it ends early: the best measurement lies `patience` measurements back."""
+    best = max(range(len(state.curve)), key=lambda i: state.curve[i].ndcg)
+    return len(state.curve) - 1 - best >= recipe.patience
+
+
+def _write(folder: Path, whose: str, state: State, named: dict[str, Any], optimiser: Any) -> None:
+    """One file, replaced as a whole. Of no pickle: tensors by name, the rest as JSON in its header."""
+    from safetensors.torch import save_file
+
+    tensors = {f"now/{name}": weight.detach().contiguous() for name, weight in named.items()}
+    tensors |= {f"best/{name}": weight.contiguous() for name, weight in state.best.items()}
+    for name, weight in named.items():
+        for moment, values in optimiser.state[weight].items():
+            tensors[f"{moment}/{name}"] = values.contiguous()
+    record = {"whose": whose, "step": state.step, "best": state.best_step, "curve": [asdict(p) for p in state.curve]}
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{CHECKPOINT}.new"
+    save_file(tensors, fresh, {"record": json.dumps(record)})
+    os.replace(fresh, folder / CHECKPOINT)
+
+
+def _resumed(folder: Path, whose: str, named: dict[str, Any], optimiser: Any) -> State | None:
+    """The state of a training that was cut off, its weights put into `named`; None if there is none."""
+    import torch
+    from safetensors import safe_open
+
+    if not (folder / CHECKPOINT).is_file():
+        return None
+    try:
+        with safe_open(folder / CHECKPOINT, "pt") as file:
+            record = json.loads(file.metadata()["record"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        if record["whose"] == whose:
+            with torch.no_grad():
+                for name, weight in named.items():
+                    weight.copy_(tensors[f"now/{name}"])
+                    if f"{MOMENTS[0]}/{name}" in tensors:  # a weight that nothing depends on has none
+                        optimiser.state[weight] = {moment: tensors[f"{moment}/{name}"] for moment in MOMENTS}
+            best = {name: tensors[f"best/{name}"] for name in named}
+            return State(record["step"], [Curve(**point) for point in record["curve"]], best, record["best"])
+    except Exception as error:  # no such format, no such tensor, no such record
+        raise UsageError(
+            f"{folder / CHECKPOINT} cannot be read: {first_line_of(error)}. Remove it, and begin anew"
+        ) from error
+    raise UsageError(f"{folder} holds a training of other data or with other options. Remove it, and begin anew")
+
+
+def _digest(data: TrainingSet, candidates: Sequence[Candidates], recipe: Recipe, student: Student) -> str:
+    digest = hashlib.sha256(json.dumps([asdict(recipe), student.name, student.base]).encode())
+    for text in data.texts:
+        digest.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
+    for pair, mined in zip(data.pairs, candidates, strict=True):
+        what = f"{len(pair.query)}:{pair.query}{pair.positives}{pair.source}{mined.positives}{mined.passages}"
+        digest.update(what.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+# -- the folder ------------------------------------------------------------------------------------------------------
+
+
+def save(student: Student, state: State, recipe: Recipe, data: dict[str, Any], out: Path) -> None:
+    """Write the folder that sparse.model can name, with a record of what it was trained from. UsageError if it is
+    there."""
+
+    def write(folder: Path) -> dict[str, Any]:
+        student.save(folder)
+        weights = sorted(file for file in folder.iterdir() if file.suffix == ".safetensors")
+        return {
+            "base": student.base,
+            "data": data,
+            "recipe": asdict(recipe),
+            "steps": state.step,
+            "best_step": state.best_step,
+            "curve": [_recorded(point) for point in state.curve],
+            # Two trainings differ in their weights, and so in this record, by which an index knows its encoder.
+            "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights},
+        }
+
+    write_folder(out, write, TRAINED)
+
+
+def _recorded(point: Curve) -> dict[str, float | None]:
+    """Before the first step there is no loss, and JSON knows no nan."""
+    return {name: None if math.isnan(value) else value for name, value in asdict(point).items()}
