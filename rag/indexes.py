@@ -285,7 +285,7 @@ class Indexes:
 
     def _mend(self, names: Sequence[str], report: Report) -> None:
         generation = self.library.generation
-        opened = [self._searching.get(name, (Built(), None))[0].generation == generation for name in names]
+        opened = [name in self._searching and self._searching[name][0].generation == generation for name in names]
         if all(opened):
             return
         stale = [name for name in names if not self._is_current(name) or self._damage(name)]
