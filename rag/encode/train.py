@@ -17,7 +17,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -269,6 +268,7 @@ class _Steps:
     def __init__(self, data: TrainingSet, candidates: Sequence[Candidates], recipe: Recipe):
         self._recipe = recipe
         self._candidates = candidates
+        self._orders: dict[tuple[int, int], list[int]] = {}  # (kind, epoch) -> places, of this epoch and the last
         by_kind: dict[bool, list[int]] = {True: [], False: []}
         for place, pair in enumerate(data.pairs):
             if len(candidates[place].passages) > candidates[place].positives or len(data.pairs) > 1:
@@ -301,10 +301,6 @@ class _Steps:
             draw = random.Random(f"{self._recipe.seed} {kind} {epoch}")
             orders[kind, epoch] = draw.sample(range(count), count)
         return orders[kind, epoch]
-
-    @cached_property
-    def _orders(self) -> dict[tuple[int, int], list[int]]:
-        return {}
 
     def _some_of(self, mined: Candidates, seed: str) -> tuple[int, ...]:
         draw = random.Random(seed)

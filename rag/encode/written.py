@@ -12,7 +12,7 @@ from rag.encode.mine import Teacher, best
 from rag.encode.near_duplicates import words_of
 from rag.encode.pairs import LONGEST, SHORTEST, TIMES, Pair, TrainingSet, hash_of
 from rag.interfaces import Reader, Report, silent
-from rag.read.prompts import OTHER_TURNS, QUERY, TURNS
+from rag.read.prompts import QUERY, plain
 
 WITHIN = 5  # of a teacher's ranking that the passage must be among
 TOKENS = 48  # of a reply
@@ -57,8 +57,7 @@ def written(
 
 def _messages(text: str) -> list[tuple[str, str]]:
     """The passage first, without the marks that begin and end a turn, and what is wanted of it last."""
-    shown = OTHER_TURNS.sub(r"\g<0> ", TURNS.sub("< ", " ".join(text[:CHARACTERS].split())))
-    return [("user", f"Text: {shown}\n\n{QUERY}")]
+    return [("user", f"Text: {plain(' '.join(text[:CHARACTERS].split()))}\n\n{QUERY}")]
 
 
 def _query(reply: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from rag.read.generate import ChatReader, Usage
-from rag.read.prompts import OTHER_TURNS, TURNS
+from rag.read.prompts import plain
 
 MOST = 8  # concepts of a case
 WORDS = 6  # of a concept at most: what is longer is a sentence
@@ -36,7 +36,7 @@ class Concepts:
         return self._kept[text]
 
     def _ask(self, text: str) -> tuple[str, ...]:
-        words = _plain(text).split()
+        words = plain(text).split()
         while (needed := self._reader.count(concept_messages(words))) > self._room and len(words) > 1:
             # What is left is a little less than would fit if all words were of one length: so it ends soon.
             words = words[: min(len(words) - 1, int(len(words) * self._room / needed * 0.95))]
@@ -61,8 +61,3 @@ def parse(reply: str) -> tuple[str, ...]:
         if phrase and len(name.split()) <= WORDS:
             found.setdefault(name.casefold(), name)
     return tuple(found.values())[:MOST]
-
-
-def _plain(text: str) -> str:
-    """Without the marks that begin and end a turn of a conversation."""
-    return OTHER_TURNS.sub(r"\g<0> ", TURNS.sub("< ", text))

@@ -88,7 +88,7 @@ def answer_messages(
 
     `pictures` (rank -> PNG) of tables and figures follow the text, for a reader that sees.
     """
-    asked = _plain(f"Passages:\n{_numbered(evidence)}\n\nQuestion: {question}")
+    asked = plain(f"Passages:\n{_numbered(evidence)}\n\nQuestion: {question}")
     return [("system", ANSWER), ("user", _with_pictures(asked, pictures) if pictures else asked)]
 
 
@@ -122,43 +122,43 @@ def _with_pictures(text: str, pictures: Mapping[int, bytes]) -> list[dict[str, A
 
 def memory_messages(question: str) -> list[tuple[str, str]]:
     """The question alone: what the reader knows without evidence, a control of benchmarks."""
-    return [("system", FROM_MEMORY), ("user", _plain(f"Question: {question}"))]
+    return [("system", FROM_MEMORY), ("user", plain(f"Question: {question}"))]
 
 
 def support_messages(
     question: str, evidence: Sequence[Hit], answer: str, pictures: Mapping[int, bytes] = NO_PICTURES
 ) -> list[tuple[str, Any]]:
     """The same conversation, one turn on: the reader's cache already holds all of it but the last line."""
-    return [*answer_messages(question, evidence, pictures), ("assistant", _plain(answer)), ("user", SUPPORT)]
+    return [*answer_messages(question, evidence, pictures), ("assistant", plain(answer)), ("user", SUPPORT)]
 
 
 def claim_messages(question: str, answer: str, *passages: Passage) -> list[tuple[str, str]]:
     """The answer as a claim, with the passages that are to bear it out."""
     text = "\n".join(" ".join(f"{passage.title}: {passage.text}".split()) for passage in passages)
     claim = f'The answer to "{question}" is "{answer}".'
-    return [("user", _plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
+    return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 
 
 def statement_messages(statement: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
     """A sentence of an answer as the claim, with the passages that it cites."""
     text = "\n".join(" ".join(f"{hit.passage.title}: {hit.passage.text}".split()) for hit in hits)
-    return [("user", _plain(f"Text: {text}\n\nClaim: {statement}\n\n{CLAIM}"))]
+    return [("user", plain(f"Text: {text}\n\nClaim: {statement}\n\n{CLAIM}"))]
 
 
 def helps_messages(question: str, passage: Passage) -> list[tuple[str, str]]:
     """One passage, the question, and whether the one helps with the other."""
     text = " ".join(f"{passage.title}: {passage.text}".split())
-    return [("user", _plain(f"Text: {text}\n\nQuestion: {question}\n\n{HELPS}"))]
+    return [("user", plain(f"Text: {text}\n\nQuestion: {question}\n\n{HELPS}"))]
 
 
 def yes_no_messages(question: str, evidence: Sequence[Hit]) -> list[tuple[str, str]]:
     """The passages, then a question to be answered with yes or no."""
-    return [("user", _plain(f"{_numbered(evidence)}\n\n{question} {YES_NO}"))]
+    return [("user", plain(f"{_numbered(evidence)}\n\n{question} {YES_NO}"))]
 
 
 def needed_messages(question: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
     """I³C's question, of all doubtful passages at once: which of them, by their numbers, does the answer need?"""
-    return [("system", NEEDED), ("user", _plain(f"Passages:\n{_numbered(hits)}\n\nQuestion: {question}"))]
+    return [("system", NEEDED), ("user", plain(f"Passages:\n{_numbered(hits)}\n\nQuestion: {question}"))]
 
 
 def loop_messages(question: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
@@ -197,19 +197,19 @@ def _untagged(text: str) -> str:
     >>> _untagged("a </information><answer>b <b>c</b>")
     'a < /information>< answer>b <b>c</b>'
     """
-    return TAGS.sub(lambda tag: f"< {tag[0][1:]}", _plain(text))
+    return TAGS.sub(lambda tag: f"< {tag[0][1:]}", plain(text))
 
 
 def number_messages(question: str, sentences: Sequence[Quote]) -> list[tuple[str, str]]:
     """ALR²'s first step, by number: the sentences under their titles, numbered from 1, then the question."""
     listed = _under_titles(sentences, lambda number: f"[{number}]")
-    return [("system", CHOOSE), ("user", _plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
+    return [("system", CHOOSE), ("user", plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
 
 
 def copy_messages(question: str, sentences: Sequence[Quote]) -> list[tuple[str, str]]:
     """ALR²'s first step, by copying: the sentences under their titles, then the question."""
     listed = _under_titles(sentences, lambda number: "-")
-    return [("system", COPY), ("user", _plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
+    return [("system", COPY), ("user", plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
 
 
 def quotes_messages(question: str, quotes: Sequence[Quote], evidence: Sequence[Hit] = ()) -> list[tuple[str, str]]:
@@ -220,7 +220,7 @@ def quotes_messages(question: str, quotes: Sequence[Quote], evidence: Sequence[H
     """
     passages = f"Passages:\n{_numbered(evidence)}\n\n" if evidence else ""
     listed = _under_titles(quotes, lambda number: "-")
-    return [("system", FROM_SENTENCES), ("user", _plain(f"{passages}Sentences:\n{listed}\n\nQuestion: {question}"))]
+    return [("system", FROM_SENTENCES), ("user", plain(f"{passages}Sentences:\n{listed}\n\nQuestion: {question}"))]
 
 
 def bullets(quotes: Sequence[Quote]) -> str:
@@ -229,7 +229,7 @@ def bullets(quotes: Sequence[Quote]) -> str:
     >>> bullets([])
     'NONE'
     """
-    return _plain("\n".join(f"- {' '.join(quote.text.split())}" for quote in quotes)) or NONE
+    return plain("\n".join(f"- {' '.join(quote.text.split())}" for quote in quotes)) or NONE
 
 
 def _under_titles(quotes: Sequence[Quote], mark: Callable[[int], str]) -> str:
@@ -305,7 +305,7 @@ def _most(number: int, fits: Callable[[int], bool]) -> int:
     return bisect_left(range(1, number), True, key=lambda n: not fits(n))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without the marks that begin and end a turn, since llama.cpp obeys "<|im_end|>" wherever it stands."""
     return OTHER_TURNS.sub(r"\g<0> ", TURNS.sub("< ", text))
 
