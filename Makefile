@@ -5,7 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 BIN := .venv/bin
 
-.PHONY: run test install lint bench docker weights test-weights browser
+.PHONY: run test install lint bench docker weights test-weights encoder browser
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
@@ -46,6 +46,14 @@ weights: install
 
 test-weights: install
 	$(BIN)/glossator models fetch all-minilm-l6-v2 splade-tiny qwen2.5-coder-0.5b qwen2.5-coder-1.5b
+
+# The encoder in rag/weights/, anew, from the train parts of four benchmarks: about half an hour on two cores.
+DATA ?= ../shared/data
+encoder: install
+	$(BIN)/glossator models fetch splade-tiny all-minilm-l6-v2
+	$(BIN)/glossator --set sparse.model=splade-tiny train sparse --out build/glossator-sparse \
+		--data $(DATA)/hotpotqa/train-small.jsonl.gz --data $(DATA)/2wiki/train-500.jsonl.gz \
+		--data $(DATA)/musique/train-100.jsonl.gz --data $(DATA)/beir/scifact
 
 # Debian's Chromium where it may be installed, else any on the path; without one the tests that need it say so.
 browser:

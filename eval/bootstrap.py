@@ -24,6 +24,11 @@ class Difference:
     p: float
     n: int
 
+    def to_json(self) -> dict[str, Any]:
+        """{"difference": mean, "interval": [low, high], "p": p}, to four decimals, and 0 without a minus."""
+        mean, low, high, p = (round(value, 4) + 0.0 for value in (self.mean, self.low, self.high, self.p))
+        return {"difference": mean, "interval": [low, high], "p": p}
+
 
 def bootstrap_interval(values: Values, seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
     """95 % percentile bootstrap interval of the mean, over questions; (0, 0) without values."""

@@ -73,9 +73,7 @@ def _metric(a: list[float], b: list[float], seed: int) -> dict[str, Any]:
     return {
         "a": _rounded(sum(a) / len(a)),
         "b": _rounded(sum(b) / len(b)),
-        "difference": _rounded(found.mean),
-        "interval": [_rounded(found.low), _rounded(found.high)],
-        "p": _rounded(found.p),
+        **found.to_json(),
         "n": found.n,
     }
 

@@ -190,31 +190,8 @@ def run(
     for given in (asked, field):
         if given not in FIELDS:
             raise UsageError(f"--section {given}: choose one of {', '.join(FIELDS)}")
-    have = {"": True, **{name: getattr(parts, name) is not None for name in ("vectors", "pooling", "concepts")}}
-    have |= dict.fromkeys(parts.retrievers, True)
     system: Row = (scorer, asked, field)
-    if rows is None:
-        rows = [(name, a, f) for a in FIELDS for f in FIELDS for name in SCORERS if have.get(SCORERS[name])]
-    rows = list(dict.fromkeys([system, *(("bm25", a, f) for _, a, f in [system, *rows]), *rows]))
-    sections = Remembering(folder)
-    sections.build([judgment.candidate for judgment in judgments])
-    sections.open()
-    try:
-        precedents = parts.search([j.candidate for j in judgments], sections)
-        queries = [judgment.query for judgment in judgments if judgment.itemid in qrels]
-        found: dict[Row, dict[str, Ranking]] = {}
-        milliseconds: list[float] = []
-        for done, row in enumerate(rows):
-            report(done, len(rows), " ".join(row))
-            found[row] = {}
-            for query in queries:
-                began = time.perf_counter()
-                scores = precedents.rank(query, row[1], row[2], row[0])
-                if row == system:
-                    milliseconds.append((time.perf_counter() - began) * 1000)
-                found[row][query.case_id] = list(scores.items())[:DEPTH]
-    finally:
-        sections.close()
+    found, milliseconds = _ranked(judgments, qrels, folder, system, _compared(system, rows, parts), parts, report)
     if run_file is not None:
         write_run(run_file, found[system])
     scores_of = {row: _scores(rankings, qrels) for row, rankings in found.items()}
@@ -245,6 +222,48 @@ def run(
     }
 
 
+def _compared(system: Row, rows: Iterable[Row] | None, parts: Parts) -> list[Row]:
+    """The system, BM25 by each choice of sections that occurs, and the other rows, each once."""
+    if rows is None:
+        have = {"": True, **{name: getattr(parts, name) is not None for name in ("vectors", "pooling", "concepts")}}
+        have |= dict.fromkeys(parts.retrievers, True)
+        rows = [(name, a, f) for a in FIELDS for f in FIELDS for name in SCORERS if have.get(SCORERS[name])]
+    rows = [system, *rows]
+    return list(dict.fromkeys([system, *(("bm25", a, f) for _, a, f in rows), *rows]))
+
+
+def _ranked(
+    judgments: Sequence[Judgment],
+    qrels: Qrels,
+    folder: Path,
+    system: Row,
+    rows: Sequence[Row],
+    parts: Parts,
+    report: Callable[[int, int, str], None],
+) -> tuple[dict[Row, dict[str, Ranking]], list[float]]:
+    """Row -> query -> its first DEPTH cases; and the milliseconds of each of the system's queries."""
+    queries = [judgment.query for judgment in judgments if judgment.itemid in qrels]
+    found: dict[Row, dict[str, Ranking]] = {}
+    milliseconds: list[float] = []
+    sections = Remembering(folder)
+    sections.build([judgment.candidate for judgment in judgments])
+    sections.open()
+    try:
+        precedents = parts.search([j.candidate for j in judgments], sections)
+        for done, row in enumerate(rows):
+            report(done, len(rows), " ".join(row))
+            found[row] = {}
+            for query in queries:
+                began = time.perf_counter()
+                scores = precedents.rank(query, row[1], row[2], row[0])
+                if row == system:
+                    milliseconds.append((time.perf_counter() - began) * 1000)
+                found[row][query.case_id] = list(scores.items())[:DEPTH]
+    finally:
+        sections.close()
+    return found, milliseconds
+
+
 def _name(row: Row) -> str:
     scorer, asked, field = row
     return f"{scorer}, {asked} to {field}"
@@ -272,9 +291,7 @@ def _table(
 
 def difference(ours: Sequence[float], base: Sequence[float], seed: int) -> dict[str, Any]:
     """The paired difference of two rows over the same queries, as JSON."""
-    found = paired_difference(ours, base, seed)
-    interval = [round(found.low, 4), round(found.high, 4)]
-    return {"difference": round(found.mean, 4), "interval": interval, "p": round(found.p, 4)}
+    return paired_difference(ours, base, seed).to_json()
 
 
 def _unreachable(judgments: Sequence[Judgment], qrels: Qrels) -> int:

@@ -14,7 +14,6 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from html import unescape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from eval.retrieval import DEPTH, measure
 from eval.systems import differences, signed
 from rag.encode.dense import folder_of
 from rag.encode.heads import SLICE, Side, saturate
-from rag.encode.inference_free import InferenceFreeQuery, idf
+from rag.encode.inference_free import InferenceFreeQuery, idf_of
 from rag.encode.mine import Postings, best
 from rag.encode.pairs import hash_of
 from rag.encode.sparse import Backbone, TransformerSparseEncoder
@@ -52,6 +51,7 @@ GROUPS = (LAYERS, ALL)
 
 Kernel = Callable[["Tensor"], "Tensor"]  # (..., d) -> (..., rows of the matrix)
 Make = Callable[["Tensor", "Tensor | None"], Kernel]  # of a matrix (rows, d) and its bias (rows,)
+Scores = Mapping[str, Mapping[str, float]]  # query id -> {NDCG: value}
 
 
 # -- encoders whose weights change -----------------------------------------------------------------------------
@@ -282,43 +282,10 @@ def pruning(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: name at least 1 passage")
     pool = pool_of(collection, limit)
-    texts = ["\n".join(filter(None, (unescape(entry.title), unescape(entry.text)))) for entry in pool]
-    timed = sorted(texts, key=hash_of)[:TIMED]
-    rows: list[dict[str, Any]] = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        base = _open(settings, "float32")
-        queries = _queries(base, settings, texts, [query.text for query in collection.queries])
-        asked = np.unique(np.concatenate([terms for terms, _ in queries])).astype(np.int64)
-        scores_as_it_is: Mapping[str, Mapping[str, float]] = {}
-        rows_to_do = variants(shares, seed)
-        for done, variant in enumerate(rows_to_do):
-            report("rows", done, len(rows_to_do))
-            encoder = _open(settings, variant.dtype)
-            variant.change(encoder)
-            vectors = encoder.narrowed(asked).encode_documents(texts)
-            scores = _scores(collection, pool, queries, vectors)
-            scores_as_it_is = scores_as_it_is or scores
-            weights = list(encoder.parameters().values())
-            metrics, intervals = summarise(list(scores.values()), seed)
-            difference = differences(scores, scores_as_it_is, [NDCG], seed)[NDCG]
-            rows.append(
-                {
-                    "row": variant.name,
-                    "group": variant.group,
-                    "share": variant.share,
-                    "metrics": metrics,
-                    "intervals": intervals,
-                    "difference": difference,
-                    "within_1_percent": -difference["mean"] <= ALLOWED * (metrics[NDCG] - difference["mean"]),
-                    "certainly_lower": difference["high"] < 0,
-                    "bytes": bytes_of(weights, variant.value),
-                    "zeros": round(sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights), 4),
-                    **in_turn(base, encoder, timed),
-                }
-            )
-        report("rows", len(rows_to_do), len(rows_to_do))
+        rows = _rows(collection, pool, settings, shares, seed, report)
     finally:
         torch.set_num_threads(threads)
     return {
@@ -327,7 +294,7 @@ def pruning(
         "n": len(collection.queries),
         "passages": len(pool),
         "of": len(collection.entries),
-        "timed": len(timed),
+        "timed": min(TIMED, len(pool)),
         "repeat": REPEAT,
         "seed": seed,
         "metrics": rows[0]["metrics"],
@@ -339,6 +306,51 @@ def pruning(
             row["row"] for row in rows if row["range"][0] >= FASTER and row["within_1_percent"]
         ],
     }  # fmt: skip
+
+
+def _rows(
+    collection: Collection,
+    pool: Sequence[Entry],
+    settings: Settings,
+    shares: Sequence[float],
+    seed: int,
+    report: Report,
+) -> list[dict[str, Any]]:
+    texts = ["\n".join(filter(None, (unescape(entry.title), unescape(entry.text)))) for entry in pool]
+    timed = sorted(texts, key=hash_of)[:TIMED]
+    base = _open(settings, "float32")
+    queries = _queries(base, settings, texts, [query.text for query in collection.queries])
+    rows: list[dict[str, Any]] = []
+    scores_as_it_is: Scores = {}
+    rows_to_do = variants(shares, seed)
+    for done, variant in enumerate(rows_to_do):
+        report("rows", done, len(rows_to_do))
+        encoder = _open(settings, variant.dtype)
+        variant.change(encoder)
+        scores = _scores(encoder, collection, pool, texts, queries)
+        scores_as_it_is = scores_as_it_is or scores
+        rows.append(_row(variant, encoder, scores, scores_as_it_is, seed) | in_turn(base, encoder, timed))
+    report("rows", len(rows_to_do), len(rows_to_do))
+    return rows
+
+
+def _row(variant: Variant, encoder: Changeable, scores: Scores, scores_as_it_is: Scores, seed: int) -> dict[str, Any]:
+    """What is found with the changed encoder, and its size."""
+    weights = list(encoder.parameters().values())
+    metrics, intervals = summarise(list(scores.values()), seed)
+    difference = differences(scores, scores_as_it_is, [NDCG], seed)[NDCG]
+    return {
+        "row": variant.name,
+        "group": variant.group,
+        "share": variant.share,
+        "metrics": metrics,
+        "intervals": intervals,
+        "difference": difference,
+        "within_1_percent": -difference["mean"] <= ALLOWED * (metrics[NDCG] - difference["mean"]),
+        "certainly_lower": difference["high"] < 0,
+        "bytes": bytes_of(weights, variant.value),
+        "zeros": round(sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights), 4),
+    }
 
 
 def essential_sparsity(rows: Iterable[Mapping[str, Any]], group: str, certainly: bool = False) -> float:
@@ -385,18 +397,20 @@ def _queries(
     encoder: Changeable, settings: Settings, texts: Sequence[str], queries: Sequence[str]
 ) -> list[SparseVector]:
     """No row changes these: they are tokens with their idf in the texts."""
-    frequency = np.zeros(encoder.dimensions, dtype=np.int64)
-    for ids in encoder.token_ids(texts):
-        frequency[ids] += 1
-    folder: Path | str = folder_of(settings.sparse.model)
-    return InferenceFreeQuery(folder, idf(frequency, len(texts))).encode_queries(queries)
+    weights = idf_of(encoder.token_ids(texts), encoder.dimensions)
+    return InferenceFreeQuery(folder_of(settings.sparse.model), weights).encode_queries(queries)
 
 
 def _scores(
-    collection: Collection, pool: Sequence[Entry], queries: Sequence[SparseVector], vectors: Sequence[SparseVector]
-) -> dict[str, dict[str, float]]:
-    """Query id -> {NDCG: value}."""
-    postings, everywhere = Postings(vectors), np.ones(len(pool), dtype=np.bool_)
+    encoder: Changeable,
+    collection: Collection,
+    pool: Sequence[Entry],
+    texts: Sequence[str],
+    queries: Sequence[SparseVector],
+) -> Scores:
+    asked = np.unique(np.concatenate([terms for terms, _ in queries])).astype(np.int64)
+    postings = Postings(encoder.narrowed(asked).encode_documents(texts))
+    everywhere = np.ones(len(pool), dtype=np.bool_)
     rankings = {}
     for query, vector in zip(collection.queries, queries, strict=True):
         products = postings.products(vector)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from rag.settings import Settings
 K = 10  # of nDCG
 # Of five queries that all gain, the gain may be chance: a sign test says 2 / 2^5, which is above 0.05.
 FEWEST = 6
-MEASURED, AMONG = 200, 1500  # queries and texts of the held-out part that a measurement on the way is of
+# What a measurement on the way is of: at most so many queries of the held-out part, among at most so many texts. They
+# choose when to end, so they are not among those that the gain is reported on.
+WATCHED, AMONG = 200, 1500
+WATCHED_SHARE = 1 / 3  # at most, of the held-out queries
 Scores = Callable[[Sequence[str]], "np.ndarray[Any, Any]"]  # queries -> (queries, texts)
 
 
@@ -50,13 +54,13 @@ def fit(
     data: TrainingSet, settings: Settings, recipe: Recipe, checkpoint: Path, report: Callable[..., None]
 ) -> Outcome:
     """Hold a part out, have the teachers score, train, and measure. Raises as split, train and the encoders do."""
-    learnt, held_out = split(data, recipe.seed)
+    learnt, apart = split(data, recipe.seed)
+    watched, held_out = watched_and_reported(apart)
     sparse = settings.sparse
     student = Student(sparse.method, sparse.model, recipe.max_tokens, sparse.batch_size, data.texts)
     before, terms_before = _ndcg(student, held_out)
     candidates = mine(learnt, teachers_of(learnt, recipe.teachers, settings, report), seed=recipe.seed, report=report)
-    small = _smaller(held_out)
-    state = train(learnt, candidates, student, recipe, lambda some: _mean(_ndcg(some, small)[0]), checkpoint, report)
+    state = train(learnt, candidates, student, recipe, lambda some: _mean(_ndcg(some, watched)[0]), checkpoint, report)
     after, terms_after = _ndcg(student, held_out)
     bm25 = ndcg_of(Bm25Teacher(held_out.texts).scores, held_out)
     return Outcome(student, state, learnt, held_out, before, after, bm25, (terms_before, terms_after))
@@ -102,15 +106,11 @@ def ndcg_of(scores: Scores, data: TrainingSet) -> list[float]:
 def report_of(outcome: Outcome, seed: int) -> dict[str, Any]:
     """The held-out figures as JSON: means, intervals, and the paired differences that decide."""
     rows: Mapping[str, list[float]] = {"before": outcome.before, "after": outcome.after, "bm25": outcome.bm25}
-    against = {name: paired_difference(outcome.after, rows[name], seed) for name in ("before", "bm25")}
     return {
         "n": len(outcome.after),
         "metrics": {f"nDCG@10 {name}": round(_mean(values), 4) for name, values in rows.items()},
         "intervals": {f"nDCG@10 {name}": _rounded(bootstrap_interval(values, seed)) for name, values in rows.items()},
-        "gain": {
-            name: {"mean": round(gain.mean, 4), "interval": _rounded((gain.low, gain.high)), "p": round(gain.p, 4)}
-            for name, gain in against.items()
-        },
+        "gain": {name: paired_difference(outcome.after, rows[name], seed).to_json() for name in ("before", "bm25")},
         "terms_a_text": {"before": round(outcome.terms[0], 1), "after": round(outcome.terms[1], 1)},
         "queries": {"learnt": outcome.learnt.sources(), "held_out": outcome.held_out.sources()},
         "texts": {"learnt": len(outcome.learnt.whole), "held_out": len(outcome.held_out.whole)},
@@ -130,13 +130,14 @@ def _ndcg(student: Student, data: TrainingSet) -> tuple[list[float], float]:
     return ndcg_of(scores, data), _mean([float(len(terms)) for terms, _ in vectors])
 
 
-def _smaller(data: TrainingSet) -> TrainingSet:
-    """Some of the queries, their texts, and some others: drawn by a hash, so the same at every measurement."""
-    pairs = sorted(data.pairs, key=lambda pair: hash_of(pair.query))[:MEASURED]
-    wanted = {text for pair in pairs for text in pair.positives}
-    wanted |= {data.origins[text] for text in wanted}
-    wanted.update(sorted(data.whole, key=lambda text: hash_of(data.texts[text]))[:AMONG])
-    return data.part(wanted, pairs)
+def watched_and_reported(held_out: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
+    """(what measurements on the way are of, what the gain is reported on): no query is in both, drawn by a hash."""
+    pairs = sorted(held_out.pairs, key=lambda pair: hash_of(pair.query))
+    count = min(WATCHED, math.ceil(WATCHED_SHARE * len(pairs)))
+    wanted = {text for pair in pairs[:count] for text in pair.positives}
+    wanted |= {held_out.origins[text] for text in wanted}
+    wanted.update(sorted(held_out.whole, key=lambda text: hash_of(held_out.texts[text]))[:AMONG])
+    return held_out.part(wanted, pairs[:count]), replace(held_out, pairs=tuple(pairs[count:]))
 
 
 def _mean(values: Sequence[float]) -> float:

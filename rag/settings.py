@@ -40,7 +40,7 @@ class Dense(_Stage):
 
 
 class Sparse(_Stage):
-    model: str = "splade-tiny"
+    model: str = "glossator-sparse"
     method: str = "inference-free"
     query_model: str = ""
     max_tokens: int = Field(default=256, ge=8)

@@ -809,7 +809,7 @@ def test_another_encoder_is_said_before_it_does_harm(library: Path, glossator: R
 def test_an_index_of_another_sparse_encoder_is_refused_by_name(library: Path, glossator: Run) -> None:
     other = "--set", "sparse.max_tokens=64"
     told = glossator(*other, "search", "otter", "--library", library, "--retriever", "sparse", "--json")
-    line(told, "splade-tiny", "256 tokens", "64 tokens", "check --library")
+    line(told, "glossator-sparse", "256 tokens", "64 tokens", "check --library")
     # How queries are made is no part of it.
     siamese = glossator(
         "--set", "sparse.method=SPLADE", "search", "otter", "--library", library, "--retriever", "sparse", "--json"

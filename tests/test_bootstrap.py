@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable
 
@@ -105,6 +106,11 @@ def test_three_questions_by_hand() -> None:
 def test_without_a_difference_or_without_questions() -> None:
     assert paired_difference([0.3, 1.0, 0.0], [0.3, 1.0, 0.0]) == Difference(0.0, 0.0, 0.0, 1.0, 3)
     assert paired_difference([], []) == Difference(0.0, 0.0, 0.0, 1.0, 0)
+
+
+def test_json_has_four_decimals_and_no_minus_before_0() -> None:
+    found = Difference(-0.00001, -0.12345678, 0.9999999, 2 / 10_001, 50).to_json()
+    assert json.dumps(found) == '{"difference": 0.0, "interval": [-0.1235, 1.0], "p": 0.0002}'
 
 
 def test_a_mean_that_is_0_but_for_rounding_is_a_tie() -> None:

@@ -31,6 +31,18 @@ def test_contrastive_by_hand() -> None:
     assert contrastive(scores, both).item() == pytest.approx(0)
 
 
+def test_each_positive_must_beat_the_negatives_by_itself() -> None:
+    # Shares 3 / (3 + 2) and 1 / (1 + 2) against the negative 2: the second is not excused by the first.
+    scores = rows([math.log(3), math.log(1), math.log(2)], [math.log(3), math.log(2), -INF]).requires_grad_()
+    positive = torch.tensor([[True, True, False], [True, False, False]])
+    loss = contrastive(scores, positive)
+    assert loss.item() == pytest.approx(-((math.log(3 / 5) + math.log(1 / 3)) / 2 + math.log(3 / 5)) / 2)
+    loss.backward()  # type: ignore[no-untyped-call]
+    slope = scores.grad
+    assert slope is not None and slope.isfinite().all()
+    assert slope[0, 1] < slope[0, 0] < 0 < slope[0, 2]  # the one that lags is pulled more
+
+
 def test_margin_mse_by_hand() -> None:
     # Margins 1 and 3 of the student, 2 and 5 of the teacher; the second query has one candidate beside its positive.
     student, teacher = rows([4, 3, 1], [2, 1, -INF]), rows([9, 7, 4], [5, 5, 0])

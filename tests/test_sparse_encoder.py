@@ -33,7 +33,7 @@ from rag.encode.heads import (
     saturate,
     scatter,
 )
-from rag.encode.inference_free import InferenceFreeQuery, idf
+from rag.encode.inference_free import InferenceFreeQuery, idf, idf_of
 from rag.encode.sparse import TransformerSparseEncoder
 from rag.errors import ModelError
 from rag.interfaces import SparseVector
@@ -306,11 +306,8 @@ def test_idf_is_the_formula() -> None:
 def test_an_inference_free_query_is_a_look_up() -> None:
     folder = path_of("splade-tiny")
     corpus = ["a bridge and a bridge", "the town", "the bridge of the town"]
-    df = np.zeros(VOCABULARY, dtype=int)
     bare = InferenceFreeQuery(folder, np.ones(VOCABULARY, np.float32))
-    for ids in bare.token_ids(corpus):
-        df[ids] += 1
-    query = InferenceFreeQuery(folder, idf(df, len(corpus)))
+    query = InferenceFreeQuery(folder, idf_of(bare.token_ids(corpus), VOCABULARY))
     (vector, nothing, unknown) = query.encode_queries(["Bridge, the bridge over the Tarn?", "", "😀"])
     table = {query.term(int(term)): float(weight) for term, weight in zip(*vector, strict=True)}
     seen = {"bridge": math.log(1 + 1.5 / 2.5), "the": math.log(1 + 1.5 / 2.5)}

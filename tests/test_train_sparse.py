@@ -99,7 +99,7 @@ def recipe(**changes: Any) -> Recipe:
             steps=12, queries=8, given=0.5, negatives=3, rate=1e-2, warm_up=2, max_tokens=16,
             teachers=("bm25", "dense"), distillation="kl", labels=1.0, penalty="flops", penalty_weight=1e-3,
             ramp_steps=4, idf_aware=True, train_idf=False, every=4, patience=9, seed=3,
-            scale=1.0, free_terms=0,
+            scale=1.0, free_terms=0, share=1.0,
         ),
         **changes,
     )  # fmt: skip
@@ -176,6 +176,27 @@ def test_it_is_left_at_its_best_and_ends_early(model: Path, tmp_path: Path) -> N
     assert [point.step for point in state.curve] == [0, 4, 8, 12]
     assert same(weights(some), {name: weight.half().float() for name, weight in seen[1].items()})
     assert not same(seen[1], seen[2])
+
+
+@given(share=st.sampled_from([0.0, 0.25, 0.7]))
+@settings(max_examples=3, deadline=None)
+def test_what_is_measured_and_kept_lies_between_the_base_and_what_was_trained(
+    model: Path, tmp_path_factory: pytest.TempPathFactory, share: float
+) -> None:
+    base = weights(student(model))
+    measured: dict[float, list[dict[str, torch.Tensor]]] = {1.0: [], share: []}
+    for how in measured:
+
+        def measure(some: Student, seen: list[dict[str, torch.Tensor]] = measured[how]) -> float:
+            seen.append(weights(some))
+            return len(seen)
+
+        some, state = trained(model, tmp_path_factory.mktemp("share"), recipe(share=how), measure)
+        assert same(weights(some), {name: weight.half().float() for name, weight in measured[how][-1].items()})
+        assert state.best_step == 12
+    for raw, mixed in zip(measured[1.0], measured[share], strict=True):  # the training itself is the same
+        for name in base:
+            torch.testing.assert_close(mixed[name], base[name] + share * (raw[name] - base[name]))
 
 
 def test_the_idf_aware_penalty_keeps_the_rare_terms(model: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 from collections.abc import Sequence
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from eval.sparse_training import FEWEST, Outcome
-from rag.encode.pairs import TrainingSet
+from eval.sparse_training import FEWEST, Outcome, watched_and_reported
+from rag.encode.pairs import Pair, TrainingSet
 from rag.errors import DataError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.library import Library
@@ -32,7 +35,7 @@ RECIPE = [
     for change in (
         "steps=120", "queries=16", "negatives=4", "rate=0.01", "warm_up=2", "max_tokens=32", "teachers=bm25",
         "distillation=none", "labels=1", "penalty_weight=0.001", "ramp_steps=40", "every=40", "patience=9", "scale=1",
-        "free_terms=0", "idf_aware=true", "train_idf=false",
+        "free_terms=0", "idf_aware=true", "train_idf=false", "share=1",
     )
 ]  # fmt: skip
 
@@ -227,6 +230,24 @@ def test_a_refusal_is_one_line_and_an_exit_code(base: Path, tmp_path: Path, glos
 
 
 # -- when it is better
+
+
+@given(count=st.integers(1, 40))
+@settings(max_examples=20, deadline=None)
+def test_no_query_that_ends_the_training_is_reported_on(count: int) -> None:
+    texts = tuple(f"text {i}" for i in range(2 * count))
+    origins = tuple(i if i < count else i - count for i in range(2 * count))  # the second half was cut from the first
+    pairs = tuple(Pair(f"query {i}", (i + count * (i % 2),), "given") for i in range(count))
+    held_out = TrainingSet(texts, texts, origins, pairs)
+    watched, reported = watched_and_reported(held_out)
+    queries = [{pair.query for pair in part.pairs} for part in (watched, reported)]
+    assert not queries[0] & queries[1] and queries[0] | queries[1] == {pair.query for pair in pairs}
+    assert len(queries[0]) == math.ceil(count / 3)
+    for part in (watched, reported):  # each query still asks for the same text, among its pool
+        for pair in part.pairs:
+            (positive,) = pair.positives
+            assert part.texts[positive] == next(texts[p.positives[0]] for p in pairs if p.query == pair.query)
+            assert positive in part.pool(pair)
 
 
 def test_a_gain_on_a_handful_of_queries_is_not_certain() -> None:

@@ -28,6 +28,7 @@ bench_app = typer.Typer(no_args_is_help=True, help="How long things take on this
 
 EXAMPLES = Path(__file__).parents[1] / "examples"  # in a checkout; an installed package has none
 QuestionsOption = Annotated[Path, typer.Option("--questions", help="JSONL as for `eval pdf`.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")]
 
 
 class BenchLevel(str, Enum):
@@ -103,7 +104,7 @@ def bench_answer(
     questions: QuestionsOption = EXAMPLES / "questions.jsonl",
     folder: FolderOption = EXAMPLES,
     library: KeptOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")] = 5,
+    limit: LimitOption = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Seconds to the first token and to the end, prompt tokens."""
@@ -122,7 +123,7 @@ def bench_attribution(
     questions: QuestionsOption = EXAMPLES / "questions.jsonl",
     folder: FolderOption = EXAMPLES,
     library: KeptOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first N questions.")] = 3,
+    limit: LimitOption = 3,
     level: Annotated[BenchLevel, typer.Option("--level", help="Of whole documents, or down to words.")] = (
         BenchLevel.document
     ),

@@ -58,7 +58,7 @@ app.add_typer(train_app, name="train")
 train_app.command("sparse")(train_sparse)
 
 
-INTERRUPTED = "interrupted. What was finished is kept; run the same command to go on"
+INTERRUPTED = "interrupted. What was stored is kept; run the same command again"
 TYPER_INTERRUPTED = 130  # the exit code by which typer tells of a KeyboardInterrupt in a command
 
 

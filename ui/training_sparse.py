@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rag.encode.pairs import SELF_MADE, Pair, Reference, TrainingSet, references_of, training_set
 from rag.errors import UsageError
+from rag.records import Passage
 from ui.command import JsonOption, load_settings, open_indexes, print_result, progress
 
 if TYPE_CHECKING:
-    from rag.encode.pairs import Pair, Reference
+    from rag.encode.train import Recipe
     from rag.indexes import Indexes
-    from rag.records import Passage
 
 TrainingLibraryOption = Annotated[
     Path | None, typer.Option("--library", help="Learn from its passages, and use what came of it there.")
@@ -38,7 +40,7 @@ def train_sparse(
     undo: Annotated[bool, typer.Option("--undo", help="Search the library with the settings' encoder again.")] = False,
     self_made: Annotated[
         int, typer.Option("--self-made", min=0, help="At most so many queries made of titles, headings, sentences, ...")
-    ] = 6000,
+    ] = SELF_MADE,
     written: Annotated[int, typer.Option("--written", min=0, help="So many questions by the reader, as well.")] = 0,
     recipe: Annotated[
         list[str] | None,
@@ -53,10 +55,6 @@ def train_sparse(
 
     An encoder that is not better for certain is not kept. What was interrupted goes on when called again.
     """
-    from eval.sparse_training import fit, report_of
-    from rag.encode.train import save
-    from rag.trained import check_out
-
     if undo:
         print_result(
             _undone(library), as_json, lambda result: f"{result['library']} uses {result['sparse_model']} again"
@@ -66,43 +64,72 @@ def train_sparse(
         raise UsageError("train sparse: nothing to learn from. Name a library with --library, or files with --data")
     if library is None and out is None:
         raise UsageError("train sparse: nowhere to write to. Name a new folder with --out")
-    began, settings, chosen = time.monotonic(), load_settings(), recipe_of(recipe or [], seed)
+    result = _trained(library, data or [], out, self_made, written, recipe or [], seed)
+    print_result(result, as_json, lambda _: _text(result, library if out is None else None))
+
+
+def _trained(
+    library: Path | None,
+    data: list[Path],
+    out: Path | None,
+    self_made: int,
+    written: int,
+    changes: list[str],
+    seed: int,
+) -> dict[str, Any]:
+    """Train, keep the encoder if it is better, and say so as JSON."""
+    from eval.sparse_training import fit, report_of
+    from rag.encode.train import save
+
+    began, settings, recipe = time.monotonic(), load_settings(), recipe_of(changes, seed)
     indexes = None if library is None else open_indexes(library)
-    own = indexes.own_encoder if indexes and out is None else None
-    target = out if out is not None else own
-    assert target is not None
-    if own is None:
-        check_out(target)
-    elif own.exists():
+    target = _target(indexes, out)
+    checkpoint = target.with_name(f"{target.name}.partial")
+    with progress() as report:
+        passages, references, given = _material(indexes, data)
+        training = _training_set(passages, references, given, self_made, written, recipe.seed, report)
+        outcome = fit(training, settings, recipe, checkpoint, report)
+        if outcome.better:
+            sources = {"files": [file.name for file in data], "queries": outcome.learnt.sources()}
+            keep = partial(save, outcome.student, outcome.state, recipe, sources, target)
+            _put_to_use(keep, indexes if out is None else None, report)
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    return {
+        "task": "train sparse",
+        **report_of(outcome, recipe.seed),
+        "base": settings.sparse.model,
+        "kept": outcome.better,
+        "out": str(target) if outcome.better else None,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _target(indexes: Indexes | None, out: Path | None) -> Path:
+    """The folder to be written: `out`, or the library's own. UsageError for one that is there already."""
+    from rag.trained import check_out
+
+    if out is not None:
+        check_out(out)
+        return out
+    assert indexes is not None
+    if indexes.own_encoder.exists():
+        library = indexes.library.folder
         raise UsageError(
             f"{library} has an encoder of its own. Take it away first: train sparse --library {library} --undo"
         )
-    checkpoint = target.with_name(f"{target.name}.partial")
-    with progress() as report:
-        passages, references, given = _material(indexes, data or [])
-        training = _training_set(passages, references, given, self_made, written, chosen.seed, report)
-        outcome = fit(training, settings, chosen, checkpoint, report)
-        result = {
-            "task": "train sparse",
-            **report_of(outcome, chosen.seed),
-            "base": settings.sparse.model,
-            "kept": outcome.better,
-        }
-        if outcome.better:
-            sources = {"files": [file.name for file in data or []], "queries": outcome.learnt.sources()}
-            keep = partial(save, outcome.student, outcome.state, chosen, sources, target)
-            if own is None:
-                keep()
-            else:
-                assert indexes is not None
-                with indexes.library.writing("glossator train sparse"):
-                    indexes.rebuild_sparse(keep, report)
-        shutil.rmtree(checkpoint, ignore_errors=True)
-    result |= {"out": str(target) if outcome.better else None, "seconds": round(time.monotonic() - began, 1)}
-    print_result(result, as_json, lambda _: _text(result, library if own is not None else None))
+    return indexes.own_encoder
 
 
-def recipe_of(changes: list[str], seed: int) -> Any:
+def _put_to_use(keep: Callable[[], None], indexes: Indexes | None, report: Any) -> None:
+    """Write the encoder; with the indexes of the library whose own it is, make their sparse one anew with it."""
+    if indexes is None:
+        keep()
+        return
+    with indexes.library.writing("glossator train sparse"):
+        indexes.rebuild_sparse(keep, report)
+
+
+def recipe_of(changes: list[str], seed: int) -> Recipe:
     """The recipe with NAME=VALUE changes. Raises UsageError for a name or a value that is none."""
     from pydantic import TypeAdapter, ValidationError
 
@@ -126,10 +153,7 @@ def recipe_of(changes: list[str], seed: int) -> Any:
 
 def _material(indexes: Indexes | None, data: list[Path]) -> tuple[list[Passage], list[Reference], list[Pair]]:
     """Passages, what their sentences point to, and questions with places among them."""
-    from dataclasses import replace
-
     from eval.training_data import read_training_data
-    from rag.encode.pairs import references_of
 
     passages, given = read_training_data(data) if data else ([], [])
     if indexes is None:
@@ -147,12 +171,8 @@ def _training_set(
     written: int,
     seed: int,
     report: Any,
-) -> Any:
+) -> TrainingSet:
     """The training set, with questions by the reader where they are asked for."""
-    from dataclasses import replace
-
-    from rag.encode.pairs import training_set
-
     made = training_set(passages, references, given, self_made)
     if not written:
         return made
@@ -192,7 +212,7 @@ def _text(result: dict[str, Any], library: Path | None) -> str:
         lines.append(f"{name:16} {value:.3f} [{low:.3f}, {high:.3f}]")
     gain = result["gain"]["before"]
     low, high = gain["interval"]
-    lines.append(f"{'gain':16} {gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}]")
+    lines.append(f"{'gain':16} {gain['difference']:+.3f} [{low:+.3f}, {high:+.3f}]")
     terms = result["terms_a_text"]
     lines.append(f"terms a text     {terms['before']:.0f} before, {terms['after']:.0f} after")
     if not result["kept"]:

@@ -31,6 +31,16 @@ def idf(document_frequency: ArrayLike, documents: int) -> NDArray[np.float32]:
     return np.log1p((documents - df + 0.5) / (df + 0.5)).astype(np.float32)
 
 
+def idf_of(texts: Sequence[Sequence[int]], dimensions: int) -> NDArray[np.float32]:
+    """(dimensions,): the idf of each term id in these texts, each given by its unique ids as `token_ids` gives them."""
+    import numpy as np
+
+    df = np.zeros(dimensions, dtype=np.int64)
+    for ids in texts:
+        df[ids] += 1
+    return idf(df, len(texts))
+
+
 class Vocabulary:
     """The terms of a tokenizer (of the library tokenizers: neither torch nor transformers is imported for it)."""
 

@@ -17,14 +17,18 @@ CLOSE = 1e-6  # teachers whose scores differ by less say nothing (the same code'
 
 
 def contrastive(scores: Tensor, positive: Tensor) -> Tensor:
-    """The mean over queries of -log of the softmax's share that the positives have: InfoNCE with any number of them.
+    """The mean over queries, and over each one's positives, of -log of the share that a positive has in the softmax of
+    itself and the negatives: InfoNCE with any number of positives.
 
-    `positive` (queries, candidates) says which they are, at least one a row. With one it is cross-entropy.
+    `positive` (queries, candidates) says which they are, at least one a row. With one it is cross-entropy. A question
+    that takes several passages must find each: of the share that they have together the easiest one satisfies all.
     """
     import torch
 
-    of_positives = scores.masked_fill(~positive, -torch.inf)
-    return (torch.logsumexp(scores, 1) - torch.logsumexp(of_positives, 1)).mean()
+    least = torch.finfo(scores.dtype).min  # and not -inf, which has no gradient where there is no negative
+    negatives = torch.logsumexp(scores.masked_fill(positive | scores.isneginf(), least), 1, keepdim=True)
+    losses = torch.nn.functional.softplus(negatives - scores.masked_fill(~positive, 0))
+    return ((losses * positive).sum(1) / positive.sum(1)).mean()
 
 
 def margin_mse(scores: Tensor, teacher: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rag.encode.dense import folder_of
 from rag.encode.heads import METHODS
-from rag.encode.inference_free import CHANGES, idf
+from rag.encode.inference_free import CHANGES, idf_of
 from rag.encode.losses import contrastive, ensemble, flops, kl_divergence, l1, margin_mse, ramp
 from rag.encode.pairs import Candidates, TrainingSet
 from rag.encode.sparse import TransformerSparseEncoder
@@ -38,7 +38,7 @@ CHECKPOINT = "checkpoint.safetensors"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, of each weight
 LEAST = {
     "steps": 1, "queries": 1, "given": 0, "negatives": 0, "rate": 0, "warm_up": 0, "max_tokens": 8, "labels": 0,
-    "penalty_weight": 0, "ramp_steps": 0, "every": 1, "patience": 1,
+    "penalty_weight": 0, "ramp_steps": 0, "share": 0, "every": 1, "patience": 1,
 }  # fmt: skip
 Noted = Callable[[str, int, int, str], None]  # progress: (what, done, total, a running score)
 Measure = Callable[["Student"], float]  # nDCG@10 of what is held out, 0..1
@@ -48,11 +48,11 @@ Measure = Callable[["Student"], float]  # nDCG@10 of what is held out, 0..1
 class Recipe:
     """How to train; eval/log.md says how the defaults were chosen."""
 
-    steps: int = 600
+    steps: int = 500
     queries: int = 20  # a step
-    given: float = 0.75  # share of them that are given, not self-made, where there are both
+    given: float = 0.6  # share of them that are given, not self-made, where there are both
     negatives: int = 7  # a query's own; those of the step's other queries come on top
-    rate: float = 2e-4
+    rate: float = 3e-4
     warm_up: int = 20  # steps
     max_tokens: int = 128  # of a text; twice as many cost twice the time
     teachers: tuple[Literal["bm25", "dense", "sparse"], ...] = ("bm25", "dense", "sparse")
@@ -60,13 +60,16 @@ class Recipe:
     # Of the student's scores in the losses. It changes no ranking, but at 1 the softmax is so sharp that the first
     # steps do nothing but make all weights smaller.
     scale: float = 0.3
-    labels: float = 0.2  # weight of the contrastive loss beside the distillation's
+    labels: float = 2.0  # weight of the contrastive loss beside the distillation's
     penalty: Literal["flops", "l1"] = "flops"
     penalty_weight: float = 0.01
     free_terms: int = 150  # a text with fewer pays nothing
     ramp_steps: int = 30
     idf_aware: bool = True  # the penalty is on the weights, and not on weight times idf
     train_idf: bool = False
+    # Of the way from the base's weights to the trained ones, which is what is measured and kept: what the base knows of
+    # other texts is not lost (WiSE-FT: Wortsman et al., arXiv 2109.01903).
+    share: float = 0.7
     every: int = 100  # steps between two measurements, each with a checkpoint
     patience: int = 3  # measurements without a new best, after which it ends early
     seed: int = 0
@@ -76,8 +79,9 @@ class Recipe:
         for name, least in LEAST.items():
             if not getattr(self, name) >= least:  # nor is it, of what is no number
                 raise UsageError(f"recipe: {name} is {getattr(self, name)}. Give {least} or more")
-        if self.given > 1:
-            raise UsageError(f"recipe: given is {self.given}, and a share. Give 1 or less")
+        for name in ("given", "share"):
+            if getattr(self, name) > 1:
+                raise UsageError(f"recipe: {name} is {getattr(self, name)}, and a share. Give 1 or less")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class Curve:
 
 @dataclass(slots=True)
 class State:
-    """How far a training is. `best` has the weights at the highest nDCG@10 so far."""
+    """How far a training is. `best` has the weights at the highest nDCG@10 so far, as they were measured."""
 
     step: int = 0
     curve: list[Curve] = field(default_factory=list)
@@ -122,10 +126,7 @@ class Student(TransformerSparseEncoder):
         super().__init__(method, folder_of(str(folder)), None, max_tokens, batch_size, training=True)
         self.name = method
         self.base = base_of(str(folder))
-        frequency = torch.zeros(self.dimensions)
-        for ids in self.token_ids(texts):
-            frequency[ids] += 1
-        self._idf = torch.from_numpy(idf(frequency.numpy(), len(texts)))
+        self._idf = torch.from_numpy(idf_of(self.token_ids(texts), self.dimensions))
         self.change = torch.zeros(self.dimensions, requires_grad=True)  # of the logarithm of each term's idf
 
     @property
@@ -209,10 +210,11 @@ def train(
     optimiser = torch.optim.AdamW(named.values(), lr=recipe.rate, eps=1e-6, weight_decay=0.0)
     steps = _Steps(data, candidates, recipe)
     whose = _digest(data, candidates, recipe, student)
+    base = _copied(named)
     state = _resumed(checkpoint, whose, named, optimiser) or State()
     half = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     if not state.step:
-        _measured(state, student, measure, named)
+        _measured(state, student, measure, named, base, recipe.share)
         report("training", 0, recipe.steps, f"nDCG@10 {state.curve[-1].ndcg:.3f}")
     while state.step < recipe.steps and not _done(state, recipe):
         with _failing_in_one_line(state, recipe, checkpoint):
@@ -229,13 +231,11 @@ def train(
             state.losses.append(loss.item())
             state.penalties.append(penalty.item())
             if state.step % recipe.every == 0 or state.step == recipe.steps:
-                _measured(state, student, measure, named)
+                _measured(state, student, measure, named, base, recipe.share)
                 _write(checkpoint, whose, state, named, optimiser)
         seen = f"loss {state.losses[-1]:.3f}, " if state.losses else ""
         report("training", state.step, recipe.steps, f"{seen}nDCG@10 {state.curve[-1].ndcg:.3f}")
-    with torch.no_grad():
-        for name, weight in named.items():
-            weight.copy_(state.best[name].half())  # as it is written
+    _put(named, {name: weight.half() for name, weight in state.best.items()})  # as it is written
     return state
 
 
@@ -359,15 +359,33 @@ def _schedule(step: int, recipe: Recipe) -> float:
 # -- measurements and checkpoints ------------------------------------------------------------------------------------
 
 
-def _measured(state: State, student: Student, measure: Measure, named: dict[str, Any]) -> None:
-    """Add a point to the curve, and keep the weights if they are the best."""
+def _measured(
+    state: State, student: Student, measure: Measure, named: dict[str, Any], base: dict[str, Tensor], share: float
+) -> None:
+    """Add a point to the curve: of weights a share of the way from `base`, kept if they are the best. The training goes
+    on from those that it has."""
+    trained = _copied(named)
+    mixed = {name: weight.lerp(trained[name], share) for name, weight in base.items()}
+    _put(named, mixed)
     ndcg = measure(student)
+    _put(named, trained)
     losses, penalties = state.losses or [math.nan], state.penalties or [math.nan]
     state.curve.append(Curve(state.step, sum(losses) / len(losses), sum(penalties) / len(penalties), ndcg))
     state.losses, state.penalties = [], []
     if not state.best or ndcg > max(point.ndcg for point in state.curve[:-1]):
-        state.best = {name: weight.detach().clone() for name, weight in named.items()}
-        state.best_step = state.step
+        state.best, state.best_step = mixed, state.step
+
+
+def _copied(named: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: weight.detach().clone() for name, weight in named.items()}
+
+
+def _put(named: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    import torch
+
+    with torch.no_grad():
+        for name, weight in named.items():
+            weight.copy_(weights[name])
 
 
 def _done(state: State, recipe: Recipe) -> bool:
