@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rag.encode.mine import Bm25Teacher
 from rag.encode.near_duplicates import CONTAINMENT, RUN, Shingles, shingles_of, words_of
 from rag.encode.pairs import (
+    EACH,
     LONGEST,
     POSITIVES,
     SHORTEST,
@@ -137,7 +138,15 @@ def test_one_book_does_not_drown_the_rest_but_may_be_all_there_is() -> None:
     words = Words()
     large, small = book("large", 40, words), book("small", 3, words)
     counts = [len(made_from(training_set([*large, *some], most=10), "sentence")) for some in (small, [])]
-    assert counts == [13, 40]
+    assert counts == [10 + 3 * EACH, 40 * EACH]
+
+
+def test_a_small_library_is_asked_for_more_of_each_passage(monkeypatch: pytest.MonkeyPatch) -> None:
+    passages = book("a", 30, Words())
+    for enough, each in ((3000, EACH), (60, 2), (59, 1), (1, 1)):
+        monkeypatch.setattr("rag.encode.pairs.ENOUGH", enough)
+        asked = made_from(training_set(passages), "sentence")
+        assert len(asked) == each * len(passages)
 
 
 def test_the_same_query_twice_is_one_with_both_answers() -> None:
@@ -341,7 +350,7 @@ def test_a_single_book_is_split_by_blocks() -> None:
     places = [[p.text for p in passages].index(text) for text in held.texts if text in {p.text for p in passages}]
     assert len(places) == 10
     assert sum(after - before != 1 for before, after in pairwise(places)) <= 1  # two blocks of five
-    assert len(learnt.whole) == 40 and len(learnt.pairs) == 40 and len(held.pairs) == 10
+    assert len(learnt.whole) == 40 and len(learnt.pairs) == 40 * EACH and len(held.pairs) == 10 * EACH
 
 
 def test_queries_that_connect_everything_do_not_keep_all_documents_together() -> None:

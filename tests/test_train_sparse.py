@@ -99,7 +99,7 @@ def recipe(**changes: Any) -> Recipe:
             steps=12, queries=8, given=0.5, negatives=3, rate=1e-2, warm_up=2, max_tokens=16,
             teachers=("bm25", "dense"), distillation="kl", labels=1.0, penalty="flops", penalty_weight=1e-3,
             ramp_steps=4, idf_aware=True, train_idf=False, every=4, patience=9, seed=3,
-            scale=1.0, free_terms=0, share=1.0,
+            scale=1.0, free_terms=0, share=1.0, epochs=99,
         ),
         **changes,
     )  # fmt: skip
@@ -162,6 +162,14 @@ def test_synonyms_are_learnt(model: Path, tmp_path: Path) -> None:
     assert ndcg(some) == pytest.approx(max(point.ndcg for point in state.curve), abs=0.03)
     assert [done for what, done, total, _ in heard] == list(range(91))
     assert {(what, total) for what, _, total, _ in heard} == {("training", 90)}
+
+
+def test_few_queries_are_not_learnt_by_heart() -> None:
+    how = Recipe(steps=500, epochs=5, queries=20, every=100)
+    assert how.fitted(2000) == how == how.fitted(10**6)
+    small = how.fitted(99)  # 99 * 5 / 20 = 24.75 steps
+    assert (small.steps, small.every) == (25, 5)
+    assert (how.fitted(1).steps, how.fitted(1).every) == (1, 1)
 
 
 def test_it_is_left_at_its_best_and_ends_early(model: Path, tmp_path: Path) -> None:

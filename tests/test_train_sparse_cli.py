@@ -35,7 +35,7 @@ RECIPE = [
     for change in (
         "steps=120", "queries=16", "negatives=4", "rate=0.01", "warm_up=2", "max_tokens=32", "teachers=bm25",
         "distillation=none", "labels=1", "penalty_weight=0.001", "ramp_steps=40", "every=40", "patience=9", "scale=1",
-        "free_terms=0", "idf_aware=true", "train_idf=false", "share=1",
+        "free_terms=0", "idf_aware=true", "train_idf=false", "share=1", "epochs=99",
     )
 ]  # fmt: skip
 

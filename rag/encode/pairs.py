@@ -29,6 +29,9 @@ MOST = 200  # queries of one document and source, where there are several docume
 # Share of the self-made queries whose words are cut out of their positives. With all of them cut an encoder learns that
 # a text which has the query's own words is a wrong one: in a made-up library its nDCG@10 over whole passages was .23.
 CUT = 0.5
+# A library of few passages gives up to so many sentences of each, until there are so many in all: the fewer held-out
+# queries there are, the less can be said for certain.
+EACH, ENOUGH = 3, 3000
 SELF_MADE = 6000  # queries in all: the training reads some thousands, and each costs the teachers a text
 POSITIVES = 12  # passages; a heading or chapter over more is too broad to be asked for
 FIRST = 2  # passages of a document that its title asks for
@@ -140,7 +143,7 @@ def training_set(
     """
     texts = _Texts(passages)
     alone = len({passage.document_id for passage in passages}) < 2
-    made = _at_most(_queries(passages, references) if self_made else (), len(passages) if alone else most)
+    made = _at_most(_queries(passages, references) if self_made else (), EACH * len(passages) if alone else most)
     if len(made) > self_made:
         kept = sorted(range(len(made)), key=lambda i: hash_of(f"{made[i].document} {made[i].query}"))[:self_made]
         made = [made[i] for i in sorted(kept)]
@@ -311,15 +314,19 @@ def _over(
 
 
 def _sentences(passages: Sequence[Passage], content: _Content) -> Iterator[_Made]:
-    """The first sentence of each passage that says something by itself."""
+    """The first sentence of each passage that says something by itself; of few passages more of them."""
+    each = min(EACH, max(1, ENOUGH // len(passages))) if passages else 0
     for i, passage in enumerate(passages):
+        found = 0
         for start, end in sentence_spans(passage.text) if passage.kind == "text" else ():
             words = words_of(passage.text[start:end])
             if SHORTEST_SENTENCE <= len(words) <= LONGEST and content.count(words) >= CONTENT["sentence"]:
                 rest = _with_text(passage, f"{passage.text[:start]}{passage.text[end:].lstrip()}")
                 query = NUMBERING.sub("", passage.text[start:end])
                 yield _Made("sentence", query, passage.document_id, ((i, rest.searched),))
-                break
+                found += 1
+                if found == each:
+                    break
 
 
 def _pointed(passages: Sequence[Passage], references: Sequence[Reference]) -> Iterator[_Made]:

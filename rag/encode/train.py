@@ -16,7 +16,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,8 +37,8 @@ TRAINED = "trained.json"
 CHECKPOINT = "checkpoint.safetensors"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, of each weight
 LEAST = {
-    "steps": 1, "queries": 1, "given": 0, "negatives": 0, "rate": 0, "warm_up": 0, "max_tokens": 8, "labels": 0,
-    "penalty_weight": 0, "ramp_steps": 0, "share": 0, "every": 1, "patience": 1,
+    "steps": 1, "epochs": 1, "queries": 1, "given": 0, "negatives": 0, "rate": 0, "warm_up": 0, "max_tokens": 8,
+    "labels": 0, "penalty_weight": 0, "ramp_steps": 0, "share": 0, "every": 1, "patience": 1,
 }  # fmt: skip
 Noted = Callable[[str, int, int, str], None]  # progress: (what, done, total, a running score)
 Measure = Callable[["Student"], float]  # nDCG@10 of what is held out, 0..1
@@ -49,6 +49,7 @@ class Recipe:
     """How to train; eval/log.md says how the defaults were chosen."""
 
     steps: int = 500
+    epochs: int = 5  # no more steps than come to so many times each query: a small library is soon known by heart
     queries: int = 20  # a step
     given: float = 0.6  # share of them that are given, not self-made, where there are both
     negatives: int = 7  # a query's own; those of the step's other queries come on top
@@ -82,6 +83,11 @@ class Recipe:
         for name in ("given", "share"):
             if getattr(self, name) > 1:
                 raise UsageError(f"recipe: {name} is {getattr(self, name)}, and a share. Give 1 or less")
+
+    def fitted(self, queries: int) -> Recipe:
+        """The recipe for so many queries to learn from. What has fewer steps is measured five times, too."""
+        steps = math.ceil(self.epochs * queries / self.queries)
+        return self if steps >= self.steps else replace(self, steps=steps, every=min(self.every, math.ceil(steps / 5)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +208,7 @@ def train(
     """
     import torch
 
+    recipe = recipe.fitted(len(data.pairs))
     torch.manual_seed(recipe.seed)
     named = student.named_parameters()
     if not recipe.train_idf:
