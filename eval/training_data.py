@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 from eval.collection import beir_files, read_corpus, read_qrels
 from eval.files import read_records
 from eval.multihop import read_questions
-from eval.withheld import check_not_withheld
+from eval.withheld import check_not_withheld, is_withheld
 from rag.encode.pairs import Pair
-from rag.errors import DataError
+from rag.errors import DataError, UsageError
 from rag.records import Passage
+
+log = logging.getLogger(__name__)
 
 GIVEN = "given"  # the source of a pair whose query somebody else wrote
 TRAIN = "train"  # BEIR's name of the split
@@ -28,6 +31,7 @@ class _Pool:
     passages: list[Passage] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)  # document -> how many passages it has
+    left_out: int = 0  # questions of the file at hand that we measure on
 
     def place(self, title: str, text: str) -> int:
         title, text = html.unescape(title).strip(), html.unescape(text).strip()
@@ -42,7 +46,10 @@ class _Pool:
         return self.places[title, text]
 
     def ask(self, query: str, positives: Iterable[int]) -> None:
-        self.pairs.append(Pair(" ".join(query.split()), tuple(sorted(set(positives))), GIVEN))
+        if is_withheld(query):
+            self.left_out += 1
+        else:
+            self.pairs.append(Pair(" ".join(query.split()), tuple(sorted(set(positives))), GIVEN))
 
 
 def read_training_data(files: Sequence[Path]) -> tuple[list[Passage], list[Pair]]:
@@ -50,13 +57,20 @@ def read_training_data(files: Sequence[Path]) -> tuple[list[Passage], list[Pair]
 
     A file of questions with paragraphs gives all its paragraphs; a folder in BEIR's layout its corpus, and of its
     queries those of qrels/train.tsv. `positives` are places in the passages.
+    Questions that we measure on are left out, with a warning.
     Raises UsageError for what is not there or is withheld (withheld.py), DataError naming record and field of a broken
     one, and for a query of another split.
     """
     pool = _Pool()
     for file in files:
         check_not_withheld(file)
+        asked, pool.left_out = len(pool.pairs), 0
         (_read_beir if file.is_dir() else _read_questions)(file, pool)
+        if pool.left_out:
+            told = f"--data {file}: encoders are measured on {pool.left_out} of its questions"
+            if len(pool.pairs) == asked:
+                raise UsageError(f"{told}, and there are no others. Name a training file")
+            log.warning("%s, which are left out", told)
     return pool.passages, pool.pairs
 
 

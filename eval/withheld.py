@@ -1,4 +1,4 @@
-"""The files that our figures are measured on, by their content: nobody may train on them, however they are named."""
+"""What our figures are measured on, files by their content and questions by their words: nobody may train on them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from rag.encode.near_duplicates import words_of
 from rag.errors import UsageError
 
 LIST = Path(__file__).with_suffix(".toml")
+QUESTIONS = Path(__file__).with_name("withheld-questions.txt")  # a digest a line, ascending
 
 
 @cache
@@ -24,7 +26,7 @@ def withheld() -> dict[str, str]:
 def check_not_withheld(file: Path) -> None:
     """UsageError for a file that holds the bytes of one of them, gzipped or not. Of a file that is not there: nothing.
 
-    Another selection of the same questions has other bytes, and is not known.
+    Another selection of the same questions has other bytes: `is_withheld` knows these.
     """
     if not file.is_file():
         return
@@ -40,3 +42,18 @@ def check_not_withheld(file: Path) -> None:
                 f"--data {file}: it holds {name}, on which encoders are measured: one that has seen it would be "
                 "measured on what it knows. Name a training file"
             )
+
+
+def is_withheld(question: str) -> bool:
+    """Whether it is one of the questions that we measure on, in whatever case and punctuation."""
+    return digest_of(question) in _questions()
+
+
+def digest_of(question: str) -> str:
+    """The first twelve hex digits of the sha256 of its words: of two thousand no two are alike by chance."""
+    return hashlib.sha256(" ".join(words_of(question)).encode()).hexdigest()[:12]
+
+
+@cache
+def _questions() -> frozenset[str]:
+    return frozenset(QUESTIONS.read_text("utf-8").split())

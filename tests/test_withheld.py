@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eval import withheld
 from eval.training_data import read_training_data
-from eval.withheld import check_not_withheld
+from eval.withheld import check_not_withheld, digest_of, is_withheld
 from rag.errors import DataError, UsageError
 from tests.benchmarks import hotpot, written
 from tests.conftest import DATA, needs_data
@@ -60,6 +62,47 @@ def test_test_judgements_are_refused_as_train_judgements(tmp_path: Path) -> None
     (tmp_path / "qrels/train.tsv").write_text(test.replace("\n", "\r\n"))  # other bytes, but the queries say it
     with pytest.raises(DataError, match=r"split is 'test'"):
         read_training_data([tmp_path])
+
+
+def records(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in gzip.decompress((DATA / name).read_bytes()).splitlines()]
+
+
+def questions() -> list[str]:
+    """All that stand in the withheld files."""
+    found = []
+    for name in ("hotpotqa/dev-a", "hotpotqa/dev-extra-paragraph-gold", "hotpotqa/fullwiki-a", "2wiki/dev-a"):
+        found += [record["question"] for record in records(f"{name}.jsonl.gz")]
+    found += [claim["text"] for claim in records("beir/scifact/queries.jsonl.gz") if claim["split"] == "test"]
+    for file, key in (("pdf/questions", "question"), ("legal/ecthr/questions-a", "question")):
+        found += [json.loads(line)[key] for line in (DATA / f"{file}.jsonl").read_text("utf-8").splitlines()]
+    episodes = (DATA / "podcasts/chapter-queries.jsonl").read_text("utf-8")
+    return found + [json.loads(line)["query"] for line in episodes.splitlines()]
+
+
+@needs_data
+def test_the_questions_are_known_by_their_words() -> None:
+    assert sorted({digest_of(question) for question in questions()}) == withheld.QUESTIONS.read_text().splitlines()
+    assert all(is_withheld(f" {question.upper()} !") for question in questions()[::50])
+
+
+def test_questions_that_are_measured_on_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = written(tmp_path / "mine.jsonl", hotpot())
+    _, pairs = read_training_data([file])
+    digests = tmp_path / "digests.txt"
+    monkeypatch.setattr(withheld, "QUESTIONS", digests)
+    for known in (pairs[:1], pairs):
+        withheld._questions.cache_clear()
+        digests.write_text("\n".join(digest_of(pair.query) for pair in known))
+        if known == pairs:
+            with pytest.raises(UsageError, match=r"there are no others\. Name a training file$"):
+                read_training_data([file])
+        else:
+            assert read_training_data([file])[1] == pairs[1:]
+            assert "measured on 1 of its questions, which are left out" in caplog.text
+    withheld._questions.cache_clear()
 
 
 def test_files_that_hold_something_else(tmp_path: Path) -> None:
