@@ -179,7 +179,7 @@ def test_a_bad_record_keeps_no_other_out(indexes: Indexes, tmp_path: Path) -> No
         (b'{"itemid": "1", "text": ', "no JSON that can be read"),
         (b"\x00\x01\x02 words", "is no text, HTML or JSON"),
         (b" \n ", "is empty"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         (b"<html><p></p></html>", "holds no text"),
         (b'[{"itemid": ' + b"[" * 100_000, "no JSON that can be read"),
     ],
