@@ -26,7 +26,7 @@ from tests.test_player import HOSTILE, Parsed
 from tests.test_podcasts_ingest import NoIndexes, halves, ingested
 from ui import judgment
 from ui.casebook import Casebook
-from ui.judgment import Mention, Neighbour
+from ui.judgment import Mention, Neighbour, timeline
 from ui.work import Intake
 
 
@@ -70,7 +70,8 @@ def a_document(text: str, case: Case | None = None) -> Document:
 
 
 def shown(document: Document, span: tuple[int, int] = (0, 0), **around: list[Neighbour]) -> Panel:
-    return Panel(judgment.panel(document, "A Court", span, around.get("cited", []), around.get("citing", []), 1))
+    cited, citing = around.get("cited", []), around.get("citing", [])
+    return Panel(judgment.panel(document, "A Court", span, cited, citing, timeline(document, cited, citing), 1))
 
 
 @st.composite
@@ -116,7 +117,9 @@ def test_what_a_judgment_says_is_text_and_nothing_else() -> None:
         (Paragraph(1, len(HOSTILE) + 1, end),), (), (), (Finding(HOSTILE, None, ()),),
     )  # fmt: skip
     around = [Neighbour(HOSTILE, HOSTILE, HOSTILE, (Mention(HOSTILE, 3, HOSTILE, HOSTILE, (HOSTILE,)),))]
-    page = judgment.panel(a_document(text, case), HOSTILE, (0, end), around, around, 1)
+    document = a_document(text, case)
+    line = timeline(document, around, around, HOSTILE)
+    page = judgment.panel(replace(document, document_id=HOSTILE), HOSTILE, (0, end), around, around, line, 1)
     found = Panel(page)
     known = {"section", "h2", "h3", "p", "dl", "dt", "dd", "div", "label", "input", "button", "mark", "a", "ul", "ol"}
     assert {tag for tag, _ in found.elements} <= known | {"li", "span", "small"}
@@ -216,6 +219,25 @@ def test_a_casebook_knows_which_cases_a_case_means_and_which_mean_it(indexes: In
     for nothing in ("0123456789abcdef", "../x"):
         with pytest.raises(LibraryError):
             casebook.open(nothing, "-")
+        with pytest.raises(LibraryError):
+            casebook.timeline(nothing, ())
+
+    def around(*chosen: str) -> tuple[set[str], str]:
+        """The cases on the timeline of the second, and what stands above it."""
+        drawn = Panel(casebook.timeline(forge, chosen))
+        panel = Panel(casebook.open(forge, "-", chosen))
+        assert drawn.shown in panel.shown and "Cites (2)" in panel.shown and "Cited by (1)" in panel.shown
+        titles = {str(e["data-case"]) for _, e in drawn.elements if "data-case" in e}
+        return titles, drawn.shown.partition("20")[0] if "applied" not in drawn.shown else drawn.shown
+
+    assert around() == around("law", "", "", "", "", "", "a show") == ({mill, second, saw}, "")
+    assert around("", "", "", "", "austria") == (
+        {mill, second}, "Left out by the filters (Austria): 1 judgment.",
+    )  # fmt: skip
+    assert around("", "Article 6")[0] == set() and "Article 6): 3 judgments." in around("", "Article 6")[1]
+    assert around("", "", "2002", "2006")[0] == {second}
+    kept, told = around("", "", "last year")
+    assert kept == {mill, second, saw} and "The filters are not applied: date: 'last year' is no date" in told
 
 
 # ---- uploads

@@ -25,7 +25,7 @@ from tests.test_answer import ScriptedReader
 from tests.test_cases import a_case
 from tests.test_links_catalogue import held_by_another, to_layout_3
 from ui import filters, render, work
-from ui.filters import ANY, FIELDS, Offer, control, filters_of, words_of
+from ui.filters import ANY, FIELDS, OF_CASES, Offer, control, filters_of, kept, words_of
 from ui.work import Reading
 
 RESPONDENTS = ("THE UNITED KINGDOM", "Turkey", "TURKEY (no. 2)", "Romania and Bulgaria", "Bulgaria", "")
@@ -152,6 +152,24 @@ def test_the_choices_are_the_values_there_are_and_each_finds_what_has_it(
         pairs = [(field.name, value) for field, value in zip(FIELDS, chosen, strict=True) if value]
         all_of = {p.passage_id for one, p in every if all(has(one, p, name, value) for name, value in pairs)}
         assert found(chosen) == all_of
+
+
+@given(documents(), st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_judgment_is_kept_by_what_the_whole_of_it_has(made: list[Stored], data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        library, cases = library_of(folder, made), [one for one in made if one.document.case]
+        offered = Offer(library).choices()
+        chosen = [data.draw(st.sampled_from(["", *(value for _, value in choices)])) for choices in offered]
+        named = [(f.name, value) for f, value in zip(FIELDS, chosen, strict=True) if value and f.name in OF_CASES]
+        having = {
+            one.document.document_id
+            for one in cases
+            if all(has(one, one.passages[0], name, value) for name, value in named)
+        }
+        ids = [one.document.document_id for one in cases]
+        assert kept(library, ids, chosen) == having
+        assert kept(library, ids[:1], chosen) == having.intersection(ids[:1])
 
 
 def test_values_are_found_without_reading_the_passages_of_judgments_and_once_a_change(tmp_path: Path) -> None:

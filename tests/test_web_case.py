@@ -194,3 +194,62 @@ def test_filters_narrow_what_is_searched_say_so_and_are_cleared_at_once(browser,
         page.get_by_label("From", exact=True).wait_for()
         assert [page.get_by_label(label, exact=True).input_value() for label in ("Section", "From")] == ["any", ""]
         assert not page.get_by_role("button", name="Clear filters").is_visible()
+
+
+@needs_browser
+def test_precedents_of_a_pasted_text_are_found_opened_and_kept_to_the_filters(browser, site: Site) -> None:
+    def pick(label: str, option: str) -> None:
+        page.get_by_label(label, exact=True).click()
+        page.get_by_role("option", name=option, exact=True).click()
+
+    with visit(browser, site) as visited:
+        page = visited.page
+        page.get_by_role("button", name="Precedents of a new case").click()
+        find = page.get_by_role("button", name="Find precedents")
+        find.click()
+        page.get_by_role("alert").get_by_text("There is no text. Paste the facts of the new case").wait_for()
+        page.get_by_label("Facts of a new case").fill("A mill made <b>noise</b> at night beside a bedroom.\n" * 40)
+        page.get_by_label("Dated before").fill("May 2004")
+        find.click()
+        page.get_by_role("alert").get_by_text("'May 2004' is no date. Write 2023").wait_for()
+        page.get_by_label("Dated before").fill("2004-05")
+        find.click()
+        found = page.get_by_role("region", name="Precedents")
+        found.get_by_text("Searched: the facts and law of 1 judgment, dated before 2004-05.").wait_for()
+        assert not page.get_by_role("alert").is_visible() and "made <b>noise</b> at" in found.inner_text()
+        assert page.evaluate("document.activeElement.innerText") == "Best first (1)", "the focus goes to what was found"
+        row = found.get_by_role("list", name="best first").locator("> li")
+        assert row.inner_text().startswith("2001-05-04 A. v. AUSTRIA score ") and "§" in row.inner_text()
+        found.get_by_role("tab", name="Timeline").click()
+        years = [line.split() for line in found.get_by_role("tabpanel").inner_text().split("\n") if line.strip()]
+        assert [words[0] for words in years if len(words) == 1] == ["2001", "2004"]
+        assert years[-1] == ["2004-05", "the", "new", "case"]
+        found.get_by_role("button", name="A. v. AUSTRIA").click()
+        panel = page.get_by_role("region", name="Judgment")
+        panel.get_by_role("heading", name="A. v. AUSTRIA").wait_for()
+        assert "mill" in " ".join(panel.locator("mark").all_inner_texts()) and in_view(page, ".judgment mark")
+        page.get_by_role("button", name="Back to the precedents").click()
+        found.get_by_role("tab", name="Best first (1)", selected=True).wait_for()
+        assert not page.get_by_role("button", name="Back to the precedents").is_visible()
+
+        page.locator("#filters button").first.click()
+        pick("Respondent state", "Malta")
+        page.get_by_text("Search in: Malta").wait_for()
+        find.click()
+        page.get_by_role("alert").get_by_text("No judgment dated before 2004-05 is within: Malta.").wait_for()
+        page.get_by_label("Dated before").fill("")
+        find.click()
+        found.get_by_text("Left out by the filters (Malta): 1 judgment.").wait_for()
+        found.get_by_role("button", name="B. v. MALTA").click()
+        panel.get_by_role("tab", name="Timeline").click()
+        around = panel.get_by_role("tabpanel")
+        assert "Left out by the filters (Malta): 1 judgment." in around.inner_text()
+        assert "A. v. AUSTRIA" not in around.inner_text() and "B. v. MALTA (this case)" in around.inner_text()
+        page.get_by_role("button", name="Clear filters").click()
+        around.get_by_role("button", name="A. v. AUSTRIA").wait_for()
+        assert (
+            "Left out" not in around.inner_text() and panel.get_by_role("tab", selected=True).inner_text() == "Timeline"
+        )
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width

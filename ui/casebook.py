@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ingest.legal import courts
 from rag.cited import Edge, KnownCase
-from rag.errors import LibraryError
+from rag.errors import LibraryError, UsageError
 from rag.library import Library
-from rag.records import Case, Citation
-from ui import judgment
+from rag.records import Case, Citation, Document
+from ui import filters, judgment
+from ui.filters import Choice
 from ui.judgment import Mention, Neighbour
 
 
@@ -28,28 +29,54 @@ class Casebook:
         entries = self._library.documents([citation.document_id])
         return any(entry.kind == "legal" and ", pdf " not in entry.recipe for entry in entries)  # ingest/build.py
 
-    def html(self, citation: Citation) -> str:
+    def html(self, citation: Citation, chosen: Choice = ()) -> str:
         """The judgment with the cited words marked. Raises LibraryError if it is no longer there."""
-        return self._panel(citation.document_id, f"{citation.start}:{citation.end}")
+        return self.open(citation.document_id, f"{citation.start}:{citation.end}", chosen)
 
-    def open(self, document_id: str, place: str) -> str:
-        """A judgment at a place: "120:140" (offsets), a paragraph's number, or "-". Raises LibraryError."""
-        return self._panel(document_id, place)
+    def open(self, document_id: str, place: str, chosen: Choice = ()) -> str:
+        """A judgment at a place: "120:140" (offsets), a paragraph's number, or "-". Raises LibraryError.
 
-    def _panel(self, document_id: str, place: str) -> str:
+        Its timeline keeps to the filters that are chosen; the lists of cited and citing cases are whole.
+        """
+        document, case = self._judgment(document_id)
+        cited, citing = self._around(document_id, case)
+        court = courts().get(case.court)
+        return judgment.panel(
+            document,
+            court.title if court else case.court,
+            span_of(case, place, len(document.text)),
+            cited,
+            citing,
+            self._line(document, cited, citing, chosen),
+            time.monotonic_ns(),
+        )
+
+    def timeline(self, document_id: str, chosen: Choice) -> str:
+        """That of a judgment that is open, once other filters are chosen. Raises LibraryError."""
+        document, case = self._judgment(document_id)
+        line = self._line(document, *self._around(document_id, case), chosen)
+        return f"<div data-of='{judgment.escaped(document_id)}' data-visit='{time.monotonic_ns()}'>{line}</div>"
+
+    def _line(self, document: Document, cited: Sequence[Neighbour], citing: Sequence[Neighbour], chosen: Choice) -> str:
+        around = {case.document_id for case in (*cited, *citing)}
+        try:
+            kept = filters.kept(self._library, around, chosen)
+            note = filters.left_out(len(around - kept), chosen)
+        except UsageError as error:  # a date that is half typed
+            kept, note = around, f"The filters are not applied: {str(error).removeprefix('--filter ')}."
+        earlier, later = ([case for case in cases if case.document_id in kept] for cases in (cited, citing))
+        return judgment.timeline(document, earlier, later, note)
+
+    def _judgment(self, document_id: str) -> tuple[Document, Case]:
         document = self._library.document(document_id)
         if document.case is None:
             raise LibraryError(f"{document_id[:64]} is no judgment")
+        return document, document.case
+
+    def _around(self, document_id: str, case: Case) -> tuple[list[Neighbour], list[Neighbour]]:
+        """What a case cites, and what cites it."""
         known = {case.key: case for case in self._library.cases()}
-        court = courts().get(document.case.court)
-        return judgment.panel(
-            document,
-            court.title if court else document.case.court,
-            span_of(document.case, place, len(document.text)),
-            self._cited(document_id, document.case, known),
-            self._citing(document_id, known),
-            time.monotonic_ns(),
-        )
+        return self._cited(document_id, case, known), self._citing(document_id, known)
 
     def _cited(self, document_id: str, case: Case, known: dict[str, KnownCase]) -> list[Neighbour]:
         """What a case cites, by date; each opens at the paragraph that is cited."""

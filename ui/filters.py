@@ -6,13 +6,13 @@ A choice is what each of FIELDS is set to, in their order; "" (or None) where a 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rag.library import Library
 from ui.judgment import IMPORTANCE, NAMES
-from ui.render import printable
+from ui.render import many, printable
 
 Choice = Sequence[str | None]
 ANY = ("any", "")
@@ -43,6 +43,7 @@ FIELDS = (
     Field("Speaker", "speaker", "speaker"),
 )
 MARK = {"show": "show ", "speaker": "said by "}  # what stands before a value that does not say what it is
+OF_CASES = ("article", "date>", "date<", "country", "importance")  # what a whole judgment has
 
 
 class Offer:
@@ -142,3 +143,33 @@ def words_of(chosen: Choice) -> str:
     return ", ".join(
         filter(None, (said.get("part"), said.get("article"), days, said.get("country"), importance, *rest))
     )
+
+
+# -- judgments ---------------------------------------------------------------------------------------------------------
+
+
+def of_cases(chosen: Choice) -> list[str | None]:
+    """A choice without what no whole judgment has: a section, a show, a speaker.
+
+    >>> of_cases(("law", "Article 8", "2010"))
+    ['', 'Article 8', '2010']
+    """
+    return [value if field.name in OF_CASES else "" for field, value in zip(FIELDS, chosen, strict=False)]
+
+
+def kept(library: Library, document_ids: Collection[str], chosen: Choice) -> set[str]:
+    """Those of these judgments that a choice lets through. Raises UsageError for one that cannot be meant."""
+    numbers = library.select(filters_of(of_cases(chosen)))
+    if numbers is None:
+        return set(document_ids)
+    within, firsts = set(numbers), library.first_passages(list(document_ids))  # any passage tells for its judgment
+    places = library.numbers_of(list(firsts))
+    return {passage.document_id for name, passage in firsts.items() if places.get(name) in within}
+
+
+def left_out(count: int, chosen: Choice) -> str:
+    """
+    >>> left_out(2, ("law", "Article 8")), left_out(0, ("", "Article 8"))
+    ('Left out by the filters (Article 8): 2 judgments.', '')
+    """
+    return f"Left out by the filters ({words_of(of_cases(chosen))}): {many(count, 'judgment')}." if count else ""

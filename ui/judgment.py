@@ -1,7 +1,8 @@
 """A judgment -> HTML of its panel. Pure, as render.py is.
 
 The panel: what the case is and how it ended, and as tabs its sections, the cases that it cites and that cite it, and
-all of them by year. SCRIPT chooses tabs, brings the cited words into view, and asks for another case through `#marker`.
+all of them by year. SCRIPT chooses tabs, brings the cited words into view, and asks for another case through `#marker`;
+a timeline that was drawn anew, for other filters, it takes from `#timeline`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
@@ -43,6 +44,7 @@ STYLE = """
 .judgment [role=tabpanel] { position: relative; height: max(16rem, calc(100dvh - 27rem)); overflow-y: auto;
   line-height: 1.6; padding: .3rem .6rem .6rem; border: 1px solid var(--border-color-primary) !important;
   border-top: 0 !important; }
+.precedents [role=tabpanel] { height: max(16rem, calc(100dvh - 22rem)); }
 .judgment [role=tabpanel][hidden] { display: none; }
 .judgment [role=tabpanel] p { padding: .2rem 0; min-height: .6em; }
 .judgment mark { background: #ffe43c; color: #1c1917; outline: 1px solid #965a00; }
@@ -67,7 +69,7 @@ STYLE = """
 """
 
 # As the player's: `data-visit` tells a panel from the one before. `opened`: it was asked for from within a panel, and
-# takes the focus, which the one before had.
+# takes the focus, which the one before had; so do the precedents of a new text, which are asked for elsewhere.
 SCRIPT = """
 <script>
 (() => {
@@ -96,13 +98,22 @@ SCRIPT = """
     const mark = panel.querySelector("mark");
     if (mark) bring(mark);
   };
-  let seen = "", opened = false;
+  let seen = "", drawn = "", opened = false;
+  const redraw = (panel) => {
+    const line = document.querySelector("#timeline [data-visit]");
+    if (!line || line.dataset.visit === drawn) return;
+    drawn = line.dataset.visit;
+    if (line.dataset.of === panel.dataset.of) panel.querySelector(".line").innerHTML = line.innerHTML;
+  };
   new MutationObserver(() => {
     const panel = document.querySelector(".judgment");
+    if (panel) redraw(panel);
     if (!panel || panel.dataset.visit === seen) return;
     seen = panel.dataset.visit;
     marked(panel);
-    if (opened) panel.querySelector("[role=tab][aria-selected=true]").focus();
+    const found = panel.matches(".precedents");
+    if (found) panel.scrollIntoView();
+    if (opened || found) panel.querySelector("[role=tab][aria-selected=true]").focus();
     opened = false;
   }).observe(document, { childList: true, subtree: true, attributeFilter: ["data-visit"] });
   const on = (event, what, act) => document.addEventListener(event, (happened) => {
@@ -137,6 +148,9 @@ SCRIPT = """
 })();
 </script>
 """
+
+# The judgment that is open, in place of the first of an event's inputs.
+OPEN_CASE = "(_, ...rest) => [document.querySelector('.judgment')?.dataset.of ?? '', ...rest]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +209,10 @@ def panel(
     span: tuple[int, int],
     cited: Sequence[Neighbour],
     citing: Sequence[Neighbour],
+    line: str,
     visit: int,
 ) -> str:
-    """HTML of a judgment with text[span] marked; an empty span marks nothing.
+    """HTML of a judgment with text[span] marked; an empty span marks nothing. `line`: its timeline.
 
     `visit` is another one each time, so that the browser notices a panel that is the same.
     """
@@ -205,26 +220,25 @@ def panel(
     if case is None:
         raise ValueError(f"{document.document_id} is no judgment")
     shown = [section for section in case.sections if document.text[section.start : section.end].strip()]
-    tabs = [
+    parts = [
         (name, f"<div class='text'>{''.join(_section(document.text, section, case.paragraphs, span))}</div>")
         for name, section in zip(tab_names(shown), shown, strict=True)
     ]
-    tabs.append((f"Cites ({len(cited)})", _cases(cited, CITES, "Cited cases")))
-    tabs.append((f"Cited by ({len(citing)})", _cases(citing, CITED_BY, "Citing cases")))
-    tabs.append(("Timeline", _timeline(document.title, case.date, cited, citing)))
+    parts.append((f"Cites ({len(cited)})", _cases(cited, CITES, "Cited cases")))
+    parts.append((f"Cited by ({len(citing)})", _cases(citing, CITED_BY, "Citing cases")))
+    parts.append(("Timeline", f"<div class='line'>{line}</div>"))
     starts = [section.start for section in shown]
     chosen = max(0, bisect_right(starts, span[0]) - 1)
-    parts = [
-        f"<h2>{_escaped(document.title) or 'untitled'}</h2>",
-        f"<p class='hint'>{_escaped(', '.join(filter(None, (court, case.date or 'no date is known'))))}</p>",
-        _about(case),
-        _goto(case, span),
-        *_tabs(tabs, chosen),
-    ]
-    return f"<section class='judgment' aria-label='Judgment' data-visit='{visit}'>{''.join(parts)}</section>"
+    return (
+        f"<section class='judgment' aria-label='Judgment' data-of='{escaped(document.document_id)}' "
+        f"data-visit='{visit}'><h2>{escaped(document.title) or 'untitled'}</h2>"
+        f"<p class='hint'>{escaped(', '.join(filter(None, (court, case.date or 'no date is known'))))}</p>"
+        f"{_about(case)}{_goto(case, span)}{''.join(tabs(parts, 'Parts of the judgment', chosen))}</section>"
+    )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """On one line, as HTML."""
     return html.escape(printable(text))
 
 
@@ -236,7 +250,7 @@ def _about(case: Case) -> str:
         "Articles": ", ".join(case.articles),
         "Outcome": outcome_text(case.outcome) or "no finding could be read from the operative part",
     }
-    told = (f"<dt>{name}</dt><dd>{_escaped(said)}</dd>" for name, said in rows.items() if said)
+    told = (f"<dt>{name}</dt><dd>{escaped(said)}</dd>" for name, said in rows.items() if said)
     return f"<dl>{''.join(told)}</dl>"
 
 
@@ -252,17 +266,17 @@ def _goto(case: Case, span: tuple[int, int]) -> str:
     return f"<div class='goto'><p class='now' role='status'>{now}</p>{box}</div>"
 
 
-def _tabs(tabs: Sequence[tuple[str, str]], chosen: int) -> Iterator[str]:
+def tabs(parts: Sequence[tuple[str, str]], called: str, chosen: int = 0) -> Iterator[str]:
     """The list of (name, HTML), and a panel for each; only the chosen one is shown, and reached with the Tab key."""
-    yield "<div role='tablist' aria-label='Parts of the judgment'>"
-    for number, (name, _) in enumerate(tabs):
+    yield f"<div role='tablist' aria-label='{called}'>"
+    for number, (name, _) in enumerate(parts):
         selected, index = ("true", 0) if number == chosen else ("false", -1)
         yield (
             f"<button type='button' role='tab' id='case-tab-{number}' aria-controls='case-part-{number}' "
-            f"aria-selected='{selected}' tabindex='{index}'>{_escaped(name)}</button>"
+            f"aria-selected='{selected}' tabindex='{index}'>{escaped(name)}</button>"
         )
     yield "</div>"
-    for number, (_, shown) in enumerate(tabs):
+    for number, (_, shown) in enumerate(parts):
         hidden = "" if number == chosen else " hidden"
         yield (
             f"<div role='tabpanel' id='case-part-{number}' aria-labelledby='case-tab-{number}' tabindex='0'{hidden}>"
@@ -313,9 +327,10 @@ def _plain(text: str) -> str:
 # -- other cases -------------------------------------------------------------------------------------------------------
 
 
-def _open(document_id: str, title: str, place: str) -> str:
-    name = _escaped(title) or "untitled"
-    return f"<button type='button' data-case='{_escaped(document_id)}' data-place='{_escaped(place)}'>{name}</button>"
+def opens(document_id: str, title: str, place: str) -> str:
+    """A case's title, which opens it at a place (see Mention)."""
+    name = escaped(title) or "untitled"
+    return f"<button type='button' data-case='{escaped(document_id)}' data-place='{escaped(place)}'>{name}</button>"
 
 
 def _cases(cases: Sequence[Neighbour], how: str, name: str) -> str:
@@ -324,8 +339,8 @@ def _cases(cases: Sequence[Neighbour], how: str, name: str) -> str:
     rows = []
     for case in cases:
         said = "".join(f"<li>{_mention(mention, how)}</li>" for mention in case.mentions)
-        opened = _open(case.document_id, case.title, case.mentions[0].place if case.mentions else "-")
-        rows.append(f"<li><span class='date'>{_escaped(case.date)}</span> {opened}<ul>{said}</ul></li>")
+        opened = opens(case.document_id, case.title, case.mentions[0].place if case.mentions else "-")
+        rows.append(f"<li><span class='date'>{escaped(case.date)}</span> {opened}<ul>{said}</ul></li>")
     return f"<ul class='cases' aria-label='{name}'>{''.join(rows)}</ul>"
 
 
@@ -336,22 +351,31 @@ def _mention(mention: Mention, how: str) -> str:
         number = f"§ {mention.paragraph}"
         here = f"<button type='button' data-paragraph='{mention.paragraph}'>{number}</button>"
         at = f"{here if how == CITES else f'its {number}'}: "
-    pinpoint = f", on {_escaped(mention.pinpoint)}" if mention.pinpoint else ""
-    also = f" <small>(ambiguous: may also mean {_escaped('; '.join(mention.others))})</small>" if mention.others else ""
-    return f"{at}“{_escaped(mention.words)}”{pinpoint}{also}"
+    pinpoint = f", on {escaped(mention.pinpoint)}" if mention.pinpoint else ""
+    also = f" <small>(ambiguous: may also mean {escaped('; '.join(mention.others))})</small>" if mention.others else ""
+    return f"{at}“{escaped(mention.words)}”{pinpoint}{also}"
 
 
-def _timeline(title: str, date: str, cited: Sequence[Neighbour], citing: Sequence[Neighbour]) -> str:
-    """All by year, the oldest first; each entry says in words which way the citation goes."""
-    entries = [(date, 1, f"<li class='this'>{_escaped(date)} {_escaped(title) or 'untitled'} (this case)</li>")]
-    for order, cases, name, way in ((0, cited, "", "cited here"), (2, citing, "later", "cites this case")):
+def timeline(document: Document, cited: Sequence[Neighbour], citing: Sequence[Neighbour], note: str = "") -> str:
+    """A judgment among the cases around it; each entry says in words which way the citation goes.
+
+    `note` stands above them: what is not among them.
+    """
+    date = document.case.date if document.case else ""
+    entries = [(date, 1, f"<li class='this'>{escaped(date)} {escaped(document.title) or 'untitled'} (this case)</li>")]
+    for order, cases, name, way in ((0, cited, "earlier", "cited here"), (2, citing, "later", "cites this case")):
         for case in cases:
-            opened = _open(case.document_id, case.title, case.mentions[0].place if case.mentions else "-")
+            opened = opens(case.document_id, case.title, case.mentions[0].place if case.mentions else "-")
             times = f", {many(len(case.mentions), 'time')}" if len(case.mentions) > 1 else ""
-            shown = f"<li class='{name or 'earlier'}'><span class='date'>{_escaped(case.date)}</span> "
-            entries.append((case.date, order, f"{shown}{opened} {way}{times}</li>"))
+            shown = f"<li class='{name}'><span class='date'>{escaped(case.date)}</span> {opened} {way}{times}</li>"
+            entries.append((case.date, order, shown))
+    return (f"<p class='hint'>{escaped(note)}</p>" if note else "") + by_year(entries)
+
+
+def by_year(entries: Iterable[tuple[str, int, str]]) -> str:
+    """(date, order on one day, <li>...</li>) under the years, the oldest first."""
     rows = []
     for year, some in groupby(sorted(entries), key=lambda entry: entry[0][:4]):
         listed = "".join(entry for _, _, entry in some)
-        rows.append(f"<li><h3>{_escaped(year) or 'undated'}</h3><ul>{listed}</ul></li>")
+        rows.append(f"<li><h3>{escaped(year) or 'undated'}</h3><ul>{listed}</ul></li>")
     return f"<ol class='timeline' aria-label='Precedents by year'>{''.join(rows)}</ol>"

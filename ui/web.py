@@ -6,6 +6,7 @@ import html
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from rag.answer import check_question
 from rag.errors import LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.records import Answer
-from ui import filters, heat, judgment, player, render
+from ui import filters, heat, judgment, player, precedents, render
 from ui.casebook import Casebook
 from ui.recordings import Recordings
 from ui.sources import Pictures, Shelf
@@ -85,6 +86,7 @@ class Desk:
     def blocks(self) -> gr.Blocks:
         with gr.Blocks(title="Glossator", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as blocks:
             self.shelf = gr.State(Shelf())
+            self.found = gr.State("")  # HTML of the precedents that were found last
             gr.HTML(
                 "<h1>Glossator</h1>"
                 "<p>Ask your documents; every answer says on which page, in which paragraph or at which second.</p>",
@@ -124,6 +126,21 @@ class Desk:
                 for field in filters.FIELDS
             ]
         self.clear = gr.Button("Clear filters", size="sm", visible=False)
+        with gr.Accordion("Precedents of a new case", open=False, visible=False, elem_id="new-case") as self.new_case:
+            self.facts = gr.Textbox(
+                label="Facts of a new case", lines=4, max_lines=8,
+                info="Judgments within the filters above are searched.",
+            )  # fmt: skip
+            with gr.Row():
+                choices = [(name, field) for field, name in precedents.COMPARED.items()]
+                self.compared = gr.Dropdown(
+                    label="Compare with their", choices=choices, value="both", min_width=150, interactive=True
+                )
+                self.before = gr.Textbox(
+                    label="Dated before", placeholder="2010 or 2010-06-30", max_lines=1, min_width=150
+                )
+            self.find_button = gr.Button("Find precedents", size="md")
+            self.searching = gr.HTML(visible=False, elem_id="searching")
         with gr.Accordion(_how("notes"), open=False) as self.how:
             choices = [(f"{name}: {what}", style) for style, (name, what) in render.STYLES.items()]
             self.style = gr.Radio(label="How to read", choices=choices, value="notes", elem_id="style", container=False)
@@ -133,8 +150,10 @@ class Desk:
         with gr.Row():
             self.back = gr.Button("Previous page", size="sm", interactive=False, min_width=100)
             self.forth = gr.Button("Next page", size="sm", interactive=False, min_width=100)
+            self.again = gr.Button("Back to the precedents", size="sm", visible=False, min_width=100)
             self.close = gr.Button("Back to the page", size="sm", visible=False, min_width=100)
         self.page = gr.HTML(render.hint_html("The page that an answer cites is shown here."), elem_id="page")
+        self.timeline = gr.HTML(elem_id="timeline", visible="hidden")
         self.marker = gr.Textbox(label="Chosen marker", elem_id="marker", visible="hidden")
 
     def _documents_panel(self) -> None:
@@ -156,10 +175,13 @@ class Desk:
     def _wire(self, blocks: gr.Blocks) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         writer: dict[str, Any] = {"concurrency_id": "writer", "concurrency_limit": 1}
-        listing = [self.documents, self.removable, self.where, *self.filters]
-        view = [self.shelf, self.sources, self.page, self.back, self.forth, self.close]
+        listing = [self.documents, self.removable, self.where, self.new_case, *self.filters]
+        view = [self.shelf, self.sources, self.page, self.back, self.forth, self.again, self.close]
         blocks.load(self.refresh, self.filters, listing, **quiet)
-        gr.on([box.change for box in self.filters], self.narrow, self.filters, [self.where, self.clear], **quiet)
+        gr.on(
+            [box.change for box in self.filters], self.narrow, [self.marker, *self.filters],
+            [self.where, self.clear, self.timeline], js=judgment.OPEN_CASE, **quiet,
+        )  # fmt: skip
         self.clear.click(lambda: [""] * len(self.filters), None, self.filters, **quiet)
 
         asked = gr.on(
@@ -184,12 +206,23 @@ class Desk:
             )  # fmt: skip
             explained.failure(self._explaining, None, explaining, **quiet)
         self.stop_explaining.click(self.stop, None, None, **quiet)
-        self.close.click(self.show, self.shelf, view, **quiet)
+        self.close.click(
+            lambda shelf, *chosen: self.show(shelf, chosen=chosen), [self.shelf, *self.filters], view, **quiet
+        )  # fmt: skip
+
+        searched = self.find_button.click(
+            self.find, [self.facts, self.compared, self.before, *self.filters],
+            [self.searching, self.find_button, self.found, *view],
+            concurrency_limit=16, trigger_mode="multiple", **quiet,
+        )  # fmt: skip
+        searched.failure(lambda: ON, None, self.find_button, **quiet)
+        self.again.click(self.show_found, self.found, view, **quiet)
 
         self.sources.input(
-            lambda i, shelf: self.show(shelf.choose(i or 0), True), [self.sources, self.shelf], view, **quiet
-        )
-        self.marker.change(self.follow, [self.marker, self.shelf], view, **quiet)
+            lambda i, shelf, *chosen: self.show(shelf.choose(i or 0), True, chosen),
+            [self.sources, self.shelf, *self.filters], view, **quiet,
+        )  # fmt: skip
+        self.marker.change(self.follow, [self.marker, self.shelf, self.found, *self.filters], view, **quiet)
         self.back.click(lambda shelf: self.turn(shelf, -1), self.shelf, view, **quiet)
         self.forth.click(lambda shelf: self.turn(shelf, 1), self.shelf, view, **quiet)
 
@@ -215,7 +248,8 @@ class Desk:
         shown = {self.documents: render.documents_html(entries), self.removable: removable}
         for field, box, now, some in zip(filters.FIELDS, self.filters, chosen, offered, strict=True):
             shown[box] = gr.update(**filters.control(field, now, some))
-        return shown | {self.where: gr.Accordion(visible=any(offered))}
+        judged = any(entry.kind == "legal" and entry.status == "ready" for entry in entries)
+        return shown | {self.where: gr.Accordion(visible=any(offered)), self.new_case: gr.Accordion(visible=judged)}
 
     def add(self, files: Sequence[str], password: str, *chosen: str | None) -> Iterator[Update]:
         """Ingest uploaded files, showing how far they are."""
@@ -245,10 +279,16 @@ class Desk:
 
     # -- questions
 
-    def narrow(self, *chosen: str | None) -> Update:
-        """What is searched from now on."""
-        limited = bool(filters.filters_of(chosen))
-        return {self.where: gr.Accordion(label=filters.where_to(chosen)), self.clear: gr.Button(visible=limited)}
+    def narrow(self, open_case: str, *chosen: str | None) -> Update:
+        """What is searched from now on; and the timeline of the judgment that is open, if one is."""
+        limited, line = bool(filters.filters_of(chosen)), ""
+        if open_case:
+            with suppress(LibraryError):  # it was removed
+                line = self._casebook.timeline(open_case, chosen)
+        return {
+            self.where: gr.Accordion(label=filters.where_to(chosen)), self.clear: gr.Button(visible=limited),
+            self.timeline: line,
+        }  # fmt: skip
 
     def ask(
         self, text: str, style: str, chat: list[Any], shelf: Shelf, request: gr.Request, *chosen: str | None
@@ -274,7 +314,7 @@ class Desk:
         }  # fmt: skip
         try:
             yield from self._follow(question, chat)
-            yield from self._final(question, chat, shelf)
+            yield from self._final(question, chat, shelf, chosen)
         except (RagError, OSError, CancelledError) as error:
             asked_wrong = isinstance(error, UsageError)  # to be asked again; the reader did not read
             why = _sentence(str(error).removeprefix("--filter ")) if asked_wrong else str(error)
@@ -293,7 +333,7 @@ class Desk:
                 yield {self.chat: [*chat, _said("assistant", f"{draft}*{render.markdown(question.status)}*")]}
                 shown = now
 
-    def _final(self, question: Question, chat: list[Any], shelf: Shelf) -> Iterator[Update]:
+    def _final(self, question: Question, chat: list[Any], shelf: Shelf, chosen: filters.Choice) -> Iterator[Update]:
         """The answer, its note and its sources."""
         answer = None if question.stop.is_set() else question.result.result()
         if answer is None:
@@ -308,7 +348,7 @@ class Desk:
             said.append(_said("assistant", render.reasons_markdown(answer.evidence)) | {"metadata": title})
         yield {self.chat: [*chat, *said]}
         question.stop.set()  # the next one may come
-        yield {**self.show(shelf.put(answer)), self.why: gr.Row(visible=not answer.abstained)}
+        yield {**self.show(shelf.put(answer), chosen=chosen), self.why: gr.Row(visible=not answer.abstained)}
 
     def stop(self, request: gr.Request) -> None:
         if question := self._asked.get(str(request.session_hash)):
@@ -381,7 +421,7 @@ class Desk:
 
     # -- sources
 
-    def show(self, shelf: Shelf, play: bool = False) -> Update:
+    def show(self, shelf: Shelf, play: bool = False, chosen: filters.Choice = ()) -> Update:
         """The list of sources, and the page of the chosen one, the judgment, or the player, which may start at once."""
         pages, page, citation = 0, render.hint_html("There is no source to show."), shelf.citation
         paged = citation is None or not (citation.start_seconds is not None or self._casebook.holds(citation))
@@ -392,7 +432,7 @@ class Desk:
                 elif citation.start_seconds is not None:
                     page = self._recordings.html(citation, play)
                 else:
-                    page = self._casebook.html(citation)
+                    page = self._casebook.html(citation, chosen)
             except LibraryError:
                 page = render.problem_html(f"{citation.title} is no longer in the library")
         choices = [(render.source_label(int(c.marker.strip("[]")), c), i) for i, c in enumerate(shelf.sources)]
@@ -402,24 +442,50 @@ class Desk:
             self.page: page,
             self.back: gr.Button(interactive=1 < shelf.page <= pages, visible=paged),
             self.forth: gr.Button(interactive=1 <= shelf.page < pages, visible=paged),
+            self.again: gr.Button(visible=False),
             self.close: gr.Button(visible=False),
         }
 
-    def follow(self, marker: str, shelf: Shelf) -> Update:
+    def follow(self, marker: str, shelf: Shelf, found: str, *chosen: str | None) -> Update:
         """A marker in the conversation was chosen, "<citation's number> <time>"; or "case <id> <place> <time>"."""
         number, *case = marker.split() or [""]
-        if number == "case" and len(case) == 3:
-            return self._open(case[0], case[1])
-        return self.show(shelf.find(int(number)) if number.isdecimal() else shelf, True)
-
-    def _open(self, document_id: str, place: str) -> Update:
-        """Another case in the page's place, until one goes back to the source."""
+        if number != "case" or len(case) != 3:
+            return self.show(shelf.find(int(number)) if number.isdecimal() else shelf, True, chosen)
         try:
-            page = self._casebook.open(document_id, place)
+            page = self._casebook.open(case[0], case[1], chosen)
         except LibraryError:
             page = render.problem_html("This case is no longer in the library")
+        return self._instead(page) | {self.again: gr.Button(visible=bool(found))}
+
+    def _instead(self, page: str) -> Update:
+        """Something in the page's place, until one goes back to the source."""
         hidden = gr.Button(visible=False)
         return {self.page: page, self.close: gr.Button(visible=True), self.back: hidden, self.forth: hidden}
+
+    # -- precedents of a new text
+
+    def find(self, text: str, field: str, before: str, *chosen: str | None) -> Iterator[Update]:
+        """Search, and show what was found in the page's place."""
+        try:
+            search = self._reading.clerk.start(precedents.asked(text, field, before, chosen))
+            try:
+                yield {self.searching: gr.HTML(render.hint_html("Searching …"), visible=True), self.find_button: OFF}
+                while not search.ended(UPDATE_SECONDS):
+                    pass
+                found = search.result.result(0)
+            finally:
+                search.stop.set()  # also when the browser has gone
+            html, said = precedents.panel(found), ""
+        except (Stopped, CancelledError, TimeoutError):  # the site is being shut down
+            html, said = "", render.hint_html("Stopped.")
+        except (RagError, OSError) as error:
+            html, said = "", render.problem_html(_sentence(str(error).removeprefix("--filter ")))
+        shown = self.show_found(html) | {self.found: html} if html else {}
+        yield {self.searching: gr.HTML(said, visible=bool(said)), self.find_button: ON, **shown}
+
+    def show_found(self, html: str) -> Update:
+        """The precedents that were found last."""
+        return self._instead(html) | {self.again: gr.Button(visible=False)}
 
     def turn(self, shelf: Shelf, by: int) -> Update:
         pages = self._pictures.pages(shelf.citation.document_id) if shelf.citation else 0

@@ -26,7 +26,7 @@ from rag.errors import DocumentError, LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.library import Library
 from rag.records import Answer
-from ui import render
+from ui import precedents, render
 from ui.filters import Choice, filters_of, words_of
 
 SPOKEN = (".vtt", ".srt", ".json", ".html", ".htm", ".md", ".txt")  # endings of transcripts
@@ -339,12 +339,39 @@ class Explanation(Turn):
         return self.result.done() or (self.stop.is_set() and not self.result.running())
 
 
+class Search(Job):
+    """A search for the precedents of a new text."""
+
+    def __init__(self, asked: precedents.Asked):
+        super().__init__()
+        self.asked = asked
+
+
+class Clerk(Worker):
+    """Precedents are found beside the reading: they need no models, and take a moment."""
+
+    def __init__(self, indexes: Indexes):
+        super().__init__()
+        self._indexes = indexes
+
+    def start(self, asked: precedents.Asked) -> Search:
+        search = Search(asked)
+        self._begin(search, self._find)
+        return search
+
+    def _find(self, search: Search) -> precedents.Found:
+        if search.stop.is_set():
+            raise Stopped
+        return precedents.find(search.asked, self._indexes.library, self._indexes.settings.ingest)
+
+
 class Reading(Worker):
     """Questions are answered, each from the newest state of the library, and answers explained."""
 
     def __init__(self, indexes: Indexes):
         super().__init__()
         self._indexes = indexes
+        self.clerk = Clerk(indexes)
         self._loading = Job()
         self._begin(self._loading, self._load)
 
@@ -360,6 +387,13 @@ class Reading(Worker):
         question.explanation = Explanation(question, level)
         self._begin(question.explanation, self._explain)
         return question.explanation
+
+    def stop(self) -> None:
+        super().stop()
+        self.clerk.stop()
+
+    def close(self, seconds: float) -> bool:
+        return all([super().close(seconds), self.clerk.close(seconds)])
 
     def has_documents(self) -> bool:
         return any(entry.status == "ready" for entry in self._indexes.library.documents())
