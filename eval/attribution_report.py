@@ -62,9 +62,7 @@ def _differences(name: str, other: str, there: Sequence[Outcome]) -> dict[str, A
     found = {}
     for measure in ("R@2", "recall_area"):
         ours, theirs = ([_of(outcome, which)[measure] or 0.0 for outcome in there] for which in (name, other))
-        d = paired_difference(ours, theirs)
-        interval = [round(d.low, 4) + 0.0, round(d.high, 4) + 0.0]
-        found[measure] = {"difference": round(d.mean, 4) + 0.0, "interval": interval, "p": round(d.p, 4)}
+        found[measure] = paired_difference(ours, theirs).to_json()
     return found
 
 

@@ -282,12 +282,10 @@ def _part(found: Sequence[Found], places: Sequence[int]) -> dict[str, Any]:
 
 
 def _differences(ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    told = {}
-    for measure in MEASURES:
-        d = paired_difference([scores[measure] for scores in ours], [scores[measure] for scores in theirs])
-        interval = [round(d.low, 4) + 0.0, round(d.high, 4) + 0.0]
-        told[measure] = {"difference": round(d.mean, 4) + 0.0, "interval": interval, "p": round(d.p, 4)}
-    return told
+    return {
+        name: paired_difference([scores[name] for scores in ours], [scores[name] for scores in theirs]).to_json()
+        for name in MEASURES
+    }
 
 
 def text(result: Mapping[str, Any]) -> str:

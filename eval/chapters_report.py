@@ -75,9 +75,7 @@ def _differences(name: str, other: str, outcomes: Sequence[Outcome]) -> dict[str
     found = {}
     for measure in BOUNDARIES[:3]:
         ours, theirs = ([outcome.scores[which][measure] for outcome in outcomes] for which in (name, other))
-        d = paired_difference(ours, theirs)
-        interval = [round(d.low, 4) + 0.0, round(d.high, 4) + 0.0]
-        found[measure] = {"difference": round(d.mean, 4) + 0.0, "interval": interval, "p": round(d.p, 4)}
+        found[measure] = paired_difference(ours, theirs).to_json()
     return found
 
 

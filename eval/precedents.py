@@ -284,14 +284,10 @@ def _table(
         base = scores_of["bm25", row[1], row[2]]
         against = {}
         for name in MEASURES if row[0] != "bm25" else ():
-            against[name] = difference([scores[q][name] for q in queries], [base[q][name] for q in queries], seed)
+            ours, theirs = ([row[q][name] for q in queries] for row in (scores, base))
+            against[name] = paired_difference(ours, theirs, seed).to_json()
         table[_name(row)] = {"metrics": metrics, "intervals": intervals, "against_bm25": against}
     return table
-
-
-def difference(ours: Sequence[float], base: Sequence[float], seed: int) -> dict[str, Any]:
-    """The paired difference of two rows over the same queries, as JSON."""
-    return paired_difference(ours, base, seed).to_json()
 
 
 def _unreachable(judgments: Sequence[Judgment], qrels: Qrels) -> int:

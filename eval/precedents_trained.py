@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.bootstrap import summarise
-from eval.precedents import MEASURES, difference, masked, measure
+from eval.bootstrap import paired_difference, summarise
+from eval.precedents import MEASURES, masked, measure
 from eval.report import table, with_interval
 from rag.library import Library
 from rag.retrieve.precedents import CourtCase, Field, Precedents, Scorer
@@ -67,7 +67,7 @@ def before_and_after(
         metrics, intervals = summarise(some, seed)
         rows[row] = {"metrics": metrics, "intervals": intervals}
     more = {
-        name: difference([one[name] for one in scores["trained"]], [one[name] for one in scores["mean"]], seed)
+        name: paired_difference(*([one[name] for one in scores[row]] for row in ("trained", "mean")), seed).to_json()
         for name in MEASURES
     }
     return {"n": len(queries), "rows": rows, "more_than_mean": more}
