@@ -210,12 +210,12 @@ def test_the_order_and_the_names_by_hand() -> None:
     assert ordered(article, *articles[::-1]) == [*articles[:5], articles[6], articles[5]]
     assert filters.name_of(country, "bosnia and herzegovina") == "Bosnia and Herzegovina"
     years = [("2001", "2001"), ("2011", "2011")]
-    assert control(begin, "", years) == {"visible": True, "placeholder": "2001 or 2001-01-01"}
-    assert control(end, "1999-05", years) == {"visible": True, "placeholder": "2011 or 2011-12-31"}
-    assert control(end, "1999", []) == {"visible": False, "placeholder": "", "value": ""}
+    assert control(begin, "", years) == {"placeholder": "2001 or 2001-01-01"}
+    assert control(end, "1999-05", years) == {"placeholder": "2011 or 2011-12-31"}
+    assert control(end, "1999", []) == {"placeholder": "", "value": ""}
     law = [("The law", "law")]
     for now in ("law", "", None):
-        assert control(part, now, law) == {"visible": True, "choices": [ANY, *law]}
+        assert control(part, now, law) == {"choices": [ANY, *law]}
     assert control(part, "facts", law)["value"] == "", "what has gone is not searched for unseen"
     assert words_of(("", " ", None)) == "" and filters_of(("", " 8 ", None)) == ("article=8",)
 

@@ -135,8 +135,8 @@ def test_only_a_library_with_judgments_has_the_form(library: Library, tmp_path: 
         parts = [SimpleNamespace(library=some), SimpleNamespace(stop=None), *[cast(Any, None)] * 4]
         desk = Desk(*cast(Any, parts))
         desk.blocks()
-        assert desk.new_case.visible is False, "until the library was looked at"
-        assert desk.refresh(*[""] * len(desk.filters))[desk.new_case].visible is offered
+        assert desk.new_case.elem_classes == ["absent"], "until the library was looked at"
+        assert desk.refresh(*[""] * len(desk.filters))[desk.new_case]["elem_classes"] == ([] if offered else ["absent"])
 
 
 def test_what_texts_and_people_say_is_text_and_nothing_else() -> None:

@@ -135,6 +135,18 @@ def shown_in_transcript(page, words: str) -> bool:
 
 
 @needs_browser
+@pytest.mark.parametrize("slower", [4, 8, 12])
+def test_a_slow_browser_shows_the_sources_too(browser, site: Site, slower: int) -> None:
+    """They come, and what follows them, while it still draws the answer."""
+    with visit(browser, site) as visited:
+        page = visited.page
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
+        visited.ask("How many sacks of flour do the bakers of Lund buy?")
+        page.locator("#sources label").first.wait_for(timeout=10_000)
+        page.get_by_role("group", name="What made this answer?").wait_for(timeout=10_000)
+
+
+@needs_browser
 def test_a_citation_or_a_chapter_starts_the_audio_there(browser, site: Site) -> None:
     with visit(browser, site) as visited:
         page = visited.page

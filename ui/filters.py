@@ -102,7 +102,7 @@ def control(field: Field, value: str | None, choices: Sequence[tuple[str, str]])
     offered: dict[str, Any] = {"choices": [ANY, *choices]}
     if field.typed:
         gone, offered = not choices, {"placeholder": _bound(field, choices)}
-    return {"visible": bool(choices), **offered, **({"value": ""} if gone else {})}
+    return {**offered, **({"value": ""} if gone else {})}
 
 
 def _bound(field: Field, years: Sequence[tuple[str, str]]) -> str:

@@ -108,25 +108,25 @@ class Desk:
             label="Conversation", show_label=False, elem_id="chat", buttons=[], latex_delimiters=[], allow_tags=False,
             feedback_options=None, layout="panel", placeholder="Ask a question below. The answer names its sources.",
         )  # fmt: skip
-        with gr.Row(visible=False, elem_id="why") as self.why:
+        with gr.Row(elem_id="why", **seen(False)) as self.why:
             gr.HTML("<span aria-hidden='true'>What made this answer?</span>")
             self.levels = [gr.Button(name, size="sm", min_width=60) for name in heat.NAMES]
-            self.stop_explaining = gr.Button("Stop explaining", size="sm", min_width=60, visible=False)
-        self.explaining = gr.HTML(visible=False, elem_id="explaining")
+            self.stop_explaining = gr.Button("Stop explaining", size="sm", min_width=60, **seen(False))
+        self.explaining = gr.HTML(elem_id="explaining", **seen(False))
         self.box = gr.Textbox(label="Question", elem_id="question", max_lines=4, autofocus=True)
         with gr.Row():
             self.ask_button = gr.Button("Ask", variant="primary", size="md", min_width=80, scale=3)
             self.stop_button = gr.Button("Stop", size="md", interactive=False, min_width=80, scale=1)
-        with gr.Accordion(filters.where_to(()), open=False, visible=False, elem_id="filters") as self.where, gr.Row():
-            common: dict[str, Any] = {"value": "", "visible": False, "min_width": 150, "interactive": True}
+        with gr.Accordion(filters.where_to(()), open=False, elem_id="filters", **seen(False)) as self.where, gr.Row():
+            common: dict[str, Any] = {"value": "", "min_width": 150, "interactive": True, **seen(False)}
             self.filters = [
                 gr.Textbox(label=field.label, max_lines=1, **common)
                 if field.typed
                 else gr.Dropdown(label=field.label, choices=[filters.ANY], **common)
                 for field in filters.FIELDS
             ]
-        self.clear = gr.Button("Clear filters", size="sm", visible=False)
-        with gr.Accordion("Precedents of a new case", open=False, visible=False, elem_id="new-case") as self.new_case:
+        self.clear = gr.Button("Clear filters", size="sm", **seen(False))
+        with gr.Accordion("Precedents of a new case", open=False, elem_id="new-case", **seen(False)) as self.new_case:
             self.facts = gr.Textbox(
                 label="Facts of a new case", lines=4, max_lines=8,
                 info="Judgments within the filters above are searched.",
@@ -140,21 +140,21 @@ class Desk:
                     label="Dated before", placeholder="2010 or 2010-06-30", max_lines=1, min_width=150
                 )
             self.find_button = gr.Button("Find precedents", size="md")
-            self.searching = gr.HTML(visible=False, elem_id="searching")
+            self.searching = gr.HTML(elem_id="searching", **seen(False))
         with gr.Accordion(_how("notes"), open=False) as self.how:
             choices = [(f"{name}: {what}", style) for style, (name, what) in render.STYLES.items()]
             self.style = gr.Radio(label="How to read", choices=choices, value="notes", elem_id="style", container=False)
 
     def _sources_panel(self) -> None:
-        self.sources = gr.Radio(label="Sources", choices=[], visible=False, elem_id="sources")
+        self.sources = gr.Radio(label="Sources", choices=[], elem_id="sources", **seen(False))
         with gr.Row():
             self.back = gr.Button("Previous page", size="sm", interactive=False, min_width=100)
             self.forth = gr.Button("Next page", size="sm", interactive=False, min_width=100)
-            self.again = gr.Button("Back to the precedents", size="sm", visible=False, min_width=100)
-            self.close = gr.Button("Back to the page", size="sm", visible=False, min_width=100)
+            self.again = gr.Button("Back to the precedents", size="sm", min_width=100, **seen(False))
+            self.close = gr.Button("Back to the page", size="sm", min_width=100, **seen(False))
         self.page = gr.HTML(render.hint_html("The page that an answer cites is shown here."), elem_id="page")
-        self.timeline = gr.HTML(elem_id="timeline", visible="hidden")
-        self.marker = gr.Textbox(label="Chosen marker", elem_id="marker", visible="hidden")
+        self.timeline = gr.HTML(elem_id="timeline", **seen(False))
+        self.marker = gr.Textbox(label="Chosen marker", elem_id="marker", **seen(False))
 
     def _documents_panel(self) -> None:
         gr.HTML("<h2>Documents</h2>")
@@ -164,8 +164,8 @@ class Desk:
         )
         gr.HTML(render.hint_html("With a transcript, add its audio, NAME.chapters.json and NAME.shownotes.md."))
         gr.HTML(render.hint_html("Judgments: PDF, .txt, .html, .json or .jsonl, packed (.gz) or not."))
-        self.progress = gr.HTML(visible=False)
-        self.halt = gr.Button("Stop reading", size="sm", visible=False)
+        self.progress = gr.HTML(**seen(False))
+        self.halt = gr.Button("Stop reading", size="sm", **seen(False))
         with gr.Accordion("Password for encrypted PDFs", open=False):
             self.password = gr.Textbox(label="Password", info="Type it before you add the file.", type="password")
         with gr.Accordion("Remove a document", open=False):
@@ -247,14 +247,14 @@ class Desk:
         removable = gr.Dropdown(choices=choices, value=None)
         shown = {self.documents: render.documents_html(entries), self.removable: removable}
         for field, box, now, some in zip(filters.FIELDS, self.filters, chosen, offered, strict=True):
-            shown[box] = gr.update(**filters.control(field, now, some))
+            shown[box] = gr.update(**filters.control(field, now, some), **seen(bool(some)))
         judged = any(entry.kind == "legal" and entry.status == "ready" for entry in entries)
-        return shown | {self.where: gr.Accordion(visible=any(offered)), self.new_case: gr.Accordion(visible=judged)}
+        return shown | {self.where: gr.update(**seen(any(offered))), self.new_case: gr.update(**seen(judged))}
 
     def add(self, files: Sequence[str], password: str, *chosen: str | None) -> Iterator[Update]:
         """Ingest uploaded files, showing how far they are."""
         batch = self._intake.start(files, [password] if password else [])
-        yield {self.uploads: None, self.halt: gr.Button(visible=True)}
+        yield {self.uploads: None, self.halt: gr.update(**seen(True))}
         while not batch.ended(UPDATE_SECONDS):
             yield self._report(render.progress_html(batch.state))
         try:
@@ -263,7 +263,7 @@ class Desk:
             shown = render.problem_html("Stopped. The documents that were finished are kept")
         except (RagError, OSError) as error:
             shown = render.problem_html(str(error))
-        yield {**self._report(shown), self.password: "", self.halt: gr.Button(visible=False), **self.refresh(*chosen)}
+        yield {**self._report(shown), self.password: "", self.halt: gr.update(**seen(False)), **self.refresh(*chosen)}
 
     def remove(self, document_id: str | None, *chosen: str | None) -> Update:
         if not document_id:
@@ -275,7 +275,7 @@ class Desk:
         return {**self._report(render.hint_html("Removed.")), **self.refresh(*chosen)}
 
     def _report(self, html: str) -> Update:
-        return {self.progress: gr.HTML(html, visible=True)}
+        return {self.progress: gr.HTML(html, **seen(True))}
 
     # -- questions
 
@@ -286,7 +286,7 @@ class Desk:
             with suppress(LibraryError):  # it was removed
                 line = self._casebook.timeline(open_case, chosen)
         return {
-            self.where: gr.Accordion(label=filters.where_to(chosen)), self.clear: gr.Button(visible=limited),
+            self.where: gr.Accordion(label=filters.where_to(chosen)), self.clear: gr.update(**seen(limited)),
             self.timeline: line,
         }  # fmt: skip
 
@@ -310,7 +310,7 @@ class Desk:
         question = self._asked[session] = self._reading.start(text, style, chosen)
         yield {
             self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
-            self.where: gr.Accordion(open=False), self.why: gr.Row(visible=False), **self._explaining(),
+            self.where: gr.Accordion(open=False), self.why: gr.update(**seen(False)), **self._explaining(),
         }  # fmt: skip
         try:
             yield from self._follow(question, chat)
@@ -348,7 +348,7 @@ class Desk:
             said.append(_said("assistant", render.reasons_markdown(answer.evidence)) | {"metadata": title})
         yield {self.chat: [*chat, *said]}
         question.stop.set()  # the next one may come
-        yield {**self.show(shelf.put(answer), chosen=chosen), self.why: gr.Row(visible=not answer.abstained)}
+        yield {**self.show(shelf.put(answer), chosen=chosen), self.why: gr.update(**seen(not answer.abstained))}
 
     def stop(self, request: gr.Request) -> None:
         if question := self._asked.get(str(request.session_hash)):
@@ -383,14 +383,14 @@ class Desk:
         yield self._explaining(said)
         if answer is not None and question is self._asked.get(session):  # else there is another question by now
             yield {
-                self.page: heat.attribution_html(answer), self.close: gr.Button(visible=True),
-                self.back: gr.Button(visible=False), self.forth: gr.Button(visible=False),
+                self.page: heat.attribution_html(answer), self.close: gr.update(**seen(True)),
+                self.back: gr.update(**seen(False)), self.forth: gr.update(**seen(False)),
             }  # fmt: skip
 
     def _watch(self, explanation: Explanation) -> Iterator[Update]:
         """How far it is, whenever that has changed."""
         off = dict.fromkeys(self.levels, OFF)
-        yield {**off, self.stop_explaining: gr.Button(visible=True), self.explaining: gr.HTML(visible=True)}
+        yield {**off, self.stop_explaining: gr.update(**seen(True)), self.explaining: gr.update(**seen(True))}
         shown = ""
         while not explanation.ended(UPDATE_SECONDS):
             called_off = explanation.stop.is_set()
@@ -414,9 +414,9 @@ class Desk:
 
     def _explaining(self, said: str = "") -> Update:
         """Nothing is under way (any more)."""
-        told = gr.HTML(said, visible=bool(said))
+        told = gr.HTML(said, **seen(bool(said)))
         return dict.fromkeys(self.levels, ON) | {
-            self.stop_explaining: gr.Button(visible=False), self.explaining: told,
+            self.stop_explaining: gr.update(**seen(False)), self.explaining: told,
         }  # fmt: skip
 
     # -- sources
@@ -438,12 +438,12 @@ class Desk:
         choices = [(render.source_label(int(c.marker.strip("[]")), c), i) for i, c in enumerate(shelf.sources)]
         return {
             self.shelf: shelf,
-            self.sources: gr.Radio(choices=choices, value=shelf.source, visible=bool(choices), label=shelf.label),
+            self.sources: gr.Radio(choices=choices, value=shelf.source, label=shelf.label, **seen(bool(choices))),
             self.page: page,
-            self.back: gr.Button(interactive=1 < shelf.page <= pages, visible=paged),
-            self.forth: gr.Button(interactive=1 <= shelf.page < pages, visible=paged),
-            self.again: gr.Button(visible=False),
-            self.close: gr.Button(visible=False),
+            self.back: gr.Button(interactive=1 < shelf.page <= pages, **seen(paged)),
+            self.forth: gr.Button(interactive=1 <= shelf.page < pages, **seen(paged)),
+            self.again: gr.update(**seen(False)),
+            self.close: gr.update(**seen(False)),
         }
 
     def follow(self, marker: str, shelf: Shelf, found: str, *chosen: str | None) -> Update:
@@ -455,12 +455,12 @@ class Desk:
             page = self._casebook.open(case[0], case[1], chosen)
         except LibraryError:
             page = render.problem_html("This case is no longer in the library")
-        return self._instead(page) | {self.again: gr.Button(visible=bool(found))}
+        return self._instead(page) | {self.again: gr.update(**seen(bool(found)))}
 
     def _instead(self, page: str) -> Update:
         """Something in the page's place, until one goes back to the source."""
-        hidden = gr.Button(visible=False)
-        return {self.page: page, self.close: gr.Button(visible=True), self.back: hidden, self.forth: hidden}
+        hidden = gr.update(**seen(False))
+        return {self.page: page, self.close: gr.update(**seen(True)), self.back: hidden, self.forth: hidden}
 
     # -- precedents of a new text
 
@@ -469,7 +469,7 @@ class Desk:
         try:
             search = self._reading.clerk.start(precedents.asked(text, field, before, chosen))
             try:
-                yield {self.searching: gr.HTML(render.hint_html("Searching …"), visible=True), self.find_button: OFF}
+                yield {self.searching: gr.HTML(render.hint_html("Searching …"), **seen(True)), self.find_button: OFF}
                 while not search.ended(UPDATE_SECONDS):
                     pass
                 found = search.result.result(0)
@@ -481,11 +481,11 @@ class Desk:
         except (RagError, OSError) as error:
             html, said = "", render.problem_html(_sentence(str(error).removeprefix("--filter ")))
         shown = self.show_found(html) | {self.found: html} if html else {}
-        yield {self.searching: gr.HTML(said, visible=bool(said)), self.find_button: ON, **shown}
+        yield {self.searching: gr.HTML(said, **seen(bool(said))), self.find_button: ON, **shown}
 
     def show_found(self, html: str) -> Update:
         """The precedents that were found last."""
-        return self._instead(html) | {self.again: gr.Button(visible=False)}
+        return self._instead(html) | {self.again: gr.update(**seen(False))}
 
     def turn(self, shelf: Shelf, by: int) -> Update:
         pages = self._pictures.pages(shelf.citation.document_id) if shelf.citation else 0
@@ -493,6 +493,15 @@ class Desk:
 
 
 OFF, ON = gr.update(interactive=False), gr.update(interactive=True)
+
+
+def seen(yes: bool) -> dict[str, list[str]]:
+    """Whether one sees a part of the page.
+
+    By a class, not by Gradio's `visible`: a part with visible=False is built only when it is to be seen, and what is
+    said to several parts at once in that moment is lost on a slow machine, for good (6.31: an answer without sources).
+    """
+    return {"elem_classes": [] if yes else ["absent"]}
 
 
 def _how(style: str) -> str:
