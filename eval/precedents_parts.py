@@ -22,9 +22,9 @@ from rag.settings import ReaderSettings, Settings
 
 # What `--retriever` says of passages, said of cases: the best of its kind on ECtHR's 221 cases (eval/log.md).
 SCORER_OF: Mapping[str | None, Scorer] = {
-    None: DEFAULT, "bm25": "bm25", "sparse": "sparse", "dense": "late", "hybrid": "interpolated"
+    None: DEFAULT, "bm25": "bm25", "sparse": "sparse", "dense": "late", "hybrid": "hybrid"
 }  # fmt: skip
-INDEX_OF: Mapping[str | None, str] = {"sparse": "sparse", "dense": "dense", "hybrid": "dense"}
+INDEX_OF: Mapping[str | None, str] = {None: "sparse", "sparse": "sparse", "dense": "dense", "hybrid": "sparse"}
 
 
 def open_parts(

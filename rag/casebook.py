@@ -77,14 +77,14 @@ NOTHING = Parts()
 def open_parts(indexes: Indexes, scorer: Scorer, report: Report = silent) -> Parts:
     """What a scorer needs, of a library. Raises as Indexes.retriever, ModelError and UsageError."""
     needed, settings = SCORERS[scorer], indexes.settings
-    if needed in ("bm25", "sparse"):
-        return Parts(retrievers={needed: indexes.retriever(needed, report)}, numbers=indexes.library.numbers_of)
-    if needed == "concepts":
-        return Parts(concepts=Concepts(open_reader(settings.reader), settings.reader.context_tokens))
-    if needed == "pooling" and not settings.precedents.pooling:
-        return Parts()  # so the search itself says what is missing
-    pooling = trained_pooling(settings) if needed == "pooling" else None
-    return Parts(vectors=vectors_of(indexes, report), pooling=pooling) if needed else Parts()
+    reader = settings.reader
+    return Parts(
+        pooling=trained_pooling(settings) if "pooling" in needed else None,
+        vectors=vectors_of(indexes, report) if "vectors" in needed else None,
+        retrievers={name: indexes.retriever(name, report) for name in ("bm25", "sparse") if name in needed},
+        numbers=indexes.library.numbers_of,
+        concepts=Concepts(open_reader(reader), reader.context_tokens) if "concepts" in needed else None,
+    )
 
 
 def trained_pooling(settings: Settings) -> Pooling | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,7 +102,9 @@ POOLING = Pooling(
 )
 
 
-def precedents(cases: Sequence[CourtCase]) -> Precedents:
+def precedents(
+    cases: Sequence[CourtCase], concepts: Callable[[str], Sequence[str]] = lambda text: text.split()[:2]
+) -> Precedents:
     passages = [passage for one in cases for passage in one.passages("both")]
     places = {passage.passage_id: place for place, passage in enumerate(passages)}
     words = PassageWords(passages)
@@ -113,7 +115,7 @@ def precedents(cases: Sequence[CourtCase]) -> Precedents:
         {"bm25": words, "sparse": words},
         lambda ids: {key: places[key] for key in ids if key in places},
         POOLING,
-        lambda text: text.split()[:2],
+        concepts,
     )
 
 
@@ -263,13 +265,12 @@ def test_what_a_scorer_lacks_is_said() -> None:
     bare = Precedents(cases, CommonWords(cases))
     for scorer, needed in SCORERS.items():
         if needed:
-            with pytest.raises(UsageError, match=re.escape(f"--scorer {scorer}: needs {NEEDED[needed]}")):
+            with pytest.raises(UsageError, match=re.escape(f"--scorer {scorer}: needs {NEEDED[needed[0]]}")):
                 bare.rank(cases[1], scorer=scorer)
         else:
             assert list(bare.rank(cases[1], scorer=scorer)) == ["a"]
-    pooling = Precedents(cases, CommonWords(cases), pooling=POOLING)
-    with pytest.raises(UsageError, match="--scorer trained: needs"):  # the vectors
-        pooling.rank(cases[1], scorer="trained")
+    with pytest.raises(UsageError, match=f"--scorer trained: needs {NEEDED['pooling']}"):
+        Precedents(cases, CommonWords(cases), vectors).rank(cases[1], scorer="trained")
     with pytest.raises(UsageError, match=r"--scorer none: choose one of bm25, .*, concepts"):
         bare.rank(cases[1], scorer="none")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="-k 0"):
@@ -293,13 +294,41 @@ def test_concepts_raise_what_the_facts_have_no_word_of() -> None:
         case("meant", "1991-01-01", facts=["custody"]),
         case("query", "2000-01-01", facts=["father hearing"]),
     ]
-    finder = Precedents(cases, CommonWords(cases), concepts=lambda text: ("custody", "detain"))
-    assert list(finder.rank(cases[-1], scorer="graph")) == ["like", "meant"]
-    assert finder.rank(cases[-1], scorer="graph")["meant"] == 0
+    finder = precedents(cases, lambda text: ("custody", "detain"))
+    assert list(finder.rank(cases[-1], scorer="hybrid")) == ["like", "meant"]
+    assert finder.rank(cases[-1], scorer="hybrid")["meant"] == 0
     hits = finder.search(cases[-1], 2, scorer="concepts")
-    assert [set(hit.terms or {}) for hit in hits] == [{"bm25"}, {"concepts"}]
-    nothing = Precedents(cases, CommonWords(cases), concepts=lambda text: ())
-    assert list(nothing.rank(cases[-1], scorer="concepts")) == ["like", "meant"]
+    assert [set(hit.terms or {}) for hit in hits] == [{"bm25", "sparse"}, {"concepts"}]
+    assert list(precedents(cases, lambda text: ()).rank(cases[-1], scorer="concepts")) == ["like", "meant"]
+
+
+def test_each_passage_of_the_question_asks_for_itself() -> None:
+    cases = [
+        case("long", "1990-01-01", facts=["custody garden detain eviction"]),
+        case("close", "1991-01-01", facts=["custody father", "hearing"]),
+        case("query", "2000-01-01", facts=["custody father", "garden hearing", "garden eviction detain"]),
+    ]
+    # Of what the first passage asks, long has 1 word and close 2; of the second's each 1; of the third's 3 and none.
+    for scorer in ("sparse", "bm25-passages"):
+        assert precedents(cases).rank(cases[-1], scorer=scorer) == pytest.approx({"long": 2 / 3, "close": 2 / 3})
+    assert precedents(cases[1:]).rank(cases[-1], scorer="sparse") == {"close": 2 / 3}, "nothing for the third"
+    assert precedents(cases).rank(replace(cases[-1], parts={}), scorer="sparse") == {}
+
+
+def test_the_default_weighs_words_and_learned_vectors_alike_and_what_the_best_cite() -> None:
+    cases = [
+        case("far", "1989-01-01", facts=["garden"]),
+        case("cited", "1990-01-01", facts=["prison"]),
+        case("like", "1991-01-01", facts=["custody father"], cites=["cited"]),
+        case("query", "2000-01-01", facts=["custody father garden", "garden garden"]),
+    ]
+    hits = precedents(cases).search(cases[-1], 5)
+    parts = {hit.passage.document_id: hit.terms for hit in hits}
+    # BM25: of the words like has 2 and far 1; passages: like 2 and 0, far 1 and 1, so min-max 1 + 0 and 0 + 1, halved.
+    whole = 1 + 1 + 2 * (0.2 + 0.2)
+    assert parts["like"] == pytest.approx({"bm25": 1 / whole, "sparse": 1 / whole})
+    assert parts["far"] == pytest.approx({"bm25": 0.5 / whole, "sparse": 1 / whole})
+    assert parts["cited"] == pytest.approx({"cited": 0.4 / whole}) and list(parts) == ["like", "far", "cited"]
 
 
 # ---- with Lucene

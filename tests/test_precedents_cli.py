@@ -64,7 +64,7 @@ def test_the_table_the_run_and_what_stays(court: list[str], tmp_path: Path, glos
 def test_without_controls_the_system_stands_beside_bm25(court: list[str], glossator: Run) -> None:
     done = glossator("eval", "precedents", *court, "--section", "law", "--by", "law", "--no-controls")
     assert done.returncode == 0 and done.stdout.startswith("2 queries, 3 cited cases among 4")
-    assert "| graph, law to law |" in done.stdout and "| bm25, law to law |" in done.stdout
+    assert "| hybrid, law to law |" in done.stdout and "| bm25, law to law |" in done.stdout
     assert "facts to facts" not in done.stdout
 
 

@@ -140,7 +140,7 @@ def test_the_whole_evaluation(tmp_path: Path) -> None:
     pairs.write_text("query-id\tcorpus-id\tscore\nj3\tj1\t1\nj4\tj1\t1\nj4\tj3\t1\nj1\tj4\t1\n")  # the last is later
     file = tmp_path / "out.run"
     qrels = read_pairs(pairs, judgments)
-    result = run(judgments, qrels, tmp_path / "sections", Settings(), field="facts", run_file=file)
+    result = run(judgments, qrels, tmp_path / "sections", Settings(), "graph", field="facts", run_file=file)
     assert (result["task"], result["n"], result["cases"], result["relevant"], result["unreachable"]) == (
         "precedents", 3, 4, 4, 1
     )  # fmt: skip
@@ -157,9 +157,9 @@ def test_the_whole_evaluation(tmp_path: Path) -> None:
     assert {line[0] for line in lines} == {"j3", "j4"} and all(line[5] == "glossator" for line in lines)
     assert next(line[2] for line in lines if line[0] == "j3") == "j1"
     json.dumps(result)
-    parts = Parts(vectors, pooling=POOLING, concepts=lambda text: ("custody",))
-    more = run(judgments, qrels, tmp_path / "sections", Settings(), scorer="concepts", parts=parts)
-    assert more["scorer"] == "concepts" and {"trained, facts to law", "mean, law to both"} <= set(more["rows"])
+    parts = Parts(vectors, pooling=POOLING)
+    more = run(judgments, qrels, tmp_path / "sections", Settings(), "trained", parts=parts)
+    assert more["scorer"] == "trained" and {"trained, facts to law", "mean, law to both"} <= set(more["rows"])
     with pytest.raises(UsageError, match="--section reasons"):
         run(judgments, qrels, tmp_path / "sections", Settings(), field="reasons")  # type: ignore[arg-type]
 

@@ -11,11 +11,12 @@ from typing import Any, cast
 import pytest
 
 from ingest import chaptering
-from rag.casebook import open_precedents
+from rag.casebook import open_parts, open_precedents
 from rag.errors import UsageError
 from rag.indexes import Indexes
 from rag.library import Library
 from rag.records import Hit, Passage
+from rag.retrieve.precedents import DEFAULT
 from rag.settings import load_settings
 from tests.test_case_panel import Panel
 from tests.test_legal_ingest import FORGE, LETTER, MILL, a_judgment, a_record
@@ -33,29 +34,29 @@ TITLES = {"A. v. AUSTRIA": "2001-05-04", "C. v. SPAIN": "2003-05-04", "B. v. MAL
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Indexes:
     """Four judgments: of 2001, 2003 and 2005, and one without a date."""
     monkeypatch.setattr(chaptering, "chapters_of", halves)
-    indexes = cast(Indexes, NoIndexes(Library.open(tmp_path / "library", create=True)))
+    catalogue = cast(Indexes, NoIndexes(Library.open(tmp_path / "library", create=True)))
     texts = {"a": MILL, "b": FORGE, "c": LETTER, "d": UNDATED}
     file = tmp_path / "some.jsonl"
     file.write_text("".join(json.dumps(a_record(key, text)) + "\n" for key, text in texts.items()))
-    ingested(indexes, file)
-    assert {case.title: case.date for case in indexes.library.cases()} == TITLES
-    return indexes.library
+    ingested(catalogue, file)
+    assert {case.title: case.date for case in catalogue.library.cases()} == TITLES
+    return Indexes(catalogue.library, load_settings())
 
 
 def titles(found: Found) -> set[str]:
     return {title for _, title, _ in found.hits}
 
 
-def test_a_pasted_text_finds_what_the_search_finds_each_with_its_place(library: Library) -> None:
-    found = find(asked(FACTS, "both", ""), library, SETTINGS)
+def test_a_pasted_text_finds_what_the_search_finds_each_with_its_place(indexes: Indexes) -> None:
+    found = find(asked(FACTS, "both", ""), indexes)
     assert (titles(found), found.searched, [*filter(None, found.notes)]) == (set(TITLES), 4, [])
     query = precedents._read(FACTS, SETTINGS)
-    with open_precedents(library) as (searching, _):
+    with open_precedents(indexes.library, open_parts(indexes, DEFAULT)) as (searching, _):
         assert [hit for hit, _, _ in found.hits] == searching.search(query, 4)
-    shown, casebook = Panel(panel(found)), Casebook(library)
+    shown, casebook = Panel(panel(found)), Casebook(indexes.library)
     links = [(str(e["data-case"]), str(e["data-place"])) for _, e in shown.elements if "data-case" in e]
     assert len(links) == 8 and set(links[:4]) == set(links[4:]), "in both orders"
     for (hit, title, date), link in zip(found.hits, links, strict=False):
@@ -71,9 +72,9 @@ def test_a_pasted_text_finds_what_the_search_finds_each_with_its_place(library: 
     [("2005-05-05", 3, 1), ("2005-05-04", 2, 1), ("2005-05", 2, 1), ("2005", 2, 1), ("2003", 1, 1), ("", 4, 0)],
 )
 def test_all_are_dated_before_the_day_that_is_said(
-    library: Library, before: str, found_there: int, dateless: int
+    indexes: Indexes, before: str, found_there: int, dateless: int
 ) -> None:
-    found = find(asked(FACTS, "both", before), library, SETTINGS)
+    found = find(asked(FACTS, "both", before), indexes)
     assert len(found.hits) == found.searched == found_there
     assert all("" < date < before for _, _, date in found.hits) or not before
     assert found.notes[1] == ("Left out because no date is known: 1 judgment." if dateless else "")
@@ -81,22 +82,22 @@ def test_all_are_dated_before_the_day_that_is_said(
     assert (f"{before} the new case" in line) if before else "2005 the new case" not in line
 
 
-def test_filters_narrow_what_is_searched_and_the_rest_is_counted(library: Library) -> None:
+def test_filters_narrow_what_is_searched_and_the_rest_is_counted(indexes: Indexes) -> None:
     spain = ("law", "", "", "", "spain", "", "a show", "a speaker")  # sections and podcasts say nothing of a case
-    found = find(asked(FACTS, "law", "", spain), library, SETTINGS)
+    found = find(asked(FACTS, "law", "", spain), indexes)
     assert titles(found) == {"C. v. SPAIN", "D. v. SPAIN"} and {h.passage.part for h, _, _ in found.hits} == {"law"}
     told = Panel(panel(found)).shown
     assert "Searched: the law of 2 judgments." in told
     assert "Left out by the filters (Spain): 2 judgments." in told
-    dated = find(asked(FACTS, "both", "2005-05-05", spain), library, SETTINGS)
+    dated = find(asked(FACTS, "both", "2005-05-05", spain), indexes)
     assert (titles(dated), dated.searched) == ({"C. v. SPAIN"}, 1)
     assert dated.notes[0] == "Left out by the filters (Spain): 2 judgments.", "of those that are early enough"
 
 
-def test_a_whole_judgment_asks_by_its_facts_and_never_finds_itself(library: Library) -> None:
-    found = find(asked(FORGE.replace("4 May 2005", "1 May 1990"), "both", ""), library, SETTINGS)
+def test_a_whole_judgment_asks_by_its_facts_and_never_finds_itself(indexes: Indexes) -> None:
+    found = find(asked(FORGE.replace("4 May 2005", "1 May 1990"), "both", ""), indexes)
     assert titles(found) == set(TITLES) - {"B. v. MALTA"}, "a day in a text is not its date"
-    with open_precedents(library) as (searching, cases):
+    with open_precedents(indexes.library, open_parts(indexes, DEFAULT)) as (searching, cases):
         (own,) = (case for case in cases if case.application_numbers == ("2/05",))
         assert [hit for hit, _, _ in found.hits] == searching.search(replace(own, date=""), 4)
 
@@ -115,23 +116,23 @@ def test_a_whole_judgment_asks_by_its_facts_and_never_finds_itself(library: Libr
         (FACTS, "both", "1950", (), "no other judgment dated before 1950 with facts or law"),
         (FACTS, "both", "2004", ("", "", "", "", "malta"), "no judgment dated before 2004 is within: Malta."),
         (FACTS, "both", "", ("", "", "soon"), "'soon' is no date"),
-        ("Xylophone zwieback.", "both", "", (), "no word of this text is in the judgments searched"),
+        ("ⵣⵣⵣ ⵜⵜⵜ", "both", "", (), "no word of this text is in the judgments searched"),
         ("PROCEDURE\n1. One.\nTHE LAW\n2. Two.\n", "both", "", (), "and no facts under them"),
     ],
 )
 def test_bad_input_is_one_line(
-    library: Library, text: str, field: str, before: str, chosen: tuple[str, ...], why: str
+    indexes: Indexes, text: str, field: str, before: str, chosen: tuple[str, ...], why: str
 ) -> None:
     with pytest.raises(UsageError, match=r"^[^\n]*$") as error:
-        find(asked(text, field, before, chosen), library, SETTINGS)
+        find(asked(text, field, before, chosen), indexes)
     assert why in str(error.value)
 
 
-def test_only_a_library_with_judgments_has_the_form(library: Library, tmp_path: Path) -> None:
+def test_only_a_library_with_judgments_has_the_form(indexes: Indexes, tmp_path: Path) -> None:
     empty = Library.open(tmp_path / "empty", create=True)
     with pytest.raises(UsageError, match="no judgments in this library"):
-        find(asked(FACTS, "both", ""), empty, SETTINGS)
-    for some, offered in ((empty, False), (library, True)):
+        find(asked(FACTS, "both", ""), Indexes(empty, load_settings()))
+    for some, offered in ((empty, False), (indexes.library, True)):
         parts = [SimpleNamespace(library=some), SimpleNamespace(stop=None), *[cast(Any, None)] * 4]
         desk = Desk(*cast(Any, parts))
         desk.blocks()

@@ -306,8 +306,8 @@ def precedents(
         SectionName, typer.Option("--by", help="The section of earlier judgments that is searched.")
     ] = SectionName.both,
     scorer: Annotated[
-        str, typer.Option("--scorer", help='How they are found: graph, bm25, late, trained, ...; "?" lists all.')
-    ] = "graph",
+        str, typer.Option("--scorer", help='How they are found: hybrid, graph, bm25, late, ...; "?" lists all.')
+    ] = "hybrid",
     k: KOption = None,
     as_json: JsonOption = False,
 ) -> None:

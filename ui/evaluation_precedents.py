@@ -50,9 +50,9 @@ def eval_precedents(
 ) -> None:
     """Do the earlier cases found hold those that a judgment cites: each scorer, each choice of sections, beside BM25.
 
-    Citations are blanked out in what is asked. Without --retriever cases are found by BM25 over whole sections and by
-    what the best of them cite; dense: by the vectors of passages, hybrid: by BM25 and vectors; --concepts: by what the
-    reader names, too. --no-controls leaves only the system and BM25 by the same sections.
+    Citations are blanked out in what is asked. Without --retriever cases are found by BM25 over whole sections, by
+    learned sparse vectors of passages, and by what the best of them cite (hybrid); dense: by the vectors of passages;
+    --concepts: by what the reader names, too. --no-controls leaves only the system and BM25 by the same sections.
     """
     from eval import precedents as evaluation
     from eval import precedents_report as written

@@ -11,12 +11,12 @@ from ingest.chunk import chunk
 from ingest.judgment import plain
 from ingest.legal import case_of
 from ingest.transcript import BAD
-from rag.casebook import Parts, new_case, open_precedents
+from rag.casebook import Parts, new_case, open_parts, open_precedents
 from rag.cited import iso_date
 from rag.errors import UsageError
-from rag.library import Library
+from rag.indexes import Indexes
 from rag.records import Document, Hit, Page
-from rag.retrieve.precedents import FIELDS, CourtCase, Field, Precedents, SectionIndex, candidates, undated
+from rag.retrieve.precedents import DEFAULT, FIELDS, CourtCase, Field, Precedents, SectionIndex, candidates, undated
 from rag.settings import Ingest
 from ui import filters
 from ui.filters import Choice
@@ -83,11 +83,13 @@ class Within(Parts):
 
     def search(self, cases: Sequence[CourtCase], sections: SectionIndex) -> Precedents:
         searched = [case if case.case_id in self.kept else replace(case, parts={}) for case in cases]
-        return Precedents(searched, sections)
+        return Precedents(searched, sections, retrievers=self.retrievers, numbers=self.numbers)
 
 
-def find(asked: Asked, library: Library, settings: Ingest) -> Found:
-    """The judgments that bear on a text. Raises UsageError where there is nothing to search, and as open_precedents."""
+def find(asked: Asked, indexes: Indexes) -> Found:
+    """The judgments that bear on a text. Raises UsageError where there is nothing to search, and as open_parts and
+    open_precedents."""
+    library, settings = indexes.library, indexes.settings.ingest
     known = {case.key: case for case in library.cases()}
     if not known:
         raise UsageError("there are no judgments in this library. Add some first")
@@ -95,7 +97,9 @@ def find(asked: Asked, library: Library, settings: Ingest) -> Found:
     if not query.passages("facts"):
         raise UsageError("this text has a judgment's headings, and no facts under them. Paste the facts alone")
     kept = filters.kept(library, known, asked.chosen)
-    with open_precedents(library, Within(kept=frozenset(kept))) as (searching, cases):
+    parts = open_parts(indexes, DEFAULT)
+    within_filters = Within(retrievers=parts.retrievers, numbers=parts.numbers, kept=frozenset(kept))
+    with open_precedents(library, within_filters) as (searching, cases):
         hits = searching.search(query, SHOWN, "facts", asked.field)
     eligible = [case.case_id for case in candidates(query, cases) if case.passages("both")]
     within = kept.intersection(eligible)

@@ -348,7 +348,7 @@ class Search(Job):
 
 
 class Clerk(Worker):
-    """Precedents are found beside the reading: they need no models, and take a moment."""
+    """Precedents are found beside the reading: they need no reader, and take a moment."""
 
     def __init__(self, indexes: Indexes):
         super().__init__()
@@ -362,7 +362,7 @@ class Clerk(Worker):
     def _find(self, search: Search) -> precedents.Found:
         if search.stop.is_set():
             raise Stopped
-        return precedents.find(search.asked, self._indexes.library, self._indexes.settings.ingest)
+        return precedents.find(search.asked, self._indexes)
 
 
 class Reading(Worker):

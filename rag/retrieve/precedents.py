@@ -194,21 +194,23 @@ Scorer = Literal[
     "feedback",
     "vector-feedback",
     "graph",
+    "hybrid",
     "concepts",
 ]
-SCORERS: dict[Scorer, str] = {  # scorer -> what it needs besides the index of sections; "trained" needs vectors, too
-    "bm25": "",
-    "bm25-passages": "bm25",
-    "sparse": "sparse",
-    "late": "vectors",
-    "mean": "vectors",
-    "attention": "vectors",
-    "trained": "pooling",
-    "interpolated": "vectors",
-    "feedback": "",
-    "vector-feedback": "vectors",
-    "graph": "",
-    "concepts": "concepts",
+SCORERS: dict[Scorer, tuple[str, ...]] = {  # scorer -> what it needs besides the index of sections
+    "bm25": (),
+    "bm25-passages": ("bm25",),
+    "sparse": ("sparse",),
+    "late": ("vectors",),
+    "mean": ("vectors",),
+    "attention": ("vectors",),
+    "trained": ("vectors", "pooling"),
+    "interpolated": ("vectors",),
+    "feedback": (),
+    "vector-feedback": ("vectors",),
+    "graph": (),
+    "hybrid": ("sparse",),
+    "concepts": ("sparse", "concepts"),
 }
 NEEDED = {  # what a scorer that lacks it says
     "bm25": "the library's index of bm25",
@@ -217,11 +219,14 @@ NEEDED = {  # what a scorer that lacks it says
     "pooling": "a folder of `glossator train precedents`, which the setting precedents.pooling names",
     "concepts": "a reader",
 }
-DEFAULT: Scorer = "graph"
+DEFAULT: Scorer = "hybrid"
 # All of these were chosen on half of the queries of ECtHR's 221 cases (see eval/log.md).
 VECTOR_WEIGHT = 0.2  # of pooled vectors beside BM25's 1
+SPARSE_WEIGHT = 1.0  # of learned sparse vectors beside BM25's 1
+NEAREST = 1000  # passages that each passage of the question finds, as in PARM
 FEEDBACK_CASES, FEEDBACK_WEIGHT = 3, 0.3  # of what the best candidates' own text finds, beside the query's 1
-EXPANDED, CITED_WEIGHT, TOGETHER_WEIGHT = 60, 0.2, 0.2  # best candidates whose citations are followed
+EXPANDED = 60  # best candidates whose citations are followed
+CITED_WEIGHT = TOGETHER_WEIGHT = 0.2  # beside 1 for each that finds by words
 DAMPING = 2  # citing cases that every case is taken to have besides
 ALPHA, BETA = 0.4, 0.6  # Rocchio's, as in rag/retrieve/feedback.py
 TEMPERATURE = 0.05  # of attention
@@ -281,14 +286,15 @@ class Precedents:
         shown = _best_passages(
             query.text(asked), [case.passages(field) or case.passages("both") for case in cases.values()]
         )
-        cites = citations_among(eligible) if scorer in ("graph", "concepts") else {}
+        cites = citations_among(eligible) if "cited" in parts else {}
+        best = list(_sum({name: parts[name] for name in ("bm25", "sparse") if name in parts}))[:EXPANDED]
         return [
             Hit(
                 rank,
                 score,
                 passage,
                 {name: part[case_id] for name, part in parts.items() if part.get(case_id)},
-                self._cited_by(case_id, list(parts["bm25"])[:EXPANDED], cites) if cites else (),
+                self._cited_by(case_id, best, cites) if cites else (),
             )
             for (rank, (case_id, score)), passage in zip(enumerate(ranking, start=1), shown, strict=True)
         ]
@@ -308,12 +314,12 @@ class Precedents:
         self._check(scorer)
         if not eligible:
             return {}
-        text = query.text(asked)
         if scorer in ("bm25-passages", "sparse"):
-            return {scorer: self._best_of_passages(scorer, text, eligible, field)}
+            return {scorer: self._by_passages(scorer, query.passages(asked), eligible, field)}
         if scorer in ("late", "mean", "attention", "trained", "vector-feedback"):
             return {scorer: self._by_vectors(scorer, query.passages(asked), eligible, field)}
-        within = [self._places[case.case_id] for case in eligible]
+        text, ids = query.text(asked), [case.case_id for case in eligible]
+        within = [self._places[case_id] for case_id in ids]
         bm25 = self._sections.search(text, field, within)
         if scorer == "bm25":
             return {"bm25": bm25}
@@ -323,31 +329,43 @@ class Precedents:
         elif scorer == "feedback":
             first["feedback"] = (self._by_text_of_the_best(bm25, field, within), FEEDBACK_WEIGHT)
         else:
-            cited, together = expand(bm25, citations_among(eligible), EXPANDED)
-            first |= {"cited": (cited, CITED_WEIGHT), "together": (together, TOGETHER_WEIGHT)}
+            if scorer != "graph":
+                first["sparse"] = (self._by_passages("sparse", query.passages(asked), eligible, field), SPARSE_WEIGHT)
+            words = sum(weight for _, weight in first.values())
+            cited, together = expand(_sum(_weighted(first, ids)), citations_among(eligible), EXPANDED)
+            first |= {"cited": (cited, CITED_WEIGHT * words), "together": (together, TOGETHER_WEIGHT * words)}
         if scorer == "concepts" and self._concepts is not None:
             named = " ".join(self._concepts(text))
             first["concepts"] = (self._sections.search(named, field, within), CONCEPTS_WEIGHT)
-        return _weighted(first, [case.case_id for case in eligible])
+        return _weighted(first, ids)
 
     def _check(self, scorer: Scorer) -> None:
-        needed = SCORERS[checked(scorer)]
-        have: dict[str, object] = {"": True, "vectors": self._vectors, "concepts": self._concepts}
-        have |= {"pooling": self._vectors and self._pooling, **(self._retrievers if self._numbers else {})}
-        if not have.get(needed):
-            raise UsageError(f"--scorer {scorer}: needs {NEEDED[needed]}")
+        have: dict[str, object] = {"vectors": self._vectors, "pooling": self._pooling, "concepts": self._concepts}
+        have |= self._retrievers if self._numbers else {}
+        if missing := [name for name in SCORERS[checked(scorer)] if not have.get(name)]:
+            raise UsageError(f"--scorer {scorer}: needs {NEEDED[missing[0]]}")
 
-    def _best_of_passages(self, scorer: Scorer, text: str, eligible: Sequence[CourtCase], field: Field) -> Scores:
-        """What the best passage of each case scores when the whole question is asked."""
+    def _by_passages(
+        self, scorer: Scorer, asked: Sequence[Passage], eligible: Sequence[CourtCase], field: Field
+    ) -> Scores:
+        """Each passage of the question asks for itself, and a case's place is its best passage's (min-max); their mean.
+
+        After PARM (Althammer, Hofstätter, Sertkan, Verberne and Hanbury, arXiv 2201.01614), which sums reciprocal
+        ranks. A whole section asked at once is nearest to the longest passages, whatever they say.
+        """
         assert self._numbers is not None
         ids = {passage.passage_id: case.case_id for case in eligible for passage in case.passages(field)}
         within = list(self._numbers(list(ids)).values())
-        if not within or not text.strip():
+        texts = [passage.text for passage in asked if passage.text.strip()]
+        if not within or not texts:
             return {}
-        scores: Scores = {}
-        for hit in self._retrievers[SCORERS[scorer]].search([text], len(within), within)[0]:
-            scores.setdefault(ids[hit.passage.passage_id], hit.score)
-        return _best_first(scores)
+        found: list[Scores] = []
+        for hits in self._retrievers[SCORERS[scorer][0]].search(texts, NEAREST, within):
+            best: Scores = {}
+            for hit in hits:
+                best.setdefault(ids[hit.passage.passage_id], hit.score)
+            found.append(best)
+        return minmax_fusion(found, [1.0] * len(found))
 
     def _by_text_of_the_best(self, first: Scores, field: Field, within: Sequence[int]) -> Scores:
         """What the best candidates' own sections find, each weighted by its place: Rocchio's feedback in words.
