@@ -226,7 +226,7 @@ def _compared(system: Row, rows: Iterable[Row] | None, parts: Parts) -> list[Row
     """The system, BM25 by each choice of sections that occurs, and the other rows, each once."""
     if rows is None:
         have = {name for name in ("vectors", "pooling", "concepts") if getattr(parts, name) is not None}
-        have.update(parts.retrievers)
+        have.update(parts.nearest)
         rows = [(name, a, f) for a in FIELDS for f in FIELDS for name in SCORERS if have.issuperset(SCORERS[name])]
     rows = [system, *rows]
     return list(dict.fromkeys([system, *(("bm25", a, f) for _, a, f in rows), *rows]))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eval.precedents import Judgment
 from eval.replies import RecordingReader, Replies
-from rag.casebook import NOTHING, Parts, trained_pooling, vectors_of
+from rag.casebook import NOTHING, Parts, nearest_of, trained_pooling, vectors_of
 from rag.indexes import Indexes
 from rag.interfaces import Report, silent
 from rag.library import Library
@@ -53,7 +53,7 @@ def open_parts(
             pass
     if index == "dense":
         return Parts(vectors=_untitled(vectors_of(indexes, report)), pooling=trained_pooling(settings))
-    return Parts(retrievers={index: indexes.retriever(index, report)}, numbers=library.numbers_of)
+    return Parts(nearest={index: nearest_of(indexes, index, report)}, numbers=library.numbers_of)
 
 
 def with_concepts(parts: Parts, cache: Path, reader: ReaderSettings) -> Parts:

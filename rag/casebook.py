@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.indexes import Indexes
-from rag.interfaces import Report, Retriever, silent
+from rag.interfaces import Report, silent
 from rag.library import Library
 from rag.read.concepts import Concepts
 from rag.read.generate import open_reader
 from rag.records import Case, Passage
+from rag.retrieve.bm25 import Bm25Retriever
 from rag.retrieve.dense import DenseRetriever
 from rag.retrieve.pooling import Pooling, open_pooling
-from rag.retrieve.precedents import SCORERS, CourtCase, Precedents, Scorer, SectionIndex, Vectors
+from rag.retrieve.precedents import SCORERS, CourtCase, Nearest, Precedents, Scorer, SectionIndex, Vectors
+from rag.retrieve.sparse import SparseRetriever
 from rag.settings import Settings
 from rag.trained import base_of
 
@@ -61,14 +63,14 @@ class Parts:
     """What scorers need besides the index of sections, as Precedents takes it."""
 
     vectors: Vectors | None = None
-    retrievers: Mapping[str, Retriever] = field(default_factory=dict)
+    nearest: Mapping[str, Nearest] = field(default_factory=dict)
     numbers: Callable[[Sequence[str]], dict[str, int]] | None = None
     pooling: Pooling | None = None
     concepts: Callable[[str], Sequence[str]] | None = None
 
     def search(self, cases: Sequence[CourtCase], sections: SectionIndex) -> Precedents:
         """The search with these parts."""
-        return Precedents(cases, sections, self.vectors, self.retrievers, self.numbers, self.pooling, self.concepts)
+        return Precedents(cases, sections, self.vectors, self.nearest, self.numbers, self.pooling, self.concepts)
 
 
 NOTHING = Parts()
@@ -81,10 +83,26 @@ def open_parts(indexes: Indexes, scorer: Scorer, report: Report = silent) -> Par
     return Parts(
         pooling=trained_pooling(settings) if "pooling" in needed else None,
         vectors=vectors_of(indexes, report) if "vectors" in needed else None,
-        retrievers={name: indexes.retriever(name, report) for name in ("bm25", "sparse") if name in needed},
+        nearest={name: nearest_of(indexes, name, report) for name in ("bm25", "sparse") if name in needed},
         numbers=indexes.library.numbers_of,
         concepts=Concepts(open_reader(reader), reader.context_tokens) if "concepts" in needed else None,
     )
+
+
+def nearest_of(indexes: Indexes, name: str, report: Report = silent) -> Nearest:
+    """The search of passages by bm25 or sparse. Raises as Indexes.retriever."""
+    retriever = indexes.retriever(name, report)
+    if isinstance(retriever, SparseRetriever):
+        return retriever.nearest
+    assert isinstance(retriever, Bm25Retriever)
+    by_id = retriever.nearest
+
+    def nearest(text: str, k: int, within: Sequence[int]) -> list[tuple[int, float]]:
+        found = by_id(text, k, within)
+        numbers = indexes.library.numbers_of([passage_id for passage_id, _ in found])
+        return [(numbers[passage_id], score) for passage_id, score in found if passage_id in numbers]
+
+    return nearest
 
 
 def trained_pooling(settings: Settings) -> Pooling | None:

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag.errors import UsageError
-from rag.interfaces import Retriever
 from rag.read.finding import FindingQuestion, answer, read_question
-from rag.records import Finding, Hit, Passage
+from rag.records import Finding, Passage
 from rag.retrieve.pooling import Pooling, attention_pool, late_interaction, mean_pool
 from rag.retrieve.precedents import (
     FIELDS,
@@ -26,6 +25,7 @@ from rag.retrieve.precedents import (
     SCORERS,
     CourtCase,
     Field,
+    Nearest,
     Precedents,
     Scorer,
     Scores,
@@ -74,21 +74,15 @@ class CommonWords(SectionIndex):
         return {key: float(score) for key, score in sorted(found.items(), key=lambda e: (-e[1], e[0])) if score}
 
 
-class PassageWords(Retriever):
-    """The same for passages."""
+def common_words(passages: Sequence[Passage]) -> Nearest:
+    """The same for passages, by different words."""
 
-    def __init__(self, passages: Sequence[Passage]):
-        self._passages = passages
+    def nearest(text: str, k: int, within: Sequence[int]) -> list[tuple[int, float]]:
+        asked = set(text.split())
+        found = [(n, float(len(asked & set(passages[n].text.split())))) for n in within]
+        return sorted((entry for entry in found if entry[1]), key=lambda entry: (-entry[1], entry[0]))[:k]
 
-    def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
-        assert within is not None
-        rankings = []
-        for query in queries:
-            asked = set(query.split())
-            some = [(float(len(asked & set(self._passages[n].text.split()))), self._passages[n]) for n in within]
-            some = sorted((e for e in some if e[0]), key=lambda e: (-e[0], e[1].passage_id))[:k]
-            rankings.append([Hit(rank, score, passage) for rank, (score, passage) in enumerate(some, start=1)])
-        return rankings
+    return nearest
 
 
 def vectors(passages: Sequence[Passage]) -> NDArray[np.float32]:
@@ -107,7 +101,7 @@ def precedents(
 ) -> Precedents:
     passages = [passage for one in cases for passage in one.passages("both")]
     places = {passage.passage_id: place for place, passage in enumerate(passages)}
-    words = PassageWords(passages)
+    words = common_words(passages)
     return Precedents(
         cases,
         CommonWords(cases),

@@ -83,7 +83,7 @@ class Within(Parts):
 
     def search(self, cases: Sequence[CourtCase], sections: SectionIndex) -> Precedents:
         searched = [case if case.case_id in self.kept else replace(case, parts={}) for case in cases]
-        return Precedents(searched, sections, retrievers=self.retrievers, numbers=self.numbers)
+        return Precedents(searched, sections, nearest=self.nearest, numbers=self.numbers)
 
 
 def find(asked: Asked, indexes: Indexes) -> Found:
@@ -98,7 +98,7 @@ def find(asked: Asked, indexes: Indexes) -> Found:
         raise UsageError("this text has a judgment's headings, and no facts under them. Paste the facts alone")
     kept = filters.kept(library, known, asked.chosen)
     parts = open_parts(indexes, DEFAULT)
-    within_filters = Within(retrievers=parts.retrievers, numbers=parts.numbers, kept=frozenset(kept))
+    within_filters = Within(nearest=parts.nearest, numbers=parts.numbers, kept=frozenset(kept))
     with open_precedents(library, within_filters) as (searching, cases):
         hits = searching.search(query, SHOWN, "facts", asked.field)
     eligible = [case.case_id for case in candidates(query, cases) if case.passages("both")]

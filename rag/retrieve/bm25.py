@@ -322,6 +322,10 @@ class Bm25Retriever:
             ])  # fmt: skip
         return rankings
 
+    def nearest(self, query: str, k: int, within: Sequence[int] | None = None) -> list[tuple[str, float]]:
+        """(passage_id, score) of what `search` finds; no passage is read."""
+        return [(passage_id, score) for passage_id, score, _ in self._index.search(query, k, within, explain=False)]
+
     def terms(self, query: str, passages: Sequence[Passage]) -> list[dict[str, float]]:
         """Term -> contribution for each passage."""
         return self._index.terms(query, [passage.passage_id for passage in passages])

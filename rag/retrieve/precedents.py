@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rag.errors import UsageError
-from rag.interfaces import Retriever, silent
+from rag.interfaces import silent
 from rag.records import Hit, Passage
 from rag.retrieve.bm25 import Bm25Index
 from rag.retrieve.feedback import rocchio
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Field = Literal["facts", "law", "both"]
 FIELDS: tuple[Field, ...] = ("facts", "law", "both")
 Scores = dict[str, float]  # case id -> score, best first, ties by id
+# Of the numbered passages, a text's k nearest by their scores, best first: (number, score).
+Nearest = Callable[[str, int, Sequence[int]], Sequence[tuple[int, float]]]
 Vectors = Callable[[Sequence[Passage]], "NDArray[np.float32]"]  # a unit-length row a passage: (passages, d)
 WORD = re.compile(r"\w+")
 
@@ -246,8 +248,8 @@ class Precedents:
     """The precedents of a case among `cases`, which are numbered by their places.
 
     `sections` was built of the same cases, in the same order. `vectors` gives the vectors of passages, of a query that
-    is not in the library too. `retrievers` search all passages, as "bm25" and "sparse"; `numbers` are their catalogue
-    numbers by id. A scorer whose part is missing raises UsageError.
+    is not in the library too. `nearest` searches passages, by "bm25" and "sparse"; `numbers` are their numbers in the
+    catalogue, by id. A scorer whose part is missing raises UsageError.
     """
 
     def __init__(
@@ -255,7 +257,7 @@ class Precedents:
         cases: Sequence[CourtCase],
         sections: SectionIndex,
         vectors: Vectors | None = None,
-        retrievers: Mapping[str, Retriever] | None = None,
+        nearest: Mapping[str, Nearest] | None = None,
         numbers: Callable[[Sequence[str]], dict[str, int]] | None = None,
         pooling: Pooling | None = None,
         concepts: Callable[[str], Sequence[str]] | None = None,
@@ -264,7 +266,7 @@ class Precedents:
         self._places = {case.case_id: place for place, case in enumerate(cases)}
         self._sections = sections
         self._vectors = vectors
-        self._retrievers = retrievers or {}
+        self._nearest = nearest or {}
         self._numbers = numbers
         self._pooling = pooling
         self._concepts = concepts
@@ -341,7 +343,7 @@ class Precedents:
 
     def _check(self, scorer: Scorer) -> None:
         have: dict[str, object] = {"vectors": self._vectors, "pooling": self._pooling, "concepts": self._concepts}
-        have |= self._retrievers if self._numbers else {}
+        have |= self._nearest if self._numbers else {}
         if missing := [name for name in SCORERS[checked(scorer)] if not have.get(name)]:
             raise UsageError(f"--scorer {scorer}: needs {NEEDED[missing[0]]}")
 
@@ -355,17 +357,15 @@ class Precedents:
         """
         assert self._numbers is not None
         ids = {passage.passage_id: case.case_id for case in eligible for passage in case.passages(field)}
-        within = list(self._numbers(list(ids)).values())
-        texts = [passage.text for passage in asked if passage.text.strip()]
-        if not within or not texts:
-            return {}
+        case_of = {number: ids[passage_id] for passage_id, number in self._numbers(list(ids)).items()}
+        nearest, within = self._nearest[SCORERS[scorer][0]], list(case_of)
         found: list[Scores] = []
-        for hits in self._retrievers[SCORERS[scorer][0]].search(texts, NEAREST, within):
+        for passage in asked if within else ():
             best: Scores = {}
-            for hit in hits:
-                best.setdefault(ids[hit.passage.passage_id], hit.score)
+            for number, score in nearest(passage.text, NEAREST, within):
+                best.setdefault(case_of[number], score)
             found.append(best)
-        return minmax_fusion(found, [1.0] * len(found))
+        return minmax_fusion(found, [1.0] * len(found)) if found else {}
 
     def _by_text_of_the_best(self, first: Scores, field: Field, within: Sequence[int]) -> Scores:
         """What the best candidates' own sections find, each weighted by its place: Rocchio's feedback in words.

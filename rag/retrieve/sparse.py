@@ -502,6 +502,10 @@ class SparseRetriever:
             ])  # fmt: skip
         return rankings
 
+    def nearest(self, query: str, k: int, within: Sequence[int] | None = None) -> list[tuple[int, float]]:
+        """(catalogue number, score) of what `search` finds, and of all that tie with the last; no passage is read."""
+        return self.index.search(self.encode_queries([query])[0], k, within) if self.index.count else []
+
     def encode_queries(self, queries: Sequence[str]) -> list[SparseVector]:
         """One vector per query, in order."""
         return self._queries().encode_queries(queries)
