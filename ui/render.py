@@ -220,7 +220,7 @@ pre.page-text mark { background: #ffe43c; color: #1c1917; outline: 1px solid #96
 #library progress, #library progress::-webkit-progress-bar { background: var(--border-color-primary); }
 #library progress::-webkit-progress-value { background: var(--color-accent); }
 #library progress::-moz-progress-bar { background: var(--color-accent); }
-.absent { display: none !important; }
+.absent, .form:not(:has(> :not(.absent))) { display: none !important; }
 .hint { color: var(--body-text-color-subdued); margin: 0; }
 #chat .message-content, #chat .prose { opacity: 1; }  /* Gradio's .8 of .8 leaves too little of what is grey anyway */
 #chat .thought-group { background: var(--body-background-fill); }
