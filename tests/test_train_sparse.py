@@ -152,7 +152,13 @@ def line(error: pytest.ExceptionInfo[Exception]) -> str:
 # -- learning
 
 
-def test_synonyms_are_learnt(model: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bfloat16 is added up in another order by each kind of processor, and so tiny a model learns otherwise there."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+
+
+def test_synonyms_are_learnt(model: Path, tmp_path: Path, full_precision: None) -> None:
     how = recipe(steps=90, queries=16, rate=2e-2, scale=0.3, penalty_weight=1e-2, every=45, ramp_steps=40)
     heard: list[tuple[str, int, int, str]] = []
     some, state = trained(model, tmp_path, how, ndcg, lambda *what: heard.append(what), data=toy(0, 150))
@@ -207,12 +213,12 @@ def test_what_is_measured_and_kept_lies_between_the_base_and_what_was_trained(
             torch.testing.assert_close(mixed[name], base[name] + share * (raw[name] - base[name]))
 
 
-def test_the_idf_aware_penalty_keeps_the_rare_terms(model: Path, tmp_path: Path) -> None:
+def test_the_idf_aware_penalty_keeps_the_rare_terms(model: Path, tmp_path: Path, full_precision: None) -> None:
     """At about equal active terms, those of the idf-aware penalty have the higher idf (arXiv 2411.04403, section 3)."""
     found: dict[bool, tuple[float, float]] = {}
     data = toy(0, 100)
-    for aware in (True, False):
-        how = recipe(steps=40, rate=2e-2, scale=0.3, penalty_weight=0.03, every=40, ramp_steps=10, idf_aware=aware)
+    for aware, price in ((True, 0.03), (False, 0.01)):
+        how = recipe(steps=40, rate=2e-2, scale=0.3, penalty_weight=price, every=40, ramp_steps=10, idf_aware=aware)
         some, _ = trained(model, tmp_path / str(aware), how, moved, data=data)
         vectors = some.encode_documents(data.texts)
         active = np.concatenate([terms for terms, _ in vectors])

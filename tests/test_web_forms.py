@@ -97,7 +97,9 @@ def _unfolded(visited: Visit, title: str) -> Locator:
 def _contrast(element: Locator) -> float:
     """Of the text to what is behind it, as WCAG 2.2 has it: 4.5 is wanted, 21 is black on white."""
     colours = element.evaluate(
-        """e => {
+        """async e => {  // colours that still change to another scheme's are nobody's
+          const changing = document.getAnimations().filter(a => a instanceof CSSTransition);
+          await Promise.all(changing.map(a => a.finished.catch(() => 0)));
           const own = getComputedStyle(e).color, chain = [];
           for (let n = e; n; n = n.parentElement) chain.push(getComputedStyle(n));
           const behind = chain.map(s => s.backgroundColor).find(c => !c.startsWith("rgba(0, 0, 0, 0"));
