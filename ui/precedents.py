@@ -83,7 +83,7 @@ class Within(Parts):
 
     def search(self, cases: Sequence[CourtCase], sections: SectionIndex) -> Precedents:
         searched = [case if case.case_id in self.kept else replace(case, parts={}) for case in cases]
-        return Precedents(searched, sections, nearest=self.nearest, numbers=self.numbers)
+        return super().search(searched, sections)
 
 
 def find(asked: Asked, indexes: Indexes) -> Found:
