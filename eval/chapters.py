@@ -33,7 +33,6 @@ NONE, EQUAL, RANDOM, TILES = "none", "equal lengths, true count", "random, true 
 COHESION, READER, COMBINED = "cohesion", "reader", "combined"
 KEYPHRASE, BARE, PODTILE = "keyphrases", "reader without context", "reader with PODTILE's context"
 TUNED_ON = ("fossda/bart-decrem", "fossda/bruce-perens", "fossda/cat-allman")  # the numbers in ingest/cohesion.py
-REPLY = 256  # tokens of a chunk's reply
 
 Running = Callable[..., None]  # progress: (what, done, total, note)
 
@@ -190,7 +189,7 @@ def _by_cohesion(outcome: Outcome, encoder: DenseEncoder, report: Running) -> No
 def _by_reader(outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running) -> None:
     case, asked = outcome.case, RecordingReader(reader, replies)
     starts = [u.start_seconds for u in case.utterances]
-    chapteriser = Chapteriser(case.document, asked, _room(settings))
+    chapteriser = Chapteriser(case.document, asked, Room.of(settings.reader.context_tokens))
     found = list(by_reader(case.document, chapteriser, _keeping(asked, report)))
     asked.keep()
     outcome.cuts[READER] = [starts[number] for number, _ in found[1:]]
@@ -219,13 +218,13 @@ def _titles(
     case: Case, cuts: Sequence[int], reader: RecordingReader, settings: Settings, report: Running, context: bool = True
 ) -> list[str]:
     keeping = _keeping(reader, report)
-    titles = list(titles_for(case.document, cuts, reader, _room(settings), report=keeping, context=context))
+    titles = list(
+        titles_for(
+            case.document, cuts, reader, Room.of(settings.reader.context_tokens), report=keeping, context=context
+        )
+    )
     reader.keep()
     return titles
-
-
-def _room(settings: Settings) -> Room:
-    return Room(settings.reader.context_tokens, min(REPLY, settings.reader.context_tokens // 4))
 
 
 def _keeping(reader: RecordingReader, report: Running) -> Report:

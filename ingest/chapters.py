@@ -16,7 +16,7 @@ from rag.read.generate import ChatReader
 from rag.records import Chapter, Document, Utterance
 
 Method = Literal["cohesion", "reader", "combined"]
-CONTEXT, REPLY = 4096, 256  # tokens
+CONTEXT = 4096  # tokens
 
 
 def chapters_of(
@@ -27,7 +27,6 @@ def chapters_of(
     report: Report = silent,
     done: Sequence[Chapter] = (),
     context_tokens: int = CONTEXT,
-    reply_tokens: int = REPLY,
 ) -> Iterator[Chapter]:
     """The chapters, each as soon as it is known where it ends: in order, without gaps, titles all different.
 
@@ -35,8 +34,7 @@ def chapters_of(
     encoder. "reader" has the reader do both, chunk by chunk (PODTILE). "combined" cuts by cohesion, and has the reader
     find the titles. `done` are the chapters that an earlier call gave before it was stopped: what follows them is
     given, as that call would have. Offsets and seconds are those of sentences, from the first to the last; without any
-    there is no chapter. `reply_tokens` of the reader's `context_tokens` are for a chunk's reply. Raises UsageError for
-    another method, or one whose model is None; ReaderError.
+    there is no chapter. Raises UsageError for another method, or one whose model is None; ReaderError.
     """
     if method not in get_args(Method):
         raise UsageError(f"chapters: no method {method!r}. Choose one of {', '.join(get_args(Method))}")
@@ -47,7 +45,7 @@ def chapters_of(
     utterances = document.episode.utterances if document.episode else ()
     if not utterances:
         return
-    room = Room(context_tokens, min(reply_tokens, context_tokens // 4))
+    room = Room.of(context_tokens)
     if method == "reader":
         assert reader is not None
         begun = by_reader(document, Chapteriser(document, reader, room), report, done)
@@ -100,7 +98,7 @@ def titles_for(
     document: Document,
     cuts: Sequence[int],
     reader: ChatReader | None,
-    room: Room = Room(CONTEXT, REPLY),  # noqa: B008  (frozen)
+    room: Room = Room.of(CONTEXT),  # noqa: B008  (frozen)
     done: Sequence[Chapter] = (),
     report: Report = silent,
     context: bool = True,

@@ -27,6 +27,7 @@ NAME = (
     "Write a title of three to eight words for the chapter below: what it is about, with the names that matter. "
     "Write only the title."
 )
+REPLY = 128  # tokens of a chunk's reply, or a quarter of a small context: some ten lines for a quarter of an hour
 SHARE = 8  # description and earlier titles each get at most 1/SHARE of the context
 LONGEST_TITLE = 80  # characters
 SHOWN_TITLE = 200  # characters of an episode's title
@@ -44,6 +45,11 @@ class Room:
 
     context: int
     reply: int
+
+    @classmethod
+    def of(cls, context: int) -> Room:
+        """A context of so many tokens."""
+        return cls(context, min(REPLY, context // 4))
 
     @property
     def prompt(self) -> int:

@@ -191,14 +191,14 @@ def train_chapters(
     as_json: JsonOption = False,
 ) -> None:
     """Teach a reader to write chapters as the makers of these episodes did (PODTILE)."""
-    from eval.chapters import REPLY, read_cases
+    from eval.chapters import read_cases
     from ingest import train_chapters as trainer
     from ingest.podtile import Room
     from rag.trained import check_out, open_chat_model
 
     began = time.monotonic()
     context = load_settings().reader.context_tokens
-    room = Room(context, min(REPLY, context // 4))
+    room = Room.of(context)
     check_out(out)
     cases = read_cases(episodes)
     reader, tokenizer = open_chat_model(model)

@@ -81,7 +81,7 @@ def binary(ids: Tensor, keep: Tensor, vocabulary: int, merge: str = "max", scale
     """BINARY: `scale` for each token there is. The learned scale of the framework orders no ranking differently."""
     import torch
 
-    return scatter(torch.full(ids.shape, scale), ids, keep, vocabulary, merge)
+    return scatter(torch.full(ids.shape, scale, device=ids.device), ids, keep, vocabulary, merge)
 
 
 def mlp(hidden: Tensor, ids: Tensor, keep: Tensor, weight: Tensor, bias: Tensor, vocabulary: int, side: Side) -> Tensor:
@@ -108,9 +108,9 @@ def mlm(
     if weight.requires_grad and importance is None and (side.merge, side.activation) == ("max", "relu"):
         from rag.encode.pooled import MaxLogits
 
-        half = torch.is_autocast_enabled("cpu")
+        half = torch.is_autocast_enabled(states.device.type)
         return saturate(MaxLogits.apply(states.float(), keep, weight, bias, half), side)  # type: ignore[no-untyped-call]
-    weights = torch.zeros(len(states), len(weight))
+    weights = torch.zeros(len(states), len(weight), device=states.device)
     for row, kept in enumerate(keep):
         text = states[row, kept]  # (positions, d)
         if not len(text):

@@ -62,7 +62,7 @@ def ensemble(teachers: Sequence[Tensor], there: Tensor) -> Tensor:
     """
     import torch
 
-    total = torch.zeros(there.shape)
+    total = torch.zeros(there.shape, device=there.device)
     for scores in teachers:
         low = scores.masked_fill(~there, torch.inf).amin(1, keepdim=True)
         high = scores.masked_fill(~there, -torch.inf).amax(1, keepdim=True)

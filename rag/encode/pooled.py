@@ -60,4 +60,5 @@ class MaxLogits(torch.autograd.Function):
 def _filled(states: Tensor, keep: Tensor) -> Tensor:
     """Where a text is not, what stands at its first position: a maximum over all positions is then the text's."""
     first = keep.int().argmax(1)
-    return torch.where(keep.unsqueeze(-1), states, states[torch.arange(len(states)), first].unsqueeze(1))
+    rows = torch.arange(len(states), device=states.device)
+    return torch.where(keep.unsqueeze(-1), states, states[rows, first].unsqueeze(1))

@@ -23,13 +23,22 @@ if TYPE_CHECKING:
 
 HEADS = "heads.safetensors"  # beside the backbone's files, with the parameter names of the framework's code
 CHARACTERS = 20  # a token, at most: English has 4 to 6, the longest word of most vocabularies 18
+NO_CACHE = {"use_cache": False}  # a decoder would keep what it could go on from
 ECHO_MARKS = 1  # a decoder's tokenizer may put one mark before the text
 
 
 class Backbone:
     """A transformers model with its tokenizer, as far as one kind of head needs it."""
 
-    def __init__(self, folder: Path | str, side: Side, max_tokens: int, dtype: str, training: bool = False):
+    def __init__(
+        self,
+        folder: Path | str,
+        side: Side,
+        max_tokens: int,
+        dtype: str,
+        training: bool = False,
+        device: str = "cpu",
+    ):
         """`folder` may be a hub id. For `training` weights keep their gradients, and an encoder without a masked
         language model's head is given one that passes its states on. Raises ModelError.
         """
@@ -58,11 +67,11 @@ class Backbone:
                 f"sparse encoder {folder} has no masked language model's head ({sorted(found['missing_keys'])[0]} is "
                 "missing): set the name of a SPLADE-like model"
             )
-        self._tokenizer, self._model = tokenizer, model.eval()
+        self._tokenizer, self._model, self.device = tokenizer, model.eval().to(device), device
         self.vocabulary = Vocabulary(vocabulary, tokenizer.all_special_ids)
         self.dimensions = int(self._model.config.vocab_size)
         special = [term_id for term_id in self.vocabulary.special if term_id < self.dimensions]  # some add more later
-        self._special = torch.tensor(special, dtype=torch.long)
+        self._special = torch.tensor(special, dtype=torch.long).to(device)
         longest = min(getattr(self._model.config, "max_position_embeddings", max_tokens), tokenizer.model_max_length)
         self._max_tokens = min(max_tokens, (longest - ECHO_MARKS) // 2 if side.echo else longest)
         wanted = {"MLP": ["linear"], "expMLP": ["linear"], "EPIC": ["term_importance.linear", "doc_quality.linear"]}
@@ -95,13 +104,15 @@ class Backbone:
         deepcopy(self._model).half().save_pretrained(folder)
         self._tokenizer.save_pretrained(folder)
 
-    def _tokenized(self, texts: list[str]) -> tuple[dict[str, Tensor], Tensor]:
+    def _tokenized(self, texts: list[str]) -> tuple[dict[str, Any], Tensor]:
         """Model inputs, and which positions, (batch, tokens), are the text's own."""
-        inputs = self._tokenizer(texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt")
+        inputs = self._tokenizer(
+            texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
+        ).to(self.device)
         special = self._torch.isin(inputs["input_ids"], self._special)  # [UNK] too: nothing is known of it
         return inputs, inputs["attention_mask"].bool() & ~special
 
-    def _echoed(self, texts: list[str]) -> tuple[dict[str, Tensor], Tensor]:
+    def _echoed(self, texts: list[str]) -> tuple[dict[str, Any], Tensor]:
         first = self._tokenizer("").input_ids[:ECHO_MARKS]
         before = first if first == [self._tokenizer.bos_token_id] else []
         lists = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=self._max_tokens).input_ids
@@ -112,9 +123,10 @@ class Backbone:
             ids[row, : len(tokens)] = self._torch.tensor(tokens, dtype=self._torch.long)
             attended[row, : len(tokens)] = 1
             own[row, : len(tokens)] = self._torch.tensor(pooled, dtype=self._torch.long)
-        return {"input_ids": ids, "attention_mask": attended}, own.bool()
+        inputs = {"input_ids": ids.to(self.device), "attention_mask": attended.to(self.device), **NO_CACHE}
+        return inputs, own.bool().to(self.device)
 
-    def _head(self, inputs: dict[str, Tensor], own: Tensor, side: Side) -> Tensor:
+    def _head(self, inputs: dict[str, Any], own: Tensor, side: Side) -> Tensor:
         ids = inputs["input_ids"]
         if side.head == "BINARY":
             return binary(ids, own, self.dimensions, side.merge)
@@ -142,7 +154,11 @@ class Backbone:
         )
         if layer is None:
             raise odd
-        probe = {"input_ids": torch.tensor([[0, 1]]), "attention_mask": torch.ones(1, 2)}
+        probe = {
+            "input_ids": torch.tensor([[0, 1]]).to(self.device),
+            "attention_mask": torch.ones(1, 2).to(self.device),
+            **(NO_CACHE if side.echo else {}),
+        }
         with torch.no_grad():  # not inference_mode: of tensors made in that, a bias of zeros, there are no gradients
             if side.echo:  # an untied output matrix is made the input embeddings again, so that logits read as terms
                 layer.weight = self._model.get_input_embeddings().weight
@@ -150,7 +166,7 @@ class Backbone:
             layer.forward = lambda states: states
             states = self._model(**probe).logits
             weight = layer.weight
-            bias = torch.zeros(len(weight), dtype=weight.dtype) if layer.bias is None else layer.bias
+            bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias
             close = 1e-4 if weight.dtype == torch.float32 else 0.05
             if states.shape[-1] != weight.shape[-1] or not torch.allclose(
                 torch.nn.functional.linear(states, weight, bias).float(), whole, rtol=close, atol=close
@@ -168,7 +184,7 @@ class Backbone:
             weight, bias = tensors[f"{name}.weight"].float(), tensors[f"{name}.bias"].float()
             if (size := int(self._model.config.hidden_size)) != weight.numel() or bias.numel() != 1:
                 raise ValueError(f"{name}.weight has shape {tuple(weight.shape)}, not {(1, size)}")
-            return weight.reshape(1, -1), bias.reshape(1)
+            return weight.reshape(1, -1).to(self.device), bias.reshape(1).to(self.device)
         except Exception as error:  # no such file, no such tensor, no such format
             raise ModelError(
                 f"sparse encoder {self.name} has no usable {HEADS} with {name}.weight and {name}.bias "
@@ -203,20 +219,23 @@ class TransformerSparseEncoder:
         batch_size: int = 32,
         dtype: str = "float32",
         training: bool = False,
+        device: str = "cpu",
     ):
         """`folder` (or a hub id) holds the document side, and the query side of tied methods; `query_folder` holds the
         query side where a method has two models.
+
+        `device` is one of torch's: where the models run, whose vectors come back to the processor.
 
         dtype "bfloat16" is about twice as fast where the processor has it, but moves weights by up to 0.08, and then by
         which texts share a batch: an index that grew would not be one built afresh. Raises ModelError.
         """
         self.method = METHODS[method]
         self._batch_size = batch_size
-        self._document = self._query = Backbone(folder, self.method.document, max_tokens, dtype, training)
+        self._document = self._query = Backbone(folder, self.method.document, max_tokens, dtype, training, device)
         if not self.method.tied and self.method.query.head not in ("BINARY", "IDF"):
             if query_folder is None:
                 raise ModelError(f"{method} has a model of its own for queries: name its folder beside {folder}")
-            self._query = Backbone(query_folder, self.method.query, max_tokens, dtype)
+            self._query = Backbone(query_folder, self.method.query, max_tokens, dtype, device=device)
         self.dimensions = self._document.dimensions
         if self._query.dimensions != self.dimensions:
             raise ModelError(
@@ -259,7 +278,7 @@ class TransformerSparseEncoder:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for first in range(0, len(order), self._batch_size):
             batch = order[first : first + self._batch_size]
-            weights: NDArray[np.float32] = backbone.weights([texts[i] for i in batch], side).numpy()
+            weights: NDArray[np.float32] = backbone.weights([texts[i] for i in batch], side).cpu().numpy()
             if not np.isfinite(weights).all() or weights.min() < 0:
                 raise ModelError(
                     f"sparse encoder {backbone.name} gives weights that are negative or no numbers: its files are "

@@ -118,8 +118,16 @@ class Student(TransformerSparseEncoder):
     Inference-free queries weigh each token by its idf in `texts`, and where that is trained by e^change of it.
     """
 
-    def __init__(self, method: str, folder: Path | str, max_tokens: int, batch_size: int, texts: Sequence[str]):
-        """`folder` may be a name in models.toml, or a hub id.
+    def __init__(
+        self,
+        method: str,
+        folder: Path | str,
+        max_tokens: int,
+        batch_size: int,
+        texts: Sequence[str],
+        device: str = "cpu",
+    ):
+        """`folder` may be a name in models.toml, or a hub id; `device` is one of torch's.
 
         Raises ModelError, and UsageError for a method whose two sides are two models.
         """
@@ -129,11 +137,14 @@ class Student(TransformerSparseEncoder):
             raise UsageError(
                 f"settings: sparse.method {method!r} cannot be trained. Choose inference-free, SPLADE or Mistral-SPLADE"
             )
-        super().__init__(method, folder_of(str(folder)), None, max_tokens, batch_size, training=True)
+        super().__init__(method, folder_of(str(folder)), None, max_tokens, batch_size, training=True, device=device)
         self.name = method
         self.base = base_of(str(folder))
-        self._idf = torch.from_numpy(idf_of(self.token_ids(texts), self.dimensions))
-        self.change = torch.zeros(self.dimensions, requires_grad=True)  # of the logarithm of each term's idf
+        self.device = device
+        self._idf = torch.from_numpy(idf_of(self.token_ids(texts), self.dimensions)).to(device)
+        self.change = torch.zeros(
+            self.dimensions, device=device, requires_grad=True
+        )  # of the logarithm of each term's idf
 
     @property
     def inference_free(self) -> bool:
@@ -150,7 +161,7 @@ class Student(TransformerSparseEncoder):
 
         if not self.inference_free:
             return super().encode_queries(texts)
-        weights = self.idf.detach().numpy()
+        weights = self.idf.detach().cpu().numpy()
         return [(np.asarray(ids, dtype=np.int32), weights[ids]) for ids in self.token_ids(texts)]
 
     def query_features(self, queries: Sequence[str]) -> Tensor:
@@ -162,7 +173,7 @@ class Student(TransformerSparseEncoder):
         there = torch.zeros(len(queries), self.dimensions)
         for row, ids in enumerate(self.token_ids(queries)):
             there[row, ids] = 1
-        return there * self.idf
+        return there.to(self.device) * self.idf
 
     def text_features(self, texts: Sequence[str], half: bool = False) -> Tensor:
         """(texts, vocabulary), with gradients; in bfloat16 as far as that is safe where `half`. The same text twice is
@@ -172,11 +183,11 @@ class Student(TransformerSparseEncoder):
         # Of like length in a batch: little is padded. A set's own order is another in every process.
         order = sorted(set(texts), key=lambda text: (len(text), text))
         rows = []
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.autocast(self.device, torch.bfloat16, enabled=half):
             for first in range(0, len(order), self._batch_size):
                 rows.append(self._document.features(order[first : first + self._batch_size], self.method.document))
         place = {text: row for row, text in enumerate(order)}
-        return torch.cat(rows)[[place[text] for text in texts]]
+        return torch.cat(rows)[torch.tensor([place[text] for text in texts]).to(self.device)]
 
     def named_parameters(self) -> dict[str, Any]:
         """What a trainer may change, by name."""
@@ -188,7 +199,7 @@ class Student(TransformerSparseEncoder):
 
         self._document.save(folder)
         if self.inference_free and self.change.any():
-            save_file({"change": self.change.detach()}, folder / CHANGES)
+            save_file({"change": self.change.detach().cpu()}, folder / CHANGES)
 
 
 def train(
@@ -219,7 +230,7 @@ def train(
     whose = _digest(data, candidates, recipe, student)
     base = _copied(named)
     state = _resumed(checkpoint, whose, named, optimiser) or State()
-    half = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    half = _has_bfloat16(student.device)
     if not state.step:
         _measured(state, student, measure, named, base, recipe.share)
         report("training", 0, recipe.steps, f"nDCG@10 {state.curve[-1].ndcg:.3f}")
@@ -244,6 +255,22 @@ def train(
         report("training", state.step, recipe.steps, f"{seen}nDCG@10 {state.curve[-1].ndcg:.3f}")
     _put(named, {name: weight.half() for name, weight in state.best.items()})  # as it is written
     return state
+
+
+def faster_device() -> str:
+    """Where torch trains the sooner here: "cuda" where there is one (CUDA_VISIBLE_DEVICES= hides it), else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _has_bfloat16(device: str) -> bool:
+    """Whether bfloat16 is arithmetic there, and not only a format."""
+    import torch
+
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 @contextmanager
@@ -339,16 +366,18 @@ def _step(
         # A passage and what was made of it by cutting out words are one.
         answers = [{data.origins[text] for text in data.pairs[place].positives} for place, _ in drawn]
         positive = torch.tensor([[data.origins[text] in some for text in texts] for some in answers])
-        loss = loss + recipe.labels * contrastive(scores, positive)
+        loss = loss + recipe.labels * contrastive(scores, positive.to(scores.device))
     longest = max(map(len, own))
     if recipe.distillation != "none" and recipe.teachers and longest > 1:
         places = torch.tensor([[column[text] for text in row] + [-1] * (longest - len(row)) for row in own])
+        places = places.to(scores.device)
         there = places >= 0
         mine = scores.gather(1, places.clamp(min=0)).masked_fill(~there, -torch.inf)
         taught = []
         for teacher in recipe.teachers:
             rows = [[candidates[place].scores[teacher][i] for i in some] for place, some in drawn]
-            taught.append(torch.tensor([row + [0.0] * (longest - len(row)) for row in rows]))
+            padded = torch.tensor([row + [0.0] * (longest - len(row)) for row in rows])
+            taught.append(padded.to(scores.device))
         distil = kl_divergence if recipe.distillation == "kl" else margin_mse
         loss = loss + distil(mine, ensemble(taught, there))
     penalty = flops if recipe.penalty == "flops" else l1
@@ -405,11 +434,11 @@ def _write(folder: Path, whose: str, state: State, named: dict[str, Any], optimi
     """One file, replaced as a whole. Of no pickle: tensors by name, the rest as JSON in its header."""
     from safetensors.torch import save_file
 
-    tensors = {f"now/{name}": weight.detach().contiguous() for name, weight in named.items()}
-    tensors |= {f"best/{name}": weight.contiguous() for name, weight in state.best.items()}
+    tensors = {f"now/{name}": weight.detach().cpu().contiguous() for name, weight in named.items()}
+    tensors |= {f"best/{name}": weight.cpu().contiguous() for name, weight in state.best.items()}
     for name, weight in named.items():
         for moment, values in optimiser.state[weight].items():
-            tensors[f"{moment}/{name}"] = values.contiguous()
+            tensors[f"{moment}/{name}"] = values.cpu().contiguous()
     record = {"whose": whose, "step": state.step, "best": state.best_step, "curve": [asdict(p) for p in state.curve]}
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{CHECKPOINT}.new"
@@ -433,7 +462,11 @@ def _resumed(folder: Path, whose: str, named: dict[str, Any], optimiser: Any) ->
                 for name, weight in named.items():
                     weight.copy_(tensors[f"now/{name}"])
                     if f"{MOMENTS[0]}/{name}" in tensors:  # a weight that nothing depends on has none
-                        optimiser.state[weight] = {moment: tensors[f"{moment}/{name}"] for moment in MOMENTS}
+                        optimiser.state[weight] = {
+                            # torch.optim keeps the count of steps on the processor.
+                            moment: tensors[f"{moment}/{name}"].to("cpu" if moment == "step" else weight.device)
+                            for moment in MOMENTS
+                        }
             best = {name: tensors[f"best/{name}"] for name in named}
             return State(record["step"], [Curve(**point) for point in record["curve"]], best, record["best"])
     except Exception as error:  # no such format, no such tensor, no such record
