@@ -24,8 +24,9 @@ from eval.bootstrap import paired_difference, summarise
 from eval.chapters import TUNED_ON, Running
 from eval.files import read_records
 from eval.report import cell, table, with_interval, write_lines, write_text
-from ingest.chapters import chapters_of, titles_for
+from ingest.chapters import chapters_of, titles_by_words
 from ingest.chunk import chunk
+from ingest.cohesion import SentenceVectors
 from rag.episodes import to_json
 from rag.indexes import NEEDS, Indexes
 from rag.interfaces import DenseEncoder
@@ -157,7 +158,7 @@ def chaptered(documents: Sequence[Document], encoder: DenseEncoder, report: Runn
         UNCUT: [_with(document, ()) for document in documents],
         OURS: ours,
         BLANK: [_titled(document, repeat("")) for document in ours],
-        OUR_TITLES: [_titled(document, titles_for(document, _cuts(document), None)) for document in makers],
+        OUR_TITLES: [_named(document, encoder) for document in makers],
         MAKERS: makers,
     }
 
@@ -165,6 +166,11 @@ def chaptered(documents: Sequence[Document], encoder: DenseEncoder, report: Runn
 def _with(document: Document, chapters: Sequence[Chapter]) -> Document:
     assert document.episode
     return replace(document, episode=replace(document.episode, chapters=tuple(chapters)))
+
+
+def _named(document: Document, encoder: DenseEncoder) -> Document:
+    """With titles of ours for its chapters."""
+    return _titled(document, titles_by_words(SentenceVectors(document, encoder), _cuts(document)))
 
 
 def _titled(document: Document, titles: Iterator[str]) -> Document:

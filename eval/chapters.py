@@ -19,8 +19,8 @@ from eval.replies import RecordingReader, Replies
 from eval.segmentation import boundary_f1, pk, rouge_l, units_of, window_diff
 from eval.texttiling import texttiling_cuts
 from eval.trials import seed_of
-from ingest.chapters import by_reader, titles_for
-from ingest.cohesion import cohesion_cuts
+from ingest.chapters import by_reader, titles_by_reader, titles_by_words
+from ingest.cohesion import SentenceVectors, cohesion_cuts
 from ingest.podcast import read_podcast
 from ingest.podtile import Chapteriser, Room
 from rag.errors import DataError, DocumentError
@@ -179,11 +179,12 @@ def _by_controls(outcome: Outcome, seed: int) -> None:
 def _by_cohesion(outcome: Outcome, encoder: DenseEncoder, report: Running) -> None:
     case = outcome.case
     began = time.monotonic()
-    cuts = cohesion_cuts(case.document, encoder, report)
-    outcome.own_titles[COHESION] = list(titles_for(case.document, cuts, None))
+    vectors = SentenceVectors(case.document, encoder, report)
+    cuts = cohesion_cuts(vectors)
+    outcome.own_titles[COHESION] = list(titles_by_words(vectors, cuts))
     outcome.costs[COHESION] = Cost(time.monotonic() - began)
     outcome.cuts[COHESION] = [case.utterances[number].start_seconds for number in cuts[1:]]
-    outcome.titles[KEYPHRASE] = list(titles_for(case.document, _makers(case), None))
+    outcome.titles[KEYPHRASE] = list(titles_by_words(vectors, _makers(case)))
 
 
 def _by_reader(outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running) -> None:
@@ -219,7 +220,7 @@ def _titles(
 ) -> list[str]:
     keeping = _keeping(reader, report)
     titles = list(
-        titles_for(
+        titles_by_reader(
             case.document, cuts, reader, Room.of(settings.reader.context_tokens), report=keeping, context=context
         )
     )

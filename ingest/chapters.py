@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Literal, get_args
 
-from ingest.cohesion import cohesion_cuts
+from ingest.cohesion import SentenceVectors, cohesion_cuts
 from ingest.keyphrases import Keyphrases
 from ingest.podtile import Chapteriser, Room
 from rag.errors import UsageError
@@ -51,9 +51,13 @@ def chapters_of(
         begun = by_reader(document, Chapteriser(document, reader, room), report, done)
     else:
         assert encoder is not None
-        cuts = cohesion_cuts(document, encoder, report)
-        titles = titles_for(document, cuts, reader if method == "combined" else None, room, done, report)
-        begun = zip(cuts, titles, strict=True)
+        vectors = SentenceVectors(document, encoder, report)
+        cuts = cohesion_cuts(vectors)
+        if method == "cohesion":
+            begun = zip(cuts, titles_by_words(vectors, cuts, done), strict=True)
+        else:
+            assert reader is not None
+            begun = zip(cuts, titles_by_reader(document, cuts, reader, room, done, report), strict=True)
     yield from _closed(document, begun, done)
 
 
@@ -94,36 +98,49 @@ def _by_chunks(
         report("sentences", end, len(utterances))
 
 
-def titles_for(
+def titles_by_words(vectors: SentenceVectors, cuts: Sequence[int], done: Sequence[Chapter] = ()) -> Iterator[str]:
+    """A title in its own words for each chapter that begins at a sentence of `cuts`, those of `done` as they are; all
+    different."""
+    keyphrases = Keyphrases(vectors.document.text)
+    utterances = vectors.utterances
+
+    def title(start: int, end: int, titles: Sequence[str]) -> str:
+        likeness = vectors.likeness(start, end)
+        return keyphrases.title(utterances[start].start, utterances[end - 1].end, titles, likeness)
+
+    return _titled(title, cuts, len(utterances), done)
+
+
+def titles_by_reader(
     document: Document,
     cuts: Sequence[int],
-    reader: ChatReader | None,
+    reader: ChatReader,
     room: Room = Room.of(CONTEXT),  # noqa: B008  (frozen)
     done: Sequence[Chapter] = (),
     report: Report = silent,
     context: bool = True,
 ) -> Iterator[str]:
-    """A title for each chapter that begins at a sentence of `cuts`, those of `done` as they are; all different.
-
-    From its own words without a reader; else by the reader, who sees the episode's title, description and the titles so
-    far if `context`.
-    """
+    """The same by the reader, who sees the episode's title, description and the titles so far if `context`."""
     assert document.episode
-    utterances = document.episode.utterances
-    keyphrases = Keyphrases(document.text)
-    chapteriser = Chapteriser(document, reader, room, context) if reader else None
+    chapteriser = Chapteriser(document, reader, room, context)
+
+    def title(start: int, end: int, titles: Sequence[str]) -> str:
+        given = chapteriser.title(start, end, titles)
+        report("titles", len(titles) + 1, len(cuts))
+        return given
+
+    return _titled(title, cuts, len(document.episode.utterances), done)
+
+
+def _titled(
+    title: Callable[[int, int, Sequence[str]], str], cuts: Sequence[int], sentences: int, done: Sequence[Chapter]
+) -> Iterator[str]:
+    """Titles of chapters in their order; `title` is told the sentences of one, and the titles before it."""
     titles: list[str] = []
     for number, start in enumerate(cuts):
-        end = cuts[number + 1] if number + 1 < len(cuts) else len(utterances)
-        if number < len(done):
-            title = done[number].title
-        elif chapteriser:
-            title = chapteriser.title(start, end, titles)
-            report("titles", number + 1, len(cuts))
-        else:
-            title = keyphrases.title(utterances[start].start, utterances[end - 1].end, titles)
-        titles.append(title)
-        yield title
+        end = cuts[number + 1] if number + 1 < len(cuts) else sentences
+        titles.append(done[number].title if number < len(done) else title(start, end, titles))
+        yield titles[-1]
 
 
 def _closed(document: Document, begun: Iterable[tuple[int, str]], done: Sequence[Chapter]) -> Iterator[Chapter]:

@@ -10,7 +10,7 @@ eval/log.md has what else was tried.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -38,21 +38,60 @@ FULL = 40  # words: a longer sentence counts no more in its window than one so l
 BATCH = 512  # sentences encoded at a time
 
 
-def cohesion_cuts(document: Document, encoder: DenseEncoder, report: Report = silent) -> list[int]:
+class SentenceVectors:
+    """The vectors of an episode's sentences, as running sums, so that any stretch of it has one, too.
+
+    `words` (n,) are the sentences' lengths; `sums` (n + 1, d) has the sum of the first i vectors, each weighted by its
+    words up to FULL. `report` counts the sentences encoded.
+    """
+
+    def __init__(self, document: Document, encoder: DenseEncoder, report: Report = silent):
+        import numpy as np
+
+        self.document = document
+        self.utterances: Sequence[Utterance] = document.episode.utterances if document.episode else ()
+        self.words = np.array([len(document.text[u.start : u.end].split()) for u in self.utterances], dtype=np.int_)
+        self.sums = self._running_sums(encoder, report)
+        self._encoder = encoder
+
+    def likeness(self, first: int, behind: int) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+        """Of texts, (count,): the cosine of each with what sentences `first` to `behind` say."""
+        about = _unit(self.sums[[behind]] - self.sums[[first]])[0]
+        return lambda texts: self._encoder.encode(texts) @ about
+
+    def _running_sums(self, encoder: DenseEncoder, report: Report) -> NDArray[np.float32]:
+        """Made BATCH by BATCH."""
+        import numpy as np
+
+        sums: NDArray[np.float32] = np.zeros((1, 0), dtype=np.float32)
+        total: NDArray[np.float64] | float = 0.0
+        n = len(self.utterances)
+        for first in range(0, n, BATCH):
+            batch = self.utterances[first : first + BATCH]
+            vectors = encoder.encode([self.document.text[u.start : u.end] for u in batch])
+            if not first:
+                sums = np.zeros((n + 1, vectors.shape[1]), dtype=np.float32)
+            weights = np.minimum(self.words[first : first + len(batch)], FULL)
+            added = total + np.cumsum(vectors.astype(np.float64) * weights[:, None], axis=0)
+            sums[first + 1 : first + len(batch) + 1] = added
+            total = added[-1]
+            report("sentences", first + len(batch), n)
+        return sums
+
+
+def cohesion_cuts(vectors: SentenceVectors) -> list[int]:
     """The numbers of the sentences with which chapters begin, ascending, the first is 0; [] without sentences.
 
-    Time grows with the sentences times those of the longest possible chapter; memory is their vectors. `report` counts
-    the sentences encoded.
+    Time grows with the sentences times those of the longest possible chapter; memory is their vectors.
     """
     import numpy as np
 
-    utterances = document.episode.utterances if document.episode else ()
+    utterances = vectors.utterances
     if not utterances:
         return []
-    words = np.array([len(document.text[u.start : u.end].split()) for u in utterances])
     seconds = np.array([u.start_seconds for u in utterances])
-    sums = _running_sums(document.text, utterances, words, encoder, report)
-    evidence = DEPTH * _depths(sums, seconds) + _turns(document.text, utterances, words)
+    turns = _turns(vectors.document.text, utterances, vectors.words)
+    evidence = DEPTH * _depths(vectors.sums, seconds) + turns
     return best_cuts(seconds, utterances[-1].end_seconds, evidence - BOUNDARY)
 
 
@@ -88,29 +127,6 @@ def best_cuts(seconds: NDArray[np.float64], end: float, evidence: NDArray[np.flo
         j = int(before[j])
         cuts.append(j)
     return cuts[::-1]
-
-
-def _running_sums(
-    text: str, utterances: Sequence[Utterance], words: NDArray[np.int_], encoder: DenseEncoder, report: Report
-) -> NDArray[np.float32]:
-    """(n + 1, d): the sum of the first i vectors, each weighted by its sentence's words; made BATCH by BATCH."""
-    import numpy as np
-
-    sums: NDArray[np.float32] | None = None
-    total: NDArray[np.float64] | float = 0.0
-    n = len(utterances)
-    for first in range(0, n, BATCH):
-        batch = utterances[first : first + BATCH]
-        vectors = encoder.encode([text[u.start : u.end] for u in batch])
-        if sums is None:
-            sums = np.zeros((n + 1, vectors.shape[1]), dtype=np.float32)
-        weights = np.minimum(words[first : first + len(batch)], FULL)
-        added = total + np.cumsum(vectors.astype(np.float64) * weights[:, None], axis=0)
-        sums[first + 1 : first + len(batch) + 1] = added
-        total = added[-1]
-        report("sentences", first + len(batch), n)
-    assert sums is not None
-    return sums
 
 
 def _depths(sums: NDArray[np.float32], seconds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,18 +1,26 @@
-"""A title for a part of a text, in the text's own words: the phrase that this part says more often than the rest."""
+"""A title for a part of a text, in its own words: what it says more often than the rest, and what it is about."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rag.read.match import STOPWORDS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 LONGEST = 4  # words of a phrase
 TITLE = 6  # words of a title
+PHRASES = 30  # of a part, among which its title is chosen
+# A phrase that is as like its part as can be counts e^ABOUT times one that is not like it at all (3 to 8 are as good).
+ABOUT = 8.0
 BLOCK = 2000  # characters: about two minutes of speech, the "document" of document frequency
 # What people say in conversation whatever it is about: in no phrase. With STOPWORDS, but for the "of" inside a phrase.
 SAID = STOPWORDS | frozenset(
@@ -34,7 +42,7 @@ SAID = STOPWORDS | frozenset(
     together told too took totally tried true try trying turn two uh um under until up upon us use used using usually
     very want wanted wants wasn't way ways we we'd we'll we're we've week well went weren't what's whatever while whole
     without won't wonderful wondering work worked working works world would wouldn't wow yeah year years yep yes yet
-    you you'd you'll you're you've your yours yourself able ain't amazing awesome bad became become cool day's decided
+    you you'd you'll you're you've your yours yourself able ain't amazing but awesome bad become cool day's decided
     fact forth four five six seven eight nine ten half hundred month months minutes hour hours number okay problem
     reason second several simply someone's somewhere story talks thousand tomorrow yesterday her his hers aren't
     hadn't hasn't haven't he's she's who's i'm it'll that'll there'll where's let alone must shall against during
@@ -65,19 +73,26 @@ class Keyphrases:
             for word in {match.lower() for match in WORD.findall(text, start, start + BLOCK)}
         )
 
-    def title(self, start: int, end: int, taken: Collection[str] = ()) -> str:
+    def title(
+        self,
+        start: int,
+        end: int,
+        taken: Collection[str] = (),
+        likeness: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
+    ) -> str:
         """The best one or two phrases of text[start:end], at most TITLE words, not among `taken`.
 
         A phrase is up to LONGEST words that say something, and in a name "of" between them. It counts as often as it is
-        said here, by the idf of its words over the text's blocks of BLOCK characters (tf-idf); names count twice. Of a
-        part that says nothing the first words are its title; numbered where even these are taken.
+        said here, by the idf of its words over the text's blocks of BLOCK characters (tf-idf); names count twice. With
+        `likeness`, cosines of phrases with the part, the best PHRASES of them count for what the part is about, too
+        (as in KeyBERT). Of a part that says nothing the first words are its title; numbered where even these are taken.
 
         >>> text = "The mill is of granite. A mill wants wind. " * 3 + "Bees make honey. " * 200
         >>> Keyphrases(text).title(0, 150)
         'Mill, granite'
         """
         avoid = {title.casefold() for title in taken}
-        ranked = self._ranked(start, end)
+        ranked = self._ranked(start, end, likeness)
         for title in _titles(ranked):
             if title.casefold() not in avoid:
                 return title
@@ -89,7 +104,9 @@ class Keyphrases:
             title = f"{plain} ({number})"
         return title
 
-    def _ranked(self, start: int, end: int) -> list[str]:
+    def _ranked(
+        self, start: int, end: int, likeness: Callable[[Sequence[str]], NDArray[np.float32]] | None
+    ) -> list[str]:
         counts: Counter[tuple[str, ...]] = Counter()
         shapes: dict[tuple[str, ...], Counter[str]] = {}
         names: Counter[tuple[str, ...]] = Counter()
@@ -104,8 +121,13 @@ class Keyphrases:
             # A longer phrase is said less often than its words; the root of its length makes up for that.
             return counts[key] * idf / math.sqrt(len(content)) * (1 + names[key] / counts[key])
 
-        best = sorted(counts, key=lambda key: (-worth(key), key))
-        return [shapes[key].most_common(1)[0][0] for key in best[:30]]
+        best = sorted(counts, key=lambda key: (-worth(key), key))[:PHRASES]
+        phrases = [shapes[key].most_common(1)[0][0] for key in best]
+        if likeness is None or not phrases:
+            return phrases
+        worths = [worth(key) * math.exp(ABOUT * cosine) for key, cosine in zip(best, likeness(phrases), strict=True)]
+        order = sorted(range(len(phrases)), key=lambda i: -worths[i])
+        return [phrases[i] for i in order]
 
 
 def _phrases(text: str) -> Iterator[_Phrase]:

@@ -171,6 +171,46 @@ def nested(roots: Sequence[str], tree: Tree) -> Iterator[list[str]]:
             yield [part for block in inner for part in block]
 
 
+@given(st.integers(0, 10**6), st.integers(5, 400))
+@settings(deadline=None, max_examples=40)
+def test_no_more_is_asked_than_there_is_room_for(seed: int, budget: int) -> None:
+    reader = Reader(scattered(seed))
+    found = open_up(
+        ROOTS, children, reader, seed, 20, (0.0, 0.0), room=lambda: budget - len(reader.asked)
+    )  # fmt: skip
+    assert len(reader.asked) <= budget and found.complete
+    whole, nothing = reader.answer(leaves(ROOTS)), reader.answer(frozenset())
+    for output in "xyz":  # the laws hold of fewer permutations, too
+        signed = found.levels[0].scores.score_for(output).sum()
+        assert signed == pytest.approx((whole == output) - (nothing == output))
+    opened = [len(level.nodes) for level in found.levels[1:]]
+    reached = [sum(unit in TREE for unit in level.units if score_at_least(level, unit, 0)) for level in found.levels]
+    assert found.unopened == sum(reached[: len(opened) + 1]) - sum(opened)
+
+
+def score_at_least(level: Level[str], unit: str, threshold: float) -> bool:
+    return bool(level.scores.score[level.units.index(unit)] >= threshold)
+
+
+@given(st.integers(0, 10**6))
+@settings(deadline=None, max_examples=20)
+def test_room_enough_changes_nothing(seed: int) -> None:
+    def run(room: Callable[[], int] | None) -> list[list[float]]:
+        found = open_up(ROOTS, children, Reader(scattered(seed)), seed, 20, (0.0, 0.0), room=room)
+        assert not found.unopened
+        return [level.scores.score_for("x").tolist() for level in found.levels]
+
+    assert run(lambda: 10**6) == run(None)
+
+
+def test_what_matters_most_is_opened_first() -> None:
+    reader = Reader(needs("a2x", "b1z"))
+    found = open_up(ROOTS, children, reader, 0, 4, (-1.0,), room=lambda: 40 - len(reader.asked))
+    first, second = found.levels
+    best = max(first.units, key=lambda unit: first.scores.score[first.units.index(unit)])
+    assert best in second.nodes and len(second.nodes) + found.unopened == len(ROOTS) and found.unopened
+
+
 def test_a_seed_reproduces() -> None:
     def run(seed: int, batch: int = 10) -> list[list[float]]:
         found = open_up(ROOTS, children, Reader(scattered(3)), seed, 20, (0.0, 0.0), batch=batch)

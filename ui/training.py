@@ -197,8 +197,7 @@ def train_chapters(
     from rag.trained import check_out, open_chat_model
 
     began = time.monotonic()
-    context = load_settings().reader.context_tokens
-    room = Room.of(context)
+    room = Room.of(load_settings().reader.context_tokens)
     check_out(out)
     cases = read_cases(episodes)
     reader, tokenizer = open_chat_model(model)

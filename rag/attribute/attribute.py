@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.hierarchy import Hierarchy, open_up
 from rag.attribute.players import Player, documents, parts, text_of
-from rag.attribute.shapley import BATCH, MOST_EXACT, Scores, Value, exact_shapley
+from rag.attribute.shapley import MOST_EXACT, Scores, Value, exact_shapley
 from rag.records import AttributedPlayer, Attribution
 
 Level: TypeAlias = Literal["document", "clause", "word"]
@@ -38,7 +38,8 @@ def attribute(
     exactly, by all their coalitions if the budget has room for them: of five there are 32, which 100 permutations ask
     for anyway, and visited in one walk they share more of their prompts' beginnings than in batches.
 
-    Of a game that ends early the first batches of permutations are told, and why it ended; of one that should have been
+    Each level takes its part of the budget; `stopped` says if that were fewer permutations, or not all that matters was
+    opened. Of a game that ends early the first permutations are told, and why it ended; of one that should have been
     exact the middle of what the coalitions that were not read leave open, and as the errors half its width. `stopped`
     says also if the reader gives another answer to the whole evidence: the scores are then of an answer that it does
     not give.
@@ -54,9 +55,11 @@ def attribute(
         values = game(_subsets(roots))
         if not game.stopped or (len(values) > 1 and not _likelihood(values)):
             return _exact(game, shown, roots, values, number)
-    batch = max(1, min(BATCH, game.budget // (len(roots) + 1)))
-    found = open_up(roots, lambda player: parts(player, game.hits), game, seed, number, thresholds[:depth], batch=batch)
-    return _told(game, shown, level, found)
+    found = open_up(
+        roots, lambda player: parts(player, game.hits), game, seed, number, thresholds[:depth],
+        room=lambda: game.budget - game.calls,
+    )  # fmt: skip
+    return _told(game, shown, level, found, number)
 
 
 def _exact(
@@ -90,7 +93,7 @@ def _subsets(roots: Sequence[Player]) -> list[frozenset[Player]]:
     return [frozenset(some) for n in range(len(roots) + 1) for some in combinations(roots, n)]
 
 
-def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player]) -> Attribution:
+def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player], number: int) -> Attribution:
     """All levels, a document before its clauses and a clause before its words."""
     players = [player for each in found.levels for player in _players(game, each.units, each.scores, shown)]
     samples = [each.scores.samples for each in found.levels]
@@ -102,8 +105,17 @@ def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player]) 
     whole = game([everything]).get(everything) if found.levels else None
     return Attribution(
         level, tuple(players), shown, baseline, game.calls, naive, min(samples, default=0), game.absence,
-        game.stopped or (_another(whole, shown) if whole is not None else ""),
+        game.stopped or (_another(whole, shown) if whole is not None else "") or _cut_short(game, found, number),
     )  # fmt: skip
+
+
+def _cut_short(game: ReaderGame, found: Hierarchy[Player], number: int) -> str:
+    """What the budget had no room for, in words."""
+    fewer = min((level.scores.samples for level in found.levels), default=number)
+    said = [f"{fewer} of {number} permutations"] if fewer < number else []
+    if found.unopened:
+        said.append(f"{found.unopened} more that matter not opened")
+    return f"{', '.join(said)}: {game.budget} calls are the limit (attribute.calls)" if said else ""
 
 
 def _likelihood(values: Mapping[frozenset[Player], Value]) -> bool:

@@ -15,6 +15,8 @@ import numpy as np
 from rag.attribute.shapley import BATCH, GameOver, Scores, Tally, Unit, Value, ask
 from rag.interfaces import Report, silent
 
+FEWEST = 3  # permutations of a unit's parts that must fit into what may still be asked, or it is not opened
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level(Generic[Unit]):
@@ -36,10 +38,12 @@ class Hierarchy(Generic[Unit]):
     """The levels from the roots down. A unit of no level, its parent not opened, counts as zero.
 
     `complete` is False if it was stopped: the last level may then have fewer permutations, and levels may be missing.
+    `unopened` counts the units that reached a threshold and were not opened, for want of room.
     """
 
     levels: tuple[Level[Unit], ...]
     complete: bool
+    unopened: int = 0
 
 
 def never() -> bool:
@@ -56,6 +60,7 @@ def open_up(
     *,
     batch: int = BATCH,
     early_stop: bool = False,
+    room: Callable[[], int] | None = None,
     report: Report = silent,
     stop: Callable[[], bool] = never,
 ) -> Hierarchy[Unit]:
@@ -72,6 +77,10 @@ def open_up(
     after each `batch` permutations; then `report` and `stop` are called, too. A game that cannot go on may leave
     coalitions out. Its batch is not counted, for what it finished first is no random sample, and the result is not
     complete. ValueError unless permutations > 0 and batch > 0.
+
+    `room` says how many coalitions may still be asked for. Each level then takes no more than its part of that, shared
+    equally with the levels below, by fewer permutations (one at least); and of the units that reach a threshold the
+    highest are opened, as many as leave room for FEWEST permutations, or the highest alone if there is room for one.
     """
     if permutations < 1 or batch < 1:
         raise ValueError(f"{permutations} permutations, {batch} a batch: at least one is needed")
@@ -81,16 +90,22 @@ def open_up(
     nodes: dict[Unit, tuple[Unit, ...]] = {}
     units = tuple(roots)
     levels: list[Level[Unit]] = []
+    unopened = 0
     for depth in range(len(thresholds) + 1):
         threshold = thresholds[depth] if depth < len(thresholds) else None
         row_of = {unit: row for row, unit in enumerate([*units, *nodes])}
         rows, node_rows = slice(len(units)), slice(len(units), None)
         tally, before = Tally(len(row_of)), len(known)
+        rest = room() if room else 0
+        spare = rest - rest // (len(thresholds) + 1 - depth)  # of the levels below
         stopped = False
         while tally.samples < permutations and not (stopped := stop()):
+            fitting = (room() - spare) // (len(row_of) + 1) if room else batch
+            if tally.samples and fitting < 1:
+                break
             runs = [
                 [step for step in _steps(roots, frozenset(), frozenset(roots), opened, generator) if step[0] in row_of]
-                for _ in range(min(batch, permutations - tally.samples))
+                for _ in range(min(batch, permutations - tally.samples, max(1, fitting)))
             ]
             if stopped := bool(ask(game, [c for run in runs for _, *both in run for c in both], known)):
                 break
@@ -103,16 +118,35 @@ def open_up(
             scores = tally.scores(len(known) - before)
             levels.append(Level(units, scores.of(rows), nodes, scores.of(node_rows)))
         if stopped:
-            return Hierarchy(tuple(levels), False)
+            return Hierarchy(tuple(levels), False, unopened)
         if threshold is None:
             break
         reached = [unit for unit, score in zip(units, levels[-1].scores.score, strict=True) if score >= threshold]
         nodes = {unit: parts for unit in reached if (parts := tuple(children(unit)))}
+        if room:
+            score_of = dict(zip(units, levels[-1].scores.score.tolist(), strict=True))
+            fitting_nodes = _fitting(nodes, score_of, room() // (len(thresholds) - depth))
+            unopened += len(nodes) - len(fitting_nodes)
+            nodes = fitting_nodes
         if not nodes:
             break
         opened |= nodes
         units = tuple(part for parts in nodes.values() for part in parts)
-    return Hierarchy(tuple(levels), True)
+    return Hierarchy(tuple(levels), True, unopened)
+
+
+def _fitting(
+    nodes: Mapping[Unit, tuple[Unit, ...]], score_of: Mapping[Unit, float], share: int
+) -> dict[Unit, tuple[Unit, ...]]:
+    """Those with the highest scores, in their order, of whose parts FEWEST permutations fit into so many coalitions."""
+    chosen: set[Unit] = set()
+    size = 1  # coalitions of a permutation, at most: each part's, each node's, and one to begin with
+    for node in sorted(nodes, key=lambda unit: -score_of[unit]):
+        size += len(nodes[node]) + 1
+        if size * (FEWEST if chosen else 1) > share:
+            break
+        chosen.add(node)
+    return {node: parts for node, parts in nodes.items() if node in chosen}
 
 
 def _steps(
