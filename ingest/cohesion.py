@@ -35,6 +35,7 @@ SPREAD = 0.7
 LONGEST = 4.0  # of a chapter, times the usual
 SHORTEST = 20.0  # seconds, of a chapter if it can be helped
 FULL = 40  # words: a longer sentence counts no more in its window than one so long
+WHOLE = 0.5  # of a phrase's likeness to the episode that does not count for it as a chapter's title
 BATCH = 512  # sentences encoded at a time
 
 
@@ -55,9 +56,13 @@ class SentenceVectors:
         self._encoder = encoder
 
     def likeness(self, first: int, behind: int) -> Callable[[Sequence[str]], NDArray[np.float32]]:
-        """Of texts, (count,): the cosine of each with what sentences `first` to `behind` say."""
-        about = _unit(self.sums[[behind]] - self.sums[[first]])[0]
-        return lambda texts: self._encoder.encode(texts) @ about
+        """Of texts, (count,): the cosine of each with what sentences `first` to `behind` say, less WHOLE of that with
+        the episode: what a chapter is about that the others are not."""
+        import numpy as np
+
+        about, all_of_it = _unit(np.stack([self.sums[behind] - self.sums[first], self.sums[-1]]))
+        towards = about - WHOLE * all_of_it
+        return lambda texts: self._encoder.encode(texts) @ towards
 
     def _running_sums(self, encoder: DenseEncoder, report: Report) -> NDArray[np.float32]:
         """Made BATCH by BATCH."""

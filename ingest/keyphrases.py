@@ -19,8 +19,7 @@ WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 LONGEST = 4  # words of a phrase
 TITLE = 6  # words of a title
 PHRASES = 30  # of a part, among which its title is chosen
-# A phrase that is as like its part as can be counts e^ABOUT times one that is not like it at all (3 to 8 are as good).
-ABOUT = 8.0
+ABOUT = 12.0  # a phrase counts e^(ABOUT x likeness); from 6 on ROUGE-L to makers' titles is the same (three episodes)
 BLOCK = 2000  # characters: about two minutes of speech, the "document" of document frequency
 # What people say in conversation whatever it is about: in no phrase. With STOPWORDS, but for the "of" inside a phrase.
 SAID = STOPWORDS | frozenset(
@@ -84,8 +83,9 @@ class Keyphrases:
 
         A phrase is up to LONGEST words that say something, and in a name "of" between them. It counts as often as it is
         said here, by the idf of its words over the text's blocks of BLOCK characters (tf-idf); names count twice. With
-        `likeness`, cosines of phrases with the part, the best PHRASES of them count for what the part is about, too
-        (as in KeyBERT). Of a part that says nothing the first words are its title; numbered where even these are taken.
+        `likeness` (phrases -> (phrases,), cosines with the part or the like) the best PHRASES of them count for what
+        the part is about, too, as in KeyBERT. Of a part that says nothing the first words are its title; numbered where
+        even these are taken.
 
         >>> text = "The mill is of granite. A mill wants wind. " * 3 + "Bees make honey. " * 200
         >>> Keyphrases(text).title(0, 150)
@@ -180,7 +180,7 @@ def _titles(ranked: list[str]) -> Iterator[str]:
 
 def _stems(phrase: str) -> set[str]:
     """The words without a plural's ending: a podcast and podcasts say the same twice."""
-    return {re.sub(r"(?<=..)(?:ies|y|e?s)$", "", word) for word in phrase.lower().split()}
+    return {re.sub(r"(?<=..)(?:ies|ing|y|e?s)$", "", word) for word in phrase.lower().split()}
 
 
 def _capital(text: str) -> str:

@@ -135,7 +135,7 @@ def shown_in_transcript(page, words: str) -> bool:
 
 
 @needs_browser
-@pytest.mark.parametrize("slower", [4, 8, 12])
+@pytest.mark.parametrize("slower", [4, 8])
 def test_a_slow_browser_shows_the_sources_too(browser, site: Site, slower: int) -> None:
     """They come, and what follows them, while it still draws the answer."""
     with visit(browser, site) as visited:
