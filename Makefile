@@ -12,7 +12,7 @@ run: install weights
 	$(BIN)/glossator serve --library "$(LIBRARY)" --host $(HOST) --port $(PORT)
 
 test: .venv/dev browser test-weights lint
-	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
 install: .venv/installed
 

@@ -179,9 +179,12 @@ def _titles(ranked: list[str]) -> Iterator[str]:
 
 
 def _stems(phrase: str) -> set[str]:
-    """The words without a plural's ending: a podcast and podcasts say the same twice."""
-    return {re.sub(r"(?<=..)(?:ies|ing|y|e?s)$", "", word) for word in phrase.lower().split()}
+    """What its words begin with, without a plural's ending: podcast and podcasts, reduction and reducing are one."""
+    words = re.split(r"[\s-]+", phrase.lower())
+    return {re.sub(r"(?<=..)(?:ies|y|es|(?<!s)s)$", "", word)[:5] for word in words}
 
 
 def _capital(text: str) -> str:
+    """As a title. Of Haskell's it names Haskell."""
+    text = re.sub(r"['’]s(?=,|$)", "", text)
     return text[:1].upper() + text[1:]

@@ -377,3 +377,6 @@ def test_a_title_does_not_say_a_word_and_its_plural() -> None:
     text = "It is a podcast. These are podcasts. This is a microphone. " * 4 + "Bees make honey. " * 200
     said = Keyphrases(text).title(0, 230).casefold()
     assert "podcast" in said and "microphone" in said and said.count("podcast") == 1
+    text = "A type class is Haskell's own. The classes are checked by the compiler. " * 4 + "Bees make honey. " * 200
+    said = Keyphrases(text).title(0, 280).casefold()
+    assert said.count("class") <= 1 and "'s" not in said
