@@ -54,10 +54,11 @@ def chapters_of(
         vectors = SentenceVectors(document, encoder, report)
         cuts = cohesion_cuts(vectors)
         if method == "cohesion":
-            begun = zip(cuts, titles_by_words(vectors, cuts, done), strict=True)
+            titles = titles_by_words(vectors, cuts, done)
         else:
             assert reader is not None
-            begun = zip(cuts, titles_by_reader(document, cuts, reader, room, done, report), strict=True)
+            titles = titles_by_reader(document, cuts, reader, room, done, report)
+        begun = zip(cuts, titles, strict=True)
     yield from _closed(document, begun, done)
 
 

@@ -10,10 +10,11 @@ eval/log.md has what else was tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ingest.keyphrases import Likeness
 from rag.interfaces import DenseEncoder, Report, silent
 from rag.records import Document, Utterance
 
@@ -55,7 +56,7 @@ class SentenceVectors:
         self.sums = self._running_sums(encoder, report)
         self._encoder = encoder
 
-    def likeness(self, first: int, behind: int) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    def likeness(self, first: int, behind: int) -> Likeness:
         """Of texts, (count,): the cosine of each with what sentences `first` to `behind` say, less WHOLE of that with
         the episode: what a chapter is about that the others are not."""
         import numpy as np

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rag.read.match import STOPWORDS
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Likeness: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"  # phrases -> (phrases,): cosines or the like
 WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 LONGEST = 4  # words of a phrase
 TITLE = 6  # words of a title
@@ -77,15 +78,14 @@ class Keyphrases:
         start: int,
         end: int,
         taken: Collection[str] = (),
-        likeness: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
+        likeness: Likeness | None = None,
     ) -> str:
         """The best one or two phrases of text[start:end], at most TITLE words, not among `taken`.
 
         A phrase is up to LONGEST words that say something, and in a name "of" between them. It counts as often as it is
         said here, by the idf of its words over the text's blocks of BLOCK characters (tf-idf); names count twice. With
-        `likeness` (phrases -> (phrases,), cosines with the part or the like) the best PHRASES of them count for what
-        the part is about, too, as in KeyBERT. Of a part that says nothing the first words are its title; numbered where
-        even these are taken.
+        `likeness` the best PHRASES of them count for what the part is about, too, as in KeyBERT. Of a part that says
+        nothing the first words are its title; numbered where even these are taken.
 
         >>> text = "The mill is of granite. A mill wants wind. " * 3 + "Bees make honey. " * 200
         >>> Keyphrases(text).title(0, 150)
@@ -104,9 +104,7 @@ class Keyphrases:
             title = f"{plain} ({number})"
         return title
 
-    def _ranked(
-        self, start: int, end: int, likeness: Callable[[Sequence[str]], NDArray[np.float32]] | None
-    ) -> list[str]:
+    def _ranked(self, start: int, end: int, likeness: Likeness | None) -> list[str]:
         counts: Counter[tuple[str, ...]] = Counter()
         shapes: dict[tuple[str, ...], Counter[str]] = {}
         names: Counter[tuple[str, ...]] = Counter()

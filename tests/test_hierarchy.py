@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.attribute.hierarchy import Hierarchy, Level, open_up
+from rag.attribute.hierarchy import Hierarchy, Level, open_up, unlimited
 from rag.attribute.players import Player, clauses, complement, documents, parts, text_of, without
 from rag.attribute.shapley import GameOver, Value, permutation_shapley
 from rag.records import Hit
@@ -195,12 +195,12 @@ def score_at_least(level: Level[str], unit: str, threshold: float) -> bool:
 @given(st.integers(0, 10**6))
 @settings(deadline=None, max_examples=20)
 def test_room_enough_changes_nothing(seed: int) -> None:
-    def run(room: Callable[[], int] | None) -> list[list[float]]:
+    def run(room: Callable[[], int]) -> list[list[float]]:
         found = open_up(ROOTS, children, Reader(scattered(seed)), seed, 20, (0.0, 0.0), room=room)
         assert not found.unopened
         return [level.scores.score_for("x").tolist() for level in found.levels]
 
-    assert run(lambda: 10**6) == run(None)
+    assert run(lambda: 10**6) == run(unlimited)
 
 
 def test_what_matters_most_is_opened_first() -> None:

@@ -6,6 +6,7 @@ unit stand together in its place, in an order of their own; a unit that is not o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
@@ -50,6 +51,10 @@ def never() -> bool:
     return False
 
 
+def unlimited() -> int:
+    return sys.maxsize
+
+
 def open_up(
     roots: Sequence[Unit],
     children: Callable[[Unit], Sequence[Unit]],
@@ -60,7 +65,7 @@ def open_up(
     *,
     batch: int = BATCH,
     early_stop: bool = False,
-    room: Callable[[], int] | None = None,
+    room: Callable[[], int] = unlimited,
     report: Report = silent,
     stop: Callable[[], bool] = never,
 ) -> Hierarchy[Unit]:
@@ -96,11 +101,11 @@ def open_up(
         row_of = {unit: row for row, unit in enumerate([*units, *nodes])}
         rows, node_rows = slice(len(units)), slice(len(units), None)
         tally, before = Tally(len(row_of)), len(known)
-        rest = room() if room else 0
+        rest = room()
         spare = rest - rest // (len(thresholds) + 1 - depth)  # of the levels below
         stopped = False
         while tally.samples < permutations and not (stopped := stop()):
-            fitting = (room() - spare) // (len(row_of) + 1) if room else batch
+            fitting = (room() - spare) // (len(row_of) + 1)
             if tally.samples and fitting < 1:
                 break
             runs = [
@@ -121,13 +126,11 @@ def open_up(
             return Hierarchy(tuple(levels), False, unopened)
         if threshold is None:
             break
-        reached = [unit for unit, score in zip(units, levels[-1].scores.score, strict=True) if score >= threshold]
-        nodes = {unit: parts for unit in reached if (parts := tuple(children(unit)))}
-        if room:
-            score_of = dict(zip(units, levels[-1].scores.score.tolist(), strict=True))
-            fitting_nodes = _fitting(nodes, score_of, room() // (len(thresholds) - depth))
-            unopened += len(nodes) - len(fitting_nodes)
-            nodes = fitting_nodes
+        score_of = dict(zip(units, levels[-1].scores.score.tolist(), strict=True))
+        reached = [unit for unit, score in score_of.items() if score >= threshold]
+        wanted = {unit: parts for unit in reached if (parts := tuple(children(unit)))}
+        nodes = _fitting(wanted, score_of, room() // (len(thresholds) - depth))
+        unopened += len(wanted) - len(nodes)
         if not nodes:
             break
         opened |= nodes

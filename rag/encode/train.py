@@ -140,11 +140,13 @@ class Student(TransformerSparseEncoder):
         super().__init__(method, folder_of(str(folder)), None, max_tokens, batch_size, training=True, device=device)
         self.name = method
         self.base = base_of(str(folder))
-        self.device = device
         self._idf = torch.from_numpy(idf_of(self.token_ids(texts), self.dimensions)).to(device)
-        self.change = torch.zeros(
-            self.dimensions, device=device, requires_grad=True
-        )  # of the logarithm of each term's idf
+        # Of the logarithm of each term's idf.
+        self.change = torch.zeros(self.dimensions, device=device, requires_grad=True)
+
+    @property
+    def device(self) -> str:
+        return self._document.device
 
     @property
     def inference_free(self) -> bool:
