@@ -202,7 +202,7 @@ def _combined(outcome: Outcome, reader: ChatReader, replies: Replies, settings: 
     """The boundaries of cohesion, which are there, with the reader's titles."""
     asked = RecordingReader(reader, replies)
     outcome.cuts[COMBINED] = outcome.cuts[COHESION]
-    outcome.own_titles[COMBINED] = _titles(outcome.case, _cuts_of(outcome), asked, settings, report)
+    outcome.own_titles[COMBINED] = _titles(outcome.case, _cuts_of(outcome), asked, settings, report, context=False)
     outcome.costs[COMBINED] = Cost.of(asked, outcome.costs[COHESION].seconds)
 
 
@@ -211,12 +211,12 @@ def _titled_by_reader(
 ) -> None:
     for row, context in ((BARE, False), (PODTILE, True)):
         asked = RecordingReader(reader, replies)
-        outcome.titles[row] = _titles(outcome.case, _makers(outcome.case), asked, settings, report, context)
+        outcome.titles[row] = _titles(outcome.case, _makers(outcome.case), asked, settings, report, context=context)
         outcome.costs[row] = Cost.of(asked)
 
 
 def _titles(
-    case: Case, cuts: Sequence[int], reader: RecordingReader, settings: Settings, report: Running, context: bool = True
+    case: Case, cuts: Sequence[int], reader: RecordingReader, settings: Settings, report: Running, *, context: bool
 ) -> list[str]:
     keeping = _keeping(reader, report)
     titles = list(

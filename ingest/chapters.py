@@ -32,8 +32,8 @@ def chapters_of(
 
     "cohesion" cuts by the vectors of sentences and by turns, and takes titles from the words of a chapter; it needs the
     encoder. "reader" has the reader do both, chunk by chunk (PODTILE). "combined" cuts by cohesion, and has the reader
-    find the titles. `done` are the chapters that an earlier call gave before it was stopped: what follows them is
-    given, as that call would have. Offsets and seconds are those of sentences, from the first to the last; without any
+    find the titles, of each chapter's text alone: PODTILE's context confuses a small reader (eval/log.md). `done` are
+    the chapters that an earlier call gave before it was stopped: what follows them is given, as that call would have.
     there is no chapter. Raises UsageError for another method, or one whose model is None; ReaderError.
     """
     if method not in get_args(Method):
@@ -57,7 +57,7 @@ def chapters_of(
             titles = titles_by_words(vectors, cuts, done)
         else:
             assert reader is not None
-            titles = titles_by_reader(document, cuts, reader, room, done, report)
+            titles = titles_by_reader(document, cuts, reader, room, done, report, context=False)
         begun = zip(cuts, titles, strict=True)
     yield from _closed(document, begun, done)
 
@@ -119,7 +119,8 @@ def titles_by_reader(
     room: Room = Room.of(CONTEXT),  # noqa: B008  (frozen)
     done: Sequence[Chapter] = (),
     report: Report = silent,
-    context: bool = True,
+    *,
+    context: bool,
 ) -> Iterator[str]:
     """The same by the reader, who sees the episode's title, description and the titles so far if `context`."""
     assert document.episode

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from eval.chapters import boundary_scores
-from ingest.chapters import chapters_of
+from ingest.chapters import chapters_of, titles_by_reader
 from ingest.cohesion import LONGEST, SHORTEST, SPREAD, USUAL, SentenceVectors, best_cuts, cohesion_cuts
 from ingest.keyphrases import Keyphrases
-from ingest.podtile import clean
+from ingest.podtile import Room, clean
 from rag.errors import ReaderError, UsageError
 from rag.read.generate import Messages, Usage
 from rag.records import Chapter, Document, Episode, Utterance
@@ -193,12 +193,21 @@ def test_only_the_first_chunk_begins_with_a_chapter_that_the_reader_does_not_nam
     assert [chapter.title for chapter in named] == [f"Chunk at {numbers(p)[0]}" for p in reader.asked]
 
 
-def test_titles_of_combined_see_those_before_and_never_repeat() -> None:
+@pytest.mark.parametrize("context", [True, False])
+def test_titles_by_the_reader_see_the_episode_and_those_before_only_with_context(context: bool) -> None:
+    reader = Scripted(lambda prompt: "Title: The trade.\nIt is about")
+    titles = list(titles_by_reader(TALK, [0, 10, 40], reader, Room.of(4096), context=context))  # type: ignore[arg-type]
+    assert titles[0] == "The trade" and len(reader.asked) == len(set(titles)) == 3
+    assert all(("Episode: On trades" in prompt) == context for prompt in reader.asked)
+    assert all(("- The trade\n" in prompt) == context for prompt in reader.asked[1:])
+
+
+def test_titles_of_combined_are_of_the_chapter_alone_and_never_repeat() -> None:
     document, _ = stitched(1)
     reader = Scripted(lambda prompt: "Title: The trade.\nIt is about")
     chapters = list(chapters_of(document, "combined", Words(), reader))  # type: ignore[arg-type]
     assert_whole(document, chapters)
-    assert chapters[0].title == "The trade" and all("- The trade\n" in prompt for prompt in reader.asked[1:])
+    assert chapters[0].title == "The trade" and not any("The trade" in prompt for prompt in reader.asked)
     plain = list(chapters_of(document, "cohesion", Words(), None))
     assert [c.start for c in plain] == [c.start for c in chapters]
     assert len({c.title.casefold() for c in chapters}) == len(chapters)  # the other replies are no titles any more
