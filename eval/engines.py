@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from eval.bootstrap import percentile
 from rag.interfaces import SparseVector
 from rag.retrieve.seismic import Seismic, SeismicSettings
-from rag.retrieve.sparse import Segment, _best
+from rag.retrieve.sparse import Segment, best
 from rag.retrieve.vectors import Vectors, invert, starts_of
 
 VOCABULARY = 30_522  # BERT's
@@ -211,7 +211,7 @@ def _timed(search: Callable[[SparseVector], Any], queries: Sequence[SparseVector
 
 
 def _exact(segment: Segment, query: SparseVector, k: int) -> NDArray[np.uint32]:
-    slots, scores = _best(segment, query[0].astype(np.int64), query[1], segment.alive, k)
+    slots, scores = best(segment, query[0].astype(np.int64), query[1], segment.alive, k)
     return slots[np.argsort(-scores, kind="stable")[:k]]
 
 

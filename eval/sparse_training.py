@@ -14,7 +14,7 @@ from eval.bootstrap import bootstrap_interval, paired_difference
 from rag.encode.dense import folder_of, open_encoder
 from rag.encode.mine import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, Teacher, best, mine
 from rag.encode.pairs import TrainingSet, hash_of
-from rag.encode.sparse import TransformerSparseEncoder
+from rag.encode.sparse import open_sparse_encoder
 from rag.encode.split import split
 from rag.encode.train import Recipe, State, Student, faster_device, train
 from rag.errors import ModelError
@@ -80,9 +80,7 @@ def teachers_of(data: TrainingSet, names: Sequence[str], settings: Settings, rep
     if "sparse" in names:
         method = "SPLADE" if sparse.method == "inference-free" else sparse.method
         try:
-            encoder = TransformerSparseEncoder(
-                method, folder_of(sparse.model), None, sparse.max_tokens, sparse.batch_size
-            )
+            encoder = open_sparse_encoder(method, folder_of(sparse.model), None, sparse.max_tokens, sparse.batch_size)
         except ModelError as error:
             raise ModelError(f"{error}; or do without it as a teacher: --recipe teachers=bm25,dense") from error
         teachers["sparse"] = SparseTeacher(encoder, data.texts, report)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from eval.report import table
-from rag.encode.dense import TransformerEncoder
+from rag.encode.dense import open_base
 from rag.encode.sparse import TransformerSparseEncoder
 from rag.interfaces import Report, SparseVector, silent
 
@@ -123,7 +123,7 @@ def _steps(sparse: Path | str, dense: Path | str) -> dict[str, Encode]:
         SORTED: lambda texts: plain.encode(texts, max_first=True, by_length=True),
         OURS: ours.encode_documents,
         OURS_BF16: in_bf16.encode_documents,
-        DENSE: TransformerEncoder(dense, MAX_TOKENS, BATCH).encode,
+        DENSE: open_base(dense, MAX_TOKENS, BATCH).encode,
     }
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from rag.encode.dense import fingerprint_of_trained, folder_of, open_encoder
 from rag.encode.heads import METHODS, Method
 from rag.encode.inference_free import InferenceFreeQuery, idf
-from rag.encode.sparse import TransformerSparseEncoder
+from rag.encode.sparse import SparseTextEncoder, open_sparse_encoder
 from rag.encode.train import TRAINED
 from rag.errors import IndexMismatch, LibraryError, UsageError
 from rag.interfaces import DenseEncoder, DerivedIndex, PictureEncoder, Report, Retriever, SparseQueries, silent
@@ -69,7 +69,7 @@ class Indexes:
         self.library = library
         self.settings = settings
         self._encoder: DenseEncoder | None = None
-        self._sparse_encoder: tuple[str, TransformerSparseEncoder] | None = None  # its model's fingerprint first
+        self._sparse_encoder: tuple[str, SparseTextEncoder] | None = None  # its model's fingerprint first
         self._reranker_opened: Reranker | None = None
         self._encoder_lock = threading.Lock()
         self._table: tuple[DerivedIndex, InferenceFreeQuery] | None = None  # made from this opened index
@@ -107,7 +107,7 @@ class Indexes:
                 self._encoder = open_encoder(dense.model, dense.max_tokens, dense.batch_size)
             return self._encoder
 
-    def sparse_encoder(self) -> TransformerSparseEncoder:
+    def sparse_encoder(self) -> SparseTextEncoder:
         """The library's own sparse encoder, or that of the settings, as `encoder`."""
         with self._encoder_lock:
             model = self.sparse_model
@@ -117,7 +117,7 @@ class Indexes:
                 query_folder = folder_of(sparse.query_model) if sparse.query_model else None
                 self._sparse_encoder = (
                     which,
-                    TransformerSparseEncoder(
+                    open_sparse_encoder(
                         sparse.method, folder_of(model), query_folder, sparse.max_tokens, sparse.batch_size
                     ),
                 )

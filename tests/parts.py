@@ -14,7 +14,7 @@ from ingest.assemble import assemble
 from ingest.build import build
 from ingest.read import Children, Source, content_id, read_document
 from ingest.worker import Limits
-from rag.encode.dense import TransformerEncoder
+from rag.encode.dense import BertEncoder
 from rag.indexes import Indexes
 from rag.library import Library
 from rag.models import path_of
@@ -71,9 +71,9 @@ def read_pdf(file: Path, passwords: Sequence[str] = (), ocr: bool = False) -> Do
 
 
 @cache
-def encoder() -> TransformerEncoder:
+def encoder() -> BertEncoder:
     """The default encoder, loaded once in this process."""
-    return TransformerEncoder(path_of("all-minilm-l6-v2"), 256, 32)
+    return BertEncoder(path_of("all-minilm-l6-v2"), 256, 32)
 
 
 BRIDGE = [

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
-from rag.encode.dense import TransformerEncoder
+from rag.encode.bert import Bert, is_plain_bert
+from rag.encode.dense import BertEncoder, TransformerEncoder, open_base
 from rag.errors import LibraryError, ModelError
 from rag.interfaces import silent
 from rag.models import path_of
@@ -350,6 +354,49 @@ def test_a_vector_is_the_mean_of_the_last_hidden_states() -> None:
     assert (found * expected).sum(axis=1).min() > 0.999  # bf16 where the processor has it, full precision here
 
 
+@pytest.mark.parametrize("where", ["numpy", "torch"])
+def test_our_bert_is_the_bert_of_transformers(where: str) -> None:
+    """In full precision, of texts that share a batch."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = path_of("all-minilm-l6-v2")
+    inputs = AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
+    ours = Bert(folder)
+    ids, real = ours.tokens(TEXTS, 512)
+    np.testing.assert_array_equal(ids, inputs["input_ids"].numpy())
+    np.testing.assert_array_equal(real, inputs["attention_mask"].bool().numpy())
+    with torch.inference_mode():
+        expected = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()(**inputs).last_hidden_state.numpy()
+        if where == "numpy":
+            found = ours.hidden(ids, real)
+        else:
+            found = ours.in_torch("float32").hidden(torch.from_numpy(ids), torch.from_numpy(real)).numpy()
+    assert (found.dtype, found.shape) == (np.float32, expected.shape)
+    np.testing.assert_allclose(found[real], expected[real], atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_type": "roberta"},
+        {"hidden_act": "relu"},
+        {"position_embedding_type": "relative_key"},
+        {"is_decoder": True},
+        {"tie_word_embeddings": False},
+        {"dtype": "bfloat16"},
+    ],
+)
+def test_what_is_not_the_papers_bert_is_left_to_transformers(tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = shutil.copytree(path_of("all-minilm-l6-v2"), tmp_path / "model")
+    assert is_plain_bert(folder) and not is_plain_bert(tmp_path / "nowhere")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | change), "utf-8")
+    assert not is_plain_bert(folder)
+    (folder / "config.json").write_text("{", "utf-8")
+    assert not is_plain_bert(folder)
+
+
 def test_vectors_have_unit_length_whatever_the_text() -> None:
     vectors = encoder().encode([*TEXTS, " \n", "x" * 100_000, "中" * 3_000, "a\u0301\u200b", "😀"])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(vectors)), abs=1e-5)
@@ -367,8 +414,9 @@ def test_the_batch_that_a_text_is_in_does_not_matter() -> None:
     assert (together @ together.T)[np.triu_indices(len(TEXTS), 1)].max() < 0.9  # and different texts do
 
 
-def test_a_long_text_is_cut_at_the_limit_and_not_refused() -> None:
-    short = TransformerEncoder(path_of("all-minilm-l6-v2"), 16, 4)
+@pytest.mark.parametrize("kind", [BertEncoder, TransformerEncoder])
+def test_a_long_text_is_cut_at_the_limit_and_not_refused(kind: type[BertEncoder] | type[TransformerEncoder]) -> None:
+    short = kind(path_of("all-minilm-l6-v2"), 16, 4)
     head, tail = (
         "one two three four five six seven eight nine ten eleven twelve thirteen fourteen ",
         "and more words " * 200,
@@ -376,7 +424,7 @@ def test_a_long_text_is_cut_at_the_limit_and_not_refused() -> None:
     one, other, whole = short.encode([head + tail, head + "quite another end", head])
     assert one @ other > 0.999  # 14 words, and the model's two marks
     assert one @ whole > 0.999
-    endless = TransformerEncoder(path_of("all-minilm-l6-v2"), 100_000, 4)  # the model has 512 positions
+    endless = kind(path_of("all-minilm-l6-v2"), 100_000, 4)  # the model has 512 positions
     assert np.linalg.norm(endless.encode([head + tail * 5])) == pytest.approx(1, abs=1e-5)
 
 
@@ -391,8 +439,13 @@ def test_meaning_is_nearer_than_words() -> None:
 
 def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere"):
-        TransformerEncoder(tmp_path / "nowhere", 256, 32)
+        open_base(tmp_path / "nowhere", 256, 32)
     shutil.copytree(path_of("all-minilm-l6-v2"), tmp_path / "damaged")
+    weights = load_file(tmp_path / "damaged" / "model.safetensors")
+    del weights["encoder.layer.5.output.dense.bias"]
+    save_file(weights, tmp_path / "damaged" / "model.safetensors")
+    with pytest.raises(ModelError, match=r"damaged cannot be loaded.*layer\.5\.output\.dense\.bias"):
+        open_base(tmp_path / "damaged", 256, 32)
     (tmp_path / "damaged" / "model.safetensors").write_bytes(b"garbage" * 99)
     with pytest.raises(ModelError, match="damaged"):
-        TransformerEncoder(tmp_path / "damaged", 256, 32)
+        open_base(tmp_path / "damaged", 256, 32)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eval.engines import Collection, synthetic
 from rag.retrieve.seismic import ARRAYS, Seismic, SeismicSettings
-from rag.retrieve.sparse import Segment, _best
+from rag.retrieve.sparse import Segment, best
 from rag.retrieve.vectors import Vectors, invert, starts_of
 
 SAFE = SeismicSettings(n_postings=10**9, summary_energy=1.0, query_cut=10**9, heap_factor=1.0)
@@ -38,7 +38,7 @@ def exact(vectors: Vectors, query: Query, k: int, dimensions: int, allowed: NDAr
     everything = np.ones(len(vectors.steps), np.bool_) if allowed is None else allowed
     known = (query[0] >= 0) & (query[0] < dimensions)
     query = query[0][known], query[1][known]
-    rows, scores = _best(Segment(vectors, everything, invert(vectors, dimensions)), *query, everything, k)
+    rows, scores = best(Segment(vectors, everything, invert(vectors, dimensions)), *query, everything, k)
     order = np.lexsort((rows, -scores))
     return rows[order].tolist(), scores[order].tolist()
 
@@ -101,7 +101,7 @@ def best_of_some() -> list[list[int]]:
     postings = invert(collection.vectors, collection.dimensions)
     everything = np.ones(len(collection.vectors.steps), np.bool_)
     segment = Segment(collection.vectors, everything, postings)
-    found = [_best(segment, t.astype(np.int64), w, everything, 10) for t, w in asked["splade"]]
+    found = [best(segment, t.astype(np.int64), w, everything, 10) for t, w in asked["splade"]]
     return [rows[np.lexsort((rows, -scores))][:10].tolist() for rows, scores in found]
 
 
@@ -119,9 +119,9 @@ def measured(arrays: dict[str, Any], cut: int, factor: float, neighbours: int = 
         arrays, collection.vectors, SeismicSettings(neighbours=neighbours, query_cut=cut, heap_factor=factor)
     )
     recalls, scored = [], []
-    for (terms, weights), best in zip(asked["splade"], best_of_some(), strict=True):
+    for (terms, weights), ten in zip(asked["splade"], best_of_some(), strict=True):
         found = index.search(terms, weights, 10)[0][:10].tolist()
-        recalls.append(len(set(best) & set(found)) / len(best))
+        recalls.append(len(set(ten) & set(found)) / len(ten))
         scored.append(index.explain(terms, weights, 10).scored / len(collection.vectors.steps))
     return float(np.mean(recalls)), float(np.mean(scored)), recalls
 

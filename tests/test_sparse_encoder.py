@@ -7,7 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from rag.encode.heads import (
     scatter,
 )
 from rag.encode.inference_free import InferenceFreeQuery, idf, idf_of
-from rag.encode.sparse import TransformerSparseEncoder
+from rag.encode.sparse import BertBackbone, SparseTextEncoder, TransformerSparseEncoder, open_sparse_encoder
 from rag.errors import ModelError
 from rag.interfaces import SparseVector
 from rag.models import path_of
@@ -203,8 +203,15 @@ TEXTS = [
 
 
 @cache
-def encoder(batch_size: int = 32) -> TransformerSparseEncoder:
-    return TransformerSparseEncoder("SPLADE", path_of("splade-tiny"), batch_size=batch_size)
+def encoder(batch_size: int = 32) -> SparseTextEncoder:
+    found = open_sparse_encoder("SPLADE", path_of("splade-tiny"), None, 256, batch_size)
+    assert isinstance(found._document, BertBackbone)
+    return found
+
+
+@cache
+def by_transformers() -> TransformerSparseEncoder:
+    return TransformerSparseEncoder("SPLADE", path_of("splade-tiny"))
 
 
 def dense(vectors: Sequence[SparseVector]) -> NDArray[np.float32]:
@@ -232,6 +239,7 @@ def test_splade_tiny_agrees_with_the_plain_recipe() -> None:
     expected = weights.amax(1).numpy()
     expected[:, tokenizer.all_special_ids] = 0
     np.testing.assert_allclose(dense(encoder().encode_documents(TEXTS)), expected, atol=1e-5)
+    np.testing.assert_allclose(dense(by_transformers().encode_documents(TEXTS)), expected, atol=1e-5)
 
 
 def test_the_batch_that_a_text_is_in_does_not_matter() -> None:
@@ -253,13 +261,20 @@ def test_what_says_nothing_has_an_empty_vector() -> None:
 
 
 def test_a_book_costs_no_more_than_its_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    backbone = encoder()._document
     seen: list[int] = []
-    tokenize = backbone._tokenized
-    monkeypatch.setattr(backbone, "_tokenized", lambda texts: seen.extend(map(len, texts)) or tokenize(texts))
-    page, book = encoder().encode_documents(["word " * 256, "word " * 100_000])
-    assert max(seen) == 20 * 256
-    np.testing.assert_allclose(dense([book]), dense([page]), atol=1e-5)
+
+    def watched(tokenize: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda texts, *rest: seen.extend(map(len, texts)) or tokenize(texts, *rest)
+
+    ours, theirs = encoder()._document, by_transformers()._document
+    assert isinstance(ours, BertBackbone)
+    monkeypatch.setattr(ours._bert, "tokens", watched(ours._bert.tokens))
+    monkeypatch.setattr(theirs, "_tokenized", watched(theirs._tokenized))
+    for some in (encoder(), by_transformers()):
+        seen.clear()
+        page, book = some.encode_documents(["word " * 256, "word " * 100_000])
+        assert max(seen) == 20 * 256
+        np.testing.assert_allclose(dense([book]), dense([page]), atol=1e-5)
 
 
 def test_expansion_is_what_the_text_does_not_say() -> None:
@@ -443,9 +458,13 @@ def test_tilde_and_epic_and_sparta(tmp_path: Path) -> None:
 
 def test_models_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere cannot be loaded"):
-        TransformerSparseEncoder("SPLADE", tmp_path / "nowhere")
+        open_sparse_encoder("SPLADE", tmp_path / "nowhere", None, 256, 32)
     with pytest.raises(ModelError, match="headless has no masked language model's head"):
-        TransformerSparseEncoder("SPLADE", tiny_bert(tmp_path / "headless", "BertModel"))
+        open_sparse_encoder("SPLADE", tiny_bert(tmp_path / "headless", "BertModel"), None, 256, 32)
+    damaged = tiny_bert(tmp_path / "damaged", "BertForMaskedLM")
+    (damaged / "model.safetensors").write_bytes(b"garbage" * 99)
+    with pytest.raises(ModelError, match="damaged cannot be loaded"):
+        open_sparse_encoder("SPLADE", damaged, None, 256, 32)
     from transformers import Gemma2Config, Gemma2ForCausalLM
 
     config = Gemma2Config(

@@ -18,7 +18,7 @@ from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
 from rag.encode import train_sampler as train
-from rag.encode.dense import PictureTextEncoder, TransformerEncoder, fingerprint_of_trained, open_base, open_encoder
+from rag.encode.dense import BertEncoder, PictureTextEncoder, fingerprint_of_trained, open_encoder, open_in_transformers
 from rag.encode.train_sampler import TEMPERATURE, Example, contrastive_loss, draw_negatives
 from rag.errors import DataError, LibraryError, ModelError, UsageError
 from rag.interfaces import CaptionEncoder, PictureEncoder, silent
@@ -205,7 +205,7 @@ def test_clip_gives_the_features_that_transformers_gives(tiny_clip: Path) -> Non
     with torch.inference_mode():
         inputs = processor(text=["a b c"], images=[image], return_tensors="pt")
         output = model(**inputs)
-    exact = open_base(tiny_clip, 256, 4, exact=True)
+    exact = open_in_transformers(tiny_clip, 256, 4, exact=True)
     assert isinstance(exact, PictureTextEncoder)
     assert exact.encode(["a b c"]) == pytest.approx(output.text_embeds.numpy(), abs=1e-5)
     assert exact.encode_pictures([png(1)]) == pytest.approx(output.image_embeds.numpy(), abs=1e-5)
@@ -344,4 +344,4 @@ def test_what_a_kill_left_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_the_default_is_still_the_plain_encoder() -> None:
-    assert isinstance(open_encoder(MINILM, 256, 32), TransformerEncoder)
+    assert isinstance(open_encoder(MINILM, 256, 32), BertEncoder)

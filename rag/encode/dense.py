@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from rag.encode.bert import Bert, is_plain_bert
 from rag.errors import LibraryError, ModelError, first_line_of, not_loaded
 from rag.interfaces import DenseEncoder, PictureEncoder
 from rag.models import catalogue, path_of
@@ -24,16 +25,58 @@ if TYPE_CHECKING:
 TRAINED = "sampler.json"  # in a folder that our trainer wrote: what it was trained from
 PROJECTION = "projection.safetensors"
 Item = TypeVar("Item", str, bytes)
+FEW = 4  # texts that are done before torch is imported
+Base: TypeAlias = "BertEncoder | TransformerEncoder | PictureTextEncoder"  # with nothing of our training in it
 
 
 def _nobody(encoded: int) -> None:
     """A report for nobody."""
 
 
-class TransformerEncoder:
+class BertEncoder:
     """Mean of the last hidden states over the real tokens, scaled to unit length; texts are cut at `max_tokens`.
 
-    The recipe of all-MiniLM-L6-v2. `exact` is for training: full precision on any processor.
+    The recipe of all-MiniLM-L6-v2. Of a plain BERT only, which needs no transformers: one question is there at once.
+    """
+
+    def __init__(self, folder: Path | str, max_tokens: int, batch_size: int):
+        self._batch_size = batch_size
+        try:
+            self._bert = Bert(folder)
+        except Exception as error:  # safetensors and tokenizers raise kinds of their own
+            raise _not_to_be_had(folder, error) from error
+        self._max_tokens = min(max_tokens, self._bert.longest)  # no model reads on behind its last position
+        self.dimensions = self._bert.dimensions
+        self._faster: Bert | None = None  # for many texts
+
+    def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
+        """One unit-length row per text, in order: shape (len(texts), dimensions). `report` gets the count so far."""
+        vectors = self._in_numpy if len(texts) <= FEW else self._in_torch
+        return _in_batches(texts, self._batch_size, vectors, self.dimensions, report)
+
+    def _in_numpy(self, texts: list[str]) -> NDArray[np.float32]:
+        import numpy as np
+
+        ids, real = self._bert.tokens(texts, self._max_tokens)
+        hidden = self._bert.hidden(ids, real)
+        mean = (hidden * real[..., None]).sum(1) / real.sum(1, keepdims=True)
+        unit: NDArray[np.float32] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        return unit
+
+    def _in_torch(self, texts: list[str]) -> NDArray[np.float32]:
+        import torch
+
+        if self._faster is None:
+            self._faster = self._bert.in_torch(_number_type(exact=False))
+        ids, real = map(torch.from_numpy, self._bert.tokens(texts, self._max_tokens))
+        with torch.inference_mode():
+            return _mean(self._faster.hidden(ids, real), real).numpy()
+
+
+class TransformerEncoder:
+    """BertEncoder's recipe for whatever transformers can open.
+
+    `exact` is for training: full precision on any processor.
     """
 
     def __init__(self, folder: Path | str, max_tokens: int, batch_size: int, exact: bool = False):
@@ -51,18 +94,13 @@ class TransformerEncoder:
         self.dimensions = int(self._model.config.hidden_size)
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
-        """One unit-length row per text, in order: shape (len(texts), dimensions). `report` gets the count so far."""
-        return _in_batches(texts, self._batch_size, self.features, self.dimensions, report)
+        """As BertEncoder.encode."""
+        return _in_batches(texts, self._batch_size, _without_gradients(self.features), self.dimensions, report)
 
     def features(self, texts: list[str]) -> Tensor:
         """The rows of one batch, (len(texts), dimensions), with gradients where torch keeps them."""
-        import torch
-
         inputs = self._tokenizer(texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt")
-        hidden = self._model(**inputs).last_hidden_state.float()  # (batch, tokens, dimensions)
-        mask = inputs["attention_mask"].unsqueeze(-1).float()
-        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-        return torch.nn.functional.normalize(mean, dim=1)
+        return _mean(self._model(**inputs).last_hidden_state, inputs["attention_mask"])
 
     def parameters(self) -> list[Any]:
         """What a trainer may change."""
@@ -98,8 +136,8 @@ class PictureTextEncoder:
             raise _not_to_be_had(folder, error) from error
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
-        """As TransformerEncoder.encode."""
-        return _in_batches(texts, self._batch_size, self.features, self.dimensions, report)
+        """As BertEncoder.encode."""
+        return _in_batches(texts, self._batch_size, _without_gradients(self.features), self.dimensions, report)
 
     def encode_pictures(
         self, pictures: Sequence[bytes], report: Callable[[int], None] = _nobody
@@ -108,7 +146,9 @@ class PictureTextEncoder:
 
         Raises LibraryError for bytes that are no picture.
         """
-        return _in_batches(pictures, self._batch_size, self._picture_features, self.dimensions, report)
+        return _in_batches(
+            pictures, self._batch_size, _without_gradients(self._picture_features), self.dimensions, report
+        )
 
     def features(self, texts: list[str]) -> Tensor:
         """As TransformerEncoder.features. Gradients go to the text side alone."""
@@ -144,7 +184,7 @@ class TrainedEncoder:
         self._projection = projection
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
-        """As TransformerEncoder.encode."""
+        """As BertEncoder.encode."""
         import numpy as np
 
         vectors = self._text.encode(texts, report)
@@ -206,10 +246,17 @@ def open_encoder(model: str, max_tokens: int, batch_size: int) -> DenseEncoder:
     return TrainedEncoder(text, frozen, projection)
 
 
-def open_base(
+def open_base(folder: Path | str, max_tokens: int, batch_size: int) -> Base:
+    """A model as it is, to encode with. Raises ModelError."""
+    if is_plain_bert(folder):
+        return BertEncoder(folder, max_tokens, batch_size)
+    return open_in_transformers(folder, max_tokens, batch_size)
+
+
+def open_in_transformers(
     folder: Path | str, max_tokens: int, batch_size: int, exact: bool = False
 ) -> TransformerEncoder | PictureTextEncoder:
-    """A model of transformers as it is: one that sees where its configuration says so. Raises ModelError."""
+    """A model of transformers: one that sees where its configuration says so. Raises ModelError."""
     from transformers import AutoConfig
     from transformers.utils import logging
 
@@ -259,34 +306,51 @@ def _read_projection(file: Path, dimensions: int) -> NDArray[np.float32]:
 # -- parts ---------------------------------------------------------------------------------------------------------
 
 
-def _number_type(exact: bool) -> Any:
+def _number_type(exact: bool) -> str:
     import torch
 
     # bf16 halves the time where the processor has it (cosine to fp32 >= 0.9999) and is slow where it has not.
     half = torch.cpu.get_capabilities().get("avx512_bf16") and not exact
-    return torch.bfloat16 if half else torch.float32
+    return "bfloat16" if half else "float32"
 
 
 def _in_batches(
     items: Sequence[Item],
     size: int,
-    features: Callable[[list[Item]], Tensor],
+    encode: Callable[[list[Item]], NDArray[np.float32]],
     dimensions: int,
     report: Callable[[int], None],
 ) -> NDArray[np.float32]:
-    """features() of all, `size` at a time, in order: (len(items), dimensions)."""
+    """encode() of all, `size` at a time, in order: (len(items), dimensions)."""
     import numpy as np
-    import torch
 
     vectors = np.zeros((len(items), dimensions), dtype=np.float32)
     # Texts of like length share a batch, so little is padded.
     order = sorted(range(len(items)), key=lambda i: len(items[i]))
     for first in range(0, len(order), size):
         batch = order[first : first + size]
-        with torch.inference_mode():
-            vectors[batch] = features([items[i] for i in batch]).numpy()
+        vectors[batch] = encode([items[i] for i in batch])
         report(first + len(batch))
     return vectors
+
+
+def _without_gradients(features: Callable[[list[Item]], Tensor]) -> Callable[[list[Item]], NDArray[np.float32]]:
+    import torch
+
+    def encode(items: list[Item]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return features(items).numpy()
+
+    return encode
+
+
+def _mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Of (batch, tokens, d) the mean over the tokens with 1 in the mask, (batch, tokens), scaled: (batch, d)."""
+    import torch
+
+    real = mask.unsqueeze(-1).float()
+    mean = (hidden.float() * real).sum(1) / real.sum(1).clamp(min=1e-9)
+    return torch.nn.functional.normalize(mean, dim=1)
 
 
 def _unit(features: Any) -> Tensor:

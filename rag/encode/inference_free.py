@@ -65,6 +65,19 @@ class Vocabulary:
         return readable or self._tokenizer.id_to_token(term_id) or f"[{term_id}]"
 
 
+def tokenizer_of(folder: Path | str) -> tuple[Any, list[int]]:
+    """The tokenizer of a folder with tokenizer.json, or of a hub id, and its special ids. Raises ModelError."""
+    from tokenizers import Tokenizer
+
+    file = Path(folder, "tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(str(folder))
+    except Exception as error:  # tokenizers raises Exception itself
+        raise cannot_load(folder, error) from error
+    added = tokenizer.get_added_tokens_decoder().items()
+    return tokenizer, [term_id for term_id, token in added if token.special]
+
+
 class InferenceFreeQuery(Vocabulary):
     """A query's unique tokens, each with its idf from a fixed table: no model (Geng et al., arXiv 2411.04403)."""
 
@@ -72,15 +85,8 @@ class InferenceFreeQuery(Vocabulary):
         """`folder` (or a hub id) holds tokenizer.json; `idf`, (terms,), has the weight of each term id. Raises
         ModelError."""
         import numpy as np
-        from tokenizers import Tokenizer
 
-        file = Path(folder, "tokenizer.json")
-        try:
-            tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(str(folder))
-        except Exception as error:  # tokenizers raises Exception itself
-            raise cannot_load(folder, error) from error
-        added = tokenizer.get_added_tokens_decoder().items()
-        super().__init__(tokenizer, [term_id for term_id, token in added if token.special])
+        super().__init__(*tokenizer_of(folder))
         # A model may have room for more terms than its tokenizer knows.
         if idf.ndim != 1 or len(idf) < self.dimensions or not (np.isfinite(idf) & (idf >= 0)).all():
             raise ModelError(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from rag.encode.bert import Bert, is_plain_bert
 from rag.encode.heads import METHODS, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
-from rag.encode.inference_free import Vocabulary, cannot_load
+from rag.encode.inference_free import Vocabulary, cannot_load, tokenizer_of
 from rag.errors import ModelError, summary_of
 from rag.interfaces import SparseVector
 
@@ -207,41 +208,56 @@ def pass_on(model: Any, missing: Sequence[str]) -> None:
                 weight.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
-class TransformerSparseEncoder:
-    """A method of METHODS over any transformers backbone (see SparseEncoder)."""
+class BertBackbone:
+    """A Backbone for a plain BERT with a masked language model's head, without transformers, and so without its start.
 
-    def __init__(
-        self,
-        method: str,
-        folder: Path | str,
-        query_folder: Path | str | None = None,
-        max_tokens: int = 256,
-        batch_size: int = 32,
-        dtype: str = "float32",
-        training: bool = False,
-        device: str = "cpu",
-    ):
-        """`folder` (or a hub id) holds the document side, and the query side of tied methods; `query_folder` holds the
-        query side where a method has two models.
+    Not for training.
+    """
 
-        `device` is one of torch's: where the models run, whose vectors come back to the processor.
+    def __init__(self, bert: Bert, folder: Path | str, max_tokens: int):
+        import torch
 
-        dtype "bfloat16" is about twice as fast where the processor has it, but moves weights by up to 0.08, and then by
-        which texts share a batch: an index that grew would not be one built afresh. Raises ModelError.
-        """
+        self.name = str(folder)
+        self._bert = bert
+        self._max_tokens = min(max_tokens, bert.longest)
+        self.vocabulary = Vocabulary(*tokenizer_of(folder))
+        self._weight, self._bias = bert.output_layer()
+        self.dimensions = len(self._weight)
+        special = [term_id for term_id in self.vocabulary.special if term_id < self.dimensions]
+        self._special = torch.tensor(special, dtype=torch.long)
+
+    def weights(self, texts: Sequence[str], side: Side) -> Tensor:
+        """As Backbone.weights."""
+        import torch
+
+        with torch.inference_mode():
+            cut = [text[: CHARACTERS * self._max_tokens] for text in texts]
+            ids, real = map(torch.from_numpy, self._bert.tokens(cut, self._max_tokens))
+            own = real & ~torch.isin(ids, self._special)
+            keep = real & own.any(1, keepdim=True) if side.marks else own
+            states = self._bert.predicted(self._bert.hidden(ids, real))
+            weights = mlm(states, keep, self._weight, self._bias, side).float()
+            weights[:, self._special] = 0
+            return weights
+
+
+class Weigher(Protocol):
+    """A Backbone or a BertBackbone."""
+
+    name: str
+    vocabulary: Vocabulary
+    dimensions: int
+
+    def weights(self, texts: Sequence[str], side: Side) -> Tensor: ...
+
+
+class SparseTextEncoder:
+    """A method of METHODS over what weighs a text's terms, for documents and for queries (see SparseEncoder)."""
+
+    def __init__(self, method: str, document: Weigher, query: Weigher, batch_size: int):
         self.method = METHODS[method]
-        self._batch_size = batch_size
-        self._document = self._query = Backbone(folder, self.method.document, max_tokens, dtype, training, device)
-        if not self.method.tied and self.method.query.head not in ("BINARY", "IDF"):
-            if query_folder is None:
-                raise ModelError(f"{method} has a model of its own for queries: name its folder beside {folder}")
-            self._query = Backbone(query_folder, self.method.query, max_tokens, dtype, device=device)
-        self.dimensions = self._document.dimensions
-        if self._query.dimensions != self.dimensions:
-            raise ModelError(
-                f"{query_folder} has a vocabulary of {self._query.dimensions}, {folder} of {self.dimensions}: set two "
-                "models with the same tokenizer"
-            )
+        self._document, self._query, self._batch_size = document, query, batch_size
+        self.dimensions = document.dimensions
 
     def encode_documents(
         self, texts: Sequence[str], report: Callable[[int], None] = lambda encoded: None
@@ -269,7 +285,7 @@ class TransformerSparseEncoder:
         return self._document.vocabulary.term(term_id)
 
     def _encode(
-        self, backbone: Backbone, texts: Sequence[str], side: Side, report: Callable[[int], None]
+        self, backbone: Weigher, texts: Sequence[str], side: Side, report: Callable[[int], None]
     ) -> list[SparseVector]:
         import numpy as np
 
@@ -289,3 +305,57 @@ class TransformerSparseEncoder:
                 vectors[i] = (terms, row[terms])
             report(first + len(batch))
         return vectors
+
+
+class TransformerSparseEncoder(SparseTextEncoder):
+    """A method of METHODS over any transformers backbone."""
+
+    _document: Backbone
+
+    def __init__(
+        self,
+        method: str,
+        folder: Path | str,
+        query_folder: Path | str | None = None,
+        max_tokens: int = 256,
+        batch_size: int = 32,
+        dtype: str = "float32",
+        training: bool = False,
+        device: str = "cpu",
+    ):
+        """`folder` (or a hub id) holds the document side, and the query side of tied methods; `query_folder` holds the
+        query side where a method has two models.
+
+        `device` is one of torch's: where the models run, whose vectors come back to the processor.
+
+        dtype "bfloat16" is about twice as fast where the processor has it, but moves weights by up to 0.08, and then by
+        which texts share a batch: an index that grew would not be one built afresh. Raises ModelError.
+        """
+        sides = METHODS[method]
+        document = query = Backbone(folder, sides.document, max_tokens, dtype, training, device)
+        if not sides.tied and sides.query.head not in ("BINARY", "IDF"):
+            if query_folder is None:
+                raise ModelError(f"{method} has a model of its own for queries: name its folder beside {folder}")
+            query = Backbone(query_folder, sides.query, max_tokens, dtype, device=device)
+        if query.dimensions != document.dimensions:
+            raise ModelError(
+                f"{query_folder} has a vocabulary of {query.dimensions}, {folder} of {document.dimensions}: set two "
+                "models with the same tokenizer"
+            )
+        super().__init__(method, document, query, batch_size)
+
+
+def open_sparse_encoder(
+    method: str, folder: Path | str, query_folder: Path | str | None, max_tokens: int, batch_size: int
+) -> SparseTextEncoder:
+    """The method over models of folders or hub ids; by transformers only where it must be. Raises ModelError."""
+    sides = METHODS[method]
+    if (sides.tied or sides.query.head == "IDF") and sides.document.head == "MLM" and is_plain_bert(folder):
+        try:
+            bert = Bert(folder).in_torch("float32")
+        except Exception as error:  # safetensors and tokenizers raise kinds of their own
+            raise cannot_load(folder, error) from error
+        if bert.predicts:
+            backbone = BertBackbone(bert, folder, max_tokens)
+            return SparseTextEncoder(method, backbone, backbone, batch_size)
+    return TransformerSparseEncoder(method, folder, query_folder, max_tokens, batch_size)

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from rag.encode.dense import (
     PROJECTION,
     TRAINED,
+    Base,
     PictureTextEncoder,
     TransformerEncoder,
     folder_of,
     open_base,
+    open_in_transformers,
     trained_record,
 )
 from rag.errors import DataError, UsageError
@@ -41,7 +43,7 @@ FULL_RATE = 4e-5  # the paper's
 # The fastest that cost no MRR when a projection behind MiniLM was trained on 120 questions of HotpotQA and tried on 80
 # others, of the rates 1e-5 to 1e-2; 1e-3 cost 0.01 of it, 1e-2 0.05 and more.
 PROJECTION_RATE = 3e-4
-Base = TransformerEncoder | PictureTextEncoder
+Trainable = TransformerEncoder | PictureTextEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Trained:
     """What training gave: a projection (d, d) or an encoder; and the mean loss of each epoch."""
 
     projection: NDArray[np.float32] | None
-    encoder: Base | None
+    encoder: Trainable | None
     examples: int
     epochs: int
     seed: int
@@ -98,7 +100,9 @@ def open_for_training(model: str, max_tokens: int, batch_size: int, full: bool) 
     folder = folder_of(model)
     if trained_record(folder) is not None:
         raise UsageError(f"dense.model {model} is trained already. Set the model that it was trained from")
-    return open_base(folder, max_tokens, batch_size, exact=full)
+    if full:
+        return open_in_transformers(folder, max_tokens, batch_size, exact=True)
+    return open_base(folder, max_tokens, batch_size)
 
 
 def train(
@@ -110,7 +114,7 @@ def train(
     full: bool = False,
     report: Report = silent,
 ) -> Trained:
-    """Train the text side: a projection, or with `full` all of the encoder's (which must be a Base then).
+    """Train the text side: a projection, or with `full` all of the encoder's (which must be Trainable then).
 
     `picture` gives the PNG file with a sha256. The same seed gives the same weights. Raises DataError without an
     example.
@@ -122,7 +126,7 @@ def train(
     rounds = _rounds(examples, isinstance(encoder, PictureEncoder), epochs, seed)
     frozen = _frozen(rounds, encoder, picture, report)
     if full:
-        assert isinstance(encoder, Base)
+        assert isinstance(encoder, Trainable)
         losses = _fit(rounds, encoder.features, frozen, torch.optim.AdamW(encoder.parameters(), lr=FULL_RATE), report)
         return Trained(None, encoder, len(examples), epochs, seed, losses)
     vectors = _texts(rounds, encoder, report)

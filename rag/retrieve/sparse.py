@@ -1,4 +1,4 @@
-"""Retrieval over learned sparse vectors: an inverted index of 8-bit impacts, scored term at a time by numba.
+"""Retrieval over learned sparse vectors: an inverted index of 8-bit impacts, scored term at a time.
 
 Exact; only a segment of seismic.CROSSOVER passages or more also gets a Seismic index, which answers faster there.
 
@@ -16,7 +16,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -265,7 +265,7 @@ class SparseIndex:
                 if segment.seismic is not None and within is None:
                     slots, some = segment.seismic.search(terms, weights, k, allowed)
                 else:
-                    slots, some = _best(segment, terms, weights, allowed, k)
+                    slots, some = best(segment, terms, weights, allowed, k)
             except IndexError as error:
                 raise self._damaged(error) from error
             numbers.append(held[slots])
@@ -372,96 +372,32 @@ def _checksum(file: Path) -> int:
 # -- scoring ---------------------------------------------------------------------------------------------------------
 
 
-def _best(
+def best(
     segment: Segment, terms: NDArray[np.int64], weights: NDArray[np.float32], allowed: NDArray[np.bool_], k: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-    """The slots and scores of the k best, in no order, and of all that tie with the last of them."""
+    """The slots and scores of the k best, in no order, and of all that tie with the last of them.
+
+    Terms are added in the query's order, so a score is the same in whatever slot. Machine code (Numba) takes half the
+    time, 0.1 ms less for 10,000 passages, and two seconds to be made in each process. Raises IndexError for postings
+    that name passages which the segment does not hold, or weigh nothing.
+    """
     import numpy as np
 
     assert segment.postings is not None
+    offsets, slots, impacts = segment.postings.offsets, segment.postings.slots, segment.postings.slot_impacts
     scores = np.zeros(len(allowed), dtype=np.float32)
-    slots = np.empty(len(allowed) + 1, dtype=np.uint32)
-    heap = np.zeros(max(1, min(k, len(allowed))), dtype=np.float32)
-    postings = (segment.postings.offsets, segment.postings.slots, segment.postings.slot_impacts)
-    found = _kernel()(*postings, segment.vectors.steps, terms, weights, allowed, scores, slots, heap)
-    if found < 0:
-        raise IndexError("its postings name passages that it does not hold, or weigh nothing")
-    return slots[:found], scores[slots[:found]]
-
-
-@cache
-def _kernel() -> Callable[..., int]:
-    """The scoring loop as machine code, about a second's work in each process.
-
-    Numba's own cache on disk is not used: it is made of pickles, and lies beside the package where that is writable.
-    """
-    from numba import njit, types
-
-    def read(kind: Any) -> Any:
-        return types.Array(kind, 1, "C", readonly=True)  # memory-mapped or not
-
-    def written(kind: Any) -> Any:
-        return types.Array(kind, 1, "C")
-
-    postings = (read(types.int64), read(types.uint32), read(types.uint8), read(types.float32))
-    query = (read(types.int64), read(types.float32), read(types.boolean))
-    work = (written(types.float32), written(types.uint32), written(types.float32))
-    signature = types.int64(*postings, *query, *work)
-    compiled: Callable[..., int] = njit(signature, nogil=True)(_score)
-    return compiled
-
-
-def _score(
-    offsets: Any,
-    slots: Any,
-    impacts: Any,
-    steps: Any,
-    terms: Any,
-    weights: Any,
-    allowed: Any,
-    scores: Any,
-    best: Any,
-    heap: Any,
-) -> int:
-    """Add up `scores` (zeros, one a slot), put the slots of the k best and their ties first in `best`; how many.
-
-    `heap` is k zeros: they are a heap already, and its root grows to the k-th best score. `best` has room for one
-    slot more than there are. Terms are added in the query's order, so a score is the same in whatever slot.
-    -1 for a slot that there is not, or for impacts of 0, which would touch a slot twice: machine code would write
-    beside the arrays, and a checksum can be forged. (Numba's boundscheck costs a third of the speed, this a twentieth.)
-    """
-    touched, many = 0, len(scores)
-    for i in range(len(terms)):
-        weight = weights[i]
-        for j in range(offsets[terms[i]], offsets[terms[i] + 1]):
-            slot = slots[j]
-            if slot >= many or touched > many:
-                return -1
-            best[touched] = slot
-            touched += scores[slot] == 0  # a slot's first posting; no branch, which would be mispredicted
-            scores[slot] += weight * impacts[j]
-    k = len(heap)
-    for i in range(touched):
-        slot = best[i]
-        score = scores[slot] * steps[slot] if allowed[slot] else heap[0] * 0
-        scores[slot] = score
-        if score > heap[0]:
-            place, child = 0, 1
-            while child < k:
-                if child + 1 < k and heap[child + 1] < heap[child]:
-                    child += 1
-                if heap[child] >= score:
-                    break
-                heap[place] = heap[child]
-                place, child = child, 2 * child + 1
-            heap[place] = score
-    found = 0
-    for i in range(touched):
-        score = scores[best[i]]
-        if score >= heap[0] and score > 0:
-            best[found] = best[i]
-            found += 1
-    return found
+    for term, weight in zip(terms.tolist(), weights, strict=True):
+        entries = slice(offsets[term], offsets[term + 1])
+        if not impacts[entries].all():
+            raise IndexError(f"a posting of term {term} weighs nothing")  # a checksum can be forged
+        scores[slots[entries]] += weight * impacts[entries]  # a term names a slot once
+    scores *= segment.vectors.steps
+    scores[~allowed] = 0
+    found = np.flatnonzero(scores).astype(np.uint32)
+    if len(found) > k:
+        last = np.partition(scores[found], len(found) - k)[len(found) - k]
+        found = found[scores[found] >= last]
+    return found, scores[found]
 
 
 class SparseRetriever:
