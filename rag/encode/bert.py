@@ -39,6 +39,9 @@ def is_plain_bert(folder: Path | str) -> bool:
         return False
 
 
+FEW = 8  # texts that numpy has done before torch is imported
+
+
 class Bert:
     """Texts to the last hidden states of their tokens, and to what a masked language model makes of those.
 

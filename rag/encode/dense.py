@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from rag.encode.bert import Bert, is_plain_bert
+from rag.encode.bert import FEW, Bert, is_plain_bert
 from rag.errors import LibraryError, ModelError, first_line_of, not_loaded
 from rag.interfaces import DenseEncoder, PictureEncoder
 from rag.models import catalogue, path_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 TRAINED = "sampler.json"  # in a folder that our trainer wrote: what it was trained from
 PROJECTION = "projection.safetensors"
 Item = TypeVar("Item", str, bytes)
-FEW = 4  # texts that are done before torch is imported
 Base: TypeAlias = "BertEncoder | TransformerEncoder | PictureTextEncoder"  # with nothing of our training in it
 
 

@@ -11,8 +11,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rag.encode.bert import Bert, is_plain_bert
-from rag.encode.heads import METHODS, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
+from rag.encode.bert import FEW, Bert, is_plain_bert
+from rag.encode.heads import METHODS, SLICE, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
 from rag.encode.inference_free import Vocabulary, cannot_load, tokenizer_of
 from rag.errors import ModelError, summary_of
 from rag.interfaces import SparseVector
@@ -81,10 +81,11 @@ class Backbone:
             weight, bias = self._output_layer(side)
             self._weight, self._bias = (weight, bias) if training else (weight.detach(), bias.detach())
 
-    def weights(self, texts: Sequence[str], side: Side) -> Tensor:
+    def weights(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """(batch, vocabulary) weights of texts, cut at the limit; zeros for one that is empty or of unknown tokens."""
         with self._torch.inference_mode():
-            return self.features(texts, side)
+            weights: NDArray[np.float32] = self.features(texts, side).cpu().numpy()
+            return weights
 
     def features(self, texts: Sequence[str], side: Side) -> Tensor:
         """As `weights`, with gradients where torch keeps them."""
@@ -211,33 +212,52 @@ def pass_on(model: Any, missing: Sequence[str]) -> None:
 class BertBackbone:
     """A Backbone for a plain BERT with a masked language model's head, without transformers, and so without its start.
 
-    Not for training.
+    Not for training, and only for sides that take the maximum over positions.
     """
 
     def __init__(self, bert: Bert, folder: Path | str, max_tokens: int):
-        import torch
-
         self.name = str(folder)
         self._bert = bert
         self._max_tokens = min(max_tokens, bert.longest)
         self.vocabulary = Vocabulary(*tokenizer_of(folder))
-        self._weight, self._bias = bert.output_layer()
-        self.dimensions = len(self._weight)
-        special = [term_id for term_id in self.vocabulary.special if term_id < self.dimensions]
-        self._special = torch.tensor(special, dtype=torch.long)
+        self.dimensions = len(bert.output_layer()[1])
+        self._special = [term_id for term_id in self.vocabulary.special if term_id < self.dimensions]
+        self._faster: Bert | None = None  # for many texts
 
-    def weights(self, texts: Sequence[str], side: Side) -> Tensor:
+    def weights(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """As Backbone.weights."""
+        import numpy as np
+
+        ids, real = self._bert.tokens([text[: CHARACTERS * self._max_tokens] for text in texts], self._max_tokens)
+        own = real & ~np.isin(ids, self._special)
+        keep = real & own.any(1, keepdims=True) if side.marks else own
+        few = len(texts) <= FEW and (side.activation, side.saturation, side.merge) == ("relu", "log1p", "max")
+        weights = self._in_numpy(ids, real, keep) if few else self._in_torch(ids, real, keep, side)
+        weights[:, self._special] = 0
+        return weights
+
+    def _in_numpy(self, ids: Any, real: Any, keep: Any) -> NDArray[np.float32]:
+        """As heads.mlm."""
+        import numpy as np
+
+        states = self._bert.predicted(self._bert.hidden(ids, real))
+        matrix, bias = self._bert.output_layer()
+        weights = np.zeros((len(ids), len(bias)), dtype=np.float32)
+        for row, kept in enumerate(keep):
+            for first in range(0, len(bias) if kept.any() else 0, SLICE):
+                terms = slice(first, first + SLICE)
+                weights[row, terms] = (states[row, kept] @ matrix[terms].T + bias[terms]).max(0)
+        return np.log1p(np.maximum(weights, 0))
+
+    def _in_torch(self, ids: Any, real: Any, keep: Any, side: Side) -> NDArray[np.float32]:
         import torch
 
+        if self._faster is None:
+            self._faster = self._bert.in_torch("float32")
+        bert = self._faster
         with torch.inference_mode():
-            cut = [text[: CHARACTERS * self._max_tokens] for text in texts]
-            ids, real = map(torch.from_numpy, self._bert.tokens(cut, self._max_tokens))
-            own = real & ~torch.isin(ids, self._special)
-            keep = real & own.any(1, keepdim=True) if side.marks else own
-            states = self._bert.predicted(self._bert.hidden(ids, real))
-            weights = mlm(states, keep, self._weight, self._bias, side).float()
-            weights[:, self._special] = 0
+            states = bert.predicted(bert.hidden(torch.from_numpy(ids), torch.from_numpy(real)))
+            weights: NDArray[np.float32] = mlm(states, torch.from_numpy(keep), *bert.output_layer(), side).numpy()
             return weights
 
 
@@ -248,7 +268,7 @@ class Weigher(Protocol):
     vocabulary: Vocabulary
     dimensions: int
 
-    def weights(self, texts: Sequence[str], side: Side) -> Tensor: ...
+    def weights(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]: ...
 
 
 class SparseTextEncoder:
@@ -294,7 +314,7 @@ class SparseTextEncoder:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for first in range(0, len(order), self._batch_size):
             batch = order[first : first + self._batch_size]
-            weights: NDArray[np.float32] = backbone.weights([texts[i] for i in batch], side).cpu().numpy()
+            weights = backbone.weights([texts[i] for i in batch], side)
             if not np.isfinite(weights).all() or weights.min() < 0:
                 raise ModelError(
                     f"sparse encoder {backbone.name} gives weights that are negative or no numbers: its files are "
@@ -352,7 +372,7 @@ def open_sparse_encoder(
     sides = METHODS[method]
     if (sides.tied or sides.query.head == "IDF") and sides.document.head == "MLM" and is_plain_bert(folder):
         try:
-            bert = Bert(folder).in_torch("float32")
+            bert = Bert(folder)
         except Exception as error:  # safetensors and tokenizers raise kinds of their own
             raise cannot_load(folder, error) from error
         if bert.predicts:
