@@ -1,36 +1,23 @@
-"""The web page as people use it: a real server, a real browser, the light reader."""
+"""The web page as people use it: a real server, a real browser."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from PIL import Image
 
-from tests.conftest import LIGHT_READER, Run, command, needs_browser
+from tests.conftest import Run, needs_browser
+from tests.pages import GUILD, HARBOUR, Endpoint, Site, replies, visit
 from tests.pdfs import make_pdf
 from ui.web import Desk
 
 pytestmark = pytest.mark.timeout(120)
 
-HARBOUR = [
-    ["The lighthouse at Port Merrow was built in 1871 by two brothers.", "Its lamp could be seen for twenty miles."],
-    [
-        "The Merrow Guild kept the light for thirty years.",
-        "The Merrow Guild had saved 412 crowns when the light closed.",
-    ],
-    ["The harbour master lived in a house of red brick."],
-]
 MARKUP = [
     [
         "<script>window.owned = 1</script> <img src=x onerror='window.owned = 1'> is a note in the margin.",
@@ -38,112 +25,19 @@ MARKUP = [
     ]
 ]
 TITLE = "<b>Ferries</b> ${window.owned = 1} {{value}} <script>window.owned = 1</script>"
-GUILD = "How many crowns had the Merrow Guild saved?"
-
-
-class Served:
-    """A running server: its address, its library, and what it has said on stderr."""
-
-    def __init__(self, library: Path, log: Path):
-        self.library = library
-        self.log = log
-        # The light reader is a poor judge of its answers; what an abstention looks like is test_answer's.
-        arguments = (
-            "--set",
-            LIGHT_READER,
-            "--set",
-            "reader.support_threshold=0",
-            "serve",
-            "--library",
-            library,
-            "--port",
-            0,
-        )
-        with log.open("w") as stderr:
-            self.process = subprocess.Popen(command(*arguments), stderr=stderr, stdout=stderr)
-        self.address = self._address()
-
-    def _address(self) -> str:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self.process.poll() is None:
-            if "glossator: open " in (said := self.log.read_text()) and said.endswith("\n"):
-                return said.split("glossator: open ")[1].split()[0]
-            time.sleep(0.1)
-        raise AssertionError(f"the server did not start: {self.log.read_text()}")
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.address).port or 0
-
-    def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            return self.process.wait(20)
-        finally:
-            self.process.kill()
+REPLIES = {"crowns": "412 crowns", "lighthouse": "1871", "tide": "1902", "ferry": "nine shillings"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Served]:
+def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("web")
     harbour = make_pdf(folder / "harbour.pdf", HARBOUR, "The Harbour Book")
     markup = make_pdf(folder / "markup.pdf", MARKUP, TITLE)
     assert glossator("ingest", harbour, markup, "--library", folder / "library").returncode == 0
-    served = Served(folder / "library", folder / "log")
-    yield served
-    served.interrupt()
-
-
-class Visit:
-    """A browser page, with what went wrong on it and whom it spoke to."""
-
-    def __init__(self, browser, server: Served, **options):
-        self.page = browser.new_context(viewport={"width": 1280, "height": 800}, **options).new_page()
-        self.errors: list[str] = []
-        self.hosts: set[str] = set()
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
-        self.page.goto(server.address)
-        self.page.get_by_text("The Harbour Book", exact=True).wait_for()
-
-    def ask(self, question: str) -> str:
-        """Ask, wait for the sources' page, and return the conversation."""
-        questions = self.page.locator("#chat .user").count()
-        self.page.get_by_label("Question").fill(question)
-        self.page.get_by_label("Question").press("Enter")
-        self.finished(questions + 1)
-        return self.page.locator("#chat").inner_text()
-
-    def finished(self, questions: int) -> None:
-        self.page.wait_for_function(
-            """n => document.querySelectorAll("#chat .user").length == n && !document.querySelector("#chat .bot em")
-               && [...document.querySelectorAll("#chat .user, #chat .bot")].at(-1).matches(".bot")
-               && [...document.querySelectorAll("button")].some(b => b.innerText == "Ask" && !b.disabled)""",
-            arg=questions,
-            timeout=60_000,
-        )
-
-    def picture(self) -> Image.Image:
-        """The page shown beside the conversation, once it has loaded."""
-        self.page.wait_for_function("() => document.querySelector('figure.page img')?.naturalWidth > 0")
-        source = self.page.locator("figure.page img").get_attribute("src")
-        reply = self.page.request.get(f"{self.page.url.rstrip('/')}{source}")
-        assert reply.headers["content-type"] == "image/png"
-        return Image.open(BytesIO(reply.body())).convert("RGB")
-
-    def focus(self) -> str:
-        """The id or name of the control that has the focus."""
-        return self.page.evaluate("document.activeElement.name || document.activeElement.closest('[id]')?.id || ''")
-
-
-@contextmanager
-def visit(browser, server: Served, **options) -> Iterator[Visit]:
-    visited = Visit(browser, server, **options)
-    yield visited
-    visited.page.context.close()
-    assert visited.errors == []
-    assert visited.hosts == {urlsplit(server.address).netloc}
+    with Endpoint(replies(REPLIES)) as reader:
+        site = Site(folder / "library", folder / "log", reader)
+        yield site
+        site.interrupt()
 
 
 def yellow(picture: Image.Image) -> int:
@@ -152,8 +46,8 @@ def yellow(picture: Image.Image) -> int:
 
 
 @needs_browser
-def test_an_answer_shows_its_page_with_the_quote_marked(server: Served, browser) -> None:
-    with visit(browser, server) as visited:
+def test_an_answer_shows_its_page_with_the_quote_marked(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
         page = visited.page
         assert (page.title(), page.locator("html").get_attribute("lang")) == ("Glossator", "en")
         assert "412" in visited.ask(GUILD)
@@ -168,8 +62,8 @@ def test_an_answer_shows_its_page_with_the_quote_marked(server: Served, browser)
 
 
 @needs_browser
-def test_a_marker_leads_to_the_sources_of_its_own_answer(server: Served, browser) -> None:
-    with visit(browser, server) as visited:
+def test_a_marker_leads_to_the_sources_of_its_own_answer(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
         visited.ask(GUILD)
         visited.ask("When was the lighthouse at Port Merrow built?")
         visited.page.get_by_text("page 1 of 3, the quoted words marked").wait_for()
@@ -178,11 +72,11 @@ def test_a_marker_leads_to_the_sources_of_its_own_answer(server: Served, browser
 
 
 @needs_browser
-def test_uploads_are_ingested_and_a_broken_one_says_why(server: Served, browser, tmp_path: Path) -> None:
+def test_uploads_are_ingested_and_a_broken_one_says_why(site: Site, browser, tmp_path: Path) -> None:
     good = make_pdf(tmp_path / "tides.pdf", [["The spring tide of 1902 flooded the market."]], "A Book of Tides")
     broken = tmp_path / "broken.pdf"
     broken.write_bytes(b"%PDF-1.4\nnothing of the kind")
-    with visit(browser, server) as visited:
+    with visit(browser, site) as visited:
         visited.page.locator("#library input[type=file]").set_input_files([good, broken])
         visited.page.locator("ul.outcomes").wait_for()
         outcomes = visited.page.locator("ul.outcomes").inner_text()
@@ -195,15 +89,15 @@ def test_uploads_are_ingested_and_a_broken_one_says_why(server: Served, browser,
         visited.page.locator("#library input[type=file]").set_input_files([other])
         visited.page.get_by_text("tides.pdf: added").wait_for()
         assert "1902" in visited.ask("In which year did the spring tide flood the market?")
-    kept = sorted(file.name for file in (server.library / "uploads").iterdir())
+    kept = sorted(file.name for file in (site.library / "uploads").iterdir())
     assert kept == ["broken.pdf", "tides (2).pdf", "tides.pdf"]
-    assert not list(server.library.parent.parent.glob("*.pdf"))
+    assert not list(site.library.parent.parent.glob("*.pdf"))
 
 
 @needs_browser
-def test_a_document_can_be_removed(server: Served, browser, tmp_path: Path) -> None:
+def test_a_document_can_be_removed(site: Site, browser, tmp_path: Path) -> None:
     wrecks = make_pdf(tmp_path / "wrecks.pdf", [["The Corriemoor sank in 1888."]], "A List of Wrecks")
-    with visit(browser, server) as visited:
+    with visit(browser, site) as visited:
         page = visited.page
         page.locator("#library input[type=file]").set_input_files([wrecks])
         page.get_by_text("wrecks.pdf: added").wait_for()
@@ -213,12 +107,12 @@ def test_a_document_can_be_removed(server: Served, browser, tmp_path: Path) -> N
         page.get_by_role("button", name="Remove", exact=True).click()
         page.get_by_text("Removed.").wait_for()
         assert "A List of Wrecks" not in page.locator("ul.documents").inner_text()
-    assert not (server.library / "uploads" / "wrecks.pdf").exists()
+    assert not (site.library / "uploads" / "wrecks.pdf").exists()
 
 
 @needs_browser
-def test_the_keyboard_is_enough(server: Served, browser) -> None:
-    with visit(browser, server) as visited:
+def test_the_keyboard_is_enough(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
         page = visited.page
         page.evaluate("document.activeElement.blur()")
 
@@ -243,8 +137,8 @@ def test_the_keyboard_is_enough(server: Served, browser) -> None:
 
 
 @needs_browser
-def test_every_control_has_a_name(server: Served, browser) -> None:
-    with visit(browser, server) as visited:
+def test_every_control_has_a_name(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
         visited.ask(GUILD)
         for name in ("Password for encrypted PDFs", "Remove a document"):
             visited.page.get_by_role("button", name=name).click()
@@ -258,8 +152,8 @@ def test_every_control_has_a_name(server: Served, browser) -> None:
 
 
 @needs_browser
-def test_what_a_document_says_stays_text(server: Served, browser) -> None:
-    with visit(browser, server) as visited:
+def test_what_a_document_says_stays_text(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
         page = visited.page
         markup = "<img src=x onerror='window.owned=1'> [a](javascript:b)"
         assert markup in visited.ask(f"What does the ferry to Inverloch cost? {markup}")
@@ -271,8 +165,8 @@ def test_what_a_document_says_stays_text(server: Served, browser) -> None:
 
 
 @needs_browser
-def test_questions_wait_for_each_other_and_an_empty_one_gets_a_hint(server: Served, browser) -> None:
-    with visit(browser, server) as first, visit(browser, server) as second:
+def test_questions_wait_for_each_other_and_an_empty_one_gets_a_hint(site: Site, browser) -> None:
+    with visit(browser, site) as first, visit(browser, site) as second:
         for visited in (first, second):
             visited.page.get_by_label("Question").fill(GUILD)
             visited.page.get_by_label("Question").press("Enter")
@@ -291,17 +185,17 @@ def test_no_part_is_built_only_when_it_is_to_be_seen() -> None:
 
 
 @needs_browser
-def test_nothing_is_cut_off(server: Served, browser) -> None:
-    with visit(browser, server, color_scheme="dark") as visited:
+def test_nothing_is_cut_off(site: Site, browser) -> None:
+    with visit(browser, site, color_scheme="dark") as visited:
         for width in (400, 1280):
             visited.page.set_viewport_size({"width": width, "height": 800})
             assert visited.page.evaluate("document.documentElement.scrollWidth") <= width
         assert not visited.page.get_by_text("Search in").is_visible(), "PDFs have nothing to choose from"
 
 
-def test_a_page_outside_the_library_is_not_served(server: Served) -> None:
-    document_id = next(iter(_documents(server)))
-    with httpx.Client(base_url=server.address, trust_env=False) as client:
+def test_a_page_outside_the_library_is_not_served(site: Site) -> None:
+    document_id = next(iter(_documents(site)))
+    with httpx.Client(base_url=site.address, trust_env=False) as client:
         good = client.get(f"/page/{document_id}/1.png")
         assert (good.status_code, good.headers["content-type"]) == (200, "image/png")
         assert good.headers["x-content-type-options"] == "nosniff"
@@ -314,7 +208,7 @@ def test_a_page_outside_the_library_is_not_served(server: Served) -> None:
             "/page/..%2f..%2fcatalogue.sqlite/1.png": 404,
             "/page/../../catalogue.sqlite": 404,
             "/gradio_api/file=/etc/passwd": 403,
-            f"/gradio_api/file={server.library}/catalogue.sqlite": 403,
+            f"/gradio_api/file={site.library}/catalogue.sqlite": 403,
             "/gradio_api/file=http://127.0.0.1:1/": 403,
             "/gradio_api/proxy=http://127.0.0.1:1/": 403,
         }
@@ -325,26 +219,27 @@ def test_a_page_outside_the_library_is_not_served(server: Served) -> None:
         assert client.get("/", headers={"host": "evil.example"}).status_code == 400
 
 
-def _documents(server: Served) -> list[str]:
+def _documents(site: Site) -> list[str]:
     from rag.library import Library
 
-    return [entry.document_id for entry in Library.open(server.library).documents() if entry.status == "ready"]
+    return [entry.document_id for entry in Library.open(site.library).documents() if entry.status == "ready"]
 
 
-def test_a_taken_port_is_one_line(server: Served, glossator: Run) -> None:
-    done = glossator("serve", "--library", server.library, "--port", server.port)
+def test_a_taken_port_is_one_line(site: Site, glossator: Run) -> None:
+    done = glossator("serve", "--library", site.library, "--port", site.port)
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
-    assert f":{server.port}: Address already in use" in done.stderr
+    assert f":{site.port}: Address already in use" in done.stderr
 
 
 def test_an_interrupt_ends_it_cleanly(tmp_path: Path) -> None:
-    served = Served(tmp_path / "empty", tmp_path / "log")
-    try:
-        assert httpx.get(served.address, trust_env=False).status_code == 200
-        with httpx.Client(trust_env=False).stream("GET", f"{served.address}/gradio_api/heartbeat/x") as open_tab:
-            assert open_tab.status_code == 200
-            assert served.interrupt() == 0
-    finally:
-        served.process.kill()
-    assert served.log.read_text().splitlines() == [f"glossator: open {served.address}"]
+    with Endpoint(replies(REPLIES)) as reader:
+        site = Site(tmp_path / "empty", tmp_path / "log", reader)
+        try:
+            assert httpx.get(site.address, trust_env=False).status_code == 200
+            with httpx.Client(trust_env=False).stream("GET", f"{site.address}/gradio_api/heartbeat/x") as open_tab:
+                assert open_tab.status_code == 200
+                assert site.interrupt() == 0
+        finally:
+            site.process.kill()
+        assert site.log.read_text().splitlines() == [f"glossator: open {site.address}"]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run, command, needs_browser
+from tests.conftest import Run, needs_browser
+from tests.pages import GUILD, HARBOUR, Endpoint, Site, prompt_of, visit
 from tests.pdfs import make_pdf
 from tests.test_readers import Handler, says
-from tests.test_readers import Served as Endpoint
-from tests.test_web import GUILD, HARBOUR, Served, visit
-from tests.test_web_forms import GARDEN, _contrast, prompt_of
+from tests.test_web_forms import GARDEN, _contrast
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -30,18 +27,6 @@ def reads(handler: Handler) -> None:
     evidence = prompt_of(handler.server.chats[-1]).partition("Question:")[0]
     found = "saved" in evidence and "412" in evidence and ("lamp" not in evidence or "brick" in evidence)
     says("412 crowns" if found else REMEMBERED)(handler)
-
-
-class Site(Served):
-    """The page over a harbour and a garden, in front of the scripted reader."""
-
-    def __init__(self, library: Path, log: Path, reader: Endpoint):
-        self.library, self.log, self.reader = library, log, reader
-        model = f"reader.model=http://127.0.0.1:{reader.server_port}/v1#scripted"
-        with log.open("w") as said:
-            serve = command("--set", model, "serve", "--library", library, "--port", 0)
-            self.process = subprocess.Popen(serve, stderr=said, stdout=said)
-        self.address = self._address()
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run, command, needs_browser
+from tests.conftest import Run, needs_browser
+from tests.pages import HARBOUR, Endpoint, Site, visit
 from tests.pdfs import make_pdf
 from tests.test_legal_ingest import a_judgment
-from tests.test_readers import Served as Endpoint
 from tests.test_readers import says
-from tests.test_web import HARBOUR, Served, visit
 from tests.test_web_forms import _contrast
 
 pytestmark = pytest.mark.timeout(240)
@@ -28,18 +25,6 @@ FORGE = a_judgment(
     "B. v. MALTA", "2/05", "4 May 2005", f"The forge stood nine metres from the applicant's bedroom.\n{LONG}",
     "The Court recalls that noise may disturb a home (see A. v. Austria, no. 1/01, § 3).",
 ).replace("\n3. The Court", "\n60. The Court").replace("\n4. The Court", "\n61. The Court")  # fmt: skip
-
-
-class Site(Served):
-    """The page over two judgments, in front of a reader that always says the same."""
-
-    def __init__(self, library: Path, log: Path, reader: Endpoint):
-        self.library, self.log, self.reader = library, log, reader
-        model = f"reader.model=http://127.0.0.1:{reader.server_port}/v1#scripted"
-        with log.open("w") as said:
-            serve = command("--set", model, "serve", "--library", library, "--port", 0)
-            self.process = subprocess.Popen(serve, stderr=said, stdout=said)
-        self.address = self._address()
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rag.read.prompts import ANSWER, CHOOSE, CLAIM, FROM_SENTENCES, NEEDED, SUPPORT
-from tests.conftest import Run, command, needs_browser
+from tests.conftest import Run, needs_browser
+from tests.pages import GUILD, HARBOUR, Endpoint, Site, Visit, prompt_of, visit
 from tests.pdfs import make_pdf
 from tests.test_readers import Handler, says
-from tests.test_readers import Served as Endpoint
-from tests.test_web import GUILD, HARBOUR, Served, Visit, visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -27,6 +24,7 @@ INVENTED = "They were spent on a new lamp"
 ANSWERED = f"The Merrow Guild had saved 412 crowns. {INVENTED}."
 NOTED = "The Merrow Guild had saved *412 crowns* when the light closed, -perhaps in 1901-."
 LOOP = "You find information."
+SETTINGS = ("reader.form=written", "reader.filter_threshold=1.0", "retrieve.links=false")
 
 
 def reply_to(prompt: str) -> str:
@@ -42,10 +40,6 @@ def reply_to(prompt: str) -> str:
     return "yes" if prompt.endswith(SUPPORT) else ANSWERED
 
 
-def prompt_of(request: dict[str, list[dict[str, str]]]) -> str:
-    return "\n".join(message["content"] for message in request["messages"])
-
-
 def reads(handler: Handler) -> None:
     request = handler.server.chats[-1]
     reply = reply_to(prompt_of(request))
@@ -54,22 +48,6 @@ def reads(handler: Handler) -> None:
         return
     choice = {"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
     handler.whole({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
-
-
-class Site(Served):
-    """The page over a harbour and a garden, in front of the scripted reader."""
-
-    def __init__(self, library: Path, log: Path, reader: Endpoint):
-        self.library, self.log, self.reader = library, log, reader
-        chosen = {
-            "reader.model": f"http://127.0.0.1:{reader.server_port}/v1#scripted", "reader.form": "written",
-            "reader.filter_threshold": "1.0", "retrieve.links": "false",
-        }  # fmt: skip
-        settings = [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
-        with log.open("w") as said:
-            serve = command(*settings, "serve", "--library", library, "--port", 0)
-            self.process = subprocess.Popen(serve, stderr=said, stdout=said)
-        self.address = self._address()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[S
     ]
     assert glossator("ingest", *files, "--library", folder / "library").returncode == 0
     with Endpoint(reads) as reader:
-        site = Site(folder / "library", folder / "log", reader)
+        site = Site(folder / "library", folder / "log", reader, *SETTINGS)
         yield site
         site.interrupt()
 

@@ -13,12 +13,13 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from tests.conftest import Run, needs_browser
-from tests.test_web import Served, visit
+from tests.pages import Endpoint, Site, replies, visit
 
 pytestmark = pytest.mark.timeout(240)
 
 WIDTH, HEIGHT = 595.0, 842.0
 YELLOW, BROWN = (255, 228, 60), (150, 90, 0)
+REPLIES = {"Gannet": "23", "tank": "brass oil tank", "night": "Ada Quillfeather"}
 BOATS = [("Boat", "Built", "Crew"), ("Heron", "1871", "14"), ("Gannet", "1889", "23"), ("Petrel", "1902", "9")]
 
 FIGURE = (150.0, 420.0, 400.0, 640.0)
@@ -67,13 +68,14 @@ def _prose(canvas: Canvas, y: float, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Served]:
+def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("places")
     done = glossator("ingest", harbour_book(folder / "harbour.pdf"), "--library", folder / "library")
     assert done.returncode == 0, done.stderr
-    served = Served(folder / "library", folder / "log")
-    yield served
-    served.interrupt()
+    with Endpoint(replies(REPLIES)) as reader:
+        site = Site(folder / "library", folder / "log", reader)
+        yield site
+        site.interrupt()
 
 
 def where(picture: Image.Image, colour: tuple[int, int, int]) -> tuple[float, float, float, float]:
@@ -90,8 +92,8 @@ def near(box: tuple[float, ...], wanted: tuple[float, ...], points: float) -> bo
 
 
 @needs_browser
-def test_a_citation_opens_its_page_with_the_table_figure_or_scanned_words_marked(browser, server: Served) -> None:
-    with visit(browser, server) as visited:
+def test_a_citation_opens_its_page_with_the_table_figure_or_scanned_words_marked(browser, site: Site) -> None:
+    with visit(browser, site) as visited:
         visited.ask("According to Table 1, how many people were the crew of the boat Gannet?")
         label = visited.page.locator("#sources label").first.inner_text()
         assert "page 2, Table 1" in label and "Crew: " in label  # which row, is the light reader's choice
@@ -117,4 +119,4 @@ def test_a_citation_opens_its_page_with_the_table_figure_or_scanned_words_marked
             "() => document.querySelector('figure.page figcaption')?.innerText.includes('page 2 of 4')"
         )
         assert visited.errors == []
-        visited.page.screenshot(path=str(server.log.parent / "places.png"))
+        visited.page.screenshot(path=str(site.log.parent / "places.png"))

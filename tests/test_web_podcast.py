@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rag.library import Library
-from tests.conftest import Run, command, needs_browser
+from tests.conftest import Run, needs_browser
+from tests.pages import HARBOUR, Endpoint, Site, replies, visit
 from tests.pdfs import make_pdf
-from tests.test_readers import Handler, says
-from tests.test_readers import Served as Endpoint
-from tests.test_web import HARBOUR, Served, visit
-from tests.test_web_forms import _contrast, prompt_of
+from tests.test_web_forms import _contrast
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -69,33 +65,13 @@ def _chapters(file: Path, chapters: list[tuple[int, str]]) -> None:
     file.write_text(json.dumps({"version": "1.2.0", "chapters": listed}))
 
 
-def reads(handler: Handler) -> None:
-    asked = prompt_of(handler.server.chats[-1]).rpartition("Question:")[2]
-    says("Ottilie" if "queen" in asked else "nine sacks a week")(handler)
-
-
-class Site(Served):
-    """The page over the podcasts, in front of the scripted reader."""
-
-    def __init__(self, library: Path, log: Path, reader: Endpoint):
-        self.library, self.log = library, log
-        model = f"reader.model=http://127.0.0.1:{reader.server_port}/v1#scripted"
-        with log.open("w") as said:
-            serve = command("--set", model, "serve", "--library", library, "--port", 0)
-            self.process = subprocess.Popen(serve, stderr=said, stdout=said)
-        self.address = self._address()
-
-    def document_id(self, title: str) -> str:
-        return next(e.document_id for e in Library.open(self.library).documents() if e.title == title)
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("podcast")
     harbour = make_pdf(folder / "harbour.pdf", HARBOUR, "The Harbour Book")
     done = glossator("ingest", harbour, podcasts(folder / "shows"), "--library", folder / "library")
     assert done.returncode == 0, done.stderr
-    with Endpoint(reads) as reader:
+    with Endpoint(replies({"queen": "Ottilie", "": "nine sacks a week"})) as reader:
         site = Site(folder / "library", folder / "log", reader)
         yield site
         site.interrupt()
