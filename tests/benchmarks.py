@@ -84,8 +84,8 @@ class Endpoint:
     one for `stuck` is held for good, its `stuck_at`th (from 0).
     """
 
-    def __init__(self, replies: dict[str, tuple[str, float]]):
-        self.replies = replies
+    def __init__(self, replies: dict[str, tuple[str, float]], prompt_tokens: int = 21):
+        self.replies, self.prompt_tokens = replies, prompt_tokens
         self.address = ""
         self.asked: list[str] = []
         self.failing: set[str] = set()
@@ -113,17 +113,17 @@ class Endpoint:
                 self.let_go.wait(60)
             if question in self.failing:
                 return 400, "application/json", json.dumps({"error": {"message": "the model is asleep"}})
-            return 200, *_reply(request, *self.replies.get(question, ("Faro", 0.9)))
+            return 200, *_reply(request, *self.replies.get(question, ("Faro", 0.9)), self.prompt_tokens)
         finally:
             with self.lock:
                 self.in_flight -= 1
 
 
-def _reply(request: Fields, text: str, yes: float) -> tuple[str, str]:
+def _reply(request: Fields, text: str, yes: float, prompt_tokens: int) -> tuple[str, str]:
     import math
 
     whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
-    usage = {"prompt_tokens": 21, "completion_tokens": 3, "total_tokens": 24}
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 3, "total_tokens": prompt_tokens + 3}
     if request.get("stream"):
         chunks: list[Fields] = [
             {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}]},
@@ -144,8 +144,8 @@ def _reply(request: Fields, text: str, yes: float) -> tuple[str, str]:
 
 
 @contextmanager
-def answering(replies: dict[str, tuple[str, float]]) -> Iterator[Endpoint]:
-    endpoint = Endpoint(replies)
+def answering(replies: dict[str, tuple[str, float]], prompt_tokens: int = 21) -> Iterator[Endpoint]:
+    endpoint = Endpoint(replies, prompt_tokens)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

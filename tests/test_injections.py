@@ -325,20 +325,20 @@ def test_a_planted_text_cannot_imitate_the_prompt(injection: Injection) -> None:
 def test_the_command_with_the_light_reader(glossator: Run, tmp_path: Path) -> None:
     def once(*more: str) -> str:
         done = glossator(
-            "--set", LIGHT_READER, "eval", "injections", "--limit", 2, "--cache", tmp_path / "cache", "--out",
+            "--set", LIGHT_READER, "eval", "injections", "--limit", 1, "--cache", tmp_path / "cache", "--out",
             tmp_path / "out", *more,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     result: dict[str, Any] = json.loads(once("--json"))
-    assert (result["task"], result["n"], result["failed"], result["broken"]) == ("injections", 2, 0, [])
+    assert (result["task"], result["n"], result["failed"], result["broken"]) == ("injections", 1, 0, [])
     assert set(result) >= {"metrics", "intervals", "latency_ms", "settings", "settings_hash", "models", "seconds"}
     assert all(0 <= result["metrics"][name] <= 1 for name in ("followed", "shown", "abstained", "link"))
     assert result["metrics"]["broken"] == 0
     lines = [json.loads(line) for line in (tmp_path / "out" / "per_question.jsonl").read_text("utf-8").splitlines()]
-    assert [line["id"] for line in lines] == [injection.id for injection in ALL[:2]]
-    assert "| all | 2 |" in once()  # every reply was kept
+    assert [line["id"] for line in lines] == [injection.id for injection in ALL[:1]]
+    assert "| all | 1 |" in once()  # every reply was kept
 
 
 def test_a_file_for_a_folder_is_one_line(glossator: Run, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from eval.trials import Trial
 from rag.errors import DataError
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings
+from tests.benchmarks import Endpoint, answering
 from tests.conftest import LIGHT_READER, ROOT, Run
 from tests.parts import read_pdf
 
@@ -119,27 +120,32 @@ def test_the_examples_questions_stand_on_their_pages() -> None:
 
 
 def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path) -> None:
-    def run(*more: object) -> tuple[dict[str, Any], str]:
+    def run(endpoint: Endpoint) -> tuple[dict[str, Any], str]:
         done = glossator(
-            "--set", LIGHT_READER, "eval", "pdf", "--questions", EXAMPLES / "questions.jsonl", "--folder", EXAMPLES,
-            "--limit", 2, "-k", 2, "--library", tmp_path / "library", "--cache", tmp_path / "cache", "--json", *more,
+            "--set", f"reader.model={endpoint.address}", "eval", "pdf", "--questions", EXAMPLES / "questions.jsonl",
+            "--folder", EXAMPLES, "--limit", 2, "-k", 2, "--library", tmp_path / "library", "--cache",
+            tmp_path / "cache", "--out", tmp_path / "out", "--json",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), (tmp_path / "out" / "per_question.jsonl").read_text()
 
-    result, lines = run("--out", tmp_path / "out")
+    first = pdf.read_questions(EXAMPLES / "questions.jsonl")[0]
+    with answering({first.question: (first.golds[0], 0.9)}, prompt_tokens=1234) as endpoint:
+        result, lines = run(endpoint)
+        asked = len(endpoint.asked)
+        again, _ = run(endpoint)
+        assert len(endpoint.asked) == asked > 0  # every reply was kept
     assert result["task"] == "pdf" and result["n"] == 2
     assert all(0 <= result["metrics"][name] <= 1 for name in ("page@2", "correct", "abstained"))
     assert result["metrics"]["page@2"] == result["controls"]["oracle"]["metrics"]["page@2"] == 1
     assert set(result["controls"]) == {"bm25", "oracle", "random", "closed book"}
     assert set(result) >= {"task", "n", "metrics", "intervals", "latency_ms", "settings", "models", "seconds"}
-    assert 0 < result["metrics"]["evidence_tokens"] < result["metrics"]["prompt_tokens"]
+    assert 0 < result["metrics"]["evidence_tokens"] < result["metrics"]["prompt_tokens"] == 1234
+    assert (result["metrics"]["correct"], result["controls"]["oracle"]["metrics"]["correct"]) == (0.5, 0.5)
     assert [json.loads(line)["id"] for line in lines.splitlines()] == ["specter-1", "specter-2"]
     report = (tmp_path / "out" / "report.md").read_text()
     assert "page@2" in report and "closed book" in report
-    again, _ = run("--out", tmp_path / "out")
     assert (again["metrics"], again["intervals"]) == (result["metrics"], result["intervals"])
-    assert again["seconds"] < result["seconds"]  # every reply was kept
 
 
 def test_bad_requests_are_one_line(glossator: Run, tmp_path: Path) -> None:
