@@ -5,7 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 7860
 BIN := .venv/bin
 
-.PHONY: run test install lint bench docker weights test-weights encoder browser
+.PHONY: run test quick install lint bench docker weights test-weights encoder browser
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
@@ -13,6 +13,10 @@ run: install weights
 
 test: .venv/dev browser test-weights lint
 	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
+
+# Nine minutes on two cores: all but what is marked slow.
+quick: .venv/dev test-weights lint
+	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 install: .venv/installed
 

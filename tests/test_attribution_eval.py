@@ -325,6 +325,7 @@ def test_a_reader_that_is_not_there_ends_the_run_and_abstentions_are_no_failure(
     assert "0 attributed (6 abstained" in text(result)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, glossator: Run) -> None:
     """An endpoint that says yes to everything: no document changes its answer, and the second run asks it nothing."""
     data = written(tmp_path / "hp.json.gz", hotpot())

@@ -586,6 +586,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(small_disk: Path, template: Path, glossator: Run, tmp_path: Path) -> None:
     """At 0 KB free nothing can be written; at 250 the document does not fit the catalogue; at 400 not the indexes.
 
@@ -688,6 +689,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_keeps_what_was_finished(
     library: Path, template: Path, tmp_path: Path, glossator: Run, number: signal.Signals
@@ -731,6 +733,7 @@ def ingest_here(docs: Path, library: Path) -> None:
     assert build([docs], indexes.library, indexes, indexes.settings.ingest).count("failed") == 0
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(template: Path, tmp_path: Path, glossator: Run) -> None:
     """Two new documents and a changed one; killed at six moments between start and end, two libraries at a time."""
     docs = copied(template / "docs", tmp_path / "docs")
@@ -967,6 +970,7 @@ def endpoint() -> Iterator[str]:
     server.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", ["page", "error", "cut", "hanging", "nobody there"])
 def test_an_endpoint_that_talks_nonsense_is_named(kept: Path, glossator: Run, endpoint: str, reply: str) -> None:
     model = "http://127.0.0.1:9/v1#x" if reply == "nobody there" else f"{endpoint}/{reply}/v1#x"

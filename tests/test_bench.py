@@ -21,6 +21,8 @@ from tests.conftest import ROOT, Run
 from tests.parts import passage
 from tests.test_answer import ScriptedReader, road
 
+pytestmark = pytest.mark.slow
+
 
 def test_bench_ingest_compares_with_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "REPEAT", 1)

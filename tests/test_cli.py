@@ -86,6 +86,7 @@ def test_a_filter_limits_the_search(library: Path, glossator: Run, condition: st
     assert {hit["title"] for hit in json.loads(done.stdout)["hits"]} == titles
 
 
+@pytest.mark.slow
 def test_ask_answers_and_cites_the_page(library: Path, glossator: Run) -> None:
     done = glossator(
         "--set", LIGHT_READER, "--set", "reader.support_threshold=0", "ask", "What was the home port of the Amaranth?",

@@ -44,6 +44,7 @@ def test_the_same_seed_gives_the_same_vectors() -> None:
     assert asked["free"][2][1].tobytes() == again["free"][2][1].tobytes()
 
 
+@pytest.mark.slow
 def test_rows_make_sense() -> None:
     collection, queries = synthetic(800, seed=1, queries=12)
     wanted = {"little": replace(SETTINGS["fast"], query_cut=1), "much": replace(SETTINGS["careful"], query_cut=20)}

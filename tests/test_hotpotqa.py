@@ -768,6 +768,7 @@ def test_killed_in_the_fourth_question_it_goes_on_with_the_fourth(
     assert (tmp_path / "out" / "predictions.json").read_bytes() == baseline[0].predictions
 
 
+@pytest.mark.slow
 def test_a_reader_that_fails_on_one_question_is_asked_that_one_again(
     baseline: tuple[Baseline, Endpoint], indexed: Path, glossator: Run, endpoint: Endpoint, tmp_path: Path
 ) -> None:
@@ -841,6 +842,7 @@ def test_bad_input_is_one_line_and_its_exit_code(
 # -- the command, with the reader that is here -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_light_reader_over_two_questions(glossator: Run, tmp_path: Path) -> None:
     records = hotpot(2)
     for record in records:

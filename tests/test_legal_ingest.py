@@ -307,6 +307,7 @@ def test_precedents_are_earlier_cases_of_the_library_as_it_is_now(indexes: Index
 # -- the program ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_program_takes_searches_and_compares_judgments(shelf: Path, tmp_path: Path, glossator: Run) -> None:
     def run(*arguments: str) -> Any:
         done = glossator(*arguments, "--library", "L", "--json", cwd=tmp_path)

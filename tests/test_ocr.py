@@ -193,6 +193,7 @@ PLAIN_SCAN = [
 ]
 
 
+@pytest.mark.slow
 @needs_data
 def test_a_scan_within_the_limits_of_the_child_and_without_a_network() -> None:
     child = subprocess.run(

@@ -119,6 +119,7 @@ def test_the_examples_questions_stand_on_their_pages() -> None:
         assert contains_gold(documents[question.file].text[page.start : page.end], question.golds), question.id
 
 
+@pytest.mark.slow
 def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path) -> None:
     def run(endpoint: Endpoint) -> tuple[dict[str, Any], str]:
         done = glossator(
@@ -148,6 +149,7 @@ def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path) -> None:
     assert (again["metrics"], again["intervals"]) == (result["metrics"], result["intervals"])
 
 
+@pytest.mark.slow
 def test_bad_requests_are_one_line(glossator: Run, tmp_path: Path) -> None:
     questions, gone = EXAMPLES / "questions.jsonl", tmp_path / "gone.jsonl"
     other = tmp_path / "other.jsonl"

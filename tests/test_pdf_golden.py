@@ -234,6 +234,7 @@ def test_a_row_of_a_real_table_reads_with_its_column_heads() -> None:
 # ---- scans, and what cannot be read is said
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize(
     ("name", "phrases"),

@@ -98,6 +98,7 @@ def test_parts_are_made_once_and_serve_their_scorer(court: list[str], tmp_path: 
     np.testing.assert_array_equal(again.vectors(passages), kept)
 
 
+@pytest.mark.slow
 def test_a_pooling_is_trained_on_a_library_and_finds_there(tmp_path: Path, glossator: Run) -> None:
     written(tmp_path, COURT, "court.jsonl")
 

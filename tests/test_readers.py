@@ -463,6 +463,7 @@ def test_a_prompt_never_exceeds_the_context(texts: list[str], question: str, roo
     assert more == kept or embedded().count(support_messages(question, more, "")) > room - SPARE_TOKENS
 
 
+@pytest.mark.slow
 def test_a_conversation_at_the_limit_is_answered_to_its_end() -> None:
     reader = embedded(512)
     question, text = "Repeat the passages.", "The otter 獺は川で泳ぐ。🦦 swims in x1x1x1. " * 200

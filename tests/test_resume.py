@@ -88,6 +88,7 @@ def at_once_in(folder: Path, file: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_reading_that_was_killed_goes_on_behind_its_last_page(tmp_path: Path, glossator: Run) -> None:
     file, library, mark = book(tmp_path / "book.pdf", PAGES), tmp_path / "library", uuid.uuid4().hex
     process = start(mark, *SETTINGS, "ingest", file, "--library", library)

@@ -50,6 +50,7 @@ def same(found: tuple[NDArray[Any], NDArray[Any]]) -> Any:
 WEIGHTS = st.floats(2**-10, 50, width=32)
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(st.dictionaries(st.integers(0, 9), WEIGHTS, max_size=8), max_size=60),
     query=st.dictionaries(st.integers(-2, 12), WEIGHTS, max_size=12).map(query_of),

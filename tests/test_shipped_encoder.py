@@ -57,6 +57,7 @@ def test_it_learnt_from_train_parts_alone_and_its_card_says_how() -> None:
     assert f"seed {record['recipe']['seed']}" in card and "make encoder" in card and catalogue()[NAME].licence in card
 
 
+@pytest.mark.slow
 @needs_data
 def test_it_finds_the_abstracts_of_unseen_claims_better_than_its_base() -> None:
     """100 of SciFact's test claims, among the abstracts that they ask for and 300 others."""

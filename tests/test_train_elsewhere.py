@@ -16,6 +16,7 @@ from tests.elsewhere import NAME
 from tests.test_train_sparse import tiny
 
 
+@pytest.mark.slow
 def test_a_training_elsewhere_is_the_same(tmp_path: Path) -> None:
     bert, llama = tiny(tmp_path / "bert"), tiny(tmp_path / "llama", "LlamaForCausalLM")
     ran = subprocess.run(

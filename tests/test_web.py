@@ -16,7 +16,7 @@ from tests.pages import GUILD, HARBOUR, Endpoint, Site, replies, visit
 from tests.pdfs import make_pdf
 from ui.web import Desk
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 MARKUP = [
     [

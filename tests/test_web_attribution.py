@@ -15,7 +15,7 @@ from tests.pdfs import make_pdf
 from tests.test_readers import Handler, says
 from tests.test_web_forms import GARDEN, _contrast
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 REMEMBERED = "<b>Nine</b> crowns"
 slowly = threading.Event()

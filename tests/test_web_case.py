@@ -13,7 +13,7 @@ from tests.test_legal_ingest import a_judgment
 from tests.test_readers import says
 from tests.test_web_forms import _contrast
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 MILL = a_judgment("A. v. AUSTRIA", "1/01", "4 May 2001", "The applicant's mill was closed for its noise at night.",
                   "The noise of a mill at night may disturb a home beyond what must be borne.")  # fmt: skip

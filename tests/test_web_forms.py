@@ -17,7 +17,7 @@ from tests.test_readers import Handler, says
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 GARDEN = [["Tomatoes want sun and much water.", "Carrots are sown in April, in loose soil."]]
 INVENTED = "They were spent on a new lamp"

@@ -15,7 +15,7 @@ from reportlab.pdfgen.canvas import Canvas
 from tests.conftest import Run, needs_browser
 from tests.pages import Endpoint, Site, replies, visit
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 WIDTH, HEIGHT = 595.0, 842.0
 YELLOW, BROWN = (255, 228, 60), (150, 90, 0)

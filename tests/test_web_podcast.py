@@ -15,7 +15,7 @@ from tests.pages import HARBOUR, Endpoint, Site, replies, visit
 from tests.pdfs import make_pdf
 from tests.test_web_forms import _contrast
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 STEP = 37  # seconds of an utterance
 MILL = [
