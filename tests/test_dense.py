@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -362,8 +363,8 @@ def test_our_bert_is_the_bert_of_transformers(where: str) -> None:
 
     folder = path_of("all-minilm-l6-v2")
     inputs = AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
-    ours = Bert(folder)
-    ids, real = ours.tokens(TEXTS, 512)
+    ours = Bert(folder, 512)
+    ids, real = ours.tokens(TEXTS)
     np.testing.assert_array_equal(ids, inputs["input_ids"].numpy())
     np.testing.assert_array_equal(real, inputs["attention_mask"].bool().numpy())
     with torch.inference_mode():
@@ -395,6 +396,17 @@ def test_what_is_not_the_papers_bert_is_left_to_transformers(tmp_path: Path, cha
     assert not is_plain_bert(folder)
     (folder / "config.json").write_text("{", "utf-8")
     assert not is_plain_bert(folder)
+
+
+def test_threads_encode_as_one_does() -> None:
+    """A page is read while another is asked; tokenizers say "Already borrowed" where one of them sets something."""
+    some = BertEncoder(path_of("all-minilm-l6-v2"), 64, 32)
+    asked = [[text] * (1 + place % 3 * 6) for place, text in enumerate(TEXTS * 8)]  # in numpy and in torch
+    alone = [some.encode(texts) for texts in asked]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(some.encode, asked))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_vectors_have_unit_length_whatever_the_text() -> None:

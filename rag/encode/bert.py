@@ -48,9 +48,9 @@ class Bert:
     In numpy, or `in_torch`: arrays of the one or the other go in and come out.
     """
 
-    def __init__(self, folder: Path | str):
-        """`folder` is_plain_bert. Raises what json, safetensors and tokenizers raise for damaged files, and KeyError
-        where a weight is missing."""
+    def __init__(self, folder: Path | str, max_tokens: int):
+        """`folder` is_plain_bert; texts are cut at `max_tokens`, or at the model's last position. Raises what json,
+        safetensors and tokenizers raise for damaged files, and KeyError where a weight is missing."""
         import numpy as np
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
@@ -59,13 +59,14 @@ class Bert:
 
         config = json.loads(Path(folder, "config.json").read_text("utf-8"))
         self.dimensions: int = config["hidden_size"]
-        self.longest: int = config["max_position_embeddings"]  # tokens of a text, the marks at its ends among them
         self._heads: int = config["num_attention_heads"]
         self._epsilon: float = config["layer_norm_eps"]
         self._layers = range(config["num_hidden_layers"])
         self._tokenizer: Any = Tokenizer.from_file(str(Path(folder, "tokenizer.json")))
         padding = self._tokenizer.id_to_token(config["pad_token_id"])
+        # Once and for all: while one thread tokenizes, no other may set anything.
         self._tokenizer.enable_padding(pad_id=config["pad_token_id"], pad_token=padding)
+        self._tokenizer.enable_truncation(min(max_tokens, config["max_position_embeddings"]))
         tensors = load_file(Path(folder, "model.safetensors")).items()
         self._weights: dict[str, Any] = {
             _name_of(name): tensor.astype(np.float32, copy=False)
@@ -73,24 +74,26 @@ class Bert:
             if tensor.dtype.kind == "f"  # some have position ids, too
         }
         self._functional: Any = functional
-        self.hidden(*self.tokens([""], 2))  # what is missing is missed here
+        self._torch: dict[str, Bert] = {}
+        self.hidden(*self.tokens([""]))  # what is missing is missed here
         self.predicts = "cls.predictions.transform.dense.weight" in self._weights
 
     def in_torch(self, dtype: str) -> Bert:
-        """The same in torch, in its numbers of that name."""
+        """The same in torch, in its numbers of that name; made once."""
         import torch
 
-        other = copy(self)
-        number = getattr(torch, dtype)
-        other._weights = {name: torch.from_numpy(weight).to(number) for name, weight in self._weights.items()}
-        other._functional = torch.nn.functional
-        return other
+        if dtype not in self._torch:
+            other = copy(self)
+            number = getattr(torch, dtype)
+            other._weights = {name: torch.from_numpy(weight).to(number) for name, weight in self._weights.items()}
+            other._functional = torch.nn.functional
+            self._torch[dtype] = other
+        return self._torch[dtype]
 
-    def tokens(self, texts: Sequence[str], longest: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Token ids, and which of them are no padding: both (texts, tokens), at most `longest` of a text."""
+    def tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Token ids, and which of them are no padding: both (texts, tokens)."""
         import numpy as np
 
-        self._tokenizer.enable_truncation(longest)
         encodings = self._tokenizer.encode_batch(list(texts))
         return (
             np.asarray([encoding.ids for encoding in encodings]),

@@ -41,12 +41,10 @@ class BertEncoder:
     def __init__(self, folder: Path | str, max_tokens: int, batch_size: int):
         self._batch_size = batch_size
         try:
-            self._bert = Bert(folder)
+            self._bert = Bert(folder, max_tokens)
         except Exception as error:  # safetensors and tokenizers raise kinds of their own
             raise _not_to_be_had(folder, error) from error
-        self._max_tokens = min(max_tokens, self._bert.longest)  # no model reads on behind its last position
         self.dimensions = self._bert.dimensions
-        self._faster: Bert | None = None  # for many texts
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
         """One unit-length row per text, in order: shape (len(texts), dimensions). `report` gets the count so far."""
@@ -56,7 +54,7 @@ class BertEncoder:
     def _in_numpy(self, texts: list[str]) -> NDArray[np.float32]:
         import numpy as np
 
-        ids, real = self._bert.tokens(texts, self._max_tokens)
+        ids, real = self._bert.tokens(texts)
         hidden = self._bert.hidden(ids, real)
         mean = (hidden * real[..., None]).sum(1) / real.sum(1, keepdims=True)
         unit: NDArray[np.float32] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
@@ -65,11 +63,10 @@ class BertEncoder:
     def _in_torch(self, texts: list[str]) -> NDArray[np.float32]:
         import torch
 
-        if self._faster is None:
-            self._faster = self._bert.in_torch(_number_type(exact=False))
-        ids, real = map(torch.from_numpy, self._bert.tokens(texts, self._max_tokens))
+        bert = self._bert.in_torch(_number_type(exact=False))
+        ids, real = map(torch.from_numpy, bert.tokens(texts))
         with torch.inference_mode():
-            return _mean(self._faster.hidden(ids, real), real).numpy()
+            return _mean(bert.hidden(ids, real), real).numpy()
 
 
 class TransformerEncoder:

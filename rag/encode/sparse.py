@@ -212,23 +212,22 @@ def pass_on(model: Any, missing: Sequence[str]) -> None:
 class BertBackbone:
     """A Backbone for a plain BERT with a masked language model's head, without transformers, and so without its start.
 
-    Not for training, and only for sides that take the maximum over positions.
+    Not for training.
     """
 
     def __init__(self, bert: Bert, folder: Path | str, max_tokens: int):
         self.name = str(folder)
         self._bert = bert
-        self._max_tokens = min(max_tokens, bert.longest)
+        self._characters = CHARACTERS * max_tokens
         self.vocabulary = Vocabulary(*tokenizer_of(folder))
         self.dimensions = len(bert.output_layer()[1])
         self._special = [term_id for term_id in self.vocabulary.special if term_id < self.dimensions]
-        self._faster: Bert | None = None  # for many texts
 
     def weights(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """As Backbone.weights."""
         import numpy as np
 
-        ids, real = self._bert.tokens([text[: CHARACTERS * self._max_tokens] for text in texts], self._max_tokens)
+        ids, real = self._bert.tokens([text[: self._characters] for text in texts])
         own = real & ~np.isin(ids, self._special)
         keep = real & own.any(1, keepdims=True) if side.marks else own
         few = len(texts) <= FEW and (side.activation, side.saturation, side.merge) == ("relu", "log1p", "max")
@@ -252,9 +251,7 @@ class BertBackbone:
     def _in_torch(self, ids: Any, real: Any, keep: Any, side: Side) -> NDArray[np.float32]:
         import torch
 
-        if self._faster is None:
-            self._faster = self._bert.in_torch("float32")
-        bert = self._faster
+        bert = self._bert.in_torch("float32")
         with torch.inference_mode():
             states = bert.predicted(bert.hidden(torch.from_numpy(ids), torch.from_numpy(real)))
             weights: NDArray[np.float32] = mlm(states, torch.from_numpy(keep), *bert.output_layer(), side).numpy()
@@ -372,7 +369,7 @@ def open_sparse_encoder(
     sides = METHODS[method]
     if (sides.tied or sides.query.head == "IDF") and sides.document.head == "MLM" and is_plain_bert(folder):
         try:
-            bert = Bert(folder)
+            bert = Bert(folder, max_tokens)
         except Exception as error:  # safetensors and tokenizers raise kinds of their own
             raise cannot_load(folder, error) from error
         if bert.predicts:
