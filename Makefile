@@ -14,7 +14,7 @@ run: install weights
 test: .venv/dev browser test-weights lint
 	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
-# Nine minutes on two cores: all but what is marked slow.
+# Eight minutes on two cores: all but what is marked slow.
 quick: .venv/dev test-weights lint
 	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 

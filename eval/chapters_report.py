@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.bootstrap import paired_difference, percentile, summarise
-from eval.chapters import COHESION, COMBINED, EQUAL, KEYPHRASE, NONE, PODTILE, READER, TUNED_ON, Outcome
+from eval.chapters import BARE, COHESION, COMBINED, EQUAL, KEYPHRASE, NONE, READER, TUNED_ON, Outcome
 from eval.report import cell, table, with_interval, write_lines, write_text
 from rag.settings import Settings
 
@@ -29,7 +29,7 @@ def result_json(
     names the reader that was asked, if it is not as the settings call it.
     """
     read = all(COMBINED in outcome.cuts for outcome in outcomes)
-    default, titled = (COMBINED, PODTILE) if read else (COHESION, KEYPHRASE)
+    default, titled = (COMBINED, BARE) if read else (COHESION, KEYPHRASE)
     whole = _part(outcomes, default)
     seconds = [outcome.costs[default].seconds * 1000 for outcome in outcomes]
     hours = sum(outcome.case.hours for outcome in outcomes)

@@ -35,7 +35,7 @@ from eval.chapter_queries import (
     text,
     with_retrieval,
 )
-from eval.chapters import COMBINED, PODTILE
+from eval.chapters import BARE, COMBINED
 from ingest.chapters import chapters_of
 from rag.errors import DataError, ReaderError
 from rag.records import Hit
@@ -229,7 +229,7 @@ def test_what_the_reader_says_is_kept(tmp_path: Path, monkeypatch: pytest.Monkey
         raise ReaderError("asked again")
 
     result = run()
-    assert result["default"] == {"boundaries": COMBINED, "titles": PODTILE} and result["metrics"]["ROUGE-L"] == 1
+    assert result["default"] == {"boundaries": COMBINED, "titles": BARE} and result["metrics"]["ROUGE-L"] == 1
     said[0] = silent
     assert run()["methods"] == result["methods"]
 

@@ -130,7 +130,7 @@ def test_the_readers_rows_are_kept(tmp_path: Path) -> None:
     assert outcome.titles[PODTILE] == ["Of mills", "Of bees", "Of ships"]
     assert outcome.title_scores[PODTILE]["ROUGE-L"] == 1 and outcome.title_scores[PODTILE]["cosine"] > 0.999
     result = result_json({}, outcomes, SETTINGS)
-    assert result["default"] == {"boundaries": COMBINED, "titles": PODTILE} and result["metrics"]["ROUGE-L"] == 1
+    assert result["default"] == {"boundaries": COMBINED, "titles": BARE} and result["metrics"]["ROUGE-L"] == 1
     assert set(result["titles"]) == {KEYPHRASE, BARE, PODTILE}
     prompts = len(reader.asked)
     with_context = [prompt for prompt in reader.asked if "Chapters so far" in prompt]
