@@ -40,9 +40,9 @@ HEAD = 15  # terms of a passage, its largest, by which passages are compared whe
 ROUNDING = 1 + 2.0**-14
 
 
-# Passages from which the default settings answer faster than sparse.py. Of synthetic vectors (eval/engines.py, 2026-11)
-# they do from 240,000 on for queries of 40 terms and from 100,000 for 18, and find 0.98 of the ten best; 10,000 real
-# passages were slower by as much as synthetic ones. Less is not worth 5 kB more a passage and 0.3 ms of build for each.
+# Passages from which a segment gets this index. It finds 0.97 of the ten best and is faster than sparse.py in numpy at
+# 10,000 already, but there by a tenth of a millisecond, and by a few at 100,000 (eval/engines.py, 2026-11): less is not
+# worth 5 kB more a passage, 0.3 ms of build for each, and two seconds of Numba in each process that searches.
 CROSSOVER = 300_000
 
 
