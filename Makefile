@@ -4,6 +4,7 @@ LIBRARY ?= library
 HOST ?= 127.0.0.1
 PORT ?= 7860
 BIN := .venv/bin
+PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: run test quick install lint bench docker weights test-weights encoder browser
 
@@ -12,11 +13,11 @@ run: install weights
 	$(BIN)/glossator serve --library "$(LIBRARY)" --host $(HOST) --port $(PORT)
 
 test: .venv/dev browser test-weights lint
-	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
+	$(PYTEST) --durations=25
 
 # Eight minutes on two cores: all but what is marked slow.
 quick: .venv/dev test-weights lint
-	$(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 install: .venv/installed
 

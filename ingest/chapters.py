@@ -34,7 +34,8 @@ def chapters_of(
     encoder. "reader" has the reader do both, chunk by chunk (PODTILE). "combined" cuts by cohesion, and has the reader
     find the titles, of each chapter's text alone: PODTILE's context confuses a small reader (eval/log.md). `done` are
     the chapters that an earlier call gave before it was stopped: what follows them is given, as that call would have.
-    there is no chapter. Raises UsageError for another method, or one whose model is None; ReaderError.
+    Offsets and seconds are those of sentences, from the first to the last; without any there is no chapter. Raises
+    UsageError for another method, or one whose model is None; ReaderError.
     """
     if method not in get_args(Method):
         raise UsageError(f"chapters: no method {method!r}. Choose one of {', '.join(get_args(Method))}")
