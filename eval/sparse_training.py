@@ -57,7 +57,7 @@ def fit(
     learnt, apart = split(data, recipe.seed)
     watched, held_out = watched_and_reported(apart)
     sparse = settings.sparse
-    student = Student(sparse.method, sparse.model, recipe.max_tokens, sparse.batch_size, data.texts, faster_device())
+    student = Student(sparse.method, sparse.model, sparse.max_tokens, sparse.batch_size, data.texts, faster_device())
     before, terms_before = _ndcg(student, held_out)
     candidates = mine(learnt, teachers_of(learnt, recipe.teachers, settings, report), seed=recipe.seed, report=report)
     state = train(learnt, candidates, student, recipe, lambda some: _mean(_ndcg(some, watched)[0]), checkpoint, report)

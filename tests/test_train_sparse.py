@@ -344,7 +344,7 @@ def test_weights_that_are_no_numbers_are_noticed_at_once(model: Path, tmp_path: 
     ],
 )
 def test_short_memory_is_said(model: Path, tmp_path: Path, failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def text_features(some: Student, texts: Sequence[str], half: bool = False) -> torch.Tensor:
+    def text_features(some: Student, texts: Sequence[str], max_tokens: int, half: bool = False) -> torch.Tensor:
         raise failure
 
     monkeypatch.setattr(Student, "text_features", text_features)
@@ -353,8 +353,20 @@ def test_short_memory_is_said(model: Path, tmp_path: Path, failure: Exception, m
     assert "--recipe queries=4" in line(error)
 
 
+def test_less_of_a_text_may_be_learnt_than_is_measured(model: Path) -> None:
+    some = student(model)
+    begins, ends = " ".join(OFTEN[:6]), " ".join(SAID[:6])  # six tokens, and [CLS] and [SEP]
+    whole = f"{begins} {ends}"
+    torch.testing.assert_close(some.text_features([whole], 8), some.text_features([begins], 16))
+    assert not torch.equal(some.text_features([whole], 16), some.text_features([begins], 16))
+    torch.testing.assert_close(some.text_features([whole], 99), some.text_features([whole], 16))  # what is indexed
+    terms, weights = some.encode_documents([whole])[0]
+    learnt = some.text_features([whole], 16)[0].detach()
+    np.testing.assert_allclose(learnt[torch.from_numpy(terms)], weights, rtol=1e-5)
+
+
 def test_another_error_is_not_called_short_memory(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def text_features(some: Student, texts: Sequence[str], half: bool = False) -> torch.Tensor:
+    def text_features(some: Student, texts: Sequence[str], max_tokens: int, half: bool = False) -> torch.Tensor:
         raise RuntimeError("elements of the tensor refer to a single memory location")
 
     monkeypatch.setattr(Student, "text_features", text_features)

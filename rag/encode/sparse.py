@@ -87,12 +87,13 @@ class Backbone:
             weights: NDArray[np.float32] = self.features(texts, side).cpu().numpy()
             return weights
 
-    def features(self, texts: Sequence[str], side: Side) -> Tensor:
-        """As `weights`, with gradients where torch keeps them."""
+    def features(self, texts: Sequence[str], side: Side, max_tokens: int | None = None) -> Tensor:
+        """As `weights`, with gradients where torch keeps them; cut sooner, after `max_tokens`, where that is less."""
+        most = self._max_tokens if max_tokens is None else min(max_tokens, self._max_tokens)
         # Cut before the tokenizer, which would read a whole book to give us its first page. The first max_tokens
         # tokens are the same, unless they have over 20 characters each in the mean, as long runs of spaces would have.
-        cut = [text[: CHARACTERS * self._max_tokens] for text in texts]
-        inputs, own = self._echoed(cut) if side.echo else self._tokenized(cut)
+        cut = [text[: CHARACTERS * most] for text in texts]
+        inputs, own = self._echoed(cut, most) if side.echo else self._tokenized(cut, most)
         weights = self._head(inputs, own, side).float()
         weights[:, self._special] = 0
         return weights
@@ -106,18 +107,17 @@ class Backbone:
         deepcopy(self._model).half().save_pretrained(folder)
         self._tokenizer.save_pretrained(folder)
 
-    def _tokenized(self, texts: list[str]) -> tuple[dict[str, Any], Tensor]:
+    def _tokenized(self, texts: list[str], most: int) -> tuple[dict[str, Any], Tensor]:
         """Model inputs, and which positions, (batch, tokens), are the text's own."""
-        inputs = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
-        ).to(self.device)
+        inputs = self._tokenizer(texts, padding=True, truncation=True, max_length=most, return_tensors="pt")
+        inputs = inputs.to(self.device)
         special = self._torch.isin(inputs["input_ids"], self._special)  # [UNK] too: nothing is known of it
         return inputs, inputs["attention_mask"].bool() & ~special
 
-    def _echoed(self, texts: list[str]) -> tuple[dict[str, Any], Tensor]:
+    def _echoed(self, texts: list[str], most: int) -> tuple[dict[str, Any], Tensor]:
         first = self._tokenizer("").input_ids[:ECHO_MARKS]
         before = first if first == [self._tokenizer.bos_token_id] else []
-        lists = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=self._max_tokens).input_ids
+        lists = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=most).input_ids
         copies = [echo(tokens, before) for tokens in lists]
         longest = max([1, *(len(ids) for ids, _ in copies)])
         ids, attended, own = (self._torch.zeros(len(copies), longest, dtype=self._torch.long) for _ in range(3))

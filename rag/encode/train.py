@@ -55,7 +55,7 @@ class Recipe:
     negatives: int = 7  # a query's own; those of the step's other queries come on top
     rate: float = 3e-4
     warm_up: int = 20  # steps
-    max_tokens: int = 128  # of a text; twice as many cost twice the time
+    max_tokens: int = 128  # learnt of a text, however many are indexed and measured; twice as many cost twice the time
     teachers: tuple[Literal["bm25", "dense", "sparse"], ...] = ("bm25", "dense", "sparse")
     distillation: Literal["kl", "margin", "none"] = "kl"
     # Of the student's scores in the losses. It changes no ranking, but at 1 the softmax is so sharp that the first
@@ -177,7 +177,7 @@ class Student(TransformerSparseEncoder):
             there[row, ids] = 1
         return there.to(self.device) * self.idf
 
-    def text_features(self, texts: Sequence[str], half: bool = False) -> Tensor:
+    def text_features(self, texts: Sequence[str], max_tokens: int, half: bool = False) -> Tensor:
         """(texts, vocabulary), with gradients; in bfloat16 as far as that is safe where `half`. The same text twice is
         read once."""
         import torch
@@ -187,7 +187,8 @@ class Student(TransformerSparseEncoder):
         rows = []
         with torch.autocast(self.device, torch.bfloat16, enabled=half):
             for first in range(0, len(order), self._batch_size):
-                rows.append(self._document.features(order[first : first + self._batch_size], self.method.document))
+                batch = order[first : first + self._batch_size]
+                rows.append(self._document.features(batch, self.method.document, max_tokens))
         place = {text: row for row, text in enumerate(order)}
         return torch.cat(rows)[torch.tensor([place[text] for text in texts]).to(self.device)]
 
@@ -360,7 +361,7 @@ def _step(
     own = [[candidates[place].passages[i] for i in some] for place, some in drawn]
     texts = sorted({text for row in own for text in row})
     column = {text: i for i, text in enumerate(texts)}
-    weights = student.text_features([data.texts[text] for text in texts], half)
+    weights = student.text_features([data.texts[text] for text in texts], recipe.max_tokens, half)
     queries = student.query_features([data.pairs[place].query for place, _ in drawn])
     scores = recipe.scale * queries @ weights.T  # (queries, texts)
     loss = scores.new_zeros(())
