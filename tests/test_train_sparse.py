@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -168,6 +169,7 @@ def test_synonyms_are_learnt(model: Path, tmp_path: Path, full_precision: None) 
     assert ndcg(some) == pytest.approx(max(point.ndcg for point in state.curve), abs=0.03)
     assert [done for what, done, total, _ in heard] == list(range(91))
     assert {(what, total) for what, _, total, _ in heard} == {("training", 90)}
+    assert all(re.fullmatch(r"loss \d+\.\d{3}, FLOPs \d+\.\d, nDCG@10 0\.\d{3}", note) for *_, note in heard[1:])
 
 
 def test_few_queries_are_not_learnt_by_heart() -> None:

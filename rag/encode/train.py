@@ -254,8 +254,8 @@ def train(
             if state.step % recipe.every == 0 or state.step == recipe.steps:
                 _measured(state, student, measure, named, base, recipe.share)
                 _write(checkpoint, whose, state, named, optimiser)
-        seen = f"loss {state.losses[-1]:.3f}, " if state.losses else ""
-        report("training", state.step, recipe.steps, f"{seen}nDCG@10 {state.curve[-1].ndcg:.3f}")
+        seen = f"loss {loss.item():.3f}, FLOPs {penalty.item():.1f}, nDCG@10 {state.curve[-1].ndcg:.3f}"
+        report("training", state.step, recipe.steps, seen)
     _put(named, {name: weight.half() for name, weight in state.best.items()})  # as it is written
     return state
 
