@@ -16,7 +16,7 @@ import numpy as np
 
 from eval.report import table
 from rag.encode.dense import open_base
-from rag.encode.sparse import TransformerSparseEncoder
+from rag.encode.sparse import TransformerSparseEncoder, open_sparse_encoder
 from rag.interfaces import Report, SparseVector, silent
 
 REPEAT = 3
@@ -114,9 +114,8 @@ def throughput(
 
 def _steps(sparse: Path | str, dense: Path | str) -> dict[str, Encode]:
     plain = PlainEncoder(sparse)
-    ours, in_bf16 = (
-        TransformerSparseEncoder("SPLADE", sparse, None, MAX_TOKENS, BATCH, dtype) for dtype in ("float32", "bfloat16")
-    )
+    ours = open_sparse_encoder("SPLADE", sparse, None, MAX_TOKENS, BATCH)
+    in_bf16 = TransformerSparseEncoder("SPLADE", sparse, None, MAX_TOKENS, BATCH, "bfloat16")
     return {
         PLAIN: lambda texts: plain.encode(texts, max_first=False, by_length=False),
         MAX_FIRST: lambda texts: plain.encode(texts, max_first=True, by_length=False),

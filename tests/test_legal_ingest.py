@@ -27,7 +27,7 @@ from rag.place import place_in
 from rag.read.cite import cite
 from rag.read.quotes import Quote
 from rag.records import Document, Hit, Page
-from tests.conftest import DATA, Run, needs_data
+from tests.conftest import DATA, ROOT, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_judgment import BODY, HEADER, OPERATIVE, WHOLE
 from tests.test_podcasts_ingest import VTT, NoIndexes, halves, ingested, statuses
@@ -328,6 +328,34 @@ def test_the_program_takes_searches_and_compares_judgments(shelf: Path, tmp_path
     assert new["document_id"] == "new.txt" and new["hits"][0]["title"] in ("A. v. AUSTRIA", "B. v. MALTA")
     bad = glossator("precedents", "shelf/two.jsonl", "--library", "L", cwd=tmp_path)
     assert bad.returncode == 1 and "two.jsonl: is no text of one judgment" in bad.stderr
+
+
+# -- the examples ------------------------------------------------------------------------------------------------
+
+
+CITED = {
+    "DAKUS": ["VINNIYCHUK"], "DEÉS": ["MORENO GÓMEZ"], "NOVOSELETSKIY": ["MORENO GÓMEZ"], "ORLIĆ": ["ĆOSIĆ"],
+    "SADOVYAK": ["VINNIYCHUK", "ĆOSIĆ"], "VINNIYCHUK": ["NOVOSELETSKIY", "PIBERNIK"], "ZAYKINA": ["ĆOSIĆ"],
+    "ŠKRTIĆ": ["ORLIĆ", "ĆOSIĆ"],
+}  # fmt: skip
+FOUND_TOO = {"DEÉS": "Article 6 § 1", "PIBERNIK": "Article 6 § 1", "VINNIYCHUK": "Article 13"}  # beside Article 8
+
+
+def test_the_examples_are_eleven_judgments_that_cite_each_other(indexes: Indexes) -> None:
+    """Dates, findings and citations as they were read by eye."""
+    assert ingested(indexes, ROOT / "examples" / "judgments").count("added") == 11
+    library, graph = indexes.library, indexes.library.citation_graph()
+    entries = library.documents()
+    name = {entry.document_id: entry.title.partition(" v. ")[0] for entry in entries}
+    cases = {name[entry.document_id]: library.case(entry.document_id) for entry in entries}
+    for applicant, case in cases.items():
+        assert case is not None and {part.kind for part in case.sections} >= {"facts", "law", "operative"}
+        found = {finding.article for finding in case.outcome if finding.violation}
+        assert found == {"Article 8", *filter(None, [FOUND_TOO.get(applicant)])}
+    dates = {applicant: case.date for applicant, case in cases.items() if case}
+    assert (min(dates.values()), dates["ĆOSIĆ"], max(dates.values())) == ("2004-03-04", "2009-01-15", "2019-05-21")
+    assert {name[one]: sorted(name[other] for other in cited) for one, cited in graph.items()} == CITED
+    assert library.problems() == []
 
 
 # -- the shared data -----------------------------------------------------------------------------------------------
