@@ -56,7 +56,7 @@ test-weights: install
 DATA ?= ../shared/data
 encoder: install
 	$(BIN)/glossator models fetch splade-tiny all-minilm-l6-v2
-	$(BIN)/glossator --set sparse.model=splade-tiny train sparse --out build/glossator-sparse \
+	$(BIN)/glossator --set sparse.model=splade-tiny train sparse --out build/glossator-sparse --recipe distillation=kl \
 		--data $(DATA)/hotpotqa/train-small.jsonl.gz --data $(DATA)/2wiki/train-500.jsonl.gz \
 		--data $(DATA)/musique/train-100.jsonl.gz --data $(DATA)/beir/scifact
 

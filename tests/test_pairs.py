@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from rag.encode.mine import Bm25Teacher
 from rag.encode.near_duplicates import CONTAINMENT, RUN, Shingles, shingles_of, words_of
 from rag.encode.pairs import (
-    EACH,
-    LONGEST,
+    LONGEST_OF_FEW,
     POSITIVES,
     SHORTEST,
     Pair,
@@ -35,6 +34,8 @@ from rag.library import Library
 from rag.records import Case, CaseCitation, Document, Page, Paragraph, Passage, Section
 from tests.made import Words
 from tests.parts import passage
+
+SENTENCES = 4  # of a paragraph of Words
 
 
 def book(document: str, count: int, words: Words, title: str = "") -> list[Passage]:
@@ -136,17 +137,35 @@ def test_chapters_and_captions() -> None:
 
 def test_one_book_does_not_drown_the_rest_but_may_be_all_there_is() -> None:
     words = Words()
-    large, small = book("large", 40, words), book("small", 3, words)
+    large, small = book("large", 40, words), book("small", 2, words)
     counts = [len(made_from(training_set([*large, *some], most=10), "sentence")) for some in (small, [])]
-    assert counts == [10 + 3 * EACH, 40 * EACH]
+    assert counts == [10 + 2 * SENTENCES, 40 * SENTENCES]
 
 
 def test_a_small_library_is_asked_for_more_of_each_passage(monkeypatch: pytest.MonkeyPatch) -> None:
     passages = book("a", 30, Words())
-    for enough, each in ((3000, EACH), (60, 2), (59, 1), (1, 1)):
+    for enough, each in ((3000, SENTENCES), (90, 3), (60, 2), (59, 1), (1, 1)):
         monkeypatch.setattr("rag.encode.pairs.ENOUGH", enough)
         asked = made_from(training_set(passages), "sentence")
         assert len(asked) == each * len(passages)
+
+
+@pytest.mark.parametrize(
+    ("words", "rest", "of_few", "of_many"),
+    [(40, 40, True, True), (41, 41, True, False), (80, 80, True, False), (81, 99, False, False),
+     (30, 29, True, False), (30, 15, True, False), (30, 14, False, False)],
+)  # fmt: skip
+def test_a_small_library_is_asked_for_long_sentences_and_most_of_a_passage_too(
+    monkeypatch: pytest.MonkeyPatch, words: int, rest: int, of_few: bool, of_many: bool
+) -> None:
+    """A sentence of so many words, in a passage that has so many more, which are too few to be a sentence's."""
+    new = Words()
+    long, short = new.sentence(words), [new.sentence(1) for _ in range(rest)]
+    passages = [passage(0, " ".join([long, *short]), "a"), *book("b", 20, new)]
+    for enough, asked in ((3000, of_few), (1, of_many)):
+        monkeypatch.setattr("rag.encode.pairs.ENOUGH", enough)
+        queries = [pair.query for pair in made_from(training_set(passages), "sentence")]
+        assert (long in queries) == asked
 
 
 def test_the_same_query_twice_is_one_with_both_answers() -> None:
@@ -201,16 +220,16 @@ def libraries(draw: st.DrawFn) -> list[Passage]:
 
 @given(libraries())
 @settings(max_examples=60, deadline=None)
-def test_queries_are_of_2_to_40_words_and_absent_from_what_they_ask_for(passages: list[Passage]) -> None:
+def test_queries_are_of_2_to_80_words_and_absent_from_what_they_ask_for(passages: list[Passage]) -> None:
     data = training_set(passages, cut=1)
     assert data == training_set(passages, cut=1)
     assert len({tuple(words_of(pair.query)) for pair in data.pairs}) == len(data.pairs)
     for pair in data.pairs:
-        assert SHORTEST <= len(words_of(pair.query)) <= LONGEST
+        assert SHORTEST <= len(words_of(pair.query)) <= LONGEST_OF_FEW
         assert pair.positives == tuple(sorted(set(pair.positives))) and pair.positives
         for text in texts_of(data, pair):
             assert f" {' '.join(words_of(pair.query))} " not in f" {' '.join(words_of(text))} "
-            assert len(words_of(text)) >= len(words_of(pair.query))
+            assert 2 * len(words_of(text)) >= len(words_of(pair.query))
         pool = data.pool(pair)
         assert len(pool) == len(passages) and {data.origins[i] for i in pool} == set(range(len(passages)))
 
@@ -350,7 +369,7 @@ def test_a_single_book_is_split_by_blocks() -> None:
     places = [[p.text for p in passages].index(text) for text in held.texts if text in {p.text for p in passages}]
     assert len(places) == 10
     assert sum(after - before != 1 for before, after in pairwise(places)) <= 1  # two blocks of five
-    assert len(learnt.whole) == 40 and len(learnt.pairs) == 40 * EACH and len(held.pairs) == 10 * EACH
+    assert len(learnt.whole) == 40 and len(learnt.pairs) == 40 * SENTENCES and len(held.pairs) == 10 * SENTENCES
 
 
 def test_queries_that_connect_everything_do_not_keep_all_documents_together() -> None:

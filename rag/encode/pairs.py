@@ -29,9 +29,10 @@ MOST = 200  # queries of one document and source, where there are several docume
 # Share of the self-made queries whose words are cut out of their positives. With all of them cut an encoder learns that
 # a text which has the query's own words is a wrong one: in a made-up library its nDCG@10 over whole passages was .23.
 CUT = 0.5
-# A library of few passages gives up to so many sentences of each, until there are so many in all: the fewer held-out
-# queries there are, the less can be said for certain.
-EACH, ENOUGH = 3, 3000
+# A library of few passages gives up to so many sentences of each, until there are so many in all; long ones too, and
+# ones that are most of their passage.
+EACH, ENOUGH = 6, 3000
+LONGEST_OF_FEW, TIMES_OF_FEW = 80, 1.5
 SELF_MADE = 6000  # queries in all: the training reads some thousands, and each costs the teachers a text
 POSITIVES = 12  # passages; a heading or chapter over more is too broad to be asked for
 FIRST = 2  # passages of a document that its title asks for
@@ -225,24 +226,25 @@ def hash_of(words: str) -> str:
 
 def _queries(passages: Sequence[Passage], references: Sequence[Reference]) -> Iterator[_Made]:
     """Every query that says something and leaves enough of its passages."""
-    content = _Content(passages)
+    content, each = _Content(passages), min(EACH, max(1, ENOUGH // max(1, len(passages))))
+    longest, times = (LONGEST_OF_FEW, TIMES_OF_FEW) if each > 1 else (LONGEST, TIMES)
     makers = (_titles, _headings, _chapters, _captions)
     made: list[_Made] = [some for make in makers for some in make(passages)]
-    for some in [*made, *_sentences(passages, content), *_pointed(passages, references)]:
+    for some in [*made, *_sentences(passages, content, each, longest), *_pointed(passages, references)]:
         query = " ".join(some.query.split())
         words = words_of(query)
-        if SHORTEST <= len(words) <= LONGEST and content.count(words) >= CONTENT[some.source]:
+        if SHORTEST <= len(words) <= longest and content.count(words) >= CONTENT[some.source]:
             own = some.source not in ("citation", "link")  # what these point to may hold the name that they use
-            positives = tuple((i, text) for i, text in some.positives if _leaves_enough(text, words, own))
+            positives = tuple((i, text) for i, text in some.positives if _leaves_enough(text, words, times, own))
             if positives:
                 yield replace(some, query=query, positives=positives)
 
 
-def _leaves_enough(text: str, query: Sequence[str], absent: bool) -> bool:
+def _leaves_enough(text: str, query: Sequence[str], times: float, absent: bool) -> bool:
     """Whether the text is no mere echo of the query; `absent`: and does not hold it any more."""
     words = words_of(text)
     before = len(words) + (len(query) if absent else 0)
-    return before >= TIMES * len(query) and not (absent and f" {' '.join(query)} " in f" {' '.join(words)} ")
+    return before >= times * len(query) and not (absent and f" {' '.join(query)} " in f" {' '.join(words)} ")
 
 
 class _Content:
@@ -313,14 +315,13 @@ def _over(
         yield _Made(source, query, document, tuple(positives))
 
 
-def _sentences(passages: Sequence[Passage], content: _Content) -> Iterator[_Made]:
-    """The first sentence of each passage that says something by itself; of few passages more of them."""
-    each = min(EACH, max(1, ENOUGH // len(passages))) if passages else 0
+def _sentences(passages: Sequence[Passage], content: _Content, each: int, longest: int) -> Iterator[_Made]:
+    """The first `each` sentences of each passage that say something by themselves."""
     for i, passage in enumerate(passages):
         found = 0
         for start, end in sentence_spans(passage.text) if passage.kind == "text" else ():
             words = words_of(passage.text[start:end])
-            if SHORTEST_SENTENCE <= len(words) <= LONGEST and content.count(words) >= CONTENT["sentence"]:
+            if SHORTEST_SENTENCE <= len(words) <= longest and content.count(words) >= CONTENT["sentence"]:
                 rest = _with_text(passage, f"{passage.text[:start]}{passage.text[end:].lstrip()}")
                 query = NUMBERING.sub("", passage.text[start:end])
                 yield _Made("sentence", query, passage.document_id, ((i, rest.searched),))

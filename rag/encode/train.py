@@ -1,8 +1,9 @@
 """The trainer of sparse encoders: weights that find what a query asks for, and few of them.
 
-Two losses rank: the queries' labels, over all texts of a step (InfoNCE with in-batch negatives), and an ensemble of
-teachers, over each query's own candidates (KL or MarginMSE); a penalty makes weights few (Geng, Wang, Ru and Yang,
-arXiv 2411.04403, whose inference-free queries are the default; SPLADE's tied queries and echo decoders train alike).
+Two losses rank: the queries' labels, over all texts of a step (InfoNCE with in-batch negatives), and, where it is asked
+for, an ensemble of teachers, over each query's own candidates (KL or MarginMSE); a penalty makes weights few (Geng,
+Wang, Ru and Yang, arXiv 2411.04403, whose inference-free queries are the default; SPLADE's tied queries and echo
+decoders train alike).
 A step is a function of the seed and its number, so that a training that was cut off goes on as if it had not been.
 """
 
@@ -57,11 +58,12 @@ class Recipe:
     warm_up: int = 20  # steps
     max_tokens: int = 128  # learnt of a text, however many are indexed and measured; twice as many cost twice the time
     teachers: tuple[Literal["bm25", "dense", "sparse"], ...] = ("bm25", "dense", "sparse")
-    distillation: Literal["kl", "margin", "none"] = "kl"
+    # "none": the teachers only find the hard negatives. With labels alone libraries gained more, see eval/log.md.
+    distillation: Literal["kl", "margin", "none"] = "none"
     # Of the student's scores in the losses. It changes no ranking, but at 1 the softmax is so sharp that the first
     # steps do nothing but make all weights smaller.
     scale: float = 0.3
-    labels: float = 2.0  # weight of the contrastive loss beside the distillation's
+    labels: float = 2.0  # weight of the contrastive loss beside the distillation's and the penalty's
     penalty: Literal["flops", "l1"] = "flops"
     penalty_weight: float = 0.01
     free_terms: int = 150  # a text with fewer pays nothing
@@ -72,7 +74,7 @@ class Recipe:
     # other texts is not lost (WiSE-FT: Wortsman et al., arXiv 2109.01903).
     share: float = 0.7
     every: int = 100  # steps between two measurements, each with a checkpoint
-    patience: int = 3  # measurements without a new best, after which it ends early
+    patience: int = 4  # measurements without a new best, after which it ends early: the first is often below the base
     seed: int = 0
 
     def __post_init__(self) -> None:
