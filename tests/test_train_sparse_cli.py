@@ -27,6 +27,7 @@ from tests.pdfs import make_pdf
 from tests.test_links_catalogue import put
 from tests.test_train_sparse import ASKED, OFTEN, SAID, tiny
 from ui.cli import app
+from ui.training_sparse import _text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 # Every field that matters: what the defaults are is not the point here.
@@ -147,6 +148,17 @@ def test_what_is_not_better_changes_nothing(base: Path, library: Path, glossator
     assert done.stdout.splitlines()[-1] == "not better for certain: nothing was changed"
     assert entries(library) == names
     assert before == {file: file.read_bytes() for file in sorted((library / "sparse").rglob("*")) if file.is_file()}
+
+
+@pytest.mark.parametrize(("gain", "hint"), [(0.019, ". With more documents there would be"), (0.0, ""), (-0.1, "")])
+def test_a_gain_that_may_be_chance_wants_more_documents(gain: float, hint: str) -> None:
+    result = {
+        "n": 9, "steps": 5, "best_step": 5, "metrics": {}, "intervals": {}, "kept": False, "out": None,
+        "gain": {"before": {"difference": gain, "interval": [-0.2, 0.2]}}, "terms_a_text": {"before": 1, "after": 1},
+    }  # fmt: skip
+    last = _text(result, None).splitlines()[-1]
+    assert last.startswith(f"not better for certain: nothing was changed{hint}")
+    assert bool(hint) == last.endswith("to tell by")
 
 
 def test_what_is_interrupted_goes_on(base: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:

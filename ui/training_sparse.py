@@ -216,7 +216,8 @@ def _text(result: dict[str, Any], library: Path | None) -> str:
     terms = result["terms_a_text"]
     lines.append(f"terms a text     {terms['before']:.0f} before, {terms['after']:.0f} after")
     if not result["kept"]:
-        lines.append("not better for certain: nothing was changed")
+        hint = ". With more documents there would be more queries to tell by" if gain["difference"] > 0 else ""
+        lines.append(f"not better for certain: nothing was changed{hint}")
     elif library is not None:
         lines.append(
             f"{library} is searched with it from now on; back: glossator train sparse --library {library} --undo"
