@@ -30,7 +30,8 @@ MOST = 200  # queries of one document and source, where there are several docume
 # a text which has the query's own words is a wrong one: in a made-up library its nDCG@10 over whole passages was .23.
 CUT = 0.5
 # A library of few passages gives up to so many sentences of each, until there are so many in all; long ones too, and
-# ones that are most of their passage.
+# ones that are most of their passage: the fewer queries there are, the less is learnt (eval/log.md, eleven judgments)
+# and the less of it can be said for certain.
 EACH, ENOUGH = 6, 3000
 LONGEST_OF_FEW, TIMES_OF_FEW = 80, 1.5
 SELF_MADE = 6000  # queries in all: the training reads some thousands, and each costs the teachers a text
@@ -226,7 +227,8 @@ def hash_of(words: str) -> str:
 
 def _queries(passages: Sequence[Passage], references: Sequence[Reference]) -> Iterator[_Made]:
     """Every query that says something and leaves enough of its passages."""
-    content, each = _Content(passages), min(EACH, max(1, ENOUGH // max(1, len(passages))))
+    content = _Content(passages)
+    each = min(EACH, max(1, ENOUGH // max(1, len(passages))))
     longest, times = (LONGEST_OF_FEW, TIMES_OF_FEW) if each > 1 else (LONGEST, TIMES)
     makers = (_titles, _headings, _chapters, _captions)
     made: list[_Made] = [some for make in makers for some in make(passages)]

@@ -129,7 +129,8 @@ class Student(TransformerSparseEncoder):
         texts: Sequence[str],
         device: str = "cpu",
     ):
-        """`folder` may be a name in models.toml, or a hub id; `device` is one of torch's.
+        """`folder` may be a name in models.toml, or a hub id; `device` is one of torch's. `max_tokens` of a text are
+        encoded; of those a step may learn fewer.
 
         Raises ModelError, and UsageError for a method whose two sides are two models.
         """
@@ -180,8 +181,8 @@ class Student(TransformerSparseEncoder):
         return there.to(self.device) * self.idf
 
     def text_features(self, texts: Sequence[str], max_tokens: int, half: bool = False) -> Tensor:
-        """(texts, vocabulary), with gradients; in bfloat16 as far as that is safe where `half`. The same text twice is
-        read once."""
+        """(texts, vocabulary), with gradients, of at most `max_tokens` of each text; in bfloat16 as far as that is safe
+        where `half`. The same text twice is read once."""
         import torch
 
         # Of like length in a batch: little is padded. A set's own order is another in every process.
