@@ -24,6 +24,7 @@ from rag.encode.pairs import (
     Reference,
     TrainingSet,
     joined,
+    partly_uncut,
     references_of,
     training_set,
 )
@@ -59,7 +60,7 @@ def test_a_sentence_is_cut_out_of_the_passage_that_it_asks_for() -> None:
     passages[0] = passage(
         0, "Rain! The heron waits at the weir below the mill. The miller feeds it with small silver fish.", "a"
     )
-    pair = made_from(data := training_set(passages, cut=1), "sentence")[0]
+    pair = made_from(data := training_set(passages), "sentence")[0]
     assert pair.query == "The heron waits at the weir below the mill."  # "Rain!" says nothing by itself
     assert texts_of(data, pair) == ["Rain! The miller feeds it with small silver fish."]
     assert data.origins[pair.positives[0]] == 0 and data.documents[pair.positives[0]] == "a"
@@ -70,26 +71,28 @@ def test_a_sentence_is_cut_out_of_the_passage_that_it_asks_for() -> None:
 def test_a_title_asks_for_the_first_passages_without_it() -> None:
     words = Words()
     passages = book("a", 4, words, "Herons of the Upper Weir") + book("b", 4, words, "scan-0007")
-    data = training_set(passages, cut=1)
+    data = training_set(passages)
     [pair] = made_from(data, "title")  # what a scanner calls a file is no title
     assert pair.query == "Herons of the Upper Weir"
     assert texts_of(data, pair) == [passages[0].text, passages[1].text]
 
 
-def test_a_share_of_the_queries_finds_whole_passages() -> None:
+def test_a_share_of_the_queries_is_learnt_with_whole_passages() -> None:
     """Else a text with the query's own words would always be a wrong one."""
     words = Words()
     passages = [passage for name in "abcdefgh" for passage in book(name, 20, words)]
-    all_cut, none, half = (training_set(passages, cut=share) for share in (1, 0, 0.5))
-    assert (
-        [pair.query for pair in all_cut.pairs] == [pair.query for pair in none.pairs] == [p.query for p in half.pairs]
-    )
-    assert len(none.texts) == len(passages)
-    for pair, one, other in zip(half.pairs, all_cut.pairs, none.pairs, strict=True):
-        found = [half.texts[i] for i in pair.positives]
-        assert found in ([all_cut.texts[i] for i in one.positives], [none.texts[i] for i in other.positives])
-    cut = sum(any(i != half.origins[i] for i in pair.positives) for pair in half.pairs)
+    all_cut = training_set(passages, given=[Pair("who knows", (3,), "given")])
+    half = partly_uncut(all_cut)
+    assert [pair.query for pair in half.pairs] == [pair.query for pair in all_cut.pairs]
+    assert half.texts[: len(passages)] == all_cut.texts[: len(passages)]
+    cut = 0
+    for pair, was in zip(half.pairs, all_cut.pairs, strict=True):
+        assert texts_of(half, pair) in (texts_of(all_cut, was), texts_of(all_cut, all_cut.uncut(was)))
+        cut += any(i != half.origins[i] for i in pair.positives)
     assert 0.35 < cut / len(half.pairs) < 0.65
+    asked_for = {i for pair in half.pairs for i in pair.positives}
+    assert set(range(len(half.texts))) - set(half.whole) <= asked_for  # nothing is scored that nobody asks for
+    assert half.pairs[0] == Pair("who knows", (3,), "given")
 
 
 def test_a_heading_asks_for_what_is_below_it_and_boilerplate_for_nothing() -> None:
@@ -102,7 +105,7 @@ def test_a_heading_asks_for_what_is_below_it_and_boilerplate_for_nothing() -> No
         for i, section in enumerate(sections):
             text = "\n".join([section.split(" > ")[-1], words.paragraph()])
             passages.append(replace(passage(i, text, name), section=section))
-    data = training_set(passages, cut=1)
+    data = training_set(passages)
     found = {pair.query: texts_of(data, pair) for pair in made_from(data, "heading")}
     assert set(found) == {"Weirs and mills", "Sluices in winter"}  # the other two stand in two documents or three
     assert len(found["Weirs and mills"]) == 2  # its own, and what is below its subheading
@@ -129,7 +132,7 @@ def test_chapters_and_captions() -> None:
     table = [
         replace(passage(i, text, "b"), kind="table", label="Table 3", caption=caption) for i, text in enumerate(told)
     ]
-    data = training_set([*spoken, *table], cut=1)
+    data = training_set([*spoken, *table])
     [chapter], [caption_pair] = made_from(data, "chapter"), made_from(data, "caption")
     assert (chapter.query, texts_of(data, chapter)) == ("Growing up beside the weir", [p.text for p in spoken])
     assert (caption_pair.query, texts_of(data, caption_pair)) == ("Herons counted at each weir.", rows)
@@ -221,8 +224,8 @@ def libraries(draw: st.DrawFn) -> list[Passage]:
 @given(libraries())
 @settings(max_examples=60, deadline=None)
 def test_queries_are_of_2_to_80_words_and_absent_from_what_they_ask_for(passages: list[Passage]) -> None:
-    data = training_set(passages, cut=1)
-    assert data == training_set(passages, cut=1)
+    data = training_set(passages)
+    assert data == training_set(passages)
     assert len({tuple(words_of(pair.query)) for pair in data.pairs}) == len(data.pairs)
     for pair in data.pairs:
         assert SHORTEST <= len(words_of(pair.query)) <= LONGEST_OF_FEW

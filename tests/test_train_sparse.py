@@ -106,8 +106,10 @@ def recipe(**changes: Any) -> Recipe:
     )  # fmt: skip
 
 
-def student(folder: Path | str, method: str = "inference-free", data: TrainingSet | None = None) -> Student:
-    return Student(method, folder, 16, 8, (data or toy()).texts)
+def student(
+    folder: Path | str, method: str = "inference-free", data: TrainingSet | None = None, max_tokens: int = 16
+) -> Student:
+    return Student(method, folder, max_tokens, 8, (data or toy()).texts)
 
 
 def ndcg(some: Student, data: TrainingSet | None = None) -> float:
@@ -131,9 +133,10 @@ def trained(
     report: Callable[[str, int, int, str], None] = silent,
     method: str = "inference-free",
     data: TrainingSet | None = None,
+    max_tokens: int = 16,
 ) -> tuple[Student, State]:
     data = data or toy()
-    some = student(folder, method, data)
+    some = student(folder, method, data, max_tokens)
     return some, train(data, mined(data), some, how, measure, checkpoint, report)
 
 
@@ -290,7 +293,7 @@ def test_a_checkpoint_of_another_training_is_refused(model: Path, tmp_path: Path
     trained(model, tmp_path, recipe(steps=4))
     others: list[dict[str, Any]] = [
         {"how": recipe(steps=4, rate=2e-2)}, {"how": recipe(steps=4, seed=4)}, {"how": recipe(steps=4), "data": toy(1)},
-        {"how": recipe(steps=4), "method": "SPLADE"},
+        {"how": recipe(steps=4), "method": "SPLADE"}, {"how": recipe(steps=4), "max_tokens": 17},
     ]  # fmt: skip
     for other in others:
         with pytest.raises(UsageError, match="holds a training of other data or with other options") as error:

@@ -7,15 +7,17 @@ import math
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from eval.sparse_training import FEWEST, Outcome, watched_and_reported
+from eval.sparse_training import FEWEST, Outcome, ndcg_of, watched_and_reported
 from rag.encode.pairs import Pair, TrainingSet
 from rag.errors import DataError, RagError, UsageError
 from rag.indexes import Indexes
@@ -260,6 +262,19 @@ def test_no_query_that_ends_the_training_is_reported_on(count: int) -> None:
             (positive,) = pair.positives
             assert part.texts[positive] == next(texts[p.positives[0]] for p in pairs if p.query == pair.query)
             assert positive in part.pool(pair)
+
+
+def test_a_query_is_measured_with_its_words_cut_out_and_without() -> None:
+    """By hand: of text 0, "the miller sleeps" was cut out (text 3). The query's scores rank 0, 1, 3, 2."""
+    held_out = TrainingSet(("a", "b", "c", "a cut"), ("d",) * 4, (0, 1, 2, 0), (Pair("asked", (3,), "sentence"),))
+    scores = np.array([[4.0, 3.0, 1.0, 2.0]], dtype=np.float32)
+    assert ndcg_of(lambda _: scores, held_out) == [(1 / math.log2(3) + 1) / 2]  # behind text 1; before it
+    given = replace(held_out, pairs=(Pair("asked", (1,), "given"),))
+    assert ndcg_of(lambda _: scores, given) == [1 / math.log2(3)]  # nothing is cut out: asked once
+    both = replace(held_out, pairs=(Pair("asked", (2, 3), "heading"),))
+    ideal = 1 + 1 / math.log2(3)  # cut: ranks 2 and 3; whole: 1 and 3
+    cut, whole = (1 / math.log2(3) + 0.5) / ideal, 1.5 / ideal
+    assert ndcg_of(lambda _: scores, both) == [pytest.approx((cut + whole) / 2)]
 
 
 def test_a_gain_on_a_handful_of_queries_is_not_certain() -> None:

@@ -181,8 +181,9 @@ def _training_set(
     from rag.read.generate import open_reader
 
     settings = load_settings()
-    teachers = teachers_of(made, ("bm25", "dense"), settings, report)
-    pairs = by_reader.written(made, open_reader(settings.reader), teachers, written, seed, report)
+    passages_alone = made.part(made.whole, ())  # which come first: their places are the same
+    teachers = teachers_of(passages_alone, ("bm25", "dense"), settings, report)
+    pairs = by_reader.written(passages_alone, open_reader(settings.reader), teachers, written, seed, report)
     return replace(made, pairs=(*made.pairs, *pairs))
 
 

@@ -1,7 +1,7 @@
 """What a sparse encoder is trained on: queries with the passages that answer them, made from a library's own documents.
 
-A title, a heading, a caption, a chapter's title or a sentence asks for the passage that it stands in or over. For half
-of them its words are cut out of that passage first (the inverse cloze task of Lee, Chang and Toutanova, arXiv
+A title, a heading, a caption, a chapter's title or a sentence asks for the passage that it stands in or over, without
+its words, which are cut out of that passage first (the inverse cloze task of Lee, Chang and Toutanova, arXiv
 1906.00300): what else the passage says must do. A sentence that cites a judgment or names another document asks for
 what it points to. The same passages always give the same pairs.
 """
@@ -26,8 +26,8 @@ SHORTEST, LONGEST = 2, 40  # words of a query
 SHORTEST_SENTENCE = 6  # words of one that is a query: shorter ones lean on what stands around them
 TIMES = 2  # so many times as long as its query is a passage, at least, before anything is cut out
 MOST = 200  # queries of one document and source, where there are several documents
-# Share of the self-made queries whose words are cut out of their positives. With all of them cut an encoder learns that
-# a text which has the query's own words is a wrong one: in a made-up library its nDCG@10 over whole passages was .23.
+# Share of the self-made queries that are learnt with their words cut out. With all of them cut an encoder learns that a
+# text which has the query's own words is a wrong one: in a made-up library its nDCG@10 over whole passages was .23.
 CUT = 0.5
 # A library of few passages gives up to so many sentences of each, until there are so many in all; long ones too, and
 # ones that are most of their passage: the fewer queries there are, the less is learnt (eval/log.md, eleven judgments)
@@ -89,6 +89,10 @@ class TrainingSet:
         stand_ins = {self.origins[i]: i for i in pair.positives}
         return sorted(stand_ins.get(i, i) for i in self.whole)
 
+    def uncut(self, pair: Pair) -> Pair:
+        """The pair with the whole passages of its positives."""
+        return replace(pair, positives=tuple(sorted({self.origins[i] for i in pair.positives})))
+
     def sources(self) -> dict[str, int]:
         """Source -> how many queries are from there."""
         return dict(sorted(Counter(pair.source for pair in self.pairs).items()))
@@ -135,13 +139,11 @@ def training_set(
     given: Sequence[Pair] = (),
     self_made: int = SELF_MADE,
     most: int = MOST,
-    cut: float = CUT,
 ) -> TrainingSet:
     """The passages' searched texts with the `given` pairs and at most `self_made` of those that they themselves make.
 
     `given` and `references` have places in `passages`. A document gives at most `most` queries of one source, so that
-    one book does not drown the rest; where there is one document alone, there is nothing to drown. A share `cut` of the
-    queries, by a hash, has its words cut out of its positives; the others find whole passages.
+    one book does not drown the rest; where there is one document alone, there is nothing to drown.
     """
     texts = _Texts(passages)
     alone = len({passage.document_id for passage in passages}) < 2
@@ -151,10 +153,18 @@ def training_set(
         made = [made[i] for i in sorted(kept)]
     chosen = []
     for some in made:
-        is_cut = int(hash_of(f"cut {some.query}")[:8], 16) < cut * 16**8
-        places = {texts.add(place, text) if is_cut else place for place, text in some.positives}
+        places = {texts.add(place, text) for place, text in some.positives}
         chosen.append(Pair(some.query, tuple(sorted(places)), some.source))
     return TrainingSet(tuple(texts.texts), tuple(texts.documents), tuple(texts.origins), _merged([*given, *chosen]))
+
+
+def partly_uncut(data: TrainingSet) -> TrainingSet:
+    """What is to be learnt: a share CUT of the queries as they are; the others, by a hash, ask for whole passages."""
+    pairs = []
+    for pair in data.pairs:
+        is_cut = int(hash_of(f"cut {pair.query}")[:8], 16) < CUT * 16**8
+        pairs.append(pair if is_cut else data.uncut(pair))
+    return data.part({*data.whole, *(text for pair in pairs for text in pair.positives)}, pairs)
 
 
 def joined(sets: Sequence[TrainingSet]) -> TrainingSet:

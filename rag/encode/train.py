@@ -141,7 +141,7 @@ class Student(TransformerSparseEncoder):
                 f"settings: sparse.method {method!r} cannot be trained. Choose inference-free, SPLADE or Mistral-SPLADE"
             )
         super().__init__(method, folder_of(str(folder)), None, max_tokens, batch_size, training=True, device=device)
-        self.name = method
+        self.name, self.max_tokens = method, max_tokens
         self.base = base_of(str(folder))
         self._idf = torch.from_numpy(idf_of(self.token_ids(texts), self.dimensions)).to(device)
         # Of the logarithm of each term's idf.
@@ -483,7 +483,9 @@ def _resumed(folder: Path, whose: str, named: dict[str, Any], optimiser: Any) ->
 
 
 def _digest(data: TrainingSet, candidates: Sequence[Candidates], recipe: Recipe, student: Student) -> str:
-    digest = hashlib.sha256(json.dumps([asdict(recipe), student.name, student.base]).encode())
+    # What is measured, too, depends on how much is read of a text.
+    whose = [asdict(recipe), student.name, student.base, student.max_tokens]
+    digest = hashlib.sha256(json.dumps(whose).encode())
     for text in data.texts:
         digest.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
     for pair, mined in zip(data.pairs, candidates, strict=True):
