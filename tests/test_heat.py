@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rag.records import Answer, AttributedPlayer, Attribution, Hit
 from tests.parts import passage
 from ui import heat
-from ui.render import printable
+from ui.render import attribution_text, printable
 
 HOSTILE = st.text(st.sampled_from(list("ab <>&'\"/=;!-$`{}\n\x1b")), max_size=40)
 TEXT = "The guild had saved 412 crowns. Its lamp was seen far away."
@@ -167,6 +167,15 @@ def test_scores_of_all_coalitions_have_no_error() -> None:
     answer = explained([player("document", TEXT, 1.0, error=0.0)], level="document", permutations=0)
     (row,) = Shown(heat.table_html(answer.attribution, answer.evidence)).rows[1:]  # type: ignore[arg-type]
     assert row == [TEXT, "+1.00", "exact", "document [1], page 3"]
+
+
+def test_one_order_alone_tells_no_error() -> None:
+    answer = explained([player("document", TEXT, 1.0, error=0.0)], level="document", permutations=1)
+    (row,) = Shown(heat.table_html(answer.attribution, answer.evidence)).rows[1:]  # type: ignore[arg-type]
+    assert row == [TEXT, "+1.00", "±?", "document [1], page 3"]
+    assert "\n+1.00 ±?  ++++++++++  " in attribution_text(answer.attribution)  # type: ignore[arg-type]
+    agreed = replace(answer.attribution, permutations=2)  # type: ignore[type-var]
+    assert "\n+1.00 ±0.00  ++++++++++  " in attribution_text(agreed)  # type: ignore[arg-type]
 
 
 def test_the_sentences() -> None:

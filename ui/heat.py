@@ -9,7 +9,7 @@ from math import sqrt
 
 from rag.attribute.attribute import LEVELS, THRESHOLDS, Level
 from rag.records import Answer, AttributedPlayer, Attribution, Hit
-from ui.render import many, place_text, printable
+from ui.render import error_text, many, place_text, printable
 
 NAMES: dict[str, Level] = {"Documents": "document", "Clauses": "clause", "Words": "word"}  # as the page offers them
 LONGEST = 120  # characters of a part in the table
@@ -89,8 +89,10 @@ def passage_html(hit: Hit, players: Sequence[AttributedPlayer]) -> str:
 def table_html(attribution: Attribution, hits: Sequence[Hit]) -> str:
     """A row for each part of the evidence, the strongest first."""
     hit_of = {hit.passage.passage_id: hit for hit in hits}
-    exact = not attribution.permutations and not any(player.standard_error for player in attribution.players)
-    rows = [_row(player, hit_of[player.passage_id], exact) for player in _strongest_first(attribution.players)]
+    rows = [
+        _row(player, hit_of[player.passage_id], error_text(player, attribution))
+        for player in _strongest_first(attribution.players)
+    ]
     columns = "".join(f"<th scope='col'>{name}</th>" for name in ("Part", "Score", "± (standard error)", "Where"))
     return (
         "<table><caption>The parts and their scores, the strongest first</caption>"
@@ -107,12 +109,11 @@ def number(score: float) -> str:
     return f"{score:+.2f}" if round(score, 2) else "0.00"
 
 
-def _row(player: AttributedPlayer, hit: Hit, exact: bool) -> str:
+def _row(player: AttributedPlayer, hit: Hit, error: str) -> str:
     text = printable(player.text) or "(no words of its own)"
     text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
     kind = "title" if _is_title(player) else player.kind
     where = f"{kind} {'' if kind == 'document' else 'in '}[{hit.rank}], {place_text(hit.passage)}"
-    error = "exact" if exact else f"±{player.standard_error:.2f}"
     cells = [
         f"<th scope='row'>{html.escape(text)}</th>",
         f"<td class='number'>{_coloured(number(player.score), player.score)}</td>",

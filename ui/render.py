@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from rag.place import place_in
-from rag.records import Answer, Attribution, Citation, Hit, Note, Passage
+from rag.records import Answer, AttributedPlayer, Attribution, Citation, Hit, Note, Passage
 from rag.timecodes import timecode
 
 if TYPE_CHECKING:
     from ingest.build import Outcome, Summary
     from rag.library import DocumentEntry
+
+EXACT = "exact"  # all coalitions were asked
 
 # -- text ----------------------------------------------------------------------------------------------------
 
@@ -108,6 +110,13 @@ def withheld_texts(hits: Sequence[Hit]) -> list[str]:
     ]
 
 
+def error_text(player: AttributedPlayer, attribution: Attribution) -> str:
+    """The standard error of a score, EXACT, or "±?" of one order alone, which tells nothing of it."""
+    if not (attribution.permutations or any(some.standard_error for some in attribution.players)):
+        return EXACT
+    return "±?" if attribution.permutations == 1 and not player.standard_error else f"±{player.standard_error:.2f}"
+
+
 def attribution_text(attribution: Attribution) -> str:
     """A line for each part of the evidence, with a bar as long as its score; colours say nothing that words do not."""
     calls = many(attribution.reader_calls, "call")
@@ -118,7 +127,8 @@ def attribution_text(attribution: Attribution) -> str:
     indent = {"document": "", "clause": "  ", "word": "    "}
     for player in attribution.players:
         bar = ("+" if player.score > 0 else "-") * round(abs(player.score) * 10)
-        error = f" ±{player.standard_error:.2f}" if attribution.permutations or player.standard_error else ""
+        error = error_text(player, attribution)
+        error = "" if error == EXACT else f" {error}"
         text = printable(player.text)[:90]
         lines.append(f"{player.score:+.2f}{error}  {bar:10}  {indent[player.kind]}{text}")
     if attribution.baseline_answer is not None:
