@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Run, needs_browser
-from tests.pages import GUILD, HARBOUR, Endpoint, Site, replies, visit
+from tests.pages import GUILD, HARBOUR, Endpoint, Site, prompt_of, replies, visit
 from tests.pdfs import make_pdf
 from ui.web import Desk
 
@@ -25,7 +25,11 @@ MARKUP = [
     ]
 ]
 TITLE = "<b>Ferries</b> ${window.owned = 1} {{value}} <script>window.owned = 1</script>"
-REPLIES = {"crowns": "412 crowns", "lighthouse": "1871", "tide": "1902", "ferry": "nine shillings"}
+WHOLE = "Who built the lighthouse at Port Merrow?"
+REPLIES = {
+    "Who built it?": WHOLE, WHOLE: "two brothers", "Who stole it?": "Who stole the jewels?",
+    "crowns": "412 crowns", "lighthouse": "1871", "tide": "1902", "ferry": "nine shillings",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,20 @@ def test_a_marker_leads_to_the_sources_of_its_own_answer(site: Site, browser) ->
         visited.page.get_by_text("page 1 of 3, the quoted words marked").wait_for()
         visited.page.locator('#chat a[href="#citation-1"]').press("Enter")
         visited.page.get_by_text("page 2 of 3, the quoted words marked").wait_for()
+
+
+@needs_browser
+def test_a_question_may_lean_on_the_one_before_and_says_how_it_was_understood(site: Site, browser) -> None:
+    with visit(browser, site) as visited, visit(browser, site) as another:
+        visited.ask("When was the lighthouse at Port Merrow built?")
+        said = visited.ask("Who built it?")
+        assert f"Understood as: {WHOLE}" in said and said.index("two brothers") > said.index("Understood as")
+        assert WHOLE in prompt_of(site.reader.chats[-1])  # whether the passages bear it out
+        visited.page.get_by_text("page 1 of 3, the quoted words marked").wait_for()
+        assert "Taken by itself" in visited.ask("Who stole it?")
+        assert "Who stole it?" in prompt_of(site.reader.chats[-1])
+        alone = another.ask("Who built it?")  # another conversation
+        assert "Understood as" not in alone and "Taken by itself" not in alone
 
 
 @needs_browser

@@ -327,6 +327,17 @@ def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -
     return (text if answer.abstained else f"**{text}**") + small
 
 
+def understood_markdown(question: str, whole: str | None, lost: bool) -> str:
+    """What a question that leans on the one before it was taken to mean, above its answer."""
+    if lost:
+        said = "Taken by itself: what it leans on was not understood. Ask it with the names in it."
+    elif whole and whole != question:
+        said = f"Understood as: {whole}"
+    else:
+        return ""
+    return f"<small>{markdown(said)}</small>\n\n"
+
+
 def _stated(answer: Answer) -> str:
     """The answer's text, each sentence without support marked, and behind it words that say so."""
     text, at = "", 0

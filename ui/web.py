@@ -307,7 +307,7 @@ class Desk:
             return
         self.stop(request)  # what made the answer before
         chat = [*chat, _said("user", render.markdown(text))]
-        question = self._asked[session] = self._reading.start(text, style, chosen)
+        question = self._asked[session] = self._reading.start(text, style, chosen, last.answer if last else None)
         yield {
             self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
             self.where: gr.Accordion(open=False), self.why: gr.update(**seen(False)), **self._explaining(),
@@ -339,7 +339,8 @@ class Desk:
         if answer is None:
             yield {self.chat: [*chat, _said("assistant", "Stopped.")]}
             return
-        said = [_said("assistant", render.answer_markdown(answer, shelf.count + 1, question.within))]
+        understood = render.understood_markdown(question.text, question.whole, question.lost)
+        said = [_said("assistant", understood + render.answer_markdown(answer, shelf.count + 1, question.within))]
         for note in answer.notes:
             title = {"title": render.note_title(note, answer), "status": "done"}
             said.append(_said("assistant", render.note_markdown(note)) | {"metadata": title})

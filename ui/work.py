@@ -25,6 +25,9 @@ from rag.attribute.shapley import Value
 from rag.errors import DocumentError, LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.library import Library
+from rag.read.followup import leans, made_whole
+from rag.read.fusion import FusionReader
+from rag.read.generate import ChatReader
 from rag.records import Answer
 from ui import precedents, render
 from ui.filters import Choice, filters_of, words_of
@@ -307,18 +310,29 @@ class Turn(Job):
 class Question(Turn):
     """A question on its way: the draft of its answer so far, and afterwards what was found to have made the answer.
 
-    `filters` limit what is searched, as Library.select takes them; `within` says so for people.
+    `filters` limit what is searched, as Library.select takes them; `within` says so for people. `before` is the answer
+    before it in the conversation, and `whole` what it was taken to mean if it leans on that: None if it does not, or if
+    that was not understood (`lost`).
     """
 
-    def __init__(self, text: str, style: str, chosen: Choice):
+    def __init__(self, text: str, style: str, chosen: Choice, before: Answer | None = None):
         super().__init__()
         self.text = text
+        self.before = before
+        self.whole: str | None = None
+        self.lost = False
         self.style = style  # as of rag.answer.ask
         self.filters, self.within = filters_of(chosen), words_of(chosen)
         self.draft = ""
         self.explanation: Explanation | None = None  # the last one
         self.explained: dict[Level, Answer] = {}
         self.readings: dict[str, Value] = {}  # of parts of its evidence, so that going deeper reads none twice
+
+    @property
+    def answer(self) -> Answer | None:
+        """The last answer of the conversation: its own, or while it has none the one before it."""
+        finished = self.result.done() and not self.result.cancelled() and not self.result.exception()
+        return (self.result.result() if finished else None) or self.before
 
 
 class Explanation(Turn):
@@ -375,8 +389,8 @@ class Reading(Worker):
         self._loading = Job()
         self._begin(self._loading, self._load)
 
-    def start(self, text: str, style: str, chosen: Choice = ()) -> Question:
-        question = Question(text, style, chosen)
+    def start(self, text: str, style: str, chosen: Choice = (), before: Answer | None = None) -> Question:
+        question = Question(text, style, chosen, before)
         if not self._loading.result.done():
             question.status = "Loading the models …"
         self._begin(question, self._answer)
@@ -414,8 +428,9 @@ class Reading(Worker):
         road = open_road(self._indexes, report=question.report)
         if searched is not None:
             road = replace(road, searched=f"{render.many(len(searched), 'passage')} ({question.within})")
+        self._make_whole(question, road.reader)
         k = self._indexes.settings.retrieve.k
-        for step in answer_question(question.text, road, k, searched, question.style):
+        for step in answer_question(question.whole or question.text, road, k, searched, question.style):
             if question.stop.is_set():
                 return None
             if isinstance(step, Answer):
@@ -429,6 +444,14 @@ class Reading(Worker):
             else:
                 question.status = "Checking the draft against the passages …"
         return None
+
+    def _make_whole(self, question: Question, reader: ChatReader) -> None:
+        """Say what a question that leans on the one before means; a reader that holds no conversation is not asked."""
+        if question.before and leans(question.text) and not isinstance(reader, FusionReader):
+            question.status = "Reading it after the question before …"
+            question.whole = made_whole(question.text, question.before, reader)
+            question.lost = question.whole is None
+            question.status = "Searching …"
 
     def _explain(self, explanation: Explanation) -> Answer | None:
         """The answer with its attribution; of one that is called off with as much as was found, or None."""

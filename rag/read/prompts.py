@@ -64,9 +64,24 @@ FROM_SENTENCES = (
     "Reply with only the shortest phrase that answers it, no sentence."
 )
 NONE = "NONE"
+# A small reader follows examples where a question points back, and an instruction where it is asked over again.
+WHOLE = (
+    "Rewrite the last question so that it can be understood without the conversation: put names in place of words such "
+    "as it, they or she, and say what was left out. Reply with only the rewritten question."
+)
+MADE_WHOLE = (
+    ("Who wrote Dubliners?", "James Joyce", "When was he born?", "When was James Joyce born?"),
+    ("How high is Mount Etna?", "3,403 m", "And Vesuvius?", "How high is Vesuvius?"),
+    (
+        "Who painted the ceiling of the Sistine Chapel?", "Michelangelo", "How long did it take?",
+        "How long did it take to paint the ceiling of the Sistine Chapel?",
+    ),
+)  # fmt: skip
+INSTEAD = "Ask the same question about this instead: {what}. Reply with only the question."
 QUERY = "Write one short question that this text answers, in the text's language. Reply with only the question."
 
 TITLE_CHARACTERS = 200  # of a title above sentences, which stands again in every window
+ANSWER_CHARACTERS = 300  # of the answer before a question that leans on it
 TURN_TOKENS = 8  # what a chat template puts around a message: three to six with ChatML, Llama 3 and Gemma
 SPARE_TOKENS = 8  # the yes or no, and where an answer that is read back is more tokens than it was when written
 PICTURE_TOKENS = 1000  # a page's width at 150 dpi: 765 to 1,300 with the models that are common now
@@ -143,6 +158,24 @@ def statement_messages(statement: str, hits: Sequence[Hit]) -> list[tuple[str, s
     """A sentence of an answer as the claim, with the passages that it cites."""
     text = "\n".join(" ".join(f"{hit.passage.title}: {hit.passage.text}".split()) for hit in hits)
     return [("user", plain(f"Text: {text}\n\nClaim: {statement}\n\n{CLAIM}"))]
+
+
+def whole_messages(asked: str, answer: str, question: str) -> list[tuple[str, str]]:
+    """The question before, its answer ("" if there was none), and one that points back to them."""
+    messages = [("system", WHOLE)]
+    for *turn, whole in MADE_WHOLE:
+        messages += [("user", _turns(*turn)), ("assistant", whole)]
+    return [*messages, ("user", _turns(asked, answer, question))]
+
+
+def _turns(asked: str, answer: str, question: str) -> str:
+    answered = f"Answer: {' '.join(answer.split())[:ANSWER_CHARACTERS]}\n" if answer else ""
+    return plain(f"Question: {asked}\n{answered}Question: {question}")
+
+
+def instead_messages(asked: str, what: str) -> list[tuple[str, str]]:
+    """The question before, and what it is to be asked about instead."""
+    return [("user", plain(f"{asked}\n\n{INSTEAD.format(what=what)}"))]
 
 
 def helps_messages(question: str, passage: Passage) -> list[tuple[str, str]]:
