@@ -85,8 +85,10 @@ def test_a_question_may_lean_on_the_one_before_and_says_how_it_was_understood(si
         visited.page.get_by_text("page 1 of 3, the quoted words marked").wait_for()
         assert "Taken by itself" in visited.ask("Who stole it?")
         assert "Who stole it?" in prompt_of(site.reader.chats[-1])
-        alone = another.ask("Who built it?")  # another conversation
-        assert "Understood as" not in alone and "Taken by itself" not in alone
+        visited.page.get_by_role("button", name="Clear", exact=True).click()
+        for new in (visited, another):  # conversations of their own
+            said = new.ask("Who built it?")
+            assert "Understood as" not in said and "Taken by itself" not in said
 
 
 @needs_browser

@@ -306,8 +306,9 @@ class Desk:
             yield {self.box: gr.skip()}  # a generator that yields nothing would empty every output (Gradio 6.31)
             return
         self.stop(request)  # what made the answer before
+        before = last.answer if last and chat else None  # a conversation may have been cleared
         chat = [*chat, _said("user", render.markdown(text))]
-        question = self._asked[session] = self._reading.start(text, style, chosen, last.answer if last else None)
+        question = self._asked[session] = self._reading.start(text, style, chosen, before)
         yield {
             self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
             self.where: gr.Accordion(open=False), self.why: gr.update(**seen(False)), **self._explaining(),
