@@ -73,6 +73,33 @@ def test_a_command_runs_once_for_all_its_rows_and_the_others_go_on_after_a_failu
     ]
 
 
+def test_what_a_command_needs_is_made_first_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    made = "glossator ingest examples --library {scratch}/library"
+    command = "glossator train sparse --library {scratch}/library --json"
+    file = rows(tmp_path, a=(command, "n", 21), b=(command, "page@5", 0.9), c=("glossator eval pdf --json", "n", 21))
+    file.write_text(file.read_text().replace(f'"{command}"', f'"{command}"\nfirst = "{made}"'))
+    ran: list[str] = []
+
+    def run(command: str) -> dict[str, Any]:
+        ran.append(command)
+        assert all(Path(word).parent.is_dir() for word in command.split() if word.endswith("/library"))
+        return RESULT
+
+    assert all(check.ok for check in replay([], False, run, file=file))
+    first, second, last = ran
+    folder = Path(first.rpartition(" ")[2])
+    assert (first, last) == (made.format(scratch=folder.parent), "glossator eval pdf --json")
+    assert second == command.format(scratch=folder.parent) and not folder.parent.exists()
+
+    def fails(command: str) -> dict[str, Any]:
+        raise DataError(f"{command.split()[1]} failed. Mend it")
+
+    assert {check.why for check in replay(["a", "b"], False, fails, file=file)} == {"ingest failed. Mend it"}
+    file.write_text(file.read_text().replace(f'first = "{made}"', 'first = "rm -r x"'))
+    with pytest.raises(DataError, match=r"the first is not one of glossator's"):
+        replay([], False, run, file=file)
+
+
 def test_names_and_quick_choose_the_rows(tmp_path: Path) -> None:
     file = rows(tmp_path, a=("glossator a", "n", 21), b=("glossator b", "n", 21), c=("glossator c", "n", 21))
     file.write_text(file.read_text().replace('"glossator b"', '"glossator b"\nquick = true'))
