@@ -80,6 +80,9 @@ BORN = answered("Who directed Ed Wood?", "Tim Burton [2]")
         ("Where was he born?", "Who directed Ed Wood? Where was he born?", False),  # both
         ("Where was he born?", "Tim Burton was born in Burbank.", False),  # an answer
         ("Where was he born?", "Where?", False),
+        ("Why?", "Who directed Ed Wood?", False),
+        ("Why?", "Why did Tim Burton direct Ed Wood?", True),
+        ("Since when?", "Since when has Tim Burton directed?", True),
         ("Where was he born?", "Where was he born?", False),  # as before
         ("Where was he born?", "Where was that director, Tim Burton, born?", True),
         ("Where was he born?", "", False),

@@ -32,7 +32,8 @@ VERB = re.compile(
     r"\b(?:is|are|was|were|be|been|do|does|did|has|have|had|can|could|will|would|shall|should|may|might|must)\b",
     re.IGNORECASE,
 )
-BARE = frozenset("why how when where who whom which what since so not exactly else long much many come".split())
+ASKING = frozenset("why how when where who whom which what".split())
+BARE = ASKING | frozenset("since so not exactly else long much many come".split())
 WORD = re.compile(r"[^\W_]+")
 # Words that any question may have, whatever it is about.
 COMMON = frozenset(
@@ -85,6 +86,7 @@ def _only_completes(reply: str, question: str, before: Sequence[str]) -> bool:
     known = _has(" ".join((question, *before)))
     named = [word for word in WORD.findall(question[1:]) if word[0].isupper() or word[0].isdigit()]
     kept = named or [word for word in WORD.findall(question) if word.casefold() not in COMMON | BARE]
+    kept = kept or [word for word in WORD.findall(question) if word.casefold() in ASKING][:1]  # "Why?"
     new = [word for word in WORD.findall(reply) if word.casefold() not in COMMON]
     return (
         not leans(reply)
