@@ -82,7 +82,7 @@ def _row(where: str, name: str, keys: Any) -> Expected:
     for key, value in keys.items():
         if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
             raise DataError(f"{where}: {key} is {value!r:.60}, which is of the wrong kind. Mend the row")
-    for key in {"first", "command"} & keys.keys():
+    for key in (key for key in ("first", "command") if key in keys):
         try:
             program, *_ = shlex.split(keys[key]) or [""]
         except ValueError as error:

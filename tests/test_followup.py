@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.read.followup import leans, made_whole
@@ -96,12 +96,23 @@ def test_what_is_taken_from_the_reader(question: str, reply: str, taken: bool) -
     assert whole(question, reply, BORN) == (reply.strip().splitlines()[0].strip() if taken else None)
 
 
-@given(st.text(max_size=80), st.text(max_size=80))
+SAID = "Tim Burton directed Ed Wood".split()
+WORDS = st.sampled_from([*SAID, *"Orson Welles where was he born in 1994 ?".split()])
+SPOKEN = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
+
+
+@given(SPOKEN, SPOKEN)
+@example("Where was he born", "Where was Tim Burton born ?")
+@example("Where was he born", "Where was Orson Welles born ?")
 def test_no_word_comes_from_elsewhere(question: str, reply: str) -> None:
     """Whatever a reader says: each word of what is searched for was said before, but for those of any question."""
     said = whole(question, reply, BORN)
+    known = {word.casefold() for word in (*question.split(), *SAID)} | {"where", "was", "in", "?"}
+    fits = {word.casefold() for word in reply.split()} <= known
     if said is not None:
-        assert "\n" not in said and said.count("?") <= 1 and said in reply
+        assert fits and said == reply and said.count("?") <= 1 and not leans(said)
+    elif question == "Where was he born":  # of which all may be said with the words of the question before
+        assert not fits or leans(reply) or reply.count("?") > 1 or "born" not in reply.split()
 
 
 def test_the_reader_is_told_what_was_said_and_no_marker_or_abstention() -> None:

@@ -327,11 +327,11 @@ def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -
     return (text if answer.abstained else f"**{text}**") + small
 
 
-def understood_markdown(question: str, whole: str | None, lost: bool) -> str:
+def understood_markdown(question: str, whole: str, lost: bool) -> str:
     """What a question that leans on the one before it was taken to mean, above its answer."""
     if lost:
         said = "Taken by itself: what it leans on was not understood. Ask it with the names in it."
-    elif whole and whole != question:
+    elif whole != question:
         said = f"Understood as: {whole}"
     else:
         return ""

@@ -311,15 +311,15 @@ class Question(Turn):
     """A question on its way: the draft of its answer so far, and afterwards what was found to have made the answer.
 
     `filters` limit what is searched, as Library.select takes them; `within` says so for people. `before` is the answer
-    before it in the conversation, and `whole` what it was taken to mean if it leans on that: None if it does not, or if
-    that was not understood (`lost`).
+    before it in the conversation, `whole` what is asked, which says more than the text if that leans on `before`, and
+    `lost` whether it leans on it in a way that was not understood.
     """
 
     def __init__(self, text: str, style: str, chosen: Choice, before: Answer | None = None):
         super().__init__()
         self.text = text
         self.before = before
-        self.whole: str | None = None
+        self.whole = text
         self.lost = False
         self.style = style  # as of rag.answer.ask
         self.filters, self.within = filters_of(chosen), words_of(chosen)
@@ -430,7 +430,7 @@ class Reading(Worker):
             road = replace(road, searched=f"{render.many(len(searched), 'passage')} ({question.within})")
         self._make_whole(question, road.reader)
         k = self._indexes.settings.retrieve.k
-        for step in answer_question(question.whole or question.text, road, k, searched, question.style):
+        for step in answer_question(question.whole, road, k, searched, question.style):
             if question.stop.is_set():
                 return None
             if isinstance(step, Answer):
@@ -449,8 +449,8 @@ class Reading(Worker):
         """Say what a question that leans on the one before means; a reader that holds no conversation is not asked."""
         if question.before and leans(question.text) and not isinstance(reader, FusionReader):
             question.status = "Reading it after the question before …"
-            question.whole = made_whole(question.text, question.before, reader)
-            question.lost = question.whole is None
+            whole = made_whole(question.text, question.before, reader)
+            question.whole, question.lost = whole or question.text, whole is None
             question.status = "Searching …"
 
     def _explain(self, explanation: Explanation) -> Answer | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from rag.read.cite import MARKER
-from rag.read.generate import ChatReader, Usage, first_line
+from rag.read.generate import ChatReader, first_line
 from rag.read.prompts import instead_messages, whole_messages
 from rag.records import Answer
 
@@ -58,14 +58,14 @@ def leans(question: str) -> bool:
     return own is not None and not NAME.search(question[: own.start()])
 
 
-def made_whole(question: str, before: Answer, reader: ChatReader, usage: Usage | None = None) -> str | None:
+def made_whole(question: str, before: Answer, reader: ChatReader) -> str | None:
     """The question as it would be asked with nothing before it; None where what the reader says is no such thing.
 
     Raises ReaderError.
     """
     said = "" if before.abstained else MARKER.sub("", before.answer)
     messages = _messages(question, before.question, said)
-    reply = first_line("".join(reader.stream(messages, TOKENS, usage)))
+    reply = first_line("".join(reader.stream(messages, TOKENS)))
     return reply if _only_completes(reply, question, (before.question, said)) else None
 
 
