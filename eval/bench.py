@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from rag.attribute.game import MASK, ReaderGame
 from rag.attribute.players import Player, clauses, disjoint, documents, words
 from rag.attribute.shapley import Value
 from rag.attribute.torch_game import in_torch
+from rag.children import python
 from rag.errors import ReaderError
 from rag.indexes import NEEDS, Indexes
 from rag.interfaces import Report, silent
@@ -52,7 +52,7 @@ WORD_WAYS = {
 def _ingest_once(file: Path) -> tuple[float, int]:
     """Wall seconds of the whole command into a new library, and its own figure of its peak memory in MB."""
     with tempfile.TemporaryDirectory() as folder:
-        program = [sys.executable, "-c", "from ui.cli import main; main()"]
+        program = python("-c", "from ui.cli import main; main()")
         began = time.perf_counter()
         done = subprocess.run(
             [*program, "ingest", str(file), "--library", f"{folder}/library", "--json"], check=True, capture_output=True

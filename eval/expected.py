@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rag.children import python
 from rag.errors import DataError, RagError, UsageError
 from rag.interfaces import Report, silent
 
@@ -97,7 +97,7 @@ def execute(command: str) -> dict[str, Any]:
 
     DataError, with the last line on standard error, where it ends with an error or prints something else.
     """
-    program = [sys.executable, "-c", "from ui.cli import main; main()"]
+    program = python("-c", "from ui.cli import main; main()")
     done = subprocess.run(
         [*program, *shlex.split(command)[1:]], cwd=TOP, capture_output=True, encoding="utf-8", errors="replace"
     )

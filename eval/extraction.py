@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.report import cell, table
+from rag.children import python
 from rag.records import Document
 
 # Nothing that is large to import stands above: it would count as every contestant's memory.
@@ -151,7 +152,7 @@ def take_turn(name: str, file: Path) -> Turn | str:
     """One reading in a new process, or one line on why there is none: a damaged file is read by some and not by all."""
     if name not in (OURS, WITHOUT_OCR) and find_spec(name) is None:
         return "not installed"
-    command = [sys.executable, "-m", "eval.extraction", name, str(file)]
+    command = python("-m", "eval.extraction", name, str(file))
     deadline, memory = time.monotonic() + TURN_SECONDS, 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         while True:

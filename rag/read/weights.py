@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rag.children import python
 from rag.errors import ModelError
 from rag.interfaces import Report, silent
 from rag.models import models_folder
@@ -51,9 +52,8 @@ def _unpack(file: Path, folder: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)  # what a killed run left
     quiet = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
     child = subprocess.run(
-        [sys.executable, "-m", "rag.read.weights", str(file.absolute()), str(fresh)],
+        python("-m", "rag.read.weights", str(file.absolute()), str(fresh)),
         check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=os.environ | quiet,
-        cwd=Path(__file__).parents[2],
     )  # fmt: skip
     if child.returncode:
         said = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]

@@ -1,0 +1,20 @@
+"""How a child process of this Python is started: it imports nothing from the folder that the user happens to stand in.
+
+`python -m` puts the current folder first on the import path, so that a selectors.py beside the documents would run.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def python(*arguments: str) -> list[str]:
+    """The command line of a child that runs this interpreter with these arguments.
+
+    In a virtual environment it is isolated (-I: no current folder, no PYTHON* variables, no packages of the user's
+    own); elsewhere this program may lie among the user's packages, and only the current folder is left out (-P).
+
+    >>> python("-m", "pip")[1:] in (["-I", "-m", "pip"], ["-P", "-m", "pip"])
+    True
+    """
+    return [sys.executable, "-I" if sys.prefix != sys.base_prefix else "-P", *arguments]

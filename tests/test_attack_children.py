@@ -1,0 +1,90 @@
+"""No file beside the documents is executed, whatever it is called: children import nothing from the current folder."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag import children
+from tests.conftest import ROOT
+from tests.pdfs import make_pdf
+
+PROGRAM = Path(sys.executable).with_name("glossator")  # as it is installed: `python -c` has the folder on its path
+NAMES = ["selectors", "json", "logging", "sitecustomize", "usercustomize", "resource", "pypdfium2", "numpy", "_socket"]
+PACKAGES = ["ingest", "rag", "ui", "encodings", "pip"]
+MARK = 'import pathlib; pathlib.Path({mark!r}).joinpath(__name__).write_text("ran")\nraise SystemExit(7)\n'
+
+
+@pytest.mark.attack
+def test_nothing_beside_the_documents_is_executed(tmp_path: Path) -> None:
+    shelf, mark = tmp_path / "shelf", tmp_path / "ran"
+    shelf.mkdir()
+    mark.mkdir()
+    code = MARK.format(mark=str(mark))
+    for name in NAMES:
+        (shelf / f"{name}.py").write_text(code)
+    for name in PACKAGES:
+        (shelf / name).mkdir()
+        for file in ("__init__.py", "worker.py", "__main__.py"):
+            (shelf / name / file).write_text(code)
+    make_pdf(shelf / "a.pdf", [["The harbour was closed by ice."]], "Ice")
+    (shelf / "b.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:05.000\nThe harbour was open in May.\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for arguments in (["ingest", "."], ["search", "harbour", "--retriever", "bm25"], ["models", "fetch", "no-such"]):
+        library = ["--library", "../library"] if arguments[0] != "models" else []
+        done = subprocess.run(
+            [PROGRAM, *arguments, *library], cwd=shelf, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == (1 if arguments[0] == "models" else 0), done.stderr
+    for module in ("ingest.worker", "pip", "rag.read.weights", "eval.extraction"):
+        subprocess.run(children.python("-m", module), cwd=shelf, env=environment, capture_output=True, timeout=60)
+    assert not list(mark.iterdir())
+
+
+def is_ours(call: ast.Call, bound: dict[str, list[ast.expr]]) -> bool:
+    """Whether a process is started by a command that begins with `python(...)` of rag/children.py."""
+
+    def begins(value: ast.expr) -> bool:
+        if isinstance(value, ast.Starred):
+            return begins(value.value)
+        if isinstance(value, ast.List | ast.Tuple):
+            return bool(value.elts) and begins(value.elts[0])
+        if isinstance(value, ast.Name):
+            return bool(bound.get(value.id)) and all(map(begins, bound[value.id]))
+        return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "python"
+
+    return bool(call.args) and begins(call.args[0])
+
+
+@pytest.mark.attack
+def test_every_child_of_python_is_started_in_one_way() -> None:
+    found = 0
+    for file in sorted(path for room in ("rag", "ingest", "eval", "ui") for path in (ROOT / room).rglob("*.py")):
+        tree, where = ast.parse(file.read_text("utf-8")), file.relative_to(ROOT)
+        bound: dict[str, list[ast.expr]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        bound.setdefault(target.id, []).append(node.value)
+        for node in ast.walk(tree):
+            said = ast.unparse(node) if isinstance(node, ast.Attribute | ast.Name) else ""
+            if str(where) != "rag/children.py":
+                assert said != "sys.executable", f"{where}:{getattr(node, 'lineno', 0)}: start it by rag/children.py"
+            assert not said.startswith(("os.exec", "os.spawn", "os.system", "os.popen", "os.posix_spawn")), where
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                assert not {"multiprocessing", "pty", "commands"} & {name.partition(".")[0] for name in names}, where
+                assert not (isinstance(node, ast.ImportFrom) and node.module == "subprocess"), where
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("subprocess."):
+                if ast.unparse(node.func).rpartition(".")[2][:1].isupper() and "Popen" not in ast.unparse(node.func):
+                    continue  # an exception
+                found += 1
+                assert is_ours(node, bound), f"{where}:{node.lineno}"
+                assert not any(keyword.arg == "shell" for keyword in node.keywords), where
+    assert found >= 6, "the walk finds what there is"
