@@ -250,29 +250,44 @@ def test_no_content_is_encoded_while_it_is_in_the_index(operations: list[tuple[s
             assert index.vectors(list(held)) == pytest.approx(vectors, abs=FP16)
 
 
-def test_an_index_without_hashes_works_and_forgets_nothing(tmp_path: Path) -> None:
-    build(tmp_path, [(1, passage(1, "a")), (2, passage(2, "b"))])
-    file = tmp_path / "vectors.faiss"
-    file.write_bytes(file.read_bytes()[: -2 * 8 - 16])  # as it was written before
-    counting = CountingEncoder()
-    index = counting_index(tmp_path, counting)
-    assert index.search(FAKE.vector("b"), 1)[0][0] == 2
-    index.apply([Removal("d", 1, 1)], [(3, passage(3, "b"))], silent)
-    assert counting.texts == ["b"]
-    index.commit()
-    again = counting_index(tmp_path, counting)
-    again.apply([], [(4, passage(4, "b"))], silent)
-    assert counting.texts == ["b"] and again.count == 3
-    assert index.vectors([2, 3]) == pytest.approx(np.asarray([FAKE.vector("b")] * 2), abs=FP16)
-
-
-def test_hashes_and_vectors_that_do_not_fit_are_damage(tmp_path: Path) -> None:
+def test_an_index_of_before_there_was_a_checksum_is_read_and_gets_one(tmp_path: Path) -> None:
     build(tmp_path, [(1, passage(1, "a")), (2, passage(2, "b"))])
     file = tmp_path / "vectors.faiss"
     whole = file.read_bytes()
-    file.write_bytes(whole[:-8] + (3).to_bytes(8, "little"))
-    with pytest.raises(LibraryError, match="3 hashes for 2 vectors"):
-        open_index(tmp_path)
+    file.write_bytes(whole[:-20] + b"contents" + whole[-8:])  # as it was written before
+    counting = CountingEncoder()
+    index = counting_index(tmp_path, counting)
+    assert index.search(FAKE.vector("b"), 1)[0][0] == 2
+    index.apply([Removal("d", 1, 1)], [(3, passage(3, "c"))], silent)
+    assert counting.texts == ["c"]
+    index.commit()
+    again = counting_index(tmp_path, counting)
+    again.apply([], [(4, passage(4, "b"))], silent)
+    assert counting.texts == ["c"] and again.count == 3
+    assert file.read_bytes()[-16:-8] == b"checked1"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A folder with an index of two vectors, and the bytes of its file."""
+    folder = tmp_path_factory.mktemp("vectors")
+    build(folder, [(1, passage(1, "a")), (2, passage(2, "b"))])
+    return folder, (folder / "vectors.faiss").read_bytes()
+
+
+@pytest.mark.attack
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_no_byte_of_the_file_changes_unnoticed(built: tuple[Path, bytes], place: float, bit: int) -> None:
+    folder, whole = built
+    at = int(place * len(whole))
+    flipped = bytearray(whole)
+    flipped[at] ^= 1 << bit
+    for changed in (bytes(flipped), whole[:at], whole[:at] + whole[at + 1 :]):
+        (folder / "vectors.faiss").write_bytes(changed)
+        with pytest.raises(LibraryError, match="--repair"):
+            open_index(folder)
+    (folder / "vectors.faiss").write_bytes(whole)
+    assert open_index(folder).count == 2
 
 
 def test_nothing_of_a_removed_passage_stays(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Dense retrieval in FAISS: exact inner product over fp16 vectors, our numbers as ids so that passages can leave.
 
 Behind FAISS's own bytes, which its reader does not look past, the index file holds a 64-bit hash of what each vector
-was made from, in the order of the vectors: in one file, so that a kill cannot leave hashes beside the vectors of
-another time. A file that ends without them, as written before there were any, is read; its vectors are not used again.
+was made from, in the order of the vectors, and a CRC-32 of the whole file: in one file, so that a kill cannot leave
+them beside the vectors of another time. A file of before there was a checksum is read, and gets one when it is written.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = "vectors.faiss"
-FOOTER = struct.Struct("<8sQ")  # the file's last bytes: MARK, and how many hashes stand before it
-MARK = b"contents"
-UNKNOWN = 0  # the hash of a vector of which we do not know what it was made from
+FOOTER = struct.Struct("<8sQ")  # the file's last bytes: a mark, and how many hashes stand before it
+CHECKED = b"checked1"  # with a checksum of all that stands before it, between the hashes and the footer
+UNCHECKED = b"contents"  # as written before there was a checksum
+CHECKSUM = struct.Struct("<I")
 PICTURES = 64  # read at a time, each a file of some 100 kB
 
 
@@ -64,8 +66,11 @@ class DenseIndex:
         self._index = self._hashes = None
         if file.is_file():
             try:
-                self._index = faiss.read_index(str(file))
-                self._hashes = _read_hashes(file, self._index.ntotal)
+                hashes = _read_hashes(file)  # first: FAISS believes whatever sizes it finds
+                index = faiss.read_index(str(file))
+                if len(hashes) != index.ntotal:
+                    raise RuntimeError(f"it has {len(hashes)} hashes for {index.ntotal} vectors")
+                self._index, self._hashes = index, hashes
             except (RuntimeError, MemoryError) as error:  # a damaged size asks for all the memory there is
                 raise LibraryError(
                     f"{file}: FAISS cannot read this index: {_line(error)}. "
@@ -168,7 +173,11 @@ class DenseIndex:
         try:
             faiss.write_index(self._index, str(fresh))
             with fresh.open("ab") as file:
-                file.write(self._hashes.astype("<u8").tobytes() + FOOTER.pack(MARK, len(self._hashes)))
+                file.write(self._hashes.astype("<u8").tobytes())
+            footer = FOOTER.pack(CHECKED, len(self._hashes))
+            checksum = _checksum(fresh, fresh.stat().st_size, footer)
+            with fresh.open("ab") as file:
+                file.write(CHECKSUM.pack(checksum) + footer)
         except (RuntimeError, OSError) as error:
             fresh.unlink(missing_ok=True)
             raise OSError(f"{fresh}: {_line(error)}") from error
@@ -221,25 +230,42 @@ def _content(passage: Passage, encoder: DenseEncoder) -> tuple[str, str]:
 
 
 def _hash(side: str, content: str) -> int:
-    """The first 64 bits of the content's sha256, and never UNKNOWN."""
+    """The first 64 bits of the content's sha256."""
     # No file's text holds half a character, but a passage that somebody made may.
     digest = hashlib.sha256(f"{side}\0{content}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "little") or 1
+    return int.from_bytes(digest[:8], "little")
 
 
-def _read_hashes(file: Path, count: int) -> NDArray[np.uint64]:
-    """The hashes behind the vectors, (count,); all UNKNOWN where there are none. RuntimeError for another number."""
+def _read_hashes(file: Path) -> NDArray[np.uint64]:
+    """The hashes behind the vectors, (count,). RuntimeError for bytes that have changed since they were written."""
     import numpy as np
 
     with file.open("rb") as data:
-        end = data.seek(-FOOTER.size, os.SEEK_END)
-        mark, held = FOOTER.unpack(data.read())
-        if mark != MARK:
-            return np.full(count, UNKNOWN, dtype=np.uint64)
-        if held != count:
-            raise RuntimeError(f"it has {held} hashes for {count} vectors")
+        end = data.seek(0, os.SEEK_END) - FOOTER.size
+        data.seek(max(0, end))
+        footer = data.read()
+        mark, count = FOOTER.unpack(footer) if end > 0 else (b"", 0)
+        if mark == CHECKED:
+            end -= CHECKSUM.size
+            data.seek(max(0, end))
+            if end < 0 or _checksum(file, end, footer) != CHECKSUM.unpack(data.read(CHECKSUM.size))[0]:
+                raise RuntimeError("its bytes have changed since it was written")
+        elif mark != UNCHECKED:
+            raise RuntimeError("its end is damaged")
+        if end < 8 * count:
+            raise RuntimeError(f"it is too short for {count} vectors")
         data.seek(end - 8 * count)
         return np.frombuffer(data.read(8 * count), dtype="<u8").astype(np.uint64)
+
+
+def _checksum(file: Path, end: int, footer: bytes) -> int:
+    """CRC-32 of the file's first `end` bytes and of its footer."""
+    value = 0
+    with file.open("rb") as data:
+        while end > 0 and (piece := data.read(min(end, 1 << 22))):
+            value = zlib.crc32(piece, value)
+            end -= len(piece)
+    return zlib.crc32(footer, value)
 
 
 def _report_from(report: Report, before: int, total: int, done: int) -> None:
