@@ -1,6 +1,6 @@
 # The steps of `make run`, without root. The library and the weights live in the volume /data.
 FROM python:3.11-slim
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends make && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends make libgomp1 && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home glossator && mkdir /app /data && chown glossator /app /data
 USER glossator
 WORKDIR /app

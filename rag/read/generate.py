@@ -391,7 +391,12 @@ def _serve(file: Path, context_tokens: int) -> tuple[str, str]:
     """Load a .gguf file once in this process; (address, key) of its endpoint on loopback, closed to other programs."""
     import os
 
-    import xllamacpp
+    try:
+        import xllamacpp
+    except ImportError as error:  # its wheel leaves libgomp to the system, and slim images have none
+        install = "Debian: apt-get install libgomp1" if "libgomp" in str(error) else "pip install xllamacpp"
+        remedy = f"Install what is missing ({install}), or set reader.model to an endpoint"
+        raise not_loaded("the embedded reader", error, remedy) from error
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(file)
