@@ -7,19 +7,24 @@ column or page stays whole.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from ingest.long_text import sentences_in
 from ingest.mend import mend, words_in
+from rag import bounds
+from rag.bounds import shortened
 from rag.records import Page, Region
 
 FLOATS = ("table", "figure", "footnote", "aside")
 EDGE_LINES = 3  # of a page's top and bottom, among which a running head is looked for
 EDGE_SHARE = 0.12  # of the page's height in which they lie
+LONGEST_HEAD, MOST_NUMBERS = 300, 12  # characters of a running head, and numbers in it: a line with more is none
 RECURS_ON = 3  # pages
 NEIGHBOURS = 10  # pages on both sides that are counted alike
 NUMBER = re.compile(r"(?<!\w)(?:\d{1,6}|[ivxlc]{1,7})(?!\w)")
@@ -57,6 +62,7 @@ def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tu
     offsets: list[tuple[int, int]] = []
     ocr_pages: list[int] = []
     path: list[tuple[int, str]] = []
+    section = ""
     start = raw_start = 0
     while waiting:
         page = waiting.popleft()  # and let go: no page is held unmended and mended
@@ -70,10 +76,11 @@ def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tu
             if region.kind == "heading":
                 words = " ".join(text[first - start : last - start].split())
                 level = levels.get((number, _key(words))) or levels.get((0, _key(words))) or level
-                path = [entry for entry in path if entry[0] < level] + [(level, words[:120])]
+                path = [entry for entry in path if entry[0] < level] + [(level, shortened(words, bounds.HEADING))]
+                section = shortened(" > ".join(words for _, words in path), bounds.SECTION)
             if last > first:
-                section = " > ".join(words for _, words in path)
-                caption_end = min(start + to_mended(region.caption_end), last)
+                caption = text[first - start : min(to_mended(region.caption_end), last - start)]
+                caption_end = first + _caption_length(caption)
                 regions.append(replace(region, start=first, end=last, section=section, caption_end=caption_end))
         texts.append(text)
         spans.append(Page(number, start, start + len(text)))
@@ -83,6 +90,12 @@ def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tu
         start += len(text) + 1
         raw_start += len(page.text) + 1
     return Assembled("\n".join(texts), tuple(spans), tuple(regions), tuple(offsets), tuple(ocr_pages), recurring)
+
+
+def _caption_length(caption: str) -> int:
+    """How much of a caption is kept as one: it stays the beginning of its table's text, so nothing is put behind it."""
+    most = bounds.CAPTION
+    return len(caption) if len(caption) <= most else len(shortened(caption, most)) - len("…")
 
 
 def geometry(pages: Iterable[dict[str, Any]], recurring: frozenset[Place]) -> Iterator[list[list[Any]]]:
@@ -149,8 +162,7 @@ def _placed(page: dict[str, Any], number: int, recurring: frozenset[Place]) -> l
     slots = [i for i, on in enumerate(goes_on) if not on] or [len(main)]
     waiting: dict[int, list[Block]] = defaultdict(list)
     for at, block in floats:
-        behind = [slot for slot in slots if slot >= at]
-        waiting[behind[0] if behind else slots[-1]].append(block)
+        waiting[slots[min(bisect_left(slots, at), len(slots) - 1)]].append(block)
     result: list[tuple[Block, str]] = []
     for i in range(len(main) + 1):
         result += [(block, "\n\n") for block in waiting[i]]
@@ -188,9 +200,8 @@ def _recurring(pages: Iterable[dict[str, Any]]) -> frozenset[Place]:
     lines: list[tuple[Place, list[tuple[str, int, int]], bool, list[tuple[str, int, int]]]] = []
     for number, page in enumerate(pages, start=1):
         for place, text, middle, outer, alone in _edge_lines(page):
-            height, found = round(middle / 6), NUMBER.findall(text.lower())
-            counts = [value - number for value in map(_value, found)]
-            keys = [(_without(text, other), count, height) for other, count in zip(found, counts, strict=True)]
+            height = round(middle / 6)
+            keys = [(words, value - number, height) for value, words in _numbers(text.lower())]
             is_number = alone and bool(PAGE_NUMBER.match(text))
             lines.append(((number, *place), [*keys, (text.lower(), 0, height)], is_number, keys if outer else []))
             for key, count, at in lines[-1][1]:
@@ -208,18 +219,18 @@ def _recurring(pages: Iterable[dict[str, Any]]) -> frozenset[Place]:
             for near in (-1, 0, 1):
                 numbered[count, height + near][number].add(words.strip("# "))  # left pages may begin with the number
 
-    def is_counted(number: int, counted: list[tuple[str, int, int]]) -> bool:
-        for _, count, height in counted:
-            alike = numbered[count, height]
-            near = [alike[n] for n in range(number - NEIGHBOURS, number + NEIGHBOURS + 1) if n in alike]
-            if len(near) > RECURS_ON and len(set().union(*near)) < sum(map(len, near)):
-                return True
-        return False
+    @cache  # a page may have thousands of lines at one height
+    def is_counted(number: int, count: int, height: int) -> bool:
+        alike = numbered[count, height]
+        near = [alike[n] for n in range(number - NEIGHBOURS, number + NEIGHBOURS + 1) if n in alike]
+        return len(near) > RECURS_ON and len(set().union(*near)) < sum(map(len, near))
 
     return frozenset(
         place
         for place, keys, is_number, counted in lines
-        if is_number or is_counted(place[0], counted) or any(len(seen[key]) >= RECURS_ON for key in keys)
+        if is_number
+        or any(is_counted(place[0], count, height) for _, count, height in counted)
+        or any(len(seen[key]) >= RECURS_ON for key in keys)
     )
 
 
@@ -235,8 +246,18 @@ def _value(number: str) -> int:
     return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
 
 
-def _without(text: str, number: str) -> str:
-    return re.sub(rf"(?<!\w){number}(?!\w)", "#", text.lower(), count=1)
+def _numbers(text: str) -> list[tuple[int, str]]:
+    """Each number in a line, with the words beside it; [] for a line with more of them than a running head has.
+
+    >>> _numbers("chapter 3 of 12")
+    [(3, 'chapter # of 12'), (12, 'chapter 3 of #')]
+    """
+    first: dict[str, re.Match[str]] = {}
+    for match in NUMBER.finditer(text):
+        first.setdefault(match[0], match)
+        if len(first) > MOST_NUMBERS:
+            return []
+    return [(_value(found), f"{text[: match.start()]}#{text[match.end() :]}") for found, match in first.items()]
 
 
 def _edge_lines(page: dict[str, Any]) -> list[tuple[tuple[int, int], str, float, bool, bool]]:
@@ -261,7 +282,8 @@ def _edge_lines(page: dict[str, Any]) -> list[tuple[tuple[int, int], str, float,
                 rows.append(middle)
             if len(rows) > EDGE_LINES:
                 break
-            found.append((place, text, middle, len(rows) <= 2, alone and len(rows) == 1))
+            if len(text) <= LONGEST_HEAD:
+                found.append((place, text, middle, len(rows) <= 2, alone and len(rows) == 1))
     return found
 
 
@@ -303,14 +325,10 @@ REFERENCE = re.compile(
     r"\b(?P<word>Figures?|Figs?\.?|Tables?|Tabs?\.|figures?|tables?)[ \u00a0\n]+"
     r"(?P<number>(?:[A-Z]\.?)?\d{1,3}(?:[.\u2013-]\d{1,3})*|[IVX]{1,5})\b"
 )
-MOST_REFERENCES = 3  # sentences about one table or figure
-LONGEST_REFERENCE = 400  # characters
 
 
 def references(text: str, regions: Sequence[Region]) -> dict[str, str]:
     """Label -> the sentences of the text that refer to it, joined; at most three, not those of captions."""
-    from rag.sentences import sentence_spans
-
     labels = {region.label for region in regions if region.label}
     found: dict[str, list[str]] = defaultdict(list)
     for region in regions:
@@ -322,14 +340,13 @@ def references(text: str, regions: Sequence[Region]) -> dict[str, str]:
             for m in REFERENCE.finditer(words)
         ]
         mentions = [(at, label) for at, label in mentions if label in labels]
-        if not mentions:
-            continue
-        spans = sentence_spans(words)
+        spans = sentences_in(words, 0, len(words)) if mentions else []
         for at, label in mentions:
-            for start, end in spans:
-                if start <= at < end:
-                    sentence = " ".join(words[start:end].split())
-                    if len(found[label]) < MOST_REFERENCES and sentence not in found[label]:
-                        found[label].append(sentence[:LONGEST_REFERENCE])
-                    break
+            number = bisect_right(spans, at, key=lambda span: span[0]) - 1
+            if number >= 0 and at < spans[number][1] and len(found[label]) < bounds.REFERENCES:
+                start, end = spans[number]
+                said = words[start : min(end, start + 10 * bounds.REFERENCE)]  # white space is taken together
+                sentence = shortened(" ".join(said.split()), bounds.REFERENCE)
+                if sentence not in found[label]:
+                    found[label].append(sentence)
     return {label: " ".join(sentences) for label, sentences in found.items()}

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ingest import replies
 from ingest.assemble import geometry
 from ingest.chaptering import forget_chapters, make_chapters
 from ingest.chunk import chunk
@@ -39,6 +40,9 @@ from ingest.read import (
     title_of,
 )
 from ingest.worker import CaseReading, Limits
+from rag import bounds
+from rag.bounds import shortened
+from rag.episodes import AUDIO_WAS_IN
 from rag.errors import DocumentError, RagError
 from rag.indexes import Indexes
 from rag.interfaces import Report, silent
@@ -217,7 +221,7 @@ class _Run:
             seen = f"{LEGAL_RECIPE}, {content_id(file, 'legal')}"
             rows = self.library.members(path, seen)
             if rows is None:
-                rows = self._reading(file).members()
+                rows = replies.members(self._reading(file).members())
                 self.library.keep_members(path, seen, rows)
         except DocumentError as error:
             yield Outcome(str(file), error=str(error))
@@ -294,8 +298,19 @@ class _Run:
             return self._pdf_recipe(entry.kind if entry and self.kind == "auto" else self.kind)
         if kind == "legal":
             return legal_recipe(self.settings, part.member.said if part.member else "")
-        beside = sidecars_hash(self._spokesman(document_id, part.file))
+        beside = self._beside(document_id, self._spokesman(document_id, part.file))
         return podcast_recipe(self.settings, self.indexes.settings.chapters.method, beside)
+
+    def _beside(self, document_id: str, file: Path) -> str:
+        """The hash of what lies beside a transcript, and where its audio was, if the stored recipe says that."""
+        entry = self._entry(document_id)
+        was_in = entry.recipe.partition(AUDIO_WAS_IN)[2] if entry else ""
+
+        def stored_as(audio: str) -> str:
+            stored = self.library.stored_as(audio)
+            return f"{was_in}/{Path(audio).name}" if was_in and not stored.startswith("/") else stored
+
+        return sidecars_hash(file, stored_as) + (f"{AUDIO_WAS_IN}{was_in}" if was_in else "")
 
     def _pdf_recipe(self, kind: str) -> str:
         """Of a PDF that was, or will be, found to be a judgment, or not."""
@@ -412,7 +427,7 @@ class _Run:
         return replace(document, episode=replace(episode, chapters=made))
 
     def _failure(self, work: _Work, error: str) -> Outcome:
-        part, entry = work.part, self._entry(work.document_id)
+        part, entry, error = work.part, self._entry(work.document_id), shortened(error, bounds.WARNING)
         title = part.at(Path(title_of(part.file)))
         if (entry and entry.status != FAILED) or self.library.document_at(part.path) not in (None, work.document_id):
             error += STAYS

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Literal, get_args
 
 from ingest.cohesion import SentenceVectors, cohesion_cuts
 from ingest.keyphrases import Keyphrases
 from ingest.podtile import Chapteriser, Room
+from rag import bounds
 from rag.errors import UsageError
 from rag.interfaces import DenseEncoder, Report, silent
 from rag.read.generate import ChatReader
@@ -28,7 +29,8 @@ def chapters_of(
     done: Sequence[Chapter] = (),
     context_tokens: int = CONTEXT,
 ) -> Iterator[Chapter]:
-    """The chapters, each as soon as it is known where it ends: in order, without gaps, titles all different.
+    """The chapters, each as soon as it is known where it ends: in order, without gaps, titles all different. There
+    are at most bounds.CHAPTERS: the last of so many goes on to the end.
 
     "cohesion" cuts by the vectors of sentences and by turns, and takes titles from the words of a chapter; it needs the
     encoder. "reader" has the reader do both, chunk by chunk (PODTILE). "combined" cuts by cohesion, and has the reader
@@ -152,7 +154,7 @@ def _closed(document: Document, begun: Iterable[tuple[int, str]], done: Sequence
     utterances = document.episode.utterances
     behind = done[-1].end if done else utterances[0].start
     opened: tuple[int, str] | None = None
-    for following in chain(begun, [None]):
+    for following in chain(islice(begun, bounds.CHAPTERS), [None]):
         if opened is not None and utterances[opened[0]].start >= behind:
             first, last = utterances[opened[0]], utterances[-1]
             ends = (last.end, last.end_seconds)

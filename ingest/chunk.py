@@ -14,10 +14,10 @@ from dataclasses import replace
 from itertools import count, groupby, pairwise
 
 from ingest.assemble import references
+from ingest.long_text import sentences_in
 from ingest.subheadings import blocks
 from rag.episodes import seconds_of, speakers_in
 from rag.records import Case, Document, Episode, Passage, Region, Section, Utterance
-from rag.sentences import sentence_spans
 
 # A piece is what a subword tokenizer makes about one token of: up to seven letters or digits, one ideograph or
 # Hangul syllable, one sign. On our English PDFs it counts up to 5 % more than MiniLM's tokenizer does (2026-11-24).
@@ -52,7 +52,7 @@ def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Pass
     said = references(document.text, document.regions)
     for start, end, region in _stretches(document, max_tokens // 4):
         if region is None:
-            spans = _packed(document.text, _sentences(document.text, start, end), max_tokens, overlap_tokens)
+            spans = _packed(document.text, sentences_in(document.text, start, end), max_tokens, overlap_tokens)
         else:
             spans = _packed(document.text, _rows(document.text, start, end), max_tokens, 0)
         for first, last in spans:
@@ -63,22 +63,20 @@ def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Pass
 def _stretches(document: Document, enough: int) -> list[tuple[int, int, Region | None]]:
     """Parts of the text that no passage runs over: (start, end, the table or figure that it is, or None)."""
     found: list[tuple[int, int, Region | None]] = []
-    begin = 0
+    begin, counted, tokens = 0, 0, 0  # text[begin:counted] has so many tokens
     for region in document.regions:
-        text = document.text[begin : region.start]
         if region.kind in ("table", "figure"):
             found.append((begin, region.start, None))
             found.append((region.start, region.end, region))
-            begin = region.end
-        elif region.kind == "heading" and count_tokens(text) >= enough:
-            found.append((begin, region.start, None))
-            begin = region.start
+            begin, counted, tokens = region.end, region.end, 0
+        elif region.kind == "heading":
+            tokens += count_tokens(document.text[counted : region.start])
+            counted = region.start
+            if tokens >= enough:
+                found.append((begin, region.start, None))
+                begin, tokens = region.start, 0
     found.append((begin, len(document.text), None))
     return [(start, end, region) for start, end, region in found if document.text[start:end].strip()]
-
-
-def _sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    return [(start + first, start + last) for first, last in sentence_spans(text[start:end])]
 
 
 def _rows(text: str, start: int, end: int) -> list[tuple[int, int]]:
@@ -168,13 +166,13 @@ def _of_case(document: Document, case: Case, max_tokens: int, overlap_tokens: in
     said, ordinal = references(document.text, document.regions), count()
     starts, paths = zip(*blocks(case, document.text), strict=True) if case.sections else ((), ())
     for begin, end, region in _stretches(document, max_tokens):
-        cuts = [begin, *(start for start in starts if begin < start < end), end]
+        cuts = [begin, *starts[bisect_right(starts, begin) : bisect_left(starts, end)], end]
         pieces = [piece for piece in pairwise(cuts) if document.text[slice(*piece)].strip()]
         for _, some in groupby(pieces, key=lambda piece: bisect_right(case.sections, piece[0], key=_start)):
             whole: list[tuple[int, int]] = []
             begins = set()
             for piece in some:
-                units = (_sentences if region is None else _rows)(document.text, *piece)
+                units = (sentences_in if region is None else _rows)(document.text, *piece)
                 while len(units) > 1 and count_tokens(document.text[slice(*units[0])]) < max_tokens // 8:
                     units[:2] = [(units[0][0], units[1][1])]  # headings and the paragraph's number
                 begins.add(units[0][0])

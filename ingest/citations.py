@@ -6,8 +6,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from ingest.courts import CitationStyle
+from rag import bounds
+from rag.bounds import shortened
 from rag.cited import DAY, applicant_of, iso_date, words_of
 from rag.records import CaseCitation
 
@@ -22,6 +25,7 @@ JUDGMENT = re.compile(r"\s{1,3}judgment\s+of\s+(?=\d{1,2}\s+[A-Z])")
 STOP = re.compile(r"[;)]|\s\[?[vc]\.\s|\.\s+(?=[A-Z0-9\n])|\n\s*(?=\d{1,4}\.\s)|,?\s(?:and|et)\s+(?=[A-Z])")
 WINDOW = 130  # characters behind a number in which its date and paragraphs stand
 LONGEST_NAME = 14  # words
+AGAIN = 10  # application numbers that a citation takes over from one above it: they tell the case, and are many times
 PARTICLES = frozenset(  # small words within names
     "and et others autres of the de la le les du des der den van von di da del della dos el al bint ben bin ibn og und "
     "für gegen for in on a e y c/o t/a".split()
@@ -36,7 +40,8 @@ NOT_NAMES = frozenset(  # words that may have a capital before a name
 
 
 def citations(text: str, style: CitationStyle) -> tuple[CaseCitation, ...]:
-    """The citations in a text, in order, none within another. Takes time in proportion to its length.
+    """The citations in a text, in order, none within another: the first bounds.CITATIONS. Takes time in proportion to
+    its length.
 
     >>> from ingest.courts import read_courts
     >>> style = read_courts()["ecthr"].citations
@@ -54,7 +59,7 @@ def citations(text: str, style: CitationStyle) -> tuple[CaseCitation, ...]:
         found = list(_with_numbers(found))
         found += [*_above(text, style, found, taken), *_dated(text, style, taken)]
         found.sort(key=lambda citation: citation.start)
-    return tuple(_apart(found))
+    return tuple(islice(_apart(found), bounds.CITATIONS))
 
 
 def application_numbers(words: str, style: CitationStyle) -> list[str]:
@@ -109,7 +114,7 @@ def _with_numbers(found: Iterable[CaseCitation]) -> Iterator[CaseCitation]:
     numbers: dict[str, tuple[str, ...]] = {}
     for citation in found:
         if citation.name and citation.application_numbers:
-            numbers[citation.name] = citation.application_numbers
+            numbers[citation.name] = citation.application_numbers[:AGAIN]
         elif citation.name in numbers and not citation.date:
             citation = replace(citation, application_numbers=numbers[citation.name])
         yield citation
@@ -132,15 +137,18 @@ def _introduced(
 def _citation(
     text: str, start: int, end: int, numbers: tuple[str, ...], name: str | None, style: CitationStyle
 ) -> CaseCitation:
-    """With the date and the paragraphs that stand behind it, before anything else is cited."""
-    window = text[end : end + WINDOW]
+    """With the date and the paragraphs that stand behind it, before anything else is cited. Its words end where
+    bounds.CITATION does, in the midst of its numbers if need be."""
+    most = start + bounds.CITATION
+    window = text[end : min(end + WINDOW, most)]
     if stop := STOP.search(window):
         window = window[: stop.start()]
     pinpoint, date = style.pinpoint.search(window), DAY.search(window)
     last = max((match.end() for match in (pinpoint, date) if match), default=0)
     paragraphs = " ".join(pinpoint[0].split()) if pinpoint else None
     iso = iso_date(date[0]) if date else ""
-    return CaseCitation(text[start : end + last], start, end + last, numbers, name, paragraphs, iso)
+    end, numbers = min(end + last, most), numbers[: bounds.CITED_NUMBERS]
+    return CaseCitation(text[start:end], start, end, numbers, name and shortened(name, bounds.TITLE), paragraphs, iso)
 
 
 def _name_start(text: str, end: int, floor: int = 0) -> int | None:
@@ -186,11 +194,11 @@ def _above(text: str, style: CitationStyle, found: Sequence[CaseCitation], taken
             words = words_of(applicant_of(found[place].name or ""))
             if words:
                 whole[tuple(words)] = found[place]
-                begun |= {tuple(words[:length]): found[place] for length in range(1, len(words))}
+                begun |= {tuple(words[:length]): found[place] for length in range(1, min(len(words), LONGEST_NAME))}
             place += 1
         short = tuple(words_of(applicant_of(text[start : match.start()])))
         if meant := whole.get(short) or begun.get(short):
-            yield _citation(text, start, match.end(), meant.application_numbers, meant.name, style)
+            yield _citation(text, start, match.end(), meant.application_numbers[:AGAIN], meant.name, style)
 
 
 def _without_qualifier(text: str, end: int) -> int:

@@ -34,6 +34,7 @@ SHORT_TURN, LONG_ANSWER = 80, 60  # words: a question's turn at most, its answer
 USUAL = 3.0
 SPREAD = 0.7
 LONGEST = 4.0  # of a chapter, times the usual
+MOST_SENTENCES = 2_000  # of a chapter, twice the longest of ten hours: time would be quadratic if all had one second
 SHORTEST = 20.0  # seconds, of a chapter if it can be helped
 FULL = 40  # words: a longer sentence counts no more in its window than one so long
 WHOLE = 0.5  # of a phrase's likeness to the episode that does not count for it as a chapter's title
@@ -88,7 +89,8 @@ class SentenceVectors:
 def cohesion_cuts(vectors: SentenceVectors) -> list[int]:
     """The numbers of the sentences with which chapters begin, ascending, the first is 0; [] without sentences.
 
-    Time grows with the sentences times those of the longest possible chapter; memory is their vectors.
+    Time grows with the sentences times those of the longest possible chapter, MOST_SENTENCES at most; memory is their
+    vectors.
     """
     import numpy as np
 
@@ -102,7 +104,8 @@ def cohesion_cuts(vectors: SentenceVectors) -> list[int]:
 
 
 def best_cuts(seconds: NDArray[np.float64], end: float, evidence: NDArray[np.float64]) -> list[int]:
-    """The cuts with the largest sum of evidence (n,) of boundaries and log-likelihoods of lengths; exact.
+    """The cuts with the largest sum of evidence (n,) of boundaries and log-likelihoods of lengths; exact, of chapters
+    of up to MOST_SENTENCES.
 
     `seconds` (n,) are those of the sentences, ascending, `end` is that of the last one's end.
 
@@ -118,7 +121,9 @@ def best_cuts(seconds: NDArray[np.float64], end: float, evidence: NDArray[np.flo
     worth = np.append(evidence, 0.0)
     best = np.zeros(n + 1)
     before = np.zeros(n + 1, dtype=np.intp)
-    earliest = np.minimum(np.searchsorted(borders, borders - LONGEST * usual), np.arange(-1, n)).clip(min=0)
+    here = np.arange(n + 1)
+    earliest = np.searchsorted(borders, borders - LONGEST * usual)
+    earliest = np.minimum(np.maximum(earliest, here - MOST_SENTENCES), here - 1).clip(min=0)
     for j in range(1, n + 1):
         i = earliest[j]
         lengths = borders[j] - borders[i:j]

@@ -15,6 +15,8 @@ from typing import Any
 from ingest.citations import application_numbers, citations
 from ingest.courts import KINDS, Court
 from ingest.outcome import articles_in, findings
+from rag import bounds
+from rag.bounds import shortened
 from rag.cited import iso_date
 from rag.errors import DocumentError
 from rag.records import Case, Footnote, Paragraph, Section
@@ -53,7 +55,7 @@ def read_judgment(text: str, court: Court) -> Case:
         _own_numbers(header, court),
         date,
         None,
-        tuple(dict.fromkeys([*(finding.article for finding in outcome), *alleged])),
+        tuple(dict.fromkeys([*(finding.article for finding in outcome), *alleged]))[: bounds.ARTICLES],
         sections,
         _paragraphs(text, body, court),
         _notes(text, sections),
@@ -66,26 +68,28 @@ def read_judgment(text: str, court: Court) -> Case:
 def of_record(record: Mapping[str, Any], court: Court) -> tuple[str, Case]:
     """(text, case) of a record in the layout of the corpus "Mining Legal Arguments": `text`, and what is known of it.
 
-    What the record says of title, numbers, date and importance holds; sections and findings are read from the text.
-    Raises DocumentError for a record without text, or with a field of another kind.
+    What the record says of title, numbers, date and importance holds, as far as bounds.py lets it; sections and
+    findings are read from the text. Raises DocumentError for a record without text, or with a field of another kind.
     """
-    text = record.get("text")
+    text, named = record.get("text"), shortened(str(record.get("itemid", "a record")), bounds.NAME)
     if not isinstance(text, str) or not text.strip():
-        raise DocumentError(f"{record.get('itemid', 'a record')}: no text in its field text. Leave it out, or mend it")
+        raise DocumentError(f"{named}: no text in its field text. Leave it out, or mend it")
     text = plain(text)
     case = read_judgment(text, court)
     title, date, importance = (record.get(name) for name in ("title", "date", "importance"))
     numbers = record.get("application_numbers") or []
     if not isinstance(numbers, list) or not all(isinstance(number, str) for number in numbers):
-        raise DocumentError(f"{record.get('itemid', 'a record')}: application_numbers is not a list of texts. Mend it")
+        raise DocumentError(f"{named}: application_numbers is not a list of texts. Mend it")
     if isinstance(title, str) and title.strip():
-        case = replace(case, title=" ".join(title.split()), parties=_parties(title))
+        title = " ".join(title.split())
+        case = replace(case, title=shortened(title, bounds.TITLE), parties=_parties(title))
     if isinstance(date, str) and iso_date(date):
         warnings = tuple(warning for warning in case.warnings if warning != NO_DATE)
         case = replace(case, date=iso_date(date), warnings=warnings)
-    if isinstance(importance, int) and not isinstance(importance, bool):
+    if isinstance(importance, int) and not isinstance(importance, bool) and 1 <= importance <= 4:
         case = replace(case, importance=importance)
-    return text, replace(case, application_numbers=tuple(numbers)) if numbers else case
+    numbers = tuple(shortened(number, bounds.NAME) for number in numbers[: bounds.NUMBERS])
+    return text, replace(case, application_numbers=numbers) if numbers else case
 
 
 def plain(text: str) -> str:
@@ -148,9 +152,8 @@ def _author(text: str, end: int, match: re.Match[str]) -> str:
         if not goes_on or not line.strip() or line.upper() != line or not re.search(r"[^\W\d_]{2}", line):
             break
         words = f"{words} {line.strip()}".strip()
-    return re.sub(r"^(?:(?:OF|BY|DE|DES|DU)\s+)?(?:(?:THE\s+)?(?:JUDGE|JUGE)S?\s+)?", "", words, flags=re.I).rstrip(
-        " *."
-    )
+    name = re.sub(r"^(?:(?:OF|BY|DE|DES|DU)\s+)?(?:(?:THE\s+)?(?:JUDGE|JUGE)S?\s+)?", "", words, flags=re.I)
+    return shortened(name.rstrip(" *."), bounds.TITLE)
 
 
 def _behind_contents(text: str, headings: Sequence[Heading]) -> list[Heading]:
@@ -323,7 +326,7 @@ def _warnings(sections: Sequence[Section], date: str) -> tuple[str, ...]:
 def _title(header: str, court: Court) -> tuple[str, tuple[str, str]]:
     match = court.case_name.search(header)
     title = " ".join(match["name"].split()).rstrip(" ,") if match else ""
-    return title, _parties(title)
+    return shortened(title, bounds.TITLE), _parties(title)
 
 
 def _parties(title: str) -> tuple[str, str]:
@@ -332,13 +335,14 @@ def _parties(title: str) -> tuple[str, str]:
     ('A. AND OTHERS', 'COUNTRY')
     """
     parts = re.split(r"\s+(?:v\.?|c\.)\s+", " ".join(title.split()), maxsplit=1)
-    return (parts[0], parts[1]) if len(parts) == 2 else ("", "")
+    applicant, respondent = parts if len(parts) == 2 else ("", "")
+    return shortened(applicant, bounds.TITLE), shortened(respondent, bounds.TITLE)
 
 
 def _own_numbers(header: str, court: Court) -> tuple[str, ...]:
     for match in court.own_numbers.finditer(header):
         if numbers := court.citations.numbers.match(header, match.end()):
-            return tuple(dict.fromkeys(application_numbers(numbers[0], court.citations)))
+            return tuple(dict.fromkeys(application_numbers(numbers[0], court.citations)))[: bounds.NUMBERS]
     return ()
 
 

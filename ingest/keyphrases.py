@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from rag import bounds
+from rag.bounds import shortened
 from rag.read.match import STOPWORDS
 
 if TYPE_CHECKING:
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 Likeness: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"  # phrases -> (phrases,): cosines or the like
 WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 LONGEST = 4  # words of a phrase
+LONGEST_WORD = 80  # letters of a word in a phrase: German compounds have 79, what is longer is no word
 TITLE = 6  # words of a title
 PHRASES = 30  # of a part, among which its title is chosen
 ABOUT = 12.0  # a phrase counts e^(ABOUT x likeness); from 6 on ROUGE-L to makers' titles is the same (three episodes)
+OPENING = 2000  # characters of a part that says nothing, of which its first words are taken
+COUNTED = 10  # characters kept free for " (1234)"
 BLOCK = 2000  # characters: about two minutes of speech, the "document" of document frequency
 # What people say in conversation whatever it is about: in no phrase. With STOPWORDS, but for the "of" inside a phrase.
 SAID = STOPWORDS | frozenset(
@@ -80,7 +85,7 @@ class Keyphrases:
         taken: Collection[str] = (),
         likeness: Likeness | None = None,
     ) -> str:
-        """The best one or two phrases of text[start:end], at most TITLE words, not among `taken`.
+        """The best one or two phrases of text[start:end], at most TITLE words, not among `taken`, within bounds.TITLE.
 
         A phrase is up to LONGEST words that say something, and in a name "of" between them. It counts as often as it is
         said here, by the idf of its words over the text's blocks of BLOCK characters (tf-idf); names count twice. With
@@ -93,11 +98,11 @@ class Keyphrases:
         """
         avoid = {title.casefold() for title in taken}
         ranked = self._ranked(start, end, likeness)
-        for title in _titles(ranked):
+        for title in (shortened(title, bounds.TITLE) for title in _titles(ranked)):
             if title.casefold() not in avoid:
                 return title
-        words = self._text[start:end].split()[:TITLE]
-        plain = _capital(" ".join(words).strip(" .,;:?!-–—")) or "Untitled"
+        words = self._text[start : min(end, start + OPENING)].split()[:TITLE]
+        plain = shortened(_capital(" ".join(words).strip(" .,;:?!-–—")), bounds.TITLE - COUNTED) or "Untitled"
         title, number = plain, 1
         while title.casefold() in avoid:
             number += 1
@@ -145,12 +150,18 @@ def _phrases(text: str) -> Iterator[_Phrase]:
         if match:
             if of:
                 run.append((word, False))
-            elif plain not in SAID and (len(word) > 2 or (word.isupper() and len(word) > 1)) and not word.isdigit():
+            elif _tells(word, plain):
                 run.append((word, begins))
             else:
                 yield from _of_run(run)
                 run = []
             begins, behind = False, match.end()
+
+
+def _tells(word: str, plain: str) -> bool:
+    """Whether a word, `plain` as SAID spells it, may stand in a title."""
+    long_enough = len(word) > 2 or (word.isupper() and len(word) > 1)
+    return plain not in SAID and long_enough and len(word) <= LONGEST_WORD and not word.isdigit()
 
 
 def _of_run(run: list[tuple[str, bool]]) -> Iterator[_Phrase]:

@@ -17,6 +17,7 @@ from typing import Any
 from ingest.courts import KINDS, OPENING, Court, court_of, read_courts
 from ingest.judgment import of_record, plain, read_judgment, sections_of, text_of_html
 from ingest.transcript import BAD, decoded
+from rag import bounds
 from rag.errors import DocumentError, first_line_of
 from rag.records import Case
 
@@ -176,6 +177,8 @@ def _records(text: str) -> Iterator[dict[str, Any] | DocumentError]:
         except (ValueError, RecursionError) as error:
             raise DocumentError(f"is no JSON that can be read: {first_line_of(error)}. Mend it") from error
         lines = found if isinstance(found, list) else [found]
+    if len(lines) > bounds.RECORDS:
+        raise DocumentError(f"holds more than {bounds.RECORDS:,} records. Cut it in parts")
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line) if by_line else line
@@ -204,7 +207,8 @@ def _member(record: object, number: int, keys: set[str]) -> Member:
         return Member(str(number), error=str(record))
     assert isinstance(record, dict)
     item, text = record.get("itemid"), record.get("text")
-    key = item.strip() if isinstance(item, str) and item.strip() else str(number)
+    item = item.strip() if isinstance(item, str) else ""
+    key = item if 0 < len(item) <= bounds.NAME else str(number)  # one of 300 kB is no name
     if key in keys:
         return Member(str(number), error=f"the itemid {key} comes twice: this is record {number}. Name it otherwise")
     keys.add(key)

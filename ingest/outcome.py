@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
+from rag import bounds
 from rag.records import Finding
 
 ADJECTIVES = r"(?:\s+(?:a|an|any|separate|further|procedural|substantive|continuing))*"
@@ -22,15 +24,15 @@ PASSIVE = re.compile(
 NOT_FOUND = re.compile(r"\b(?:whether|not necessary|no need|unnecessary|nécessaire|claim|complaint)\b", re.I)
 ARTICLE = re.compile(r"\b(?:art(?:icle)?s?\b\.?|articles?)\s*(?=\d)", re.I)
 NUMBER = re.compile(  # "6 §§ 1 and 3 (c)"; but in "6 § 1 and 8", or before a protocol, the second is an article
-    r"(\d{1,3}(?:\s*bis)?)(?P<paragraphs>\s*(?:(?:§§|paras\.|paragraphs)\s*\d+(?:\s*\([a-z]\))*"
-    r"(?:(?:\s*,\s*|\s*[-–]\s*|\s+(?:and|et)\s+)\d+(?!\d|\s+(?:of|to|du)\s+(?:the\s+\w+\s+)?Protoc)(?:\s*\([a-z]\))*)*"
-    r"|(?:§|para\.|paragraph)\s*\d+(?:\s*\([a-z]\))*))?"
+    r"(\d{1,3}(?:\s*bis)?)(?P<paragraphs>\s*(?:(?:§§|paras\.|paragraphs)\s*\d{1,4}(?:\s*\([a-z]\))*"
+    r"(?:(?:\s*,\s*|\s*[-–]\s*|\s+(?:and|et)\s+)\d{1,4}(?!\d|\s+(?:of|to|du)\s+(?:the\s+\w+\s+)?Protoc)(?:\s*\([a-z]\))*)*"
+    r"|(?:§|para\.|paragraph)\s*\d{1,4}(?:\s*\([a-z]\))*))?"
 )
 NOTED = re.compile(r"\s*\(art(?:icle)?s?\.?\s+\d[^()]*\)")  # "Article 6 para. 1 (art. 6-1)"
 AND = re.compile(r"\s*,\s*(?:and\s+|et\s+)?|\s+(?:and|et|or)\s+")
 PROTOCOL = re.compile(  # "(P1-1)" was how the first protocols' articles were noted
     r"\s*\(P(?P<code>\d{1,2})-|\s*(?:\(\w[^)]{0,12}\)\s*)?(?:of|to|du|de)\s+(?:the\s+)?"
-    r"(?P<which>(?:First|Fourth|Sixth|Seventh|Twelfth)\s+)?Protoco(?:l|le)(?:\s+(?:[Nn]os?\.?|n[°o]s?)\s*(?P<number>\d+))?",
+    r"(?P<which>(?:First|Fourth|Sixth|Seventh|Twelfth)\s+)?Protoco(?:l|le)(?:\s+(?:[Nn]os?\.?|n[°o]s?)\s*(?P<number>\d{1,3}))?",
     re.I,
 )
 ORDINALS = {"first": "1", "fourth": "4", "sixth": "6", "seventh": "7", "twelfth": "12"}
@@ -47,7 +49,7 @@ REACH = 250  # characters behind "violation" in which its articles are named
 
 
 def findings(text: str, start: int, end: int) -> tuple[Finding, ...]:
-    """The findings of the operative part text[start:end], in the order of their first mention.
+    """The findings of the operative part text[start:end], in the order of their first mention: bounds.ARTICLES at most.
 
     Of articles read in conjunction only the first is what was found on: "Article 14 in conjunction with Article 8".
 
@@ -65,7 +67,7 @@ def findings(text: str, start: int, end: int) -> tuple[Finding, ...]:
             violations.pop() if len(violations := {violation for violation, _ in some}) == 1 else None,
             tuple(dict.fromkeys(span for _, span in some)),
         )
-        for article, some in votes.items()
+        for article, some in islice(votes.items(), bounds.ARTICLES)
     )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from ingest.layout import layout
 from ingest.lines import Piece, pieces_of, turned
 from ingest.mend import mend
 from ingest.ocr import OcrLine, is_garbled, read_picture
+from rag import bounds
+from rag.bounds import shortened
 from rag.errors import DocumentError
 from rag.records import Box
 
@@ -31,6 +34,7 @@ OCR_DPI = 150  # of pages and figures; measured in eval/log.md
 FEW_LETTERS = 10  # a page with fewer has no text layer
 PICTURE_PIXELS = 1600  # the longer side of a figure's picture, at most
 PICTURE_DPI = 150
+DEEPEST = 12  # level of an outline's entry
 
 
 def open_document(path: Path, passwords: Sequence[str]) -> tuple[pypdfium2.PdfDocument, str | None]:
@@ -170,7 +174,8 @@ def _block(page: pypdfium2.PdfPage, block: Block, turn: int, content: PageConten
             confidences += [piece.confidence for row in inside for piece in row if piece.confidence is not None]
             lines += [line_of(row, " | ") for row in inside]
     return {
-        "kind": block.kind, "box": [round(side, 1) for side in box], "label": block.label, "level": block.level,
+        "kind": block.kind, "box": [round(side, 1) for side in box],
+        "label": shortened(block.label, bounds.NAME), "level": block.level,
         "size": round(block.size, 1), "caption": block.caption_lines, "picture": picture,
         "confidence": round(sum(confidences) / len(confidences), 3) if confidences else None,
         "lines": [[line.text, [_run(line, i, turn, content) for i in range(len(line.pieces))]] for line in lines],
@@ -229,30 +234,37 @@ def _png(page: pypdfium2.PdfPage, box: Box, content: PageContent) -> bytes:
 
 
 def read_outline(path: Path, password: str | None) -> dict[str, Any]:
-    """{"title": text, "outline": [[level from 1, title, page from 1], ...]}; empty where the file says nothing."""
+    """{"title": text, "outline": [[level from 1, title, page from 1], ...]}; empty where the file says nothing.
+
+    Of the outline the first bounds.OUTLINE entries. A damaged outline does not cost the title.
+    """
     from pypdf import PdfReader
 
     try:
         reader = PdfReader(path)
         if reader.is_encrypted:
             reader.decrypt(password or "")
-        return {"title": _title(reader), "outline": _outline(reader, reader.outline, 1)[:5000]}
+        title = _title(reader)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001  # a damaged outline is no reason to lose the document
+    except Exception:  # noqa: BLE001  # a damaged title or outline is no reason to lose the document
         return {"title": "", "outline": []}
+    try:
+        return {"title": title, "outline": list(islice(_outline(reader, reader.outline, 1), bounds.OUTLINE))}
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001
+        return {"title": title, "outline": []}
 
 
-def _outline(reader: Any, entries: Any, level: int) -> list[tuple[int, str, int]]:
-    found: list[tuple[int, str, int]] = []
+def _outline(reader: Any, entries: Any, level: int) -> Iterator[tuple[int, str, int]]:
     for entry in entries:
         if isinstance(entry, list):
-            found += _outline(reader, entry, level + 1) if level < 12 else []
+            yield from _outline(reader, entry, level + 1) if level < DEEPEST else ()
         else:
             page = reader.get_destination_page_number(entry)
             if page is not None and entry.title:
-                found.append((level, " ".join(mend(str(entry.title))[0].split())[:300], page + 1))
-    return found
+                yield level, _one_line(str(entry.title)), page + 1
 
 
 def _title(reader: Any) -> str:
@@ -261,10 +273,16 @@ def _title(reader: Any) -> str:
         stated = reader.metadata.title if reader.metadata else None
     except Exception:  # noqa: BLE001  # as in read_page: a damaged metadata entry is no reason to lose the document
         stated = None
-    title = " ".join(mend(stated)[0].split()) if isinstance(stated, str) else ""
+    title = _one_line(stated) if isinstance(stated, str) else ""
     if not title or NO_TITLE.match(title):
-        title = mend(_largest_words(reader.pages[0]))[0] if len(reader.pages) else ""
-    return title[:300]
+        title = _one_line(_largest_words(reader.pages[0])) if len(reader.pages) else ""
+    return title
+
+
+def _one_line(title: str) -> str:
+    """A title mended, in one line within bounds.TITLE. Of a very long one the rest is not looked at: one string may be
+    the title of every entry."""
+    return shortened(" ".join(mend(title[: 10 * bounds.TITLE])[0].split()), bounds.TITLE)
 
 
 def _largest_words(page: Any) -> str:

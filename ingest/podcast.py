@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,13 @@ from ingest.transcript import (
     Transcript,
     decoded,
     front_matter,
+    one_line,
     plain,
     read_transcript,
     seconds_of,
 )
+from rag import bounds
+from rag.bounds import shortened
 from rag.errors import DocumentError, first_line_of
 from rag.records import Chapter, Document, Episode, Page, Utterance
 from rag.sentences import sentence_spans
@@ -35,7 +39,6 @@ CHAPTERS = (".chapters.json", ".psc", ".xml", ".chapters.vtt")  # the first that
 ENDINGS = (*CHAPTERS, *NOTES, *AUDIO)
 USUAL = re.compile(r"[-_. ](?:transcript|transcription|captions|subtitles)(?:[-_. ]final)?$", re.I)
 MOST_NOTES = 4 << 20  # bytes of a file beside a transcript
-DESCRIPTION = 2000  # characters
 
 RATE = 15.0  # characters a second, of English as it is spoken; the 22 episodes of shared/data have 10 to 19
 UNBROKEN, LONGEST = 40, 120  # words of a sentence without punctuation, and of one with it
@@ -53,7 +56,8 @@ def sidecars(file: Path) -> tuple[Path, ...]:
     """
     stem = file.name.removesuffix(file.suffix)
     found = {file.parent / (name + ending) for name in {stem, USUAL.sub("", stem)} if name for ending in ENDINGS}
-    return tuple(sorted(path for path in found if path != file and path.is_file()))
+    # by os.path, for which a name too long for the file system is no file; Path.is_file raises OSError
+    return tuple(sorted(path for path in found if path != file and os.path.isfile(path)))
 
 
 def read_podcast(file: Path, document_id: str, title: str) -> Document:
@@ -78,7 +82,7 @@ def read_podcast(file: Path, document_id: str, title: str) -> Document:
     warnings += problems
     about = beside.front
     episode = Episode(
-        show=about.get("show") or about.get("podcast") or beside.show,
+        show=one_line(about.get("show") or about.get("podcast") or beside.show),
         description=beside.description(),
         date=next(filter(None, (_iso(about.get(key, "")) for key in ("published", "date", "recorded"))), ""),
         audio=beside.audio(),
@@ -86,8 +90,8 @@ def read_podcast(file: Path, document_id: str, title: str) -> Document:
         chapters=chapters,
     )
     named = about.get("title") or transcript.title or (beside.title if beside.show else "") or title
-    pages = (Page(1, 0, len(text)),)
-    return Document(document_id, "podcast", named, text, pages, tuple(warnings), episode=episode)
+    told = tuple(shortened(BAD.sub("\ufffd", warning), bounds.WARNING) for warning in warnings)
+    return Document(document_id, "podcast", one_line(named), text, (Page(1, 0, len(text)),), told, episode=episode)
 
 
 # ---- sentences
@@ -243,14 +247,15 @@ def maker_chapters(
     """Chapters of whole sentences for the maker's (second, title), and warnings about those that are left out.
 
     Each begins with the sentence whose start is nearest to the maker's second, or the next one if another chapter has
-    that; the first begins with the first sentence, and each ends where the next begins, the last with the last.
+    that; the first begins with the first sentence, and each ends where the next begins, the last with the last. No more
+    than bounds.CHAPTERS are made of them.
     """
     warnings: list[str] = []
     if not made or not utterances:
         return (), warnings
 
     def leave_out(count: int, why: str) -> None:
-        if count:
+        if count > 0:
             warnings.append(f"left out because {why}: {count} of the maker's chapters")
 
     if any(behind[0] < before[0] for before, behind in pairwise(made)):
@@ -271,6 +276,8 @@ def maker_chapters(
         if sentence < len(starts) and (not begins or sentence > begins[-1][0]):
             begins.append((sentence, title))
     leave_out(len(within) - len(begins), "no sentence of their own begins there")
+    leave_out(len(begins) - bounds.CHAPTERS, f"they are more than {bounds.CHAPTERS:,}")
+    del begins[bounds.CHAPTERS :]
     chapters = []
     for number, (first, title) in enumerate(begins):
         first = first if number else 0
@@ -279,7 +286,7 @@ def maker_chapters(
             (follows.start, follows.start_seconds) if follows else (len(text), utterances[-1].end_seconds)
         )
         begin = utterances[first]
-        chapters.append(Chapter(title, begin.start, end, begin.start_seconds, end_seconds, "maker"))
+        chapters.append(Chapter(one_line(title), begin.start, end, begin.start_seconds, end_seconds, "maker"))
     return tuple(chapters), warnings
 
 
@@ -406,14 +413,18 @@ class _Beside:
         about = [self.front[key] for key in ("description", "summary", "subtitle") if key in self.front]
         lines = (" ".join(line.split()) for text in [*about, *self.bodies] for line in plain(text).split("\n"))
         text = "\n".join(line for line in lines if line.strip("-*_ "))
-        if len(text) <= DESCRIPTION:
-            return text
-        return re.sub(r"\s+\S*$", "", text[: DESCRIPTION - 2]) + " …"
+        return shortened(BAD.sub("", text), bounds.DESCRIPTION)
 
     def audio(self) -> str:
         beside = [file for ending in AUDIO for file in self.files if file.suffix == ending]
         named = self.front.get("audio", "")
-        return str(beside[0].absolute()) if beside else named if re.match(r"https?://\S+$", named) else ""
+        place = str(beside[0].absolute()) if beside else ""
+        if BAD.search(place) or len(place) > bounds.ADDRESS:
+            why = "its path is too long, or holds bytes that are no text. Rename it"
+            self.warnings.append(f"{beside[0].name} cannot be played: {why}")
+        elif place:
+            return place
+        return named if len(named) <= bounds.ADDRESS and re.fullmatch(r"https?://\S+", named) else ""
 
 
 def _ending(file: Path) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -11,15 +12,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ingest import replies
 from ingest.assemble import Assembled, assemble
 from ingest.legal import is_collection, is_judgment, is_legal
 from ingest.mend import mend
 from ingest.pages import PageFile
 from ingest.podcast import AUDIO, sidecars
 from ingest.transcript import BESIDE, HEAD_BYTES, is_transcript
-from ingest.worker import CaseReading, Limits, Reading, Request, read_transcript
-from rag import cases
-from rag.episodes import from_json
+from ingest.worker import SMALLEST_PAGE, CaseReading, Limits, Reading, Request, read_transcript
+from rag import bounds
+from rag.bounds import shortened
 from rag.errors import DocumentError
 from rag.records import Document, Page
 from rag.settings import Ingest
@@ -56,19 +58,21 @@ def find_files(path: Path, leave_out: Path, kind: str = "auto") -> list[Path | D
 
 
 def _walk(folder: Path, leave_out: Path, kind: str) -> Iterator[Path | DocumentError]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        yield DocumentError(f"{folder}: cannot be listed: {error.strerror}. Check its permissions")
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.absolute() == leave_out:
+    waiting = [folder]  # the next one last: recursion would end at a thousand folders in one another
+    while waiting:
+        path = waiting.pop()
+        try:
+            if path.is_dir():
+                if path is folder or not path.is_symlink():  # a link may lead back here
+                    entries = sorted(path.iterdir(), key=lambda entry: entry.name, reverse=True)
+                    waiting += [e for e in entries if not e.name.startswith(".") and e.absolute() != leave_out]
+                continue
+        except OSError as error:
+            cure = "Shorten its path" if error.errno == errno.ENAMETOOLONG else "Check its permissions"
+            yield DocumentError(f"{path}: cannot be listed: {error.strerror}. {cure}")
             continue
-        if entry.is_dir():
-            if not entry.is_symlink():  # it may lead back here
-                yield from _walk(entry, leave_out, kind)
-        elif (found := _kind_by_name(entry)) and (kind in ("auto", found) or (kind, found) == ("legal", "pdf")):
-            yield entry
+        if (found := _kind_by_name(path)) and (kind in ("auto", found) or (kind, found) == ("legal", "pdf")):
+            yield path
 
 
 def _kind_by_name(file: Path) -> str:
@@ -133,11 +137,15 @@ def holds_many(file: Path, kind: str) -> bool:
     return kind_of(file, kind) == "legal" and is_collection(_head(file))
 
 
-def sidecars_hash(file: Path) -> str:
-    """16 hex digits that change with what lies beside a transcript; of its audio only the place counts."""
+def sidecars_hash(file: Path, stored_as: Callable[[str], str] = str) -> str:
+    """16 hex digits that change with what lies beside a transcript; of its audio only the place counts.
+
+    `stored_as` makes of the audio's absolute path what counts: a library's own files may move with it.
+    """
     said = hashlib.sha256()
     for beside in sidecars(file):
-        said.update(os.fsencode(beside.absolute() if beside.suffix in AUDIO else beside.name) + b"\0")
+        place = stored_as(str(beside.absolute())) if beside.suffix in AUDIO else beside.name
+        said.update(os.fsencode(place) + b"\0")
         if beside.suffix not in AUDIO:
             try:
                 with beside.open("rb") as stream:
@@ -149,7 +157,7 @@ def sidecars_hash(file: Path) -> str:
 
 def title_of(file: Path) -> str:
     """What a document without a title is called: its file's name, without the bytes that are no text."""
-    return " ".join(mend(file.stem)[0].split())
+    return shortened(" ".join(mend(file.stem)[0].split()), bounds.TITLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +203,14 @@ def read_document(
     pages = PageFile(folder / f"{source.document_id}.pages", source.recipe, keep_picture)
     try:
         if not pages.count:
-            pages.begin(source.recipe, *reading.outline())
+            most = max(1000, source.file.stat().st_size // SMALLEST_PAGE)
+            pages.begin(source.recipe, *replies.outline(*reading.outline(), most))
         missing = pages.missing()
         done = pages.count - len(missing)
 
         def store(number: int, what: str, value: Any) -> None:
             nonlocal done
-            pages.keep(number, what, value)
+            pages.keep(number, *replies.page(what, value))
             done += 1
             on_page(done, pages.count)
 
@@ -232,21 +241,16 @@ def read_document(
 def read_episode(file: Path, document_id: str, limits: Limits, children: Children) -> Document:
     """Read a transcript, and what lies beside it, in a limited child process. Raises DocumentError, and Stopped."""
     read = read_transcript(file, limits, children.slots, children.stop, children.peaks_kb)
-    text, title = read["text"], read["title"] or title_of(file)
-    return Document(
-        document_id, "podcast", title, text, (Page(1, 0, len(text)),), tuple(read["warnings"]),
-        episode=from_json(read["episode"]),
-    )  # fmt: skip
+    title, text, warnings, episode = replies.transcript(read, {str(beside.absolute()) for beside in sidecars(file)})
+    pages = (Page(1, 0, len(text)),)
+    return Document(document_id, "podcast", title or title_of(file), text, pages, warnings, episode=episode)
 
 
 def read_case(reading: CaseReading, number: int, file: Path, document_id: str) -> Document:
     """Read one of a file's judgments in a limited child process. Raises DocumentError, and Stopped."""
-    read = reading.read(number)
-    text, title = read["text"], read["title"] or title_of(file)
-    return Document(
-        document_id, "legal", title, text, (Page(1, 0, len(text)),), tuple(read["warnings"]),
-        case=cases.from_json(read["case"]),
-    )  # fmt: skip
+    title, text, warnings, case = replies.case(reading.read(number))
+    pages = (Page(1, 0, len(text)),)
+    return Document(document_id, "legal", title or title_of(file), text, pages, warnings, case=case)
 
 
 def read_alone(file: Path, settings: Ingest) -> Document:
@@ -270,29 +274,34 @@ def as_case(document: Document, kind: str, limits: Limits, children: Children) -
         return document
     reading = CaseReading(document.text, limits, children.slots, children.stop, children.peaks_kb)
     try:
-        read = reading.read(0)
+        title, _, warnings, case = replies.case(reading.read(0), document.text)
     finally:
         reading.close()
-    title, warnings = read["title"] or document.title, (*document.warnings, *read["warnings"])
-    return replace(document, kind="legal", title=title, warnings=warnings, case=cases.from_json(read["case"]))
+    title, warnings = title or document.title, (*document.warnings, *warnings)
+    return replace(document, kind="legal", title=title, warnings=warnings, case=case)
 
 
 def _warnings(pages: PageFile, read: Assembled) -> tuple[str, ...]:
     """The pages that could not be read, and why; which have no text; which were read from their pictures."""
+
+    def told(numbers: Sequence[int], one: str, several: str) -> str:
+        some = shortened(_ranges(numbers), bounds.WARNING // 2)
+        return f"page {some} {one}" if len(numbers) == 1 else f"pages {some} {several}"
+
     warnings = []
     for why, run in groupby(sorted(pages.bad.items()), key=lambda entry: entry[1]):
         numbers = [number for number, _ in run]
         for some in _ranges(numbers).split(", "):
             warnings.append(f"{'pages' if '-' in some else 'page'} {some}: could not be read: {why}")
+    if len(warnings) > (most := bounds.WARNINGS // 2):
+        warnings[most:] = [f"{len(warnings) - most} more pages, or runs of pages, could not be read"]
     blank = [p.number for p in read.pages if p.number not in pages.bad and not read.text[p.start : p.end].strip()]
     if blank:
-        some = f"page {_ranges(blank)} has" if len(blank) == 1 else f"pages {_ranges(blank)} have"
-        warnings.append(f"{some} no text that could be read, so nothing there can be found")
-    seen = [number for number in read.ocr_pages if number not in blank]
+        warnings.append(f"{told(blank, 'has', 'have')} no text that could be read, so nothing there can be found")
+    seen = sorted(set(read.ocr_pages).difference(blank))
     if seen:
-        some = f"page {_ranges(seen)} was" if len(seen) == 1 else f"pages {_ranges(seen)} were"
-        warnings.append(f"{some} read from the picture (OCR): words may be wrong")
-    return tuple(warnings)
+        warnings.append(f"{told(seen, 'was', 'were')} read from the picture (OCR): words may be wrong")
+    return tuple(shortened(warning, bounds.WARNING) for warning in warnings)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

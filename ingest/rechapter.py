@@ -39,9 +39,7 @@ def rechapter(indexes: Indexes, document_id: str, method: str, report: Report = 
             yield chapter
         document = replace(document, episode=replace(episode, chapters=tuple(made)))
         passages = chunk(document, settings.ingest.passage_tokens, settings.ingest.overlap_tokens)
-        entry = library.documents([document_id])[0]
-        beside = entry.recipe.rpartition(" ")[2]
+        beside = library.documents([document_id])[0].recipe.partition(", sidecars ")[2]
         recipe = podcast_recipe(settings.ingest, settings.chapters.method, beside)
-        path = library.files_of(document_id)[0]
-        library.put(document, passages, str(path), entry.paths[0], recipe)
+        library.put(document, passages, None, "", recipe)
         forget_chapters(library, document_id)

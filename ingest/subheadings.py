@@ -7,10 +7,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from ingest.judgment import SUBHEADING
+from rag import bounds
+from rag.bounds import shortened
 from rag.records import Case, Section
 
 LONGEST_LEAD = 2_000  # characters between a section's heading and its first paragraph that may all be headings
-LONGEST_SHOWN = 120
 NAMES = {"header": "Header", "operative": "Operative part", "annex": "Annex", "text": ""}
 LABEL = re.compile(r"(?:([IVXLC]+|[A-Z])\.|(\d{1,2})\.|\(([a-z]{1,4})\)|([α-ω])\))\s")
 ROMAN = re.compile(r"[IVXLCivxlc]+")
@@ -37,8 +38,8 @@ def blocks(case: Case, text: str) -> list[tuple[int, str]]:
                 between[0] = ""  # the section's own heading
             if number or paragraph.start - end <= LONGEST_LEAD:
                 for line in between:
-                    above = _under(above, line) if _is_heading(line) else above
-            path = " > ".join(filter(None, [root, *(words[:LONGEST_SHOWN] for _, words in above)]))
+                    above = _under(above, shortened(line, bounds.HEADING)) if _is_heading(line) else above
+            path = shortened(" > ".join(filter(None, [root, *(words for _, words in above)])), bounds.SECTION)
             if number == 0 and all(not line or _is_heading(line) for line in between):
                 found[-1] = (section.start, path)
             else:
@@ -54,8 +55,8 @@ def heading_of(section: Section, text: str) -> str:
     line = " ".join(text[section.start : section.end].lstrip().partition("\n")[0].split())
     if section.kind == "opinion":
         return f"Separate opinion of {section.author}" if section.author else "Separate opinion"
-    if section.kind in ("procedure", "facts", "law") or (section.kind == "annex" and len(line) <= LONGEST_SHOWN):
-        return line[:LONGEST_SHOWN]
+    if section.kind in ("procedure", "facts", "law") or (section.kind == "annex" and len(line) <= bounds.HEADING):
+        return shortened(line, bounds.HEADING)
     return NAMES[section.kind]
 
 

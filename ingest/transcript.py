@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from rag import bounds
+from rag.bounds import shortened
 from rag.errors import DocumentError, first_line_of
 
 HEAD_BYTES = 65536  # is_transcript wants to see so much of a file, or all of a shorter one
@@ -36,6 +38,7 @@ CUE_TAG = re.compile(
 VOICE = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]([^<>]*)>", re.I)
 HTML_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})([^<>]*)>")
 HTML_TIME = re.compile(rf"<time\b[^<>]*>\s*[\[(]?{TIME}", re.I)
+MOST_LABEL = 10_000  # characters of HTML between <cite> or <title> and its end, of which a name or a title is made
 SILENT = {"script", "style", "template", "svg"}  # HTML elements whose text is not shown
 BAD = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff]")
 
@@ -96,14 +99,20 @@ def read_transcript(data: bytes, name: str) -> Transcript:
     if not form:
         raise DocumentError(f"is no transcript that this program can read. Give it {FORMS}")
     transcript = READERS[form](text)
+    names = {label: speaker_name(label) for label in {cue.speaker for cue in transcript.cues}}
     cues = tuple(
-        Cue(said, cue.start_seconds, cue.end_seconds, speaker_name(cue.speaker))
+        Cue(said, cue.start_seconds, cue.end_seconds, names[cue.speaker])
         for cue in transcript.cues
         if (said := " ".join(BAD.sub("", cue.text).split()))
     )
     if not cues:
         raise DocumentError("is a transcript without words. Put them there, or leave the file out")
-    return replace(transcript, cues=cues, title=" ".join(BAD.sub("", transcript.title).split()))
+    return replace(transcript, cues=cues, title=one_line(BAD.sub("", transcript.title)))
+
+
+def one_line(title: str) -> str:
+    """A title in one line, at most bounds.TITLE characters long."""
+    return shortened(" ".join(title.split()), bounds.TITLE)
 
 
 def decoded(data: bytes, is_cut: bool = False) -> str:
@@ -134,13 +143,13 @@ def seconds_of(time: object) -> float | None:
 
 
 def speaker_name(label: str) -> str:
-    """A name without tags, entities and the colon behind it.
+    """A name without tags, entities and the colon behind it, at most bounds.NAME characters long.
 
     >>> speaker_name(" First  Speaker: ")
     'First Speaker'
     """
     name = BAD.sub("", html.unescape(CUE_TAG.sub("", label)))
-    return " ".join(name.split())[:100].strip(" :*_")
+    return shortened(" ".join(name.split()).strip(" :*_"), bounds.NAME)
 
 
 def plain(text: str) -> str:
@@ -363,11 +372,11 @@ def _read_html(text: str) -> Transcript:
     for tag in [*HTML_TAG.finditer(text), None]:
         piece, after = text[after : tag.start() if tag else None], tag.end() if tag else len(text)
         if inside == "cite":
-            speaker += piece
+            speaker = (speaker + piece)[:MOST_LABEL]
         elif inside == "time":
             start = seconds_of(piece.strip(" \t\n[]()")) if piece.strip() else start
         elif inside == "title":
-            title += html.unescape(piece)
+            title = (title + html.unescape(piece))[:MOST_LABEL]
         elif not inside:
             words.append(piece)
         closing, element = (bool(tag.group(1)), tag.group(2).lower()) if tag else (False, "")

@@ -22,6 +22,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from rag import bounds
+from rag.bounds import shortened
 from rag.children import python
 from rag.errors import DocumentError
 
@@ -132,7 +134,7 @@ class Reading:
     """The reading of one document's pages by up to `jobs` children at a time.
 
     `slots` bounds the children of all documents together. Pages arrive in any order: `store(number, what, value)` gets
-    ("page", JSON) or ("bad", why), from one thread at a time.
+    ("page", JSON) or ("bad", why) as the child says it (see replies.page), from one thread at a time.
     """
 
     def __init__(
@@ -153,8 +155,9 @@ class Reading:
         self._failure: BaseException | None = None
         self._downs = 0  # pages in a row that took a child down
 
-    def outline(self) -> tuple[int, dict[str, Any]]:
-        """The number of pages, and title and outline (empty if asking for them takes the child down)."""
+    def outline(self) -> tuple[Any, Any]:
+        """The number of pages, and title and outline (empty if asking for them takes the child down), as the child says
+        them: see replies.outline."""
         with self._slots:
             try:
                 child = self._open()
@@ -163,9 +166,9 @@ class Reading:
                     f"{died} while opening it. Open and save it anew, or raise ingest.page_seconds or memory_mb"
                 ) from None
             try:
-                return int(child.opened), child.ask(OUTLINE)[1]
+                return child.opened, child.ask(OUTLINE)[1]
             except _Died:
-                return int(child.opened), {"title": "", "outline": []}
+                return child.opened, {"title": "", "outline": []}
             finally:
                 self._end(child)
 
@@ -230,8 +233,8 @@ class Reading:
 
 def read_transcript(
     path: Path, limits: Limits, slots: threading.Semaphore, stop: threading.Event, peaks_kb: list[int]
-) -> dict[str, Any]:
-    """Title, text, warnings and episode (episodes.to_json) of a transcript, as a child reads them.
+) -> Any:
+    """Title, text, warnings and episode (episodes.to_json) of a transcript, as a child says them (replies.transcript).
 
     `peaks_kb` gets the child's memory at the largest. Raises DocumentError, and Stopped.
     """
@@ -242,7 +245,7 @@ def read_transcript(
             raise DocumentError(f"{died}. Cut it in parts, or raise ingest.page_seconds or memory_mb") from None
         peaks_kb.append(child.peak_kb)
         child.close()
-    return dict(child.opened)
+    return child.opened
 
 
 class CaseReading:
@@ -265,18 +268,19 @@ class CaseReading:
         self._child: _Child | None = None
         self._lock = threading.Lock()
 
-    def members(self) -> list[list[str]]:
-        """The fields of a legal.Member each. Raises DocumentError, and Stopped."""
+    def members(self) -> Any:
+        """The fields of a legal.Member each, as a child says them (replies.members). Raises DocumentError, Stopped."""
         with self._lock, self._slots, self._explaining():
-            return list(self._open().opened)
+            return self._open().opened
 
-    def read(self, number: int) -> dict[str, Any]:
-        """Title, text, warnings and case (cases.to_json) of one, by its number from 0. Raises as `members`."""
+    def read(self, number: int) -> Any:
+        """Title, text, warnings and case (cases.to_json) of one, by its number from 0, as a child says them
+        (replies.case). Raises as `members`."""
         with self._lock, self._slots, self._explaining():
             what, value = self._open().ask(number)
         if what == "bad":
-            raise DocumentError(value)
-        return dict(value)
+            raise DocumentError(shortened(str(value), bounds.WARNING))
+        return value
 
     def close(self) -> None:
         with self._lock:

@@ -25,9 +25,17 @@ CREATE TABLE episodes (
 _OF_EPISODE = "EXISTS (SELECT 1 FROM episodes e WHERE e.document_id = p.document_id AND {})"
 FILTERS = {
     "show": _OF_EPISODE.format("casefold(e.show) = casefold(?)"),
+    "chapter": "p.chapter_title IN (SELECT title FROM titles WHERE words <> '' AND casefold(words) = casefold(?))",
+    "speaker": "EXISTS (SELECT 1 FROM json_each(p.speaker_titles) s "
+    "WHERE s.value IN (SELECT title FROM titles WHERE casefold(words) = casefold(?)))",
+}
+FILTERS_4 = {  # where they differ in layout 4 (schema.py)
     "chapter": "(p.chapter <> '' AND casefold(p.chapter) = casefold(?))",
     "speaker": "EXISTS (SELECT 1 FROM json_each(p.speakers) s WHERE casefold(s.value) = casefold(?))",
 }
+# Stands in the recipe of an episode whose audio lies in the library's folder and was put there under layout 4, before
+# the folder that it lay in then: the hash in the recipe was made of that absolute path (ingest/build.py).
+AUDIO_WAS_IN = ", audio was in "
 
 
 def enter(connection: sqlite3.Connection, document_id: str, episode: Episode | None) -> None:

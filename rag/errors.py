@@ -13,6 +13,10 @@ class LibraryError(RagError):
     """The library folder is missing, locked, damaged or cannot be written."""
 
 
+class LibraryBusy(LibraryError):
+    """Another process is writing to the library."""
+
+
 class IndexMismatch(LibraryError):
     """An index was built with another encoder than the settings ask for."""
 

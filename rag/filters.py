@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from rag import cases, episodes
 from rag.errors import UsageError
+from rag.schema import SHOWN
 
 _DATE = " OR ".join(
     f"EXISTS (SELECT 1 FROM {table} e WHERE e.document_id = p.document_id "
@@ -28,7 +29,8 @@ FILTERS = {
     "title": "d.title = ?",
     "kind": "(p.kind = ? OR d.kind = ?)",
     "label": "lower(p.label) = lower(?)",
-    "path": "EXISTS (SELECT 1 FROM paths x WHERE x.document_id = p.document_id AND (x.shown = ? OR x.path = ?))",
+    "path": f"p.document_id IN (SELECT document_id FROM paths WHERE {SHOWN} = ? "
+    "OR (substr(?, 1, 1) IN ('/', x'2f') AND path IN (?, stored_as(?))))",
     "page": "CAST(? AS INTEGER) BETWEEN p.first_page AND p.last_page",
     **NEW_IN_4,
 }
@@ -44,7 +46,12 @@ VALUES = {
     "country": "SELECT DISTINCT country FROM cases WHERE country <> ''",  # as cases.country_key has it
     "importance": "SELECT DISTINCT importance FROM cases WHERE importance BETWEEN 1 AND 4",
     "show": "SELECT min(show) FROM episodes WHERE show <> '' GROUP BY casefold(show)",
-    "speaker": "SELECT min(s.value) FROM episodes e CROSS JOIN passages p ON p.document_id = e.document_id "  # e first
+    "speaker": "SELECT min(words) FROM titles WHERE words <> '' AND title IN (SELECT s.value FROM episodes e "
+    "CROSS JOIN passages p ON p.document_id = e.document_id "  # e first
+    "CROSS JOIN json_each(p.speaker_titles) s) GROUP BY casefold(words)",
+}
+VALUES_4 = {  # where they differ in layout 4 (schema.py)
+    "speaker": "SELECT min(s.value) FROM episodes e CROSS JOIN passages p ON p.document_id = e.document_id "
     "CROSS JOIN json_each(p.speakers) s WHERE s.value <> '' GROUP BY casefold(s.value)",
 }
 
@@ -64,6 +71,7 @@ def where(filters: Sequence[str], layout: int) -> tuple[str, list[str]] | None:
             raise UsageError(f"--filter date: {value!r} is no date. Write 2023, 2023-02 or 2023-02-27")
         value = cases.filter_value(field, value)
         possible &= layout >= 4 or field not in NEW_IN_4
-        clauses.append(FILTERS[field])
-        values += [value] * FILTERS[field].count("?")
+        clause = episodes.FILTERS_4.get(field, FILTERS[field]) if layout == 4 else FILTERS[field]
+        clauses.append(clause)
+        values += [value] * clause.count("?")
     return (" AND ".join(clauses), values) if possible else None

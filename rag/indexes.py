@@ -24,11 +24,12 @@ from rag.encode.heads import METHODS, Method
 from rag.encode.inference_free import InferenceFreeQuery, idf
 from rag.encode.sparse import SparseTextEncoder, open_sparse_encoder
 from rag.encode.train import TRAINED
-from rag.errors import IndexMismatch, LibraryError, UsageError
+from rag.errors import IndexMismatch, LibraryBusy, LibraryError, UsageError
 from rag.interfaces import DenseEncoder, DerivedIndex, PictureEncoder, Report, Retriever, SparseQueries, silent
 from rag.library import Library
 from rag.models import catalogue, fingerprint
 from rag.read.generate import open_reader
+from rag.records import Hit
 from rag.retrieve.bm25 import Bm25Index, Bm25Retriever
 from rag.retrieve.dense import DenseIndex, DenseRetriever
 from rag.retrieve.explain import ExplainedRetriever
@@ -47,7 +48,9 @@ from rag.retrieve.sparse import SparseIndex, SparseRetriever
 from rag.settings import Settings
 from rag.trained import base_of
 
+RETRY_SECONDS = (0.05, 0.2, 0.5)
 CHECKPOINT_SECONDS = 30.0
+FIRST_CHECKPOINT_SECONDS = 1.0  # then twice as long each time, so that a new library can be searched while it grows
 INDEXES = ("lexical", "sparse", "dense")
 NEEDS = {"bm25": ["lexical"], "sparse": ["sparse"], "dense": ["dense"], "hybrid": INDEXES}  # retriever -> its indexes
 log = logging.getLogger("glossator")
@@ -168,6 +171,20 @@ class Indexes:
 
     def _damage(self, name: str) -> str | None:
         """Why the index cannot be used as it lies on disk, or None."""
+        found = self._damage_now(name)
+        for pause in RETRY_SECONDS:
+            if found is None or not self._others_write():
+                break
+            time.sleep(pause)  # what another process replaces at this very moment is not damaged
+            found = self._damage_now(name)
+        return found
+
+    def _others_write(self) -> bool:
+        """Whether another process is writing to the library."""
+        holder = self.library.holder()
+        return holder is not None and holder != os.getpid()
+
+    def _damage_now(self, name: str) -> str | None:
         built, index, generation = self._built(name), self._index(name), self.library.generation
         if not built.built_with:
             return None
@@ -186,9 +203,10 @@ class Indexes:
 
     @contextmanager
     def updating(self, report: Report = silent, names: Sequence[str] = INDEXES) -> Iterator[Callable[[], None]]:
-        """Yields a function that applies the catalogue's changes; they are on disk every 30 s, and at the end.
+        """Yields a function that applies the catalogue's changes.
 
-        With `names` only these indexes get them: a search by words needs no encoder.
+        They are on disk after a second, two, four, ... at most 30, and at the end. With `names` only these indexes get
+        them: a search by words needs no encoder.
         """
         self.check_settings(names)
         for name in names:
@@ -199,16 +217,17 @@ class Indexes:
         indexes = {name: self._index(name) for name in names}
         applied = {name: self._built(name).generation for name in names}
         saved_at, saved = time.monotonic(), dict(applied)
+        pause = FIRST_CHECKPOINT_SECONDS
 
         def save() -> None:
-            nonlocal saved_at
+            nonlocal saved_at, pause
             for name, index in indexes.items():
                 if applied[name] > saved[name] or not self._built(name).built_with:
                     index.commit()
                     self._record(name, Built(applied[name], index.built_with, index.count))
                     saved[name] = applied[name]
             self.library.forget_removals(min(self._built(name).generation for name in INDEXES))
-            saved_at = time.monotonic()
+            saved_at, pause = time.monotonic(), min(2 * pause, CHECKPOINT_SECONDS)
 
         def update() -> None:
             generation = self.library.generation
@@ -217,7 +236,7 @@ class Indexes:
                     since = applied[name]
                     index.apply(self.library.removals_since(since), self.library.passages_since(since), report)
                     applied[name] = generation
-            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+            if time.monotonic() - saved_at > pause:
                 save()
 
         try:
@@ -277,7 +296,10 @@ class Indexes:
         if name not in NEEDS:
             raise UsageError(f"--retriever {name}: choose one of {', '.join(NEEDS)}")
         self.check_settings(NEEDS[name])
-        self._mend(NEEDS[name], report)
+        if self.library.generation > 0:  # else whoever is about to fill the library would find it locked
+            self._mend(NEEDS[name], report)
+        if not all(self._built(needed).built_with for needed in NEEDS[name]):
+            return _Nothing()  # nothing is stored, or another process is about to write them for the first time
         opening: dict[str, Callable[[], Retriever]] = {
             "bm25": self._bm25, "sparse": self._sparse, "dense": self._dense, "hybrid": self._hybrid
         }  # fmt: skip
@@ -297,8 +319,9 @@ class Indexes:
                 with self.updating(report, names):
                     pass
         except (LibraryError, OSError) as error:
-            if any(not self._built(name).built_with or self._damage(name) for name in names):
-                raise
+            never_built = any(not self._built(name).built_with for name in names)
+            if (never_built and not isinstance(error, LibraryBusy)) or any(map(self._damage, names)):
+                raise  # nobody is about to build it
             log.warning("%s. Searching what is indexed so far", error)
 
     def _is_current(self, name: str) -> bool:
@@ -310,7 +333,15 @@ class Indexes:
         opened_at, index = self._searching.get(name, (Built(), None))
         if index is None or opened_at != built:
             index = self._index(name)
-            index.open()
+            for pause in (*RETRY_SECONDS, 0.0):
+                try:
+                    index.open()
+                    break
+                except LibraryError:
+                    if not pause or not self._others_write():
+                        raise
+                    time.sleep(pause)
+                    built = self._built(name)
             self._searching[name] = (built, index)
         return index
 
@@ -384,6 +415,13 @@ class Indexes:
         index = self._open("dense")
         assert isinstance(index, DenseIndex)
         return DenseRetriever(index, self.encoder, self.library.passages_numbered)
+
+
+class _Nothing:
+    """The Retriever of a library of which nothing is indexed yet."""
+
+    def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
+        return [[] for _ in queries]
 
 
 def _fingerprint(model: str) -> str:

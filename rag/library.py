@@ -5,7 +5,7 @@
     writer.lock          held by the one writer; writer.json names the holder
     pictures/            of figures and tables (pictures.py)
     reading/             pages and chapters that are being read or made (ingest/pages.py, ingest/chaptering.py)
-    uploads/             files that came through the web page
+    uploads/             files that came through the web page, whose paths are stored relative (locations.py)
 
 A document enters, is replaced or leaves in one transaction, so it is in the library wholly or not at all, and the
 links from and to it with it (links.py). Whoever can write to the library brings a catalogue of an older layout
@@ -24,16 +24,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rag import cases, episodes, links, pictures, places, schema
 from rag.cited import Edge, KnownCase
-from rag.errors import LibraryError
-from rag.filters import VALUES, where
+from rag.errors import LibraryBusy, LibraryError
+from rag.filters import VALUES, VALUES_4, where
+from rag.locations import Locations
 from rag.places import Run
 from rag.records import Box, Case, Document, Episode, Link, Page, Passage, Removal
+from rag.schema import SHOWN, storable
 
 T = TypeVar("T")
 log = logging.getLogger("glossator")
@@ -62,20 +64,21 @@ class Library:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self._locations = Locations(folder)
         self._connections = threading.local()
+        self._is_newest = False  # of its catalogue's layout, which then stays
 
     @classmethod
     def open(cls, folder: Path, create: bool = False) -> Library:
         """Open the library in `folder`; LibraryError if there is none (and not `create`) or it is not ours."""
         library = cls(folder)
-        if isinstance(_storable(str(folder.absolute())), bytes):
+        if isinstance(storable(str(folder.absolute())), bytes):
             raise LibraryError(f"{folder}: its name holds bytes that are no text. Rename it, or choose another")
         if not (folder / "catalogue.sqlite").is_file():
             if not create:
                 raise LibraryError(f"{folder} holds no library. Make one: glossator ingest FOLDER --library {folder}")
             library._create()
-        with library._explaining():
-            version = library._connection().execute("PRAGMA user_version").fetchone()[0]
+        version = library._layout()
         if not 1 <= version <= schema.VERSION:
             raise LibraryError(
                 f"{folder}/catalogue.sqlite has layout {version}, this program reads layout {schema.VERSION}. "
@@ -115,6 +118,8 @@ class Library:
             connection = sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)
             connection.row_factory = sqlite3.Row
             connection.create_function("casefold", 1, _casefold, deterministic=True)
+            connection.create_function("shown_at", 2, self._shown_at, deterministic=True)
+            connection.create_function("stored_as", 1, self._stored_as, deterministic=True)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA secure_delete=ON")  # a removed document's text is overwritten, not only unlinked
@@ -139,6 +144,13 @@ class Library:
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         with self._explaining():
             return self._connection().execute(statement, values).fetchall()
+
+    def _stored_as(self, path: str | bytes) -> str | bytes:
+        """How the catalogue names the file at an absolute path; also a function of its SQL, as the next."""
+        return storable(self._locations.stored(os.fsdecode(path)))
+
+    def _shown_at(self, path: str | bytes, shown: str | bytes) -> str | bytes:
+        return storable(self._locations.shown(os.fsdecode(path), os.fsdecode(shown)))
 
     def _found(self, layout: int, none: T, read: Callable[..., T], *values: object) -> T:
         """What `read` finds in the catalogue; `none` in one older than this layout."""
@@ -180,7 +192,7 @@ class Library:
             lock = FileLock(self.folder / "writer.lock", timeout=0)
             lock.acquire()
         except Timeout:
-            raise LibraryError(
+            raise LibraryBusy(
                 f"{self.folder} is being written by {_holder(holder_file)}. Wait for it, or stop it"
             ) from None
         except OSError as error:
@@ -197,27 +209,38 @@ class Library:
             holder_file.unlink(missing_ok=True)
             lock.release()
 
+    def holder(self) -> int | None:
+        """The process that holds the writer's lock, as far as it says so; None if nobody does."""
+        try:
+            return int(json.loads((self.folder / "writer.json").read_text())["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def put(
         self,
         document: Document,
         passages: Sequence[Passage],
-        path: str,
+        path: str | None,
         shown: str,
         recipe: str,
         geometry: Iterable[Sequence[Run]] = (),
     ) -> None:
-        """Store a document wholly, in place of an earlier reading of the same bytes, and give it this path.
+        """Store a document wholly, in place of an earlier reading of the same bytes, and give it this absolute path.
 
         `geometry` has the runs of each page (places.py). Another document that had the path loses it, and leaves the
-        library if it has no other. An episode's chapters are replaced, with their passages, by putting it again.
+        library if it has no other. An episode's chapters are replaced, with their passages, by putting it again: then
+        `path` may be None, for it keeps its paths.
         """
+        episode = document.episode
+        if episode and episode.audio.startswith("/"):
+            episode = replace(episode, audio=self._locations.stored(episode.audio))
         with self._transaction() as (connection, generation):
             pages = [(page.number, page.start, page.end) for page in document.pages]
             read = (json.dumps(document.warnings), recipe, generation, document.text, json.dumps(pages))
             row = (document.document_id, document.kind, document.title, "ready", None, *read)
             self._replace(connection, generation, (*row, json.dumps(document.raw_offsets)), path, shown)
-            schema.enter(connection, passages, document.episode)
-            episodes.enter(connection, document.document_id, document.episode)
+            schema.enter(connection, passages, episode)
+            episodes.enter(connection, document.document_id, episode)
             cases.enter(connection, document.document_id, document.case)
             places.enter(connection, document.document_id, geometry)
             links.enter(connection, document.document_id, document.title, document.text)
@@ -236,21 +259,23 @@ class Library:
             self._assign(connection, generation, document_id, path, shown)
 
     def _replace(
-        self, connection: sqlite3.Connection, generation: int, row: Sequence[object], path: str, shown: str
+        self, connection: sqlite3.Connection, generation: int, row: Sequence[object], path: str | None, shown: str
     ) -> None:
-        """Put a row in place of the document with its id, whose paths it keeps, and give it this path too."""
+        """Put a row in place of the document with its id, whose paths it keeps, and give it this path too, if any."""
         document_id = str(row[0])
         paths = connection.execute("SELECT path, shown FROM paths WHERE document_id = ?", (document_id,)).fetchall()
         self._delete(connection, generation, document_id)
         connection.execute(f"INSERT INTO documents VALUES ({','.join('?' * len(row))})", row)
         for kept in paths:
             connection.execute("INSERT INTO paths VALUES (?, ?, ?)", (kept["path"], document_id, kept["shown"]))
-        self._assign(connection, generation, document_id, path, shown)
+        if path is not None:
+            self._assign(connection, generation, document_id, path, shown)
 
     def _assign(self, connection: sqlite3.Connection, generation: int, document_id: str, path: str, shown: str) -> None:
-        key = _storable(path)
+        stored = self._locations.stored(path)
+        key, said = storable(stored), storable(shown if stored.startswith("/") else stored)
         before = connection.execute("SELECT document_id FROM paths WHERE path = ?", (key,)).fetchone()
-        connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?, ?)", (key, document_id, _storable(shown)))
+        connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?, ?)", (key, document_id, said))
         if before and before["document_id"] != document_id:
             left = connection.execute("SELECT 1 FROM paths WHERE document_id = ?", (before["document_id"],)).fetchone()
             if not left:
@@ -279,7 +304,16 @@ class Library:
 
     def is_upload(self, file: Path) -> bool:
         """Whether a file lies in the uploads folder itself: no path is believed that leads out of it again."""
-        return os.path.realpath(file.parent) == os.path.realpath(self.folder / "uploads")
+        return os.path.realpath(file.parent) == os.path.realpath(self.uploads)
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of the files that came through the web page, as files_of has it; there may be none."""
+        return self._locations.uploads
+
+    def stored_as(self, path: str) -> str:
+        """How the catalogue names the file at an absolute path: relative to the folder if the file lies there."""
+        return self._locations.stored(path)
 
     def keep_picture(self, png: bytes) -> str:
         """The sha256 of the bytes, which the library then holds; a passage put later may name it."""
@@ -296,10 +330,14 @@ class Library:
             return
         log.warning("%s: bringing its catalogue up to date, once", self.folder)
         with self._wholly() as connection:
-            schema.upgrade(connection, layout)
+            schema.upgrade(connection, layout, self._locations)
 
     def _layout(self) -> int:
-        return int(self._rows("PRAGMA user_version")[0][0])
+        if self._is_newest:
+            return schema.VERSION
+        layout = int(self._rows("PRAGMA user_version")[0][0])
+        self._is_newest = layout == schema.VERSION
+        return layout
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -314,7 +352,8 @@ class Library:
             ("", ()) if only is None else (f"WHERE document_id IN ({','.join('?' * len(only))})", tuple(only))
         )
         paths: dict[str, list[str]] = {}
-        for row in self._rows(f"SELECT document_id, shown FROM paths {where} ORDER BY path", values):
+        shown = f"SELECT document_id, {SHOWN} AS shown FROM paths {where} ORDER BY path"
+        for row in self._rows(shown, values):
             paths.setdefault(row["document_id"], []).append(os.fsdecode(row["shown"]))
         rows = self._rows(
             "SELECT document_id, kind, title, status, error, warnings, recipe, json_array_length(pages) AS pages, "
@@ -351,8 +390,18 @@ class Library:
 
     def document_at(self, path: str) -> str | None:
         """The id of the document that was read from this absolute path."""
-        rows = self._rows("SELECT document_id FROM paths WHERE path = ?", (_storable(path),))
+        rows = self._rows("SELECT document_id FROM paths WHERE path IN (?, stored_as(?))", [storable(path)] * 2)
         return str(rows[0]["document_id"]) if rows else None
+
+    def documents_from(self, file: Path) -> list[str]:
+        """The ids of the documents that were read from a file: one, or the many in it (FILE#KEY)."""
+        stored = self._locations.stored(str(file.absolute()))
+        within = storable(f"{stored}#")
+        rows = self._rows(
+            "SELECT DISTINCT document_id FROM paths WHERE path = ? OR substr(path, 1, length(?)) = ?",
+            (storable(stored), within, within),
+        )
+        return [str(row["document_id"]) for row in rows]
 
     def document(self, document_id: str) -> Document:
         """The stored document with its text; LibraryError if it is not here."""
@@ -374,7 +423,11 @@ class Library:
 
     def episode(self, document_id: str) -> Episode | None:
         """Who says what when in a document, and its chapters; None if it is no podcast's."""
-        return self._found(4, None, episodes.episode, document_id)
+        episode = self._found(4, None, episodes.episode, document_id)
+        if episode is None or not episode.audio or episode.audio.startswith(("/", "https://", "http://")):
+            return episode
+        # of one that leads out of the folder the relative path stays, which nobody plays
+        return replace(episode, audio=self._locations.resolved(episode.audio) or episode.audio)
 
     def case(self, document_id: str) -> Case | None:
         """A judgment's structure; None if a document is none. Its warnings are the document's."""
@@ -398,12 +451,12 @@ class Library:
 
     def members(self, path: str, file_hash: str) -> list[Any] | None:
         """What keep_members kept of these bytes at this path."""
-        return self._found(4, None, cases.members, _storable(path), file_hash)
+        return self._found(4, None, cases.members, self._stored_as(path), file_hash)
 
     def keep_members(self, path: str, file_hash: str, members: Sequence[object]) -> None:
         """Remember, as JSON, which documents a file with these bytes holds."""
         with self._wholly() as connection:
-            cases.keep_members(connection, _storable(path), file_hash, members)
+            cases.keep_members(connection, self._stored_as(path), file_hash, members)
 
     def pages_of(self, document_id: str, start: int, end: int) -> tuple[int, int]:
         """First and last page of text[start:end] of a document, without loading its text."""
@@ -412,17 +465,17 @@ class Library:
         return Document(document_id, "", "", "", pages).pages_of(start, end)
 
     def files_of(self, document_id: str) -> list[Path]:
-        """Where the document's bytes were read from (absolute paths, the files may have moved since)."""
+        """Where the document's bytes were read from: absolute paths. Files outside the library may have moved since."""
         rows = self._rows("SELECT path FROM paths WHERE document_id = ? ORDER BY path", (document_id,))
-        return [Path(os.fsdecode(row["path"])) for row in rows]
+        return [Path(path) for row in rows if (path := self._locations.resolved(os.fsdecode(row["path"])))]
 
     def find(self, name: str) -> str:
         """The document_id meant by an id, a unique prefix of one, or a path; LibraryError otherwise."""
         rows = self._rows(
-            "SELECT DISTINCT document_id FROM paths WHERE shown = ? OR path = ?",
-            (_storable(name), _storable(str(Path(name).absolute()))),
+            f"SELECT DISTINCT document_id FROM paths WHERE {SHOWN} = ? OR path IN (?, stored_as(?))",
+            (storable(name), *[storable(str(Path(name).absolute()))] * 2),
         ) or self._rows(
-            "SELECT document_id FROM documents WHERE substr(document_id, 1, ?) = ?", (len(name), _storable(name))
+            "SELECT document_id FROM documents WHERE substr(document_id, 1, ?) = ?", (len(name), storable(name))
         )
         if len(rows) == 1 and name:
             return str(rows[0]["document_id"])
@@ -437,12 +490,12 @@ class Library:
 
     def passages(self, passage_ids: Sequence[str]) -> dict[str, Passage]:
         """The passages that are (still) here, by id."""
-        rows = self._rows_in(self._select_passages() + "WHERE p.passage_id IN ({})", passage_ids)
+        rows = self._passage_rows("p.passage_id IN ({})", passage_ids)
         return {row["passage_id"]: schema.passage(row) for row in rows}
 
     def passages_numbered(self, numbers: Sequence[int]) -> dict[int, Passage]:
         """The passages that are (still) here, by catalogue number."""
-        rows = self._rows_in(self._select_passages() + "WHERE p.number IN ({})", numbers)
+        rows = self._passage_rows("p.number IN ({})", numbers)
         return {row["number"]: schema.passage(row) for row in rows}
 
     def labelled(self, labels: Sequence[str]) -> list[Passage]:
@@ -450,19 +503,33 @@ class Library:
         wanted = [label.lower() for label in labels]
         if self._layout() < 3:
             return []
-        rows = self._rows_in(self._select_passages() + "WHERE p.label <> '' AND lower(p.label) IN ({})", wanted)
+        rows = self._passage_rows("p.label <> '' AND lower(p.label) IN ({})", wanted)
         return [schema.passage(row) for row in rows]
 
     def table_of(self, passage: Passage) -> list[Passage]:
         """All passages of the table that this one is part of, in order; itself for what is no table."""
         if passage.kind != "table":
             return [passage]
-        where = " WHERE p.document_id = ? AND p.kind = 'table' AND p.label = ? AND p.caption = ? ORDER BY p.start"
-        rows = self._rows(self._select_passages() + where, (passage.document_id, passage.label, passage.caption))
+        # `caption` is the column of select_passages: older layouts have it in the table, this one a title's number
+        same = "p.document_id = ? AND p.kind = 'table' AND p.label = ? AND caption = ? ORDER BY p.start"
+        rows = self._passage_rows(same, (passage.document_id, passage.label, passage.caption))
         return [schema.passage(row) for row in rows] if passage.label or passage.caption else [passage]
 
-    def _select_passages(self) -> str:
-        return schema.select_passages(self._layout())
+    def _passage_rows(self, condition: str, values: Sequence[object]) -> list[sqlite3.Row]:
+        """The rows of the passages p that meet a condition, with `{}` for the values of an IN."""
+        return self._by_layout(
+            lambda layout: list(self._rows_in(f"{schema.select_passages(layout)} WHERE {condition}", values))
+        )
+
+    def _by_layout(self, read: Callable[[int], T]) -> T:
+        """What `read` finds in a catalogue of its layout; asked again if a writer has just brought that up to date."""
+        layout = self._layout()
+        try:
+            return read(layout)
+        except LibraryError:
+            if self._layout() == layout:
+                raise
+            return read(self._layout())
 
     def picture(self, sha256: str) -> bytes:
         """A picture's PNG. Raises LibraryError for one that the library does not hold."""
@@ -485,7 +552,7 @@ class Library:
         """(number, passage) of every document that came after `generation`, by number."""
         with self._explaining():
             cursor = self._connection().execute(
-                f"{self._select_passages()} WHERE d.generation > ? ORDER BY p.number", (generation,)
+                f"{schema.select_passages(self._layout())} WHERE d.generation > ? ORDER BY p.number", (generation,)
             )
             for row in cursor:
                 yield row["number"], schema.passage(row)
@@ -556,18 +623,27 @@ class Library:
         """
         if not filters:
             return None
-        found = where(filters, self._layout())
-        if found is None:
-            return []
-        rows = self._rows(
-            f"SELECT p.number FROM passages p JOIN documents d USING (document_id) WHERE {found[0]}",
-            [_storable(value) for value in found[1]],
-        )
-        return [row["number"] for row in rows]
+
+        def numbers(layout: int) -> list[int]:
+            found = where(filters, layout)
+            if found is None:
+                return []
+            rows = self._rows(
+                f"SELECT p.number FROM passages p JOIN documents d USING (document_id) WHERE {found[0]}",
+                [storable(value) for value in found[1]],
+            )
+            return [row["number"] for row in rows]
+
+        return self._by_layout(numbers)
 
     def values(self, field: str) -> list[str]:
         """What `select` can be asked for in a field, a key of filters.VALUES: each finds a passage."""
-        return [str(row[0]) for row in self._rows(VALUES[field])] if self._layout() >= 4 else []
+
+        def found(layout: int) -> list[str]:
+            statement = VALUES_4.get(field, VALUES[field]) if layout == 4 else VALUES[field]
+            return [str(row[0]) for row in self._rows(statement)] if layout >= 4 else []
+
+        return self._by_layout(found)
 
     def problems(self) -> list[str]:
         """What is wrong with the catalogue itself: SQLite's own check, and each passage against its text."""
@@ -579,16 +655,21 @@ class Library:
         ):
             found.append(f"passage {row['passage_id']} does not quote its document")
         found += self._found(2, list[str](), links.problems) + self._found(4, list[str](), cases.problems)
+        found += self._found(5, list[str](), schema.problems)
+        found += self._found(5, list[str](), self._file_problems)
         return [f"catalogue: {problem}" for problem in found]
 
-
-def _storable(path: str) -> str | bytes:
-    """The path, or its bytes where they are no text; os.fsdecode undoes it."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
+    def _file_problems(self, connection: sqlite3.Connection) -> list[str]:
+        """The files of the library's own folder that are missing, and uploads that belong to no document."""
+        own = (  # of an upload that could not be read nothing is kept but what was wrong with it
+            "SELECT path FROM paths JOIN documents USING (document_id) "
+            "WHERE substr(path, 1, 1) NOT IN ('/', x'2f') AND status = 'ready'"
+        )
+        stored = [os.fsdecode(row[0]) for row in connection.execute(own)]
+        audio = "SELECT audio FROM episodes WHERE audio <> '' AND audio NOT GLOB '/*' AND audio NOT GLOB 'http*://*'"
+        missing = list(self._locations.missing([*stored, *(row[0] for row in connection.execute(audio))]))
+        under_way = (self.folder / "writer.json").exists()
+        return missing + ([] if under_way else self._locations.unowned(stored))
 
 
 def _casefold(value: str | bytes | None) -> str | bytes | None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from rag.cases import TABLES
 from rag.library import Library
 from rag.records import Document, Link, Page, Passage
-from rag.schema import NEW_IN_3, NEW_IN_4, VERSION
+from rag.schema import NEW_IN_3, NEW_IN_4, TITLED, VERSION
 
 Content = tuple[str, tuple[str, ...]]  # title, texts of the passages
 TITLES = st.sampled_from(["Tarn Bridge", "Tarn Bridge (1911)", "Garden Book", "A (b) [c", "x", ""])
@@ -56,7 +56,27 @@ def to_layout_1(folder: Path) -> None:
         connection.executescript("DROP TABLE links; DROP TABLE openings; DROP TABLE names; PRAGMA user_version=1;")
 
 
+def to_layout_4(folder: Path) -> None:
+    """Titles with each passage again, and absolute paths for what lies in the folder."""
+    columns = "".join(f"ALTER TABLE passages ADD COLUMN {name} TEXT NOT NULL DEFAULT '';" for name in TITLED)
+    words = ", ".join(f"{n} = coalesce((SELECT words FROM titles WHERE title = {n}_title), '')" for n in TITLED)
+    gone = (*(f"{name}_title" for name in TITLED), "speaker_titles")
+    with closing(sqlite3.connect(folder / "catalogue.sqlite")) as connection:
+        connection.executescript(
+            f"{columns} ALTER TABLE passages ADD COLUMN speakers TEXT NOT NULL DEFAULT '[]';"
+            f"UPDATE passages SET {words}, speakers = (SELECT json_group_array(t.words) "
+            "FROM json_each(passages.speaker_titles) s JOIN titles t ON t.title = s.value);"
+            + "".join(f"ALTER TABLE passages DROP COLUMN {name};" for name in gone)
+            + "DROP TABLE titles; PRAGMA user_version=4;"
+        )
+        for table, column in (("paths", "path"), ("paths", "shown"), ("collections", "path"), ("episodes", "audio")):
+            connection.execute(f"UPDATE {table} SET {column} = ? || {column} WHERE {column} GLOB 'uploads/*'",
+                               (f"{folder.resolve()}/",))  # fmt: skip
+        connection.commit()
+
+
 def to_layout_3(folder: Path) -> None:
+    to_layout_4(folder)
     columns = "".join(f"ALTER TABLE passages DROP COLUMN {name};" for name in (*NEW_IN_4, "speakers"))
     with closing(sqlite3.connect(folder / "catalogue.sqlite")) as connection:
         tables = "".join(f"DROP TABLE {name};" for name in ("episodes", *TABLES))

@@ -61,8 +61,8 @@ def stored(library: Path) -> dict[str, Any]:
     with sqlite3.connect(f"{(library / 'catalogue.sqlite').as_uri()}?mode=ro", uri=True) as connection:
         tables = {
             "documents": "document_id, kind, title, status, error, warnings, recipe, text, pages, raw_offsets",
-            "passages": 'passage_id, kind, start, "end", first_page, last_page, text, label, section, boxes, context, '
-            "picture",
+            "passages": 'passage_id, kind, start, "end", first_page, last_page, text, label, boxes, context, picture, '
+            "(SELECT words FROM titles WHERE title = section_title)",
             "geometry": "page, runs",
         }
         found: dict[str, Any] = {

@@ -169,7 +169,7 @@ class Intake(Worker):
     def _known(self, document_id: str, anywhere: bool) -> Path | None:
         """A file with these bytes that the library knows: anywhere, or in the uploads folder."""
         files = self._indexes.library.files_of(document_id)
-        mine = (file for file in files if anywhere or file.is_relative_to(self._folder))
+        mine = (file for file in files if anywhere or self._indexes.library.is_upload(file))
         return next((file for file in mine if _holds(file, document_id)), None)
 
     def _free(self, name: str, document_id: str) -> Path:
@@ -200,7 +200,7 @@ def remove(library: Library, document_id: str) -> None:
     beside = [part for file in files for part in _beside(library, file)]
     library.remove(document_id)
     _delete(beside)
-    for whole in (library.folder / "uploads").resolve().glob("*"):
+    for whole in library.uploads.glob("*"):
         if any(str(file).startswith(f"{whole}#") for file in files):
             _forget(library, whole)
 
@@ -223,11 +223,9 @@ def _forget(library: Library, kept: Path) -> None:
 
 
 def _holds_any_of(library: Library, kept: Path) -> bool:
-    """Whether the library has a document that was read from a file, or one of the many in it."""
-    within = f"{kept}#"
-    return bool(library.document_at(str(kept))) or any(
-        path.startswith(within) for entry in library.documents() for path in entry.paths
-    )
+    """Whether the library has a document that was read from a file, or one of the many in it; a failed one is none."""
+    entries = library.documents(library.documents_from(kept))
+    return any(entry.status == "ready" for entry in entries)
 
 
 def by_file(outcomes: Sequence[Outcome], files: Iterable[str]) -> dict[str, list[Outcome]]:
