@@ -162,6 +162,116 @@ def test_the_scale_is_what_the_caption_says_but_not_of_shares() -> None:
     assert share is not None and (share.text, share.scale) == ("18.7", "")
 
 
+RESULTS = ["2018 | Revenue: 120 | Staff: 28 | Margin (%): 12", "2019 | Revenue: 140 | Staff: 30 | Margin (%): 14"]
+UNCLEAR = (None, None, "14")
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("caption", "answers"),
+    [
+        ("Table 1: Results.", ("140", "30", "14")),
+        ("Table 1: Results in millions.", UNCLEAR),
+        ("Table 1: Results (US$ million).", UNCLEAR),
+        ("Table 1: Results (€m).", UNCLEAR),
+        ("Table 1: All figures in millions.", UNCLEAR),
+        ("Table 1: Revenue and staff (in millions).", UNCLEAR),
+        ("Table 1: Revenue, staff and margin, in thousands.", UNCLEAR),
+        ("Table 1: Revenue in millions, staff in thousands.", UNCLEAR),
+        ("Table 1: Results of Million Dollar Baby.", UNCLEAR),
+        ("Table 1: Revenue per thousand people.", UNCLEAR),
+        ("Table 1: Revenue (in millions) and staff.", ("140 (in millions)", None, "14")),
+        ("Table 1: Revenue, expressed in millions.", ("140 (in millions)", None, "14")),
+        ("Table 1: Revenue (US$ million) of the shops.", ("140 (in millions)", None, "14")),
+        ("Table 1: Staff (in thousands).", (None, "30 (in thousands)", "14")),
+    ],
+)
+def test_a_scale_is_said_only_of_the_numbers_that_it_names(caption: str, answers: tuple[str | None, ...]) -> None:
+    for heads, answer in zip(("revenue", "number of staff", "margin"), answers, strict=True):
+        cell = read_cell(f"What was the {heads} in 2019?", [table(caption, RESULTS)])
+        assert (cell and cell.answer) == answer
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("row", "question", "answer"),
+    [
+        ("2019 | Revenue (in millions): 140 | Staff: 30", "What was the revenue in 2019?", "140 (in millions)"),
+        ("2019 | Revenue ($ million): 140 | Staff: 30", "What was the revenue in 2019?", "140 (in millions)"),
+        ("2019 | Revenue (in millions): 140 | Staff: 30", "How many staff were there in 2019?", "30"),
+        ("Revenue (in thousands) | 2019: 140", "What was the revenue in 2019?", "140 (in thousands)"),
+        ("Deaths (per thousand) | 2019: 140", "How many deaths were there in 2019?", "140"),
+        ("Million Dollar Baby | Year: 2004", "What year is Million Dollar Baby?", "2004"),
+    ],
+)
+def test_a_head_says_the_scale_of_its_own_numbers(row: str, question: str, answer: str) -> None:
+    cell = read_cell(question, [table("Table 1: Results.", [row, "Other | 2019: 3"])])
+    assert cell is not None and cell.answer == answer
+
+
+@pytest.mark.attack
+def test_what_is_no_number_has_no_scale() -> None:
+    rows = ["Alpha | Staff: 30 | Head: Ann Moor", "2019 | Staff: 40 | Head: Bea Orm"]
+    evidence = [table("Table 1: Staff and heads (in millions).", rows)]
+    for question, answer in (("Which model has the most staff?", "2019"), ("What is the head of Alpha?", "Ann Moor")):
+        cell = read_cell(question, evidence)
+        assert cell is not None and cell.answer == answer
+
+
+PLANETS = [
+    "Mars | Moons: 2 | Radius (km): 3,390 | Discoverers: 1 | People: 0 | Rank: 4",
+    "Saturn | Moons: 146 | Radius (km): 58,232 | Discoverers: 60 | People: 0 | Rank: 6",
+]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What are the names of Mars's moons?",
+        "What is the name of the moon of Mars?",
+        "State the names of the moons of Saturn.",
+        "What are the moons of Mars?",
+        "What are the moons of Mars called?",
+        "What is the moon of Mars?",
+        "Which moons does Mars have?",
+        "What moons has Saturn got?",
+        "Which moons of Saturn are listed?",
+        "Name the moons of Mars.",
+        "Give the discoverers of Saturn.",
+        "Which people of Mars are listed?",
+        "What is the largest moon?",
+        "WHAT ARE THE MOONS OF MARS?",
+        "In Table 1, what are the moons of Mars?",
+    ],
+)
+def test_names_and_lists_are_not_answered_by_how_many_there_are(question: str) -> None:
+    across = ["Moons | Mars: 2 | Saturn: 146", "Discoverers | Mars: 1 | Saturn: 60", "People | Mars: 0 | Saturn: 0"]
+    for rows in (PLANETS, across):
+        assert read_cell(question, [table("Table 1: Planets.", rows)]) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("How many moons does Mars have?", "2"),
+        ("What is the number of moons of Saturn?", "146"),
+        ("What is the highest number of moons?", "146"),
+        ("What is the radius of Mars?", "3,390"),
+        ("What is the rank of Mars?", "4"),
+    ],
+)
+def test_a_question_for_a_number_is_answered_by_it(question: str, text: str) -> None:
+    assert text_of(read_cell(question, [table("Table 1: Planets.", PLANETS)])) == text
+
+
+@pytest.mark.attack
+def test_how_many_is_not_answered_by_names() -> None:
+    rows = ["Mars | Moons: Phobos, Deimos", "Saturn | Moons: Titan"]
+    assert read_cell("How many moons does Mars have?", [table("Table 1: Planets.", rows)]) is None
+    assert text_of(read_cell("What moons does Saturn have?", [table("Table 1: Planets.", rows)])) == "Titan"
+
+
 def test_a_row_of_cells_taken_for_heads_spoils_the_table() -> None:
     rows = ["Cable | Makers: Senders | Guarded: No", "Tape | Makers: Makers | Guarded: Yes"]
     assert read_cell("What is guarded of cable?", [table("Table 1: A.", rows)]) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rag.read.generate import Messages, Usage
 from rag.read.quotes import Quote
-from rag.read.support import statements, support_score, unmentioned
+from rag.read.support import declines, statements, support_score, unmentioned
 from rag.records import Hit, Statement
 from tests.parts import passage
 
@@ -116,3 +116,111 @@ def test_a_judge_takes_the_readers_place() -> None:
 @pytest.mark.parametrize("half", ["\ud83d", "a. \udc00 b. c."])
 def test_half_a_character_breaks_nothing(half: str) -> None:
     assert all(0 <= statement.start < statement.end <= len(half) for statement in stated(half)[0])
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "",
+        " . ",
+        "Unknown.",
+        "N/A",
+        "Not mentioned",
+        "Not mentioned. The passages are about trees.",
+        "not in the passages",
+        "Not provided in the given passages",
+        "It is not stated in the passages",
+        "It isn\u2019t stated.",
+        "It is not explicitly stated in any of the passages.",
+        "It is not known who built it.",
+        "It is unclear whether they met.",
+        "It cannot be determined from the passages.",
+        "Cannot be determined",
+        "The answer is not given in the text",
+        "The answer is unknown.",
+        "This question cannot be answered from the text.",
+        "The date of birth is not mentioned.",
+        "The name of the ship is not given in the passages.",
+        "The passages do not mention it.",
+        "The provided text doesn't say when it was built.",
+        "Passage 1 does not say.",
+        "None of the passages mention a year.",
+        "No information",
+        "No relevant information is given.",
+        "There is no information about his birth.",
+        "There is no mention of the year.",
+        "No answer to the question.",
+        "No evidence in the passages",
+        "There is not enough information to answer.",
+        "I don't have enough information",
+        "I don't know",
+        "I do not know the answer.",
+        "I cannot answer the question from the passages.",
+        "I can't find it in the text.",
+        "I can't tell who wrote it.",
+    ],
+)
+def test_a_reply_that_the_answer_is_missing_is_no_answer(draft: str) -> None:
+    assert declines(draft)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "No",
+        "No evidence of violation",
+        "There is no violation of Article 8",
+        "There is no limit",
+        "not found guilty",
+        "The applicant was not found guilty",
+        "Not given a fair trial",
+        "He was not given access to a lawyer",
+        "Not provided with a lawyer",
+        "not provided by the State",
+        "No information was provided to the applicant",
+        "no answer was received from the Government",
+        "No reasons were given for the decision",
+        "No evidence was found against him",
+        "not enough evidence to convict",
+        "There is no question of law",
+        "Not mentioned in the will",
+        "Not found in Europe",
+        "The body was not found in the river",
+        "not available in the United States",
+        "not included in the price",
+        "not known for her singing",
+        "unknown to the police",
+        "The Unknown Soldier",
+        "No Country for Old Men",
+        "Not Without My Daughter",
+        "None but the Brave",
+        "None of them",
+        "Nothing",
+        "It is not a planet",
+        "It does not contain sugar",
+        "They did not answer the door",
+        "the police did not say",
+        "The evidence was not given under oath",
+        "I can't swim",
+        "I cannot say goodbye",
+        "I Can't Help Myself",
+        "I don't want to go",
+        "I do not have a car",
+    ],
+)
+def test_an_answer_with_a_no_in_it_is_an_answer(draft: str) -> None:
+    assert not declines(draft) and not declines(f"{draft}.")
+
+
+@given(
+    st.sampled_from(["It", "The answer", "The year of her birth", "This information"]),
+    st.sampled_from(["mentioned", "stated", "specified"]),
+    st.sampled_from(["the passages", "the text", "the given documents", "either of the passages"]),
+    st.text(max_size=30),
+)
+def test_what_is_missing_in_the_evidence_is_missing_whatever_follows(
+    subject: str, verb: str, where: str, more: str
+) -> None:
+    assert declines(f"{subject} is not {verb}.") and declines(f"{subject} is not {verb} in {where}. {more}")
+    assert not declines(f"{subject} is not {verb} in the will")

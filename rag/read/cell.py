@@ -39,7 +39,25 @@ NUMBER = re.compile(
 )
 TWO_NUMBERS = re.compile(r"[\d.,%]+(?:\s+[\d.,%]+)+")  # two cells that ran into one
 NOTHING = frozenset({"", "n/a", "na", "x", "(x)", "none", "nil", "unknown"})
-SCALE = re.compile(r"\bin (thousands|millions|billions)\b", re.IGNORECASE)
+IS_NUMBER = re.compile(r"\W*\d[\d.,]*(?!\w)")
+# What numbers are said to be in: "in thousands", "US$ million", "\u20acm".
+SCALE = re.compile(
+    r"\b(?P<word>hundred|thousand|million|billion|trillion)s?\b|[$\u20ac\u00a3]\s?(?P<sign>k|mn?|bn)\b", re.IGNORECASE
+)
+SCALES = {"k": "thousand", "m": "million", "mn": "million", "bn": "billion"}
+# Between what a scale belongs to and the scale: "Revenue (in US$ millions)"
+BEFORE_SCALE = re.compile(
+    r"[\s,(\[]*(?:(?:expressed|given|shown|stated) )?(?:in )?(?:US ?|[A-Z]{3} |[$\u20ac\u00a3]\s?)*$"
+)
+# A question for a number, whatever is numbered; and one for names.
+COUNTS = re.compile(
+    r"\b(?:how (?:many|much)|number|no\.|count|total|amount|sum|quantity|percent(?:age)?|share|proportion|rate|average|"
+    r"mean|median|value|figure|score|size|most|fewest|least|maximum|minimum)\b|[%#]"
+)
+NAMES = re.compile(r"\b(?:names|name of|name for|named|called)\b|'s name\b")
+HOW_MANY = re.compile(r"\bhow many\b")
+LISTED = 1000  # things: of so many no one asks what they are
+PLURALS = frozenset("people children men women staff crew".split())  # those without an s
 
 ALIKE = {  # words, signs and abbreviations that say the same in a head and in a question
     "%": "percent", "percentage": "percent", "share": "percent", "fraction": "percent", "proportion": "percent",
@@ -112,7 +130,7 @@ SECONDARY = frozenset(map(_stem, "error deviation difference interval change".sp
 class Cell:
     """What was read off: `text` stands in the quoted row, as do the heads of its row and column.
 
-    `scale` is what the caption says that the numbers are in ("thousands"), if it does.
+    `scale` is what the number is in ("thousands"), where its head or the caption says so.
     """
 
     text: str
@@ -154,10 +172,39 @@ class _Row:
         return texts[0].strip(MARKS) if len(texts) == 1 and _readable(texts[0]) else None
 
     def read(self, text: str, column: str) -> Cell:
-        quote = Quote(self.hit, self.start, self.end, True, 1.0)
-        scale = SCALE.search(self.hit.passage.caption)
-        scaled = scale and "percent" not in (*_words(column), *_words(text))
-        return Cell(text, self.head.text, column, quote, scale[1].lower() if scale and scaled else "")
+        scale = self._scale(column) if IS_NUMBER.match(text) and not SCALE.search(text) and "%" not in text else ""
+        return Cell(text, self.head.text, column, Quote(self.hit, self.start, self.end, True, 1.0), scale)
+
+    def name(self, text: str, column: str) -> Cell:
+        """The row's own name as the answer."""
+        return Cell(text, self.head.text, column, Quote(self.hit, self.start, self.end, True, 1.0))
+
+    def _scale(self, column: str) -> str:
+        """What the numbers of a cell are in; raises _Unclear where the caption says that some numbers are in something.
+
+        They are this cell's where all that stands before it is a name of the column or the row: "Revenue (in millions)
+        and staff" is not said of the staff, and "Revenue and staff (in millions)" may not be.
+        """
+        heads = (column, self.head.text)
+        if any("percent" in _words(head, head=True) for head in heads):
+            return ""
+        # "(in millions)", "($ thousand)", but not "(per thousand)", nor the film "Million Dollar Baby"
+        own = [SCALE.search(unit[0]) for head in heads for unit in re.finditer(r"\([^()\d]*\)|\bin \w+", head)]
+        if scales := {_scale_of(scale) for scale in own if scale and not re.search(r"\bper\b", scale.string)}:
+            if len(scales) > 1:
+                raise _Unclear
+            return scales.pop()
+        caption = self.hit.passage.caption
+        said = list(SCALE.finditer(caption))
+        if not said:
+            return ""
+        before = re.split(r"[.;:]\s|[(\[]", BEFORE_SCALE.sub("", caption[: said[0].start()]))[-1]
+        named = set(_words(before))
+        if len(said) > 1 or not named or re.search(r"[,&/]|\b(?:and|or)\b", before):
+            raise _Unclear
+        if not any(named <= set(_words(head, head=True)) for head in heads):
+            raise _Unclear
+        return _scale_of(said[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +227,12 @@ class _Named:
 
 
 class _Unclear(Exception):
-    """A table has what the question asks for more than once."""
+    """A table has what the question asks for more than once, or it is not clear what its number is in."""
+
+
+def _scale_of(scale: re.Match[str]) -> str:
+    word = (scale["word"] or SCALES[scale["sign"].lower()]).lower()
+    return f"{word}s"
 
 
 def read_cell(question: str, evidence: Sequence[Hit]) -> Cell | None:
@@ -204,9 +256,39 @@ def read_cell(question: str, evidence: Sequence[Hit]) -> Cell | None:
             return None
         if cell is not None:
             found.append(cell)
-    if not found or len({fold(cell.text) for cell in found}) > 1:
+    if not found or len({(fold(cell.text), cell.scale) for cell in found}) > 1:
         return None
-    return found[0]
+    return found[0] if _is_asked_for(question, found[0]) else None
+
+
+def _is_asked_for(question: str, cell: Cell) -> bool:
+    """Whether the question is for such an answer as the cell is: a number or not.
+
+    "How many moons has Mars?" is for a number only, "What are the names of its moons?" never. "What are the moons of
+    Mars?" is not for the 2 below "Moons": that counts what the question wants to know.
+    """
+    number, asked = NUMBER.match(cell.text), fold(question)
+    if HOW_MANY.search(asked) and not IS_NUMBER.match(cell.text):
+        return False
+    if number is None or cell.text == cell.row or COUNTS.search(LABEL.sub(" ", asked)):
+        return True
+    if NAMES.search(asked):
+        return False
+    if not number[0].isdigit() or int(number[0]) >= LISTED:
+        return True
+    words = re.findall(r"[^\W\d_]+", question)
+    things = {_stem(fold(word)) for word in words if word.islower()}  # a row may have a name that ends in s, Mars
+    return not (_plurals(cell.column) & {_stem(fold(word)) for word in words} or _plurals(cell.row) & things)
+
+
+def _plurals(head: str) -> set[str]:
+    """The stems of a head's nouns in the plural.
+
+    >>> _plurals("Natural moons (confirmed)"), _plurals("Radius")
+    ({'moon'}, set())
+    """
+    words = re.findall(r"[^\W\d_]+", fold(BRACKETS.sub(" ", head)))
+    return {_stem(word) for word in words if word in PLURALS or re.search(r"(?<![siu])s$", word)}
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
@@ -504,7 +586,7 @@ def _extreme(question: str, asked: Sequence[str], table: _Table, mine: set[int])
     if value:
         return row.read(row.cell(best.head.text) or "", best.head.text)
     name = re.sub(r"\s*\([^()]*\)$", "", row.head.text.strip(MARKS)).strip(MARKS)
-    return row.read(name, best.head.text) if ranked[0][0] != ranked[1][0] and _readable(name) else None
+    return row.name(name, best.head.text) if ranked[0][0] != ranked[1][0] and _readable(name) else None
 
 
 def _upwards(word: str, column: _Head) -> bool | None:

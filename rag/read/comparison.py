@@ -8,65 +8,92 @@ sides give are read off without it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from rag.read.facts import DATE as DATE
+from rag.read.facts import EVENTS, Value, count, dates, is_a, measures
 from rag.read.generate import ChatReader, Usage, first_line
-from rag.read.match import EDGES, content_words, fold, holds_answer
-from rag.read.prompts import answer_messages, claim_messages, yes_no_messages
+from rag.read.match import EDGES, fold, holds_answer, normalise_answer
+from rag.read.prompts import answer_messages, claim_messages, same_messages, yes_no_messages
 from rag.read.quotes import Quote, choose_quotes
 from rag.records import Hit
-from rag.sentences import sentence_spans
 
-MONTHS = "january february march april may june july august september october november december".split()
-_MONTH = "(?P<{}>" + "|".join(f"{name[:3]}(?:{name[3:]})?" if name != "may" else "may" for name in MONTHS) + r")\.?"
-# "July 31, 1963", "31 July 1963", "July 1963", "1963"; not a year inside a longer number ("11,963", "1963.5")
-DATE = re.compile(
-    rf"(?:{_MONTH.format('month')}\s(?P<day>\d\d?),?\s|(?P<day_before>\d\d?)\s{_MONTH.format('month_after')},?\s"
-    rf"|{_MONTH.format('month_alone')},?\s)?(?<![\d.,])(?P<year>1\d\d\d|20\d\d)(?!\d|[.,]\d)",
+# What a question asks of its two sides when their names are taken out of it. A form accounts for all words that are
+# left, so that "Which was written before 1960?", "Which has a first-person narrator?" and "Whose last name is longer?"
+# have none.
+_INFINITIVES = (
+    "die:died open:opened form:formed begin:began start:started premiere:premiered debut:debuted air:aired "
+    "happen:happened occur:occurred come_out:came_out take_place:took_place pass_away:passed_away"
+)
+_DONE = {verb: verb for verbs in EVENTS.values() for verb in verbs} | dict(
+    pair.replace("_", " ").split(":") for pair in _INFINITIVES.split()
+)
+_DO = "|".join(sorted(_DONE, reverse=True))
+_ORDER = r"(?:the )?(?P<order>first|earlier|earliest|sooner|later|last|latest|(?:more|most) recently)"
+_AGE = r"(?P<order>older|oldest|elder|eldest|younger|youngest)"
+_SOONER = frozenset("first earlier earliest sooner older oldest elder eldest".split())
+# Words that make another thing of a name or noun beside them: "the sequel to A", "the film with the older director".
+_OTHER = (
+    r"(?!(?:is|was|were|are|did|does|do|has|have|had|whose|who|which|what|that|with|without|in|on|of|by|from|for|to|as|"
+    r"at|about|after|before|and|or|not|never|no|than)\b)"
+)
+_WHICH = (
+    r"(?:(?P<which>which|who|what)(?: one)?(?: of (?:the|these|those)(?: two)?)?"
+    rf"(?P<noun>(?: {_OTHER}[\w-]+){{0,3}}) )?"
+)
+# "Between the films A and B", "..., the band A or B"
+INTRODUCED = re.compile(
+    rf"(?:(?:^|[,:;]| -) ?(?:{_OTHER}[\w-]+ ){{0,2}})?"
+    r"(?:(?:^of|(?<=\bwhich )of|(?<=\bwho )of|(?<=\bone )of|\bout of|\bbetween|\bamong) )?(?:either |both )?"
+    rf"(?:the (?:two )?(?:{_OTHER}[\w-]+ ){{0,2}})?[\"'(]*$"
+)
+JOINED = re.compile(
+    rf"[\s,\"'\u201c\u201d]*(?:and|or)\s+(?:both\s+)?(?:the\s+)?(?:{_OTHER}[\w-]+\s+){{0,2}}[\"'\u201c\u201d]?",
     re.IGNORECASE,
 )
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
-    )
-} | {
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-    "hundred": 100,
-    "single": 1,
-    "double": 2,
-    "duo": 2,
-    "trio": 3,
-    "quartet": 4,
-}
-QUANTITY = re.compile(
-    r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w|[.,]\d)|\b(?:" + "|".join(NUMBER_WORDS) + r")\b",
-    re.IGNORECASE,
+OLDER = re.compile(rf"{_WHICH}(?:is|was) (?P<the>the )?{_AGE}(?: one| of the two)?(?(the)(?: (?P<kind>[\w-]+))?)")
+HAPPENED = re.compile(rf"{_WHICH}(?:(?:is|was|were|did|got) )?(?:first )?(?P<verb>{_DO}) {_ORDER}")
+FIRST_DONE = re.compile(rf"{_WHICH}(?:is|was|were) (?:the )?(?P<order>first)(?: one)?(?: to be| to)? (?P<verb>{_DO})")
+CAME = re.compile(
+    rf"{_WHICH}(?:(?:(?:did )?(?:came|come|comes)|was) {_ORDER}|(?:is|was) (?P<the>the )?"
+    r"(?P<age>newer|newest|(?:more|most) recent|earlier|earliest)(?: one)?(?(the)(?: (?P<kind>[\w-]+))?))"
 )
-LENGTHS = r"(?:m|metres?|meters?|ft|feet|foot|km|kilometres?|kilometers?|miles?|acres?|hectares?|ha)\b"
-
-EARLIER = re.compile(r"\b(?:first|earlier|earliest|older|oldest|before)\b")
-LATER = re.compile(r"\b(?:later|latest|younger|youngest|newer|newest|(?:more|most) recent(?:ly)?|last)\b")
-LONGER_LIFE = re.compile(r"\b(?:live[ds]? (?:a )?longer|longer (?:life|lifespan|life span)|(?:to an )?older age)\b")
-MORE = re.compile(r"\b(?P<more>more|most)\s+(?P<noun>[\w' -]+?)\s*(?:,|\?|\bthan\b|$)")
-FEWER = re.compile(r"\b(?P<fewer>fewer|fewest|less|least)\s+(?P<noun>[\w' -]+?)\s*(?:,|\?|\bthan\b|$)")
-TALLER = re.compile(r"\b(?:high|tall|long|deep|larg|bigg)(?:er|est)\b")
-BEGINNING = re.compile(
-    r"\b(?:founded|formed|established|started|began|created|launched|incorporated|introduced|opened|built|"
-    r"constructed|completed|published|released|premiered|issued|debuted|aired|fought|argued|decided|happened|"
-    r"took place|first|since|from|between|in|on)\b"
+LONGER_LIFE = re.compile(
+    rf"{_WHICH}(?:did )?(?:lived? (?:a )?longer(?: life)?|(?:had|have) (?:a|the) longer (?:life|lifespan|life span)"
+    r"|lived? to (?:an|the) older age)"
+)
+MORE = re.compile(
+    rf"{_WHICH}(?:(?:does|do|did) )?(?:has|have|had|contains?) (?:the )?(?P<more>more|most|fewer|fewest|less|least) "
+    r"(?P<counted>(?:(?!than\b)[a-z-]+ ){0,2}[a-z-]+s)"
+)
+SIZE = re.compile(
+    rf"{_WHICH}(?:is|was|stands) (?P<the>the )?"
+    r"(?P<size>tall|high|long|deep|wid|larg|bigg|short|low|shallow|narrow|small)(?:er|est)(?(the)(?: [\w-]+)?)"
+    r"(?: (?:in|by) (?P<by>area|height|length|depth|width|elevation))?"
+)
+SIZES: Mapping[str, tuple[str, ...]] = {  # what an adjective may be measured by
+    "tall": ("height", "elevation"), "high": ("height", "elevation"), "long": ("length",), "deep": ("depth",),
+    "wid": ("width",), "larg": ("area",), "bigg": ("area",),
+    "short": ("height", "length"), "low": ("height", "elevation"), "shallow": ("depth",), "narrow": ("width",),
+    "small": ("area",),
+}  # fmt: skip
+SMALL = frozenset("short low shallow narrow small".split())
+# What is large in another way than by its area.
+PEOPLED = re.compile(
+    r"\b(?:population|populous|inhabitants|residents|people|students|employees|members|volume|seats|capacity|tonn?e?s)\b"
 )
 YES_NO = re.compile(r"(?:are|is|was|were|did|do|does|have|has|can)\b", re.IGNORECASE)
 BOTH, AND, OR = (re.compile(rf"\b{word}\b", re.IGNORECASE) for word in ("both", "and", "or"))
-SAME_WHAT = re.compile(r"\bsame (\w+)", re.IGNORECASE)
-JOINED = re.compile(
-    r"[\s,\"'\u201c\u201d]*(?:and|or)\s+(?:both\s+)?(?:the\s+)?(?:[\w-]+\s+){0,2}[\"'\u201c\u201d]?", re.IGNORECASE
+SAME = re.compile(r"\bsame\b", re.IGNORECASE)
+SAME_WHAT = re.compile(
+    rf"(?:is|are|was|were|do|does|did|have|has|had) (?:both (?:{_OTHER}[\w-]+ ){{0,2}})?(?:, )?"
+    r"(?:share |have |of |from |in |on |(?:located|situated|based) (?:in|on) |originate from |belong to |part of |"
+    rf"members of )?the same (?P<what>(?!type|kind|sort|time|way|thing|one){_OTHER}\w+(?: {_OTHER}\w+)?)"
 )
+NOTHING_SAID = re.compile(r"(?:not?|none|unknown|unclear|na|cannot|i)\b")  # instead of a name
+SURE = 0.99  # of what a reader judged; only what is read off is certain
 SINGULAR = {"Are": "Is", "Were": "Was", "Do": "Does", "Have": "Has"}
 READ_OFF = 1.0  # support of what needed no judgement
 SHORT = 24  # tokens of "What is the nationality of A?"
@@ -83,6 +110,11 @@ class Side:
     @property
     def end(self) -> int:
         return self.start + len(self.name)
+
+    @property
+    def bare_name(self) -> str:
+        """Without what stands behind it in brackets: "Mercury (planet)"."""
+        return re.sub(r"\s*\([^()]*\)$", "", self.name)
 
     @property
     def full_name(self) -> str:
@@ -119,8 +151,8 @@ def compare(reader: ChatReader, question: str, evidence: Sequence[Hit], usage: U
         return None
     about_both = BOTH.search(question) or AND.search(question, sides[0].end, sides[1].start)
     if YES_NO.match(question) and about_both:  # not "Is A or B further west?"
-        same = SAME_WHAT.search(question)
-        return _same(reader, same[1], sides, usage) if same else _both(reader, question, sides, usage)
+        same = SAME.search(question)
+        return _same(reader, question, sides, usage) if same else _both(reader, question, sides, usage)
     if compared := settle(question, sides):
         return compared
     return _either(reader, question, sides, usage) if OR.search(question, sides[0].end, sides[1].start) else None
@@ -182,23 +214,33 @@ def alone(question: str, side: Side, other: Side) -> str:
     return re.sub(r"^(Are|Were|Do|Have)\b", lambda verb: SINGULAR[verb[1]], text)
 
 
-def _same(reader: ChatReader, what: str, sides: tuple[Side, Side], usage: Usage) -> Compared | None:
-    """Yes where what the question wants to be the same has a word in common: "What is the nationality of A?"."""
+def _same(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared | None:
+    """Whether what the question wants to be the same is so: the reader says what each side has, by its own evidence.
+
+    Certain where both are the same words and stand in the evidence. Else the reader judges whether different words name
+    the same ("American", "the United States"), and whether what does not stand there is so. None for a question that
+    says more ("born in the same year"), and where the reader finds nothing.
+    """
+    match = SAME_WHAT.fullmatch(_without_names(question, sides))
+    if match is None:
+        return None
+    what = match["what"]
     asked = [f"What is the {what} of {side.name}?" for side in sides]
     said = [_say(reader, text, side, usage) for side, text in zip(sides, asked, strict=True)]
-    words = [content_words(text) for text in said]
-    if not all(words):
+    bare = [normalise_answer(fold(text)) for text in said]
+    if not all(bare) or any(NOTHING_SAID.match(text) for text in bare):
         return None
-    first, second = sides
-    quotes = (_shown(asked[0], said[0], first), _shown(asked[1], said[1], second))
-    stated = all(holds_answer(quote.text, text) for quote, text in zip(quotes, said, strict=True))
-    return Compared(
-        "yes" if words[0] & words[1] else "no",
-        (first.name, second.name),
-        (said[0], said[1]),
-        quotes,
-        1.0 if stated else 0.5,
-    )
+    quotes = [_shown(text, answer, side) for text, answer, side in zip(asked, said, sides, strict=True)]
+    likely = 1.0
+    if bare[0] != bare[1]:
+        likely = reader.yes_probability(same_messages(what, said[0], said[1]), usage)
+    answer, sure = ("yes", likely) if likely >= 0.5 else ("no", 1 - likely)
+    for text, value, side, quote in zip(asked, said, sides, quotes, strict=True):
+        if not holds_answer(quote.text, value):
+            claim = claim_messages(text, value, *(hit.passage for hit in side.hits))
+            sure = min(sure, reader.yes_probability(claim, usage), SURE)
+    support = READ_OFF if bare[0] == bare[1] and sure == 1.0 else min(sure, SURE)
+    return Compared(answer, (sides[0].name, sides[1].name), (said[0], said[1]), (quotes[0], quotes[1]), support)
 
 
 def _shown(question: str, answer: str, side: Side) -> Quote:
@@ -237,106 +279,75 @@ def _either(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: 
 
 
 def settle(question: str, sides: tuple[Side, Side]) -> Compared | None:
-    """The side that is earlier, more, longer ... as the question asks; None where one says no date or number."""
-    asked = fold(question)
-    if LONGER_LIFE.search(asked):
-        return _by(sides, [_life(side) for side in sides], most=True)
-    if (match := MORE.search(asked) or FEWER.search(asked)) and (noun := _noun(match["noun"])):
-        return _by(sides, [_count(side, noun) for side in sides], most="more" in match.groupdict())
-    if EARLIER.search(asked) or LATER.search(asked):
-        birth, death = re.search(r"\b(?:born|birth)\b", asked), re.search(r"\b(?:die|died|death)\b", asked)
-        event = "birth" if birth else "death" if death else "beginning"
-        return _by(sides, [_date(side, event) for side in sides], most=not EARLIER.search(asked))
-    if TALLER.search(asked):
-        return _by(sides, [_length(side) for side in sides], most=True)
+    """The side that is earlier, more, longer ... where that is all the question asks, and the evidence leaves no doubt.
+
+    Both sides have to state the same kind of thing: a birth and a birth, a length and a length. None otherwise.
+    """
+    asked = _without_names(question, sides)
+    if LONGER_LIFE.fullmatch(asked):
+        return _by(sides, [_life(dates(side.bare_name, side.hits)) for side in sides], most=True)
+    if match := MORE.fullmatch(asked):
+        counts = [count(side.bare_name, side.hits, match["counted"]) for side in sides]
+        return _by(sides, counts, most=match["more"] in ("more", "most"))
+    if match := SIZE.fullmatch(asked):
+        kinds = (match["by"],) if match["by"] else SIZES[match["size"]]
+        peopled = any(PEOPLED.search(hit.passage.text) for side in sides for hit in side.hits)
+        if kinds == ("area",) and not match["by"] and peopled:
+            return None
+        sizes = [measures(side.bare_name, side.hits) for side in sides]
+        return _agreed(sides, sizes, kinds, match["size"] not in SMALL)
+    if match := HAPPENED.fullmatch(asked) or FIRST_DONE.fullmatch(asked):
+        kinds = tuple(kind for kind in EVENTS if _DONE[match["verb"]] in EVENTS[kind])
+        found = [dates(side.bare_name, side.hits, "") for side in sides]
+        return _agreed(sides, found, kinds, match["order"] not in _SOONER)
+    if match := OLDER.fullmatch(asked) or CAME.fullmatch(asked):
+        return _older(match, sides)
     return None
 
 
-Value = tuple[float, str, Quote]  # to compare by; as it is written; where
+def _older(match: re.Match[str], sides: tuple[Side, Side]) -> Compared | None:
+    """By births if it is people that are older, else by whatever else both sides began with."""
+    kind = (match["noun"] or match["kind"] or "").split(" ")[-1].removesuffix("s")
+    found = [dates(side.bare_name, side.hits, kind or None) for side in sides]
+    order = match["order"] if match.re is OLDER else match["order"] or match["age"]
+    if match.re is OLDER and (match["which"] == "who" or all("birth" in one for one in found)):
+        return _agreed(sides, found, ("birth",), order not in _SOONER)
+    if match["which"] == "who" or (kind and not all(is_a(side.bare_name, side.hits, kind) for side in sides)):
+        return None  # "Which director is older?" of two films
+    kinds = ("founding", "building", "publication") if match.re is OLDER else tuple(EVENTS)[2:]
+    return _agreed(sides, found, kinds, order not in _SOONER)
+
+
+def _without_names(question: str, sides: tuple[Side, Side]) -> str:
+    """The question without its sides and what introduces them: "which came first" of "Between A and B, which ..."."""
+    first, second = sides
+    before = INTRODUCED.sub("", fold(question[: first.start] + "|")[:-1])
+    behind = re.sub(r"^\s*\([^()]*\)", "", fold(question[second.end :])).lstrip(' ,:;"')
+    return " ".join(f"{before} {behind}".strip(" ?.!,:;\"'-)").split())
+
+
+def _agreed(
+    sides: tuple[Side, Side], found: Sequence[Mapping[str, Value]], kinds: Sequence[str], most: bool
+) -> Compared | None:
+    """What all kinds of values that both sides have come to; None where they have none, or one of them is in doubt."""
+    compared = [_by(sides, [one[kind] for one in found], most) for kind in kinds if all(kind in one for one in found)]
+    if not compared or compared[0] is None or len({one and one.answer for one in compared}) > 1:
+        return None
+    return compared[0]
 
 
 def _by(sides: tuple[Side, Side], values: Sequence[Value | None], most: bool) -> Compared | None:
     first, second = values
-    if first is None or second is None or first[0] == second[0]:
+    if first is None or second is None or max(first.low, second.low) < min(first.high, second.high):
         return None
-    wins = 0 if (first[0] > second[0]) == most else 1
+    wins = 0 if (first.low > second.low) == most else 1
     names = (sides[0].name, sides[1].name)
-    return Compared(sides[wins].full_name, names, (first[1], second[1]), (first[2], second[2]), READ_OFF)
+    return Compared(sides[wins].full_name, names, (first.text, second.text), (first.quote, second.quote), READ_OFF)
 
 
-def _sentences(side: Side) -> Iterable[tuple[Hit, int, int, str]]:
-    for hit in side.hits:
-        for start, end in sentence_spans(hit.passage.text):
-            yield hit, start, end, hit.passage.text[start:end]
-
-
-def _value(hit: Hit, start: int, end: int, number: float, text: str) -> Value:
-    return number, " ".join(text.split()), Quote(hit, start, end, True, 1.0)
-
-
-def _when(match: re.Match[str]) -> float:
-    """A date as a number that sorts: year, and the share of it that has gone."""
-    month = match["month"] or match["month_after"] or match["month_alone"]
-    day = int(match["day"] or match["day_before"] or 0)
-    number = next((i for i, name in enumerate(MONTHS) if month and name.startswith(month.lower()[:3])), 0)
-    return int(match["year"]) + number / 12 + day / 372
-
-
-def _date(side: Side, event: str) -> Value | None:
-    """The date of a birth, a death or a beginning: the first one in the first sentence that tells it.
-
-    Of a person that is what stands behind the name in brackets; a death is the second date there.
-    """
-    for hit, start, end, sentence in _sentences(side):
-        dates = list(DATE.finditer(sentence))
-        which = 1 if event == "death" else 0
-        tells = BEGINNING if event == "beginning" else re.compile(r"\([^()]*\d{4}[^()]*\)|\bborn\b")
-        if len(dates) > which and tells.search(fold(sentence)):
-            return _value(hit, start, end, _when(dates[which]), dates[which][0])
-    return None
-
-
-def _life(side: Side) -> Value | None:
-    """Years between the two dates behind a name: "(January 22, 1875 - July 23, 1948)"."""
-    for hit, start, end, sentence in _sentences(side):
-        for brackets in re.finditer(r"\([^()]*\)", sentence):
-            dates = list(DATE.finditer(brackets[0]))
-            if len(dates) >= 2:
-                return _value(hit, start, end, _when(dates[-1]) - _when(dates[0]), f"{dates[0][0]} to {dates[-1][0]}")
-    return None
-
-
-def _noun(words: str) -> str:
-    """The noun that is counted: the last word of what stands behind "more", cut to its stem; "" for an adjective."""
-    words = re.split(r"\b(?:does|did|do|has|have|had|in|of|on|is|was|for|to)\b", words)[0].strip()
-    last = words.split()[-1] if words else ""
-    return last[:-1] if last.endswith("s") and len(last) > 3 else ""
-
-
-def _count(side: Side, noun: str) -> Value | None:
-    """The number that stands at most four words before what is counted."""
-    for hit, start, end, sentence in _sentences(side):
-        for counted in re.finditer(rf"\b{re.escape(noun)}", sentence, re.IGNORECASE):
-            numbers = [
-                m
-                for m in QUANTITY.finditer(sentence, 0, counted.start())
-                if len(sentence[m.end() : counted.start()].split()) <= 4
-            ]
-            if numbers:
-                text = numbers[-1][0]
-                number = NUMBER_WORDS.get(text.lower())
-                return _value(hit, start, end, float(text.replace(",", "")) if number is None else number, text)
-    return None
-
-
-def _length(side: Side) -> Value | None:
-    """The first length or area, in metres or square metres."""
-    factors = {"m": 1.0, "f": 0.3048, "k": 1000.0, "mi": 1609.0, "a": 4047.0, "h": 10000.0}
-    for hit, start, end, sentence in _sentences(side):
-        for number in QUANTITY.finditer(sentence):
-            unit = re.match(rf"\s?-?({LENGTHS})", sentence[number.end() :], re.IGNORECASE)
-            if unit and number[0][0].isdigit():
-                name = unit[1].lower()
-                factor = factors["mi"] if name.startswith("mi") else factors[name[0]]
-                return _value(hit, start, end, float(number[0].replace(",", "")) * factor, f"{number[0]} {unit[1]}")
-    return None
+def _life(found: Mapping[str, Value]) -> Value | None:
+    """The days between a birth and a death."""
+    if "birth" not in found or "death" not in found:
+        return None
+    birth, death = found["birth"], found["death"]
+    return Value(death.low - birth.high, death.high - birth.low, f"{birth.text} to {death.text}", birth.quote)

@@ -77,6 +77,20 @@ MADE_WHOLE = (
         "How long did it take to paint the ceiling of the Sistine Chapel?",
     ),
 )  # fmt: skip
+# For a follow-up without a pronoun, of what belongs to the thing before. With these in the place of Vesuvius the 1.5B
+# rewrote 6 of 10 with pronouns rightly, and with Vesuvius 2 more of the 10.
+MADE_DEFINITE = (
+    MADE_WHOLE[0],
+    (
+        "What is the roof of the Globe Theatre made of?", "thatch", "How old is the roof?",
+        "How old is the roof of the Globe Theatre?",
+    ),
+    (
+        "How high is Mount Etna?", "3,403 m", "When was the last eruption?",
+        "When was the last eruption of Mount Etna?",
+    ),
+    MADE_WHOLE[2],
+)  # fmt: skip
 INSTEAD = "Ask the same question about this instead: {what}. Reply with only the question."
 QUERY = "Write one short question that this text answers, in the text's language. Reply with only the question."
 
@@ -94,6 +108,7 @@ OTHER_TURNS = re.compile(
     r"\[(?=\||/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
     r"|#(?=## ?(?i:instruction|input|response|system|user|human|assistant)s? ?:)"
 )
+
 
 
 def answer_messages(
@@ -160,10 +175,13 @@ def statement_messages(statement: str, hits: Sequence[Hit]) -> list[tuple[str, s
     return [("user", plain(f"Text: {text}\n\nClaim: {statement}\n\n{CLAIM}"))]
 
 
-def whole_messages(asked: str, answer: str, question: str) -> list[tuple[str, str]]:
-    """The question before, its answer ("" if there was none), and one that points back to them."""
+def whole_messages(asked: str, answer: str, question: str, definite: bool = False) -> list[tuple[str, str]]:
+    """The question before, its answer ("" if there was none), and one that points back to them.
+
+    `definite`: not by a pronoun, but by a thing that belongs to what was spoken of ("the margin").
+    """
     messages = [("system", WHOLE)]
-    for *turn, whole in MADE_WHOLE:
+    for *turn, whole in MADE_DEFINITE if definite else MADE_WHOLE:
         messages += [("user", _turns(*turn)), ("assistant", whole)]
     return [*messages, ("user", _turns(asked, answer, question))]
 
@@ -361,3 +379,11 @@ def shown(evidence: Sequence[Hit]) -> list[str]:
         seen.setdefault(passage.document_id, []).append((passage.start, passage.end))
         texts.append(" ".join(passage.text[start - passage.start : end - passage.start].split()))
     return texts
+
+
+# -- whether two answers mean the same -------------------------------------------------------------------------------
+
+
+def same_messages(what: str, first: str, second: str) -> list[tuple[str, str]]:
+    """Two names of one kind of thing ("nationality"), and whether they mean the same: "Dutch", "the Netherlands"."""
+    return [("user", plain(f"One {what}: {first}\nOther {what}: {second}\n\nDo both name the same {what}? {YES_NO}"))]

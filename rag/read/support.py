@@ -19,14 +19,43 @@ from rag.read.reward import Judge, hypothesis
 from rag.records import Hit, Statement
 from rag.sentences import sentence_spans
 
-# What a reader says instead of an answer: "not mentioned", "The answer is not given in the passages", "I don't know".
+# What a reader says instead of an answer: that the answer or the information is missing. The sentence has to end there,
+# or go on with where it is missing: "not mentioned in the passages", while "not mentioned in the will" is an answer.
+_ADJECTIVE = r"(?:(?:given|provided|above|available|supplied|retrieved|following) )?"
+_TEXT = r"(?:passages?|texts?|evidence|documents?|context|sources?|articles?|excerpts?|sentences?|information)"
+_IN_TEXT = (
+    r"(?: (?:in|by|from|within|based on|according to) (?:(?:the|these|this|those|your|any|either)(?: of the)? "
+    rf"{_ADJECTIVE}{_TEXT}|passages?)\b.*)"
+)
+_END = rf"(?:{_IN_TEXT}|[.;:] .*)?"
+_WH = r" (?:who|whom|whose|what|when|where|which|whether|how|if|why)\b.*"
+_NOT = r"(?:(?:is|are|was|were|has|have|had|can|could|does|do|did) ?(?:not|n't)|cannot|can't)(?: been| be)?"
+_HOW = r"(?: (?:explicitly|directly|specifically|clearly|currently|yet))?"
+_STATED = r"(?:mentioned|stated|specified|indicated)"
+_GIVEN = rf"(?:{_STATED}|given|provided|available|found|known|answered|said|contained|included|determined|clear)"
+_STATE = r"(?:say|tell|mention|state|give|specify|provide|contain|answer|include|indicate)"
+_ANSWER = r"(?:answers?|information|info|mention|details?|data|context)"
+_ABOUT = r"(?:about|on|of|regarding|concerning|as to|to answer|to (?:the|this|your) question)\b.*"
 NO_ANSWER = re.compile(
-    r"((it|this|that|the (answer|question|information|passages?|text|evidence))\b.{0,60}?\s)?"
-    r"((is|are|was|were|does|do|did|has|have|can|could)\s)?"
-    r"(n/?a|none|unknown|unclear|unanswerable|no (answer|information|mention|relevant|evidence)\b.*"
-    r"|(not|cannot|can't|don't|doesn't|isn't)\s(be\s)?(mention|state|give|given|specif|provid|avail|applic|found|known|answer|say|tell|"
-    r"contain|in the (passages?|text))\w*\b.*"
-    r"|i (do not|don't|cannot|can't) .*|there is no .*)?"
+    "|".join(
+        (
+            rf"(?:(?:the answer is )?(?:n/?a|none|unknown|unclear|unanswerable|unspecified|not applicable){_END})?",
+            rf"(?:(?:it|this|that|(?:the |this )?(?:{_ANSWER}|question)) )?(?:{_NOT}|not){_HOW} {_GIVEN}{_END}",
+            rf"it {_NOT}{_HOW} {_GIVEN}{_WH}|it is (?:unknown|unclear){_WH}",
+            rf"[^.;]{{1,60}} {_NOT}{_HOW} (?:{_STATED}{_END}|{_GIVEN}{_IN_TEXT})",
+            rf"(?:[^.;]{{1,60}} {_NOT}|not){_IN_TEXT}",
+            rf"it {_NOT}{_HOW} {_STATE}(?:{_WH}|{_END})|(?:none of the|neither|no) {_TEXT} {_STATE}s?\b.*",
+            rf"(?:(?:the|these|this) )?{_ADJECTIVE}{_TEXT}(?: \d+)? {_NOT}{_HOW} {_STATE}\b.*",
+            r"(?:there (?:is|was|are) )?no (?:(?:specific|relevant|such|further|explicit) )?"
+            rf"{_ANSWER}(?: (?:is |was |are )?{_GIVEN})?(?: {_ABOUT}|{_END})",
+            rf"(?:there (?:is|was) )?no (?:relevant )?evidence(?: (?:is |was )?(?:given|provided|available))?{_END}",
+            r"(?:there (?:is|was) |there isn't |i (?:do not|don't) have )?"
+            rf"(?:not enough|insufficient|enough) {_ANSWER}\b.*",
+            rf"i (?:do not|don't) know(?: the answer\b.*|{_WH}|{_END})|i(?: am|'m) not sure(?:{_WH}|{_END})",
+            r"i (?:cannot|can't|could not|am unable to|do not|don't) (?:answer|find|determine|tell|say|have|see)"
+            rf"(?:(?: the| an| any| this| that)? (?:{_ANSWER}|question)\b.*|(?: it| this| that)?(?:{_WH}|{_END}))",
+        )
+    )
 )
 
 
