@@ -83,12 +83,23 @@ def test_a_question_may_lean_on_the_one_before_and_says_how_it_was_understood(si
         assert f"Understood as: {WHOLE}" in said and said.index("two brothers") > said.index("Understood as")
         assert WHOLE in prompt_of(site.reader.chats[-1])  # whether the passages bear it out
         visited.page.get_by_text("page 1 of 3, the quoted words marked").wait_for()
-        assert "Taken by itself" in visited.ask("Who stole it?")
-        assert "Who stole it?" in prompt_of(site.reader.chats[-1])
         visited.page.get_by_role("button", name="Clear", exact=True).click()
         for new in (visited, another):  # conversations of their own
             said = new.ask("Who built it?")
-            assert "Understood as" not in said and "Taken by itself" not in said
+            assert "Understood as" not in said and "I wasn’t sure" not in said
+
+
+@needs_browser
+def test_a_follow_up_that_is_not_understood_is_refused_and_can_be_asked_again(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
+        visited.ask("When was the lighthouse at Port Merrow built?")
+        chats = len(site.reader.chats)
+        said = visited.ask("Who stole it?")
+        assert "I wasn’t sure what “it” refers to. Please ask again and name it" in said
+        assert len(site.reader.chats) == chats + 1  # which was to rewrite it: no answer was asked for
+        assert "Question: Who stole it?" in prompt_of(site.reader.chats[-1])
+        assert visited.page.get_by_label("Question").input_value() == "Who stole it?"
+        assert f"Understood as: {WHOLE}" in visited.ask("Who built it?")  # of the last answer
 
 
 @needs_browser

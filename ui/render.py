@@ -327,15 +327,9 @@ def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -
     return (text if answer.abstained else f"**{text}**") + small
 
 
-def understood_markdown(question: str, whole: str, lost: bool) -> str:
-    """What a question that leans on the one before it was taken to mean, above its answer."""
-    if lost:
-        said = "Taken by itself: what it leans on was not understood. Ask it with the names in it."
-    elif whole != question:
-        said = f"Understood as: {whole}"
-    else:
-        return ""
-    return f"<small>{markdown(said)}</small>\n\n"
+def understood_markdown(question: str, whole: str) -> str:
+    """What a follow-up was taken to mean, above its answer; "" where the question was asked as it is."""
+    return f"<small>{markdown(f'Understood as: {whole}')}</small>\n\n" if whole != question else ""
 
 
 def _stated(answer: Answer) -> str:

@@ -340,7 +340,7 @@ class Desk:
         if answer is None:
             yield {self.chat: [*chat, _said("assistant", "Stopped.")]}
             return
-        understood = render.understood_markdown(question.text, question.whole, question.lost)
+        understood = render.understood_markdown(question.text, question.whole)
         said = [_said("assistant", understood + render.answer_markdown(answer, shelf.count + 1, question.within))]
         for note in answer.notes:
             title = {"title": render.note_title(note, answer), "status": "done"}

@@ -25,9 +25,10 @@ from rag.attribute.shapley import Value
 from rag.errors import DocumentError, LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.library import Library
-from rag.read.followup import leans, made_whole
+from rag.read.followup import clarification, classify, made_whole
 from rag.read.fusion import FusionReader
 from rag.read.generate import ChatReader
+from rag.read.pronouns import Tier
 from rag.records import Answer
 from ui import precedents, render
 from ui.filters import Choice, filters_of, words_of
@@ -309,8 +310,7 @@ class Question(Turn):
     """A question on its way: the draft of its answer so far, and afterwards what was found to have made the answer.
 
     `filters` limit what is searched, as Library.select takes them; `within` says so for people. `before` is the answer
-    before it in the conversation, `whole` what is asked, which says more than the text if that leans on `before`, and
-    `lost` whether it leans on it in a way that was not understood.
+    before it in the conversation, and `whole` what is asked: the text, or its rewriting if that is a follow-up.
     """
 
     def __init__(self, text: str, style: str, chosen: Choice, before: Answer | None = None):
@@ -318,7 +318,6 @@ class Question(Turn):
         self.text = text
         self.before = before
         self.whole = text
-        self.lost = False
         self.style = style  # as of rag.answer.ask
         self.filters, self.within = filters_of(chosen), words_of(chosen)
         self.draft = ""
@@ -444,12 +443,21 @@ class Reading(Worker):
         return None
 
     def _make_whole(self, question: Question, reader: ChatReader) -> None:
-        """Say what a question that leans on the one before means; a reader that holds no conversation is not asked."""
-        if question.before and leans(question.text) and not isinstance(reader, FusionReader):
+        """Rewrite a follow-up; a reader that holds no conversation is not asked to.
+
+        Raises UsageError for what is certainly a follow-up and was not understood: an answer would come from anywhere.
+        """
+        tier = classify(question.text)[0]
+        if question.before is None or tier is Tier.STANDALONE:
+            return
+        whole = None
+        if not isinstance(reader, FusionReader):
             question.status = "Reading it after the question before …"
             whole = made_whole(question.text, question.before, reader)
-            question.whole, question.lost = whole or question.text, whole is None
             question.status = "Searching …"
+        if whole is None and tier is Tier.FOLLOW_UP:
+            raise UsageError(clarification(question.text, question.before))
+        question.whole = whole or question.text
 
     def _explain(self, explanation: Explanation) -> Answer | None:
         """The answer with its attribution; of one that is called off with as much as was found, or None."""
