@@ -3,6 +3,7 @@ PYTHON ?= python3
 LIBRARY ?= library
 HOST ?= 127.0.0.1
 PORT ?= 7860
+SERVE ?=
 BIN := .venv/bin
 PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -10,7 +11,7 @@ PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist lo
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
-	$(BIN)/glossator serve --library "$(LIBRARY)" --host $(HOST) --port $(PORT)
+	$(BIN)/glossator serve --library "$(LIBRARY)" --host $(HOST) --port $(PORT) $(SERVE)
 
 test: .venv/dev browser test-weights lint
 	$(PYTEST) --durations=25

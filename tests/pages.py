@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -51,12 +51,18 @@ def replies(by_word: Mapping[str, str]) -> Act:
 class Site:
     """A running server over a library, in front of a scripted reader: its address, and what it has said on stderr."""
 
-    def __init__(self, library: Path, log: Path, reader: Endpoint, *settings: str):
+    def __init__(
+        self, library: Path, log: Path, reader: Endpoint, *settings: str, options: Sequence[object] = (),
+        descriptors: int = 0,
+    ):  # fmt: skip
+        """`options` of `glossator serve`; `descriptors`: how many files and sockets it may have open."""
         self.library, self.log, self.reader = library, log, reader
         chosen = [f"reader.model=http://127.0.0.1:{reader.server_port}/v1#scripted", *settings]
         sets = [word for setting in chosen for word in ("--set", setting)]
         with log.open("w") as said:
-            serve = command(*sets, "serve", "--library", library, "--port", 0)
+            serve = command(*sets, "serve", "--library", library, "--port", 0, *options)
+            if descriptors:
+                serve = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *serve]
             self.process = subprocess.Popen(serve, stderr=said, stdout=said)
         self.address = self._address()
 

@@ -77,8 +77,10 @@ OWNERS = {  # the longest matching name decides
     "rapidocr": {"ingest/ocr.py"},
     "cv2": {"ingest/ocr.py"},
     "gradio": {"ui/web.py"},
-    "fastapi": {"ui/server.py"},
-    "uvicorn": {"ui/server.py"},
+    "fastapi": {"ui/guard.py", "ui/login.py", "ui/server.py"},
+    "argon2": {"ui/users.py"},
+    "itsdangerous": {"ui/login.py"},
+    "uvicorn": {"ui/connections.py", "ui/server.py"},
     "typer": {
         "ui/cli.py",
         "ui/command.py",
@@ -87,6 +89,7 @@ OWNERS = {  # the longest matching name decides
         "ui/evaluation_precedents.py",
         "ui/training.py",
         "ui/training_sparse.py",
+        "ui/user_commands.py",
     },
 }
 

@@ -36,6 +36,7 @@ from ui.command import (
 from ui.evaluation_precedents import eval_app
 from ui.training import train_app
 from ui.training_sparse import train_sparse
+from ui.user_commands import users_app
 
 if TYPE_CHECKING:
     from ingest.build import Outcome
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The weights that the commands use: list them, fetch them.")
 app.add_typer(models_app, name="models")
+app.add_typer(users_app, name="users")
 app.add_typer(eval_app, name="eval")
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
@@ -437,19 +439,41 @@ def serve(
     library: LibraryOption,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 7860,
+    users: Annotated[
+        Path | None,
+        typer.Option("--users", envvar="GLOSSATOR_USERS", help="Who may log in: a file made by `glossator users add`."),
+    ] = None,
+    no_login: Annotated[
+        bool,
+        typer.Option(
+            "--no-login",
+            help="Listen beyond this machine without --users: whoever reaches it can read, add and remove documents.",
+        ),
+    ] = False,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A name by which browsers reach the server, such as docs.example.org. Repeatable."),
+    ] = None,
 ) -> None:
     """Open the web page over a library."""
     import socket
 
+    from ui.reach import check_reachable
+
+    check_reachable(host, users, no_login)
     try:  # before anything heavy is loaded
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
+    if users:
+        from ui.users import Users
+
+        Users(users)  # says what is wrong with the file before the library is opened
     indexes = open_indexes(library, create=True)
     from ui.server import serve as serve_page
 
-    serve_page(indexes, host, port)
+    serve_page(indexes, host, port, names or (), users)
 
 
 # -- models --------------------------------------------------------------------------------------------------

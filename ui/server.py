@@ -1,7 +1,7 @@
 """The site: the page at /, pictures of documents' pages at /page/, podcasts at /episode/. FastAPI and uvicorn.
 
-On loopback by default. Nothing comes from or goes to another machine: no outside fonts or scripts, no analytics;
-Gradio's routes to files are closed.
+On loopback by default. Nothing comes from or goes to another machine: no outside fonts or scripts, no analytics. What
+a request has to pass first stands in guard.py, who may come in in login.py.
 """
 
 from __future__ import annotations
@@ -11,72 +11,49 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from rag.errors import LibraryError, RagError
 from rag.indexes import Indexes
 from ui import render
+from ui.arrivals import Arrivals
 from ui.casebook import Casebook
+from ui.connections import BoundedProtocol, raise_descriptor_limit
+from ui.guard import Guard
+from ui.login import Login
+from ui.reach import is_loopback
 from ui.recordings import Recordings
 from ui.sources import Pictures
+from ui.users import Users
 from ui.web import Desk, mount
 from ui.work import Intake, Reading, Worker
 
 SHUTDOWN_SECONDS = 3.0
-LOOPBACK = ("127.0.0.1", "localhost")
-CLOSED = (
-    "/gradio_api/file",
-    "/gradio_api/proxy",
-    "/gradio_api/run-history",
-    "/gradio_api/deep_link",
-    "/gradio_api/runs",
-)
-HEADERS = [  # 'unsafe-eval': gr.HTML makes a function of its template, a constant (Gradio 6.31)
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-        b"img-src 'self' data: blob:; font-src 'self' data:; frame-ancestors 'self'; form-action 'self'",
-    ),
-]
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+BACKLOG = 64  # connections accepted in one go, before the bound on them is looked at
+ANYWHERE = ("0.0.0.0", "::")
+Offset = Annotated[int, Query(ge=0, le=1 << 40)]
 
 
-class Guard:
-    """ASGI: headers on every reply; Gradio's routes to files, which this page does not use, are closed."""
+def application(
+    indexes: Indexes, intake: Intake, reading: Reading, arrivals: Arrivals, names: Sequence[str], users: Users | None
+) -> Any:
+    """The whole site: the page at /, pictures of documents' pages at /page/, audio and captions at /episode/.
 
-    def __init__(self, app: Any):
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *HEADERS]}
-            await send(message)
-
-        if scope["type"] == "http" and scope["path"].startswith(CLOSED):
-            await PlainTextResponse("not served here", 403)(scope, receive, send_with_headers)
-        else:
-            await self._app(scope, receive, send_with_headers)
-
-
-def application(indexes: Indexes, intake: Intake, reading: Reading, host: str) -> Any:
-    """The whole site: the page at /, pictures of documents' pages at /page/, audio and captions at /episode/."""
-    app = FastAPI(openapi_url=None)
-    if host in LOOPBACK:  # a foreign page may not reach us under a name of its own (DNS rebinding)
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
-    app.add_middleware(Guard)
+    `names` are what it answers to besides the names of loopback; without `users` nobody has to log in.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     pictures, recordings = Pictures(indexes), Recordings(indexes.library)
-    desk = Desk(indexes, intake, reading, pictures, recordings, Casebook(indexes.library))
+    desk = Desk(indexes, intake, reading, pictures, recordings, Casebook(indexes.library), arrivals, users is not None)
 
     @app.get("/page/{document_id}/{page}.png")
-    def page(document_id: str, page: int, start: int = 0, end: int = 0) -> Response:
+    def page(document_id: str, page: int, start: Offset = 0, end: Offset = 0) -> Response:
         try:
             return Response(pictures.png(document_id, page, start, end), media_type="image/png")
         except RagError as error:
@@ -101,7 +78,8 @@ def application(indexes: Indexes, intake: Intake, reading: Reading, host: str) -
     def invalid(request: Request, error: RequestValidationError) -> Response:
         return PlainTextResponse("page, start and end are whole numbers: /page/DOCUMENT/PAGE.png?start=S&end=E", 422)
 
-    return mount(app, desk, host)
+    site = mount(app, desk)
+    return Guard(Login(site, users) if users else site, [*LOOPBACK, *names], arrivals, intake.claimed)
 
 
 class _Server(uvicorn.Server):
@@ -122,18 +100,35 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(indexes: Indexes, host: str, port: int) -> None:
-    """Serve the page until Ctrl-C. Raises RagError if the port cannot be had."""
+def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), users: Path | None = None) -> None:
+    """Serve the page until Ctrl-C. Raises RagError if the port cannot be bound or the users cannot be read."""
+    known = Users(users) if users else None
+    if host not in ANYWHERE:
+        names = [*names, f"[{host}]" if ":" in host else host]
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
+    if known is None and not is_loopback(host):
+        print(
+            f"glossator: no login: whoever reaches {host}:{port} can read, add and remove every document here",
+            file=sys.stderr,
+        )
+    raise_descriptor_limit()
     intake, reading = Intake(indexes), Reading(indexes)
     with listening, tempfile.TemporaryDirectory(prefix="glossator-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # ours alone, and gone afterwards
-        app = application(indexes, intake, reading, host)
-        config = uvicorn.Config(app, log_config=None, log_level="critical", timeout_graceful_shutdown=1)
+        app = application(indexes, intake, reading, Arrivals(Path(uploads)), names, known)
+        config = uvicorn.Config(
+            app,
+            http=BoundedProtocol,
+            ws="none",
+            log_config=None,
+            log_level="critical",
+            timeout_graceful_shutdown=1,
+            backlog=BACKLOG,
+        )
         try:
             _Server(config, (intake, reading)).run([listening])
         except KeyboardInterrupt:  # uvicorn has ended in order, and raises the signal again

@@ -20,7 +20,9 @@ from rag.errors import LibraryError, RagError, UsageError
 from rag.indexes import Indexes
 from rag.records import Answer
 from ui import filters, heat, judgment, player, precedents, render
+from ui.arrivals import Arrivals
 from ui.casebook import Casebook
+from ui.login import SIGN_OUT
 from ui.recordings import Recordings
 from ui.sources import Pictures, Shelf
 from ui.work import UPLOADED, Explanation, Intake, Question, Reading
@@ -71,7 +73,7 @@ class Desk:
 
     def __init__(
         self, indexes: Indexes, intake: Intake, reading: Reading,
-        pictures: Pictures, recordings: Recordings, casebook: Casebook,
+        pictures: Pictures, recordings: Recordings, casebook: Casebook, arrivals: Arrivals, has_login: bool,
     ):  # fmt: skip
         self._indexes = indexes
         self._library = indexes.library
@@ -80,16 +82,19 @@ class Desk:
         self._pictures = pictures
         self._recordings = recordings
         self._casebook = casebook
+        self._arrivals = arrivals
+        self._has_login = has_login
         self._offer = filters.Offer(indexes.library)
         self._asked: dict[str, Question] = {}  # the last question of each browser session
 
     def blocks(self) -> gr.Blocks:
-        with gr.Blocks(title="Glossator", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as blocks:
+        with _Page(self._arrivals) as blocks:
             self.shelf = gr.State(Shelf())
             self.found = gr.State("")  # HTML of the precedents that were found last
             gr.HTML(
                 "<h1>Glossator</h1>"
-                "<p>Ask your documents; every answer says on which page, in which paragraph or at which second.</p>",
+                "<p>Ask your documents; every answer says on which page, in which paragraph or at which second.</p>"
+                + (SIGN_OUT if self._has_login else ""),
                 elem_id="heading",
             )
             with gr.Row(elem_id="desk"):  # the order of the Tab key, and from top to bottom on a narrow screen
@@ -253,6 +258,9 @@ class Desk:
 
     def add(self, files: Sequence[str], password: str, *chosen: str | None) -> Iterator[Update]:
         """Ingest uploaded files, showing how far they are."""
+        if not all(map(self._arrivals.holds, files)):
+            yield {self.uploads: None, **self._report(render.problem_html(NOT_UPLOADED))}
+            return
         batch = self._intake.start(files, [password] if password else [])
         yield {self.uploads: None, self.halt: gr.update(**seen(True))}
         while not batch.ended(UPDATE_SECONDS):
@@ -518,10 +526,50 @@ def _said(role: str, content: str) -> dict[str, Any]:
     return {"role": role, "content": content}
 
 
-def mount(app: Any, desk: Desk, host: str) -> Any:
+class _Page(gr.Blocks):
+    """Blocks that believe no path or address that a client names: only what it has uploaded is read.
+
+    Gradio checks that only where its own server was launched, lets addresses through even then, and fetches them
+    (6.31). The refusal is the same whether or not there is such a file.
+    """
+
+    def __init__(self, arrivals: Arrivals):
+        super().__init__(title="Glossator", analytics_enabled=False, fill_width=True, delete_cache=(600, 3600))
+        self._arrivals = arrivals
+        self.has_launched = True
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
+    ) -> list[Any]:
+        """As Gradio's, behind the check. Raises gr.Error."""
+        for path in _paths_in(inputs):
+            if not self._arrivals.holds(path):
+                raise gr.Error(NOT_UPLOADED, print_exception=False)
+        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+
+
+NOT_UPLOADED = "Only files that were uploaded to this page are read. Add the file again."
+
+
+def _paths_in(value: Any) -> Iterator[Any]:
+    """What a client says of where files lie, however deep in its data.
+
+    >>> list(_paths_in([{"path": "/a", "meta": {}}, [{"b": {"path": "/c", "url": "d"}}], "e"]))
+    ['/a', '/c']
+    """
+    if isinstance(value, dict):
+        if "path" in value:
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _paths_in(part)
+
+
+def mount(app: Any, desk: Desk) -> Any:
     """The FastAPI app with the page at "/"."""
     return gr.mount_gradio_app(
-        app, desk.blocks(), path="/", server_name=host, footer_links=[], run_history=False, allowed_paths=[],
+        app, desk.blocks(), path="/", footer_links=[], run_history=False, allowed_paths=[],
         max_file_size=MAX_UPLOAD, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
         theme=theme(), css=render.STYLE + heat.STYLE + player.STYLE + judgment.STYLE,
         head=render.SCRIPT + player.SCRIPT + judgment.SCRIPT,

@@ -104,6 +104,11 @@ class Intake(Worker):
         self._begin(batch, self._take)
         return batch
 
+    def claimed(self) -> set[Path]:
+        """The uploads that are being ingested, or wait for that."""
+        batches = [job for job in self._jobs if isinstance(job, Batch) and not job.result.done()]
+        return {file for batch in batches for file in batch.files}
+
     def remove(self, document_id: str) -> None:
         """Take a document out of the library. Raises LibraryError."""
         with self._indexes.library.writing("glossator serve: remove"), self._indexes.updating():

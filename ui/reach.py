@@ -1,0 +1,29 @@
+"""Whether others reach the server, and whether that is meant."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from rag.errors import UsageError
+
+
+def check_reachable(host: str, users: Path | None, no_login: bool) -> None:
+    """UsageError for a server that others could reach without having to log in, unless that is what is asked for."""
+    if users is None and not no_login and not is_loopback(host):
+        raise UsageError(
+            f"--host {host}: whoever reaches this machine could read, add and remove every document. Have them log in "
+            "(--users FILE; make it by: glossator users add NAME --users FILE), or say that you want this: --no-login"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("192.168.1.2")
+    (True, True, False, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
