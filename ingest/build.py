@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest import replies
+from ingest import child_replies
 from ingest.assemble import geometry
 from ingest.chaptering import forget_chapters, make_chapters
 from ingest.chunk import chunk
@@ -221,7 +221,7 @@ class _Run:
             seen = f"{LEGAL_RECIPE}, {content_id(file, 'legal')}"
             rows = self.library.members(path, seen)
             if rows is None:
-                rows = replies.members(self._reading(file).members())
+                rows = child_replies.members(self._reading(file).members())
                 self.library.keep_members(path, seen, rows)
         except DocumentError as error:
             yield Outcome(str(file), error=str(error))

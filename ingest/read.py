@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ingest import replies
+from ingest import child_replies
 from ingest.assemble import Assembled, assemble
 from ingest.legal import is_collection, is_judgment, is_legal
 from ingest.mend import mend
@@ -204,13 +204,13 @@ def read_document(
     try:
         if not pages.count:
             most = max(1000, source.file.stat().st_size // SMALLEST_PAGE)
-            pages.begin(source.recipe, *replies.outline(*reading.outline(), most))
+            pages.begin(source.recipe, *child_replies.outline(*reading.outline(), most))
         missing = pages.missing()
         done = pages.count - len(missing)
 
         def store(number: int, what: str, value: Any) -> None:
             nonlocal done
-            pages.keep(number, *replies.page(what, value))
+            pages.keep(number, *child_replies.page(what, value))
             done += 1
             on_page(done, pages.count)
 
@@ -241,14 +241,16 @@ def read_document(
 def read_episode(file: Path, document_id: str, limits: Limits, children: Children) -> Document:
     """Read a transcript, and what lies beside it, in a limited child process. Raises DocumentError, and Stopped."""
     read = read_transcript(file, limits, children.slots, children.stop, children.peaks_kb)
-    title, text, warnings, episode = replies.transcript(read, {str(beside.absolute()) for beside in sidecars(file)})
+    title, text, warnings, episode = child_replies.transcript(
+        read, {str(beside.absolute()) for beside in sidecars(file)}
+    )
     pages = (Page(1, 0, len(text)),)
     return Document(document_id, "podcast", title or title_of(file), text, pages, warnings, episode=episode)
 
 
 def read_case(reading: CaseReading, number: int, file: Path, document_id: str) -> Document:
     """Read one of a file's judgments in a limited child process. Raises DocumentError, and Stopped."""
-    title, text, warnings, case = replies.case(reading.read(number))
+    title, text, warnings, case = child_replies.case(reading.read(number))
     pages = (Page(1, 0, len(text)),)
     return Document(document_id, "legal", title or title_of(file), text, pages, warnings, case=case)
 
@@ -274,7 +276,7 @@ def as_case(document: Document, kind: str, limits: Limits, children: Children) -
         return document
     reading = CaseReading(document.text, limits, children.slots, children.stop, children.peaks_kb)
     try:
-        title, _, warnings, case = replies.case(reading.read(0), document.text)
+        title, _, warnings, case = child_replies.case(reading.read(0), document.text)
     finally:
         reading.close()
     title, warnings = title or document.title, (*document.warnings, *warnings)

@@ -79,15 +79,19 @@ class _Child:
         if line is None:
             code = self._process.wait()
             if code == 0:  # our own child answers before it ends
-                raise _Died("ended the parser before it answered")
+                raise DocumentError("ended the parser before it answered. It may mean harm: leave it out")
             if code == OUT_OF_MEMORY:
                 raise _Died(f"needed more than {self._limits.memory_mb} MB of memory")
             raise _Died(
                 f"crashed the parser (exit code {code}); it may need more than {self._limits.memory_mb} MB of memory"
             )
-        what, value, self.peak_kb = json.loads(line)
+        try:
+            what, value, peak_kb = json.loads(line)
+            self.peak_kb = int(peak_kb)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise DocumentError("made the parser answer nonsense. It may mean harm: leave it out") from error
         if what == "error":
-            raise DocumentError(value)
+            raise DocumentError(shortened(str(value), bounds.WARNING))
         return what, value
 
     def _line(self, deadline: float) -> bytes | None:
@@ -134,7 +138,7 @@ class Reading:
     """The reading of one document's pages by up to `jobs` children at a time.
 
     `slots` bounds the children of all documents together. Pages arrive in any order: `store(number, what, value)` gets
-    ("page", JSON) or ("bad", why) as the child says it (see replies.page), from one thread at a time.
+    ("page", JSON) or ("bad", why) as the child says it (see child_replies.page), from one thread at a time.
     """
 
     def __init__(
@@ -157,7 +161,7 @@ class Reading:
 
     def outline(self) -> tuple[Any, Any]:
         """The number of pages, and title and outline (empty if asking for them takes the child down), as the child says
-        them: see replies.outline."""
+        them: see child_replies.outline."""
         with self._slots:
             try:
                 child = self._open()
@@ -234,7 +238,7 @@ class Reading:
 def read_transcript(
     path: Path, limits: Limits, slots: threading.Semaphore, stop: threading.Event, peaks_kb: list[int]
 ) -> Any:
-    """Title, text, warnings and episode (episodes.to_json) of a transcript, as a child says them (replies.transcript).
+    """Title, text, warnings and episode of a transcript, as a child says them: see child_replies.transcript.
 
     `peaks_kb` gets the child's memory at the largest. Raises DocumentError, and Stopped.
     """
@@ -269,13 +273,14 @@ class CaseReading:
         self._lock = threading.Lock()
 
     def members(self) -> Any:
-        """The fields of a legal.Member each, as a child says them (replies.members). Raises DocumentError, Stopped."""
+        """The fields of a legal.Member each, as a child says them: see child_replies.members. Raises DocumentError, and
+        Stopped."""
         with self._lock, self._slots, self._explaining():
             return self._open().opened
 
     def read(self, number: int) -> Any:
-        """Title, text, warnings and case (cases.to_json) of one, by its number from 0, as a child says them
-        (replies.case). Raises as `members`."""
+        """Title, text, warnings and case of one, by its number from 0, as a child says them: see child_replies.case.
+        Raises as `members`."""
         with self._lock, self._slots, self._explaining():
             what, value = self._open().ask(number)
         if what == "bad":

@@ -4,8 +4,8 @@ A document's text is never shortened. Its title, the headings above a passage, a
 and the like are repeated with every passage: stored, indexed and shown in every hit. A title that may be as long as the
 text makes all that quadratic (a transcript of one word of 1 MB had a chapter title of 1 MB in each of 900 passages:
 1.6 GB on disk). Whoever reads a string from a file cuts it to its bound there, with `shortened`; the parent refuses a
-child's reply that exceeds one (ingest/replies.py). So a passage carries at most 6,000 characters beside its text and
-its episode's description, and catalogue, indexes and hits grow in proportion to the input.
+child's reply that exceeds one (ingest/child_replies.py). So a passage carries about 4,000 characters at most beside its
+text and its episode's description, and catalogue, indexes and hits grow in proportion to the input.
 
 Each bound is a round number above what real documents have; the longest of shared/data (10 PDFs, 150 judgments, 22
 episodes; 2026-11-29) stand beside it.

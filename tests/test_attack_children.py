@@ -6,11 +6,14 @@ import ast
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from ingest import worker
 from rag import children
+from rag.errors import DocumentError
 from tests.conftest import ROOT
 from tests.pdfs import make_pdf
 
@@ -88,3 +91,26 @@ def test_every_child_of_python_is_started_in_one_way() -> None:
                 assert is_ours(node, bound), f"{where}:{node.lineno}"
                 assert not any(keyword.arg == "shell" for keyword in node.keywords), where
     assert found >= 6, "the walk finds what there is"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("pass", "before it answered"),
+        ("print('no json')", "nonsense"),
+        ("print('[' * 100_000)", "nonsense"),
+        ("print('[1, 2]')", "nonsense"),
+        ('print(\'["open", 1, "a lot"]\')', "nonsense"),
+        ("print('[\"open\", 1, 1e999]')", "nonsense"),
+        ("print('[\"error\", \"' + 'x' * 100_000 + '\", 1]')", "xxx"),
+    ],
+)
+def test_a_child_that_was_taken_over_is_one_error_of_its_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+) -> None:
+    monkeypatch.setattr(worker, "python", lambda *_: [sys.executable, "-I", "-c", code])
+    reading = worker.Reading(worker.Request(tmp_path / "a.pdf"), worker.Limits(20, 512), threading.Semaphore(), 1)
+    with pytest.raises(DocumentError, match=says) as caught:
+        reading.outline()
+    assert "memory" not in str(caught.value) and len(str(caught.value)) < 1000

@@ -1,224 +1,256 @@
-"""A child that a hostile document has taken over replies what it likes: the parent takes nothing that does it harm."""
+"""eval/replies.py: a kept reply is the reply, an unfinished question leaves nothing, a torn line harms no other."""
 
 from __future__ import annotations
 
-import copy
 import json
-import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any, cast
+from threading import Thread
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ingest import chaptering, replies, worker
-from ingest.assemble import assemble, geometry
-from ingest.chunk import chunk
-from ingest.legal import Member, case_of
-from ingest.podcast import read_podcast
-from rag import bounds, cases, episodes
-from rag.errors import DocumentError
-from rag.indexes import Indexes
-from rag.library import Library
-from rag.records import Document, Episode, Page
-from tests.test_bounds import assert_bounded
-from tests.test_judgment import WHOLE
-from tests.test_podcasts_ingest import MAKERS, META, SRT, VTT, NoIndexes, halves, ingested
+from eval.replies import RecordingReader, Replies
+from rag.errors import ReaderError
+from rag.read.generate import Messages, Usage
+from rag.settings import ReaderSettings
+from tests.test_answer import ScriptedReader
 
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
-PAGE = {
-    "width": 600.0, "height": 800.0, "ocr": False,
-    "blocks": [
-        {"kind": "heading", "box": [50.0, 700.0, 300.0, 720.0], "label": "", "level": 1, "size": 14.0, "caption": 0,
-         "picture": None, "confidence": None, "lines": [["1 Mills", [[0, 0, 7000, 7200, [500, 600, 700]]]]]},
-        {"kind": "table", "box": [50.0, 500.0, 300.0, 600.0], "label": "Table 1", "level": 0, "size": 9.0, "caption": 1,
-         "picture": PICTURE, "confidence": 0.9, "lines": [["Table 1. Mills", []], ["wind | water", []]]},
-        {"kind": "text", "box": [50.0, 300.0, 300.0, 400.0], "label": "", "level": 0, "size": 10.0, "caption": 0,
-         "picture": None, "confidence": None, "lines": [["Table 1 has the mills.", [[0, 0, 300, 310, [5, 6]]]]]},
-    ],
-}  # fmt: skip
+SETTINGS = ReaderSettings(model="http://127.0.0.1:9/v1#m")
+HELLO = [("system", "Be brief."), ("user", "Hello")]
+SURE = [*HELLO, ("assistant", "Clyde Foundry"), ("user", "Sure?")]
+CLAIM = [("user", "Is it so?")]
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What an honest child replies, for each kind of reply."""
-    folder = tmp_path_factory.mktemp("said")
-    for name, text in {"m.vtt": VTT, "m.meta.md": META, "m.chapters.json": json.dumps(MAKERS)}.items():
-        (folder / name).write_text(text)
-    read, case = read_podcast(folder / "m.vtt", "", ""), case_of(WHOLE)
-    transcript = {"title": read.title, "text": read.text, "warnings": ["a warning"]}
-    transcript["episode"] = episodes.to_json(read.episode or Episode())
-    honest = {
-        "transcript": transcript,
-        "case": {"title": case.title, "text": WHOLE, "warnings": [], "case": cases.to_json(case)},
-        "page": PAGE,
-        "members": [astuple(Member("1", "a" * 16, "b" * 16)), astuple(Member("2", error="no text"))],
-        "outline": {"title": "Mills", "outline": [[1, "Wind", 1], [2, "Sails", 2]]},
+def recording(reader: ScriptedReader, cache: Path, settings: ReaderSettings = SETTINGS) -> RecordingReader:
+    """A reader for one question, that has read what is kept anew."""
+    return RecordingReader(reader, Replies(cache, settings))  # type: ignore[arg-type]
+
+
+def question(reader: RecordingReader, usage: Usage) -> tuple[str, float, float]:
+    """What a question asks: a reply, whether it is sure of it, and a claim of its own."""
+    text = "".join(reader.stream(HELLO, 20, usage))
+    return text, reader.yes_probability(SURE, usage, goes_on=True), reader.yes_probability(CLAIM, usage)
+
+
+def test_a_kept_reply_is_the_reply_and_costs_what_it_cost(tmp_path: Path) -> None:
+    cold, warm = ScriptedReader(yes=1 / 3), ScriptedReader("another")
+    first, usage_first = recording(cold, tmp_path), Usage()
+    said = question(first, usage_first)
+    first.keep()
+    second, usage_second = recording(warm, tmp_path), Usage()
+    assert question(second, usage_second) == said == ("Clyde Foundry", 1 / 3, 1 / 3)
+    assert usage_second == usage_first == Usage(prompt=120, generated=7)
+    assert (len(cold.asked), warm.asked) == (3, [])
+    assert second.name == "scripted"
+    assert second.seconds == pytest.approx(first.seconds) and second.first_seconds == first.first_seconds
+    assert second.spent == 0 < first.spent
+
+
+def test_within_a_question_nothing_is_kept_before_it_is_through(tmp_path: Path) -> None:
+    replies, reader = Replies(tmp_path, SETTINGS), ScriptedReader()
+    recorded = RecordingReader(reader, replies)  # type: ignore[arg-type]
+    question(recorded, Usage())
+    assert not list(tmp_path.rglob("*.jsonl"))
+    question(RecordingReader(reader, replies), Usage())  # type: ignore[arg-type]
+    assert len(reader.asked) == 6
+    recorded.keep()
+    question(RecordingReader(reader, replies), Usage())  # type: ignore[arg-type]
+    assert len(reader.asked) == 6
+    (file,) = tmp_path.rglob("*.jsonl")
+    assert len(file.read_text().splitlines()) == 1  # all of a question or nothing
+    recorded.keep()
+    assert len(file.read_text().splitlines()) == 1
+
+
+def test_a_question_that_failed_leaves_nothing(tmp_path: Path) -> None:
+    class Tired(ScriptedReader):
+        def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
+            raise ReaderError("tired")
+
+    class Breaking(ScriptedReader):
+        def stream(
+            self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+        ) -> Iterator[str]:
+            yield "Cly"
+            raise ReaderError("broke")
+
+    for reader in (Tired(), Breaking()):
+        with pytest.raises(ReaderError):
+            question(recording(reader, tmp_path), Usage())
+    after = ScriptedReader()
+    question(recording(after, tmp_path), Usage())
+    assert len(after.asked) == 3
+
+
+def keys(cache: Path) -> set[str]:
+    return {
+        key for file in cache.rglob("*.jsonl") for line in file.read_text().splitlines() for key in json.loads(line)
     }
-    return cast(dict[str, Any], json.loads(json.dumps(honest)))
 
 
-def believed(kind: str, value: Any) -> Document | None:
-    """The document that the parent makes of a reply; None where there is none."""
-    if kind == "transcript":
-        title, text, warnings, episode = replies.transcript(value)
-        return Document("d" * 16, "podcast", title, text, (Page(1, 0, len(text)),), warnings, episode=episode)
-    if kind == "case":
-        title, text, warnings, case = replies.case(value)
-        return Document("d" * 16, "legal", title, text, (Page(1, 0, len(text)),), warnings, case=case)
-    if kind == "members":
-        assert all(len(Member(*row).key) <= bounds.NAME for row in replies.members(value))
-        return None
-    page = replies.page("page", PAGE if kind == "outline" else value)[1]
-    _, outline = replies.outline(2, value if kind == "outline" else {"title": "", "outline": []}, 2)
-    read = assemble(lambda: iter([page, page]), outline["outline"])
-    regions = tuple(replace(region, picture=None) for region in read.regions)
-    return Document("d" * 16, "pdf", outline["title"], read.text, read.pages, (), read.raw_offsets, regions)
-
-
-KINDS = ("transcript", "case", "page", "members", "outline")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_honest_reply_is_believed(said: dict[str, Any], kind: str) -> None:
-    document = believed(kind, said[kind])
-    if kind == "transcript":
-        assert document and document.episode and len(document.episode.chapters) == 2
-    if kind == "case":
-        assert document and document.case == case_of(WHOLE)
-    assert replies.page("bad", "why " * 500)[1].endswith("…")
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path to each value within JSON."""
-    yield path
-    if isinstance(value, (list, dict)):
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(part, (*path, key))
-
-
-def with_value(reply: Any, path: Sequence[Any], value: Any) -> Any:
-    """A copy of JSON with another value at a path."""
-    reply = copy.deepcopy(reply)
-    if not path:
-        return value
-    holder = reply
-    for key in path[:-1]:
-        holder = holder[key]
-    holder[path[-1]] = value
-    return reply
-
-
-ODD = [None, True, -1, 0, 1, 7, 1.5, 10**30, 10**400, math.nan, math.inf, "", "x", "\ud800", "x" * 5000, [], [[]], {},
-       [1, 2], ["x"], "2000-01-01", "../../x"]  # fmt: skip
-
-
-@pytest.mark.attack
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_reply_breaks_the_parent(said: dict[str, Any], kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    library = Library.open(tmp_path_factory.mktemp("taken") / "library", create=True)
-    paths = list(places(said[kind]))
-
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(changes=st.lists(st.tuples(st.sampled_from(paths), st.sampled_from(ODD)), min_size=1, max_size=2))
-    def replied(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
-        value = said[kind]
-        for path, odd in changes:
-            with suppress(TypeError, LookupError):  # the change before may have taken its place away
-                value = with_value(value, path, odd)
-        document, refused = None, "the parser returned "
-        try:
-            document = believed(kind, value)
-        except DocumentError as error:
-            refused = str(error)
-        assert refused.startswith("the parser returned ") and len(refused) < 500
-        if document:
-            assert_bounded(document)
-            runs = list(geometry([value], frozenset())) if kind == "page" else ()
-            library.put(document, chunk(document, 180, 30), "/x", "x", "", runs)
-            stored = library.document("d" * 16)
-            assert (stored.text, stored.episode) == (document.text, document.episode)
-
-    replied()
-
-
-LIES = [
-    ("transcript", ("title", "x" * 301), "text of at most 300"),
-    ("transcript", ("text", "\ud800"), "surrogates"),
-    ("transcript", ("warnings", ["x"] * 101), "at most 100 entries"),
-    ("transcript", ("episode", 4, 0, [0, 10**6, 0.0, 1.0, ""]), "outside the text"),
-    ("transcript", ("episode", 4, 1, [0, 10, 0.0, 1.0, ""]), "not in order"),
-    ("transcript", ("episode", 4, 0, [0, 11, 0.0, 1.0, ""]), "white space"),
-    ("transcript", ("episode", 4, 0, 2, math.nan), "no number"),
-    ("transcript", ("episode", 4, 0, 4, "x" * 101), "at most 100 characters"),
-    ("transcript", ("episode", 5, 1, 1, 10), "not in order|does not begin"),
-    ("transcript", ("episode", 5, 0, 5, "ours"), "does not begin"),
-    ("transcript", ("episode", 2, "tomorrow"), "a date"),
-    ("transcript", ("episode", 3, "/etc/passwd"), "does not lie beside it"),
-    ("case", ("case", 5, 10**30), "from 1 to 4"),
-    ("case", ("case", 0, "star chamber"), "nobody knows"),
-    ("case", ("case", 3, ["1/01"] * 1001), "at most 1,000 entries"),
-    ("case", ("case", 7, []), "leave some of the text out"),
-    ("case", ("case", 8, 1, [2, 0, 5]), "not in order"),
-    ("case", ("case", 11, 0, 2, [[5, 10**6]]), "outside the text"),
-    ("page", ("blocks", 0, "kind", "script"), "another kind"),
-    ("page", ("blocks", 0, "box", [0, 0, 0]), "values to unpack"),
-    ("page", ("blocks", 0, "box", 0, 10**400), "from -1e\\+300|too large"),
-    ("page", ("blocks", 1, "caption", 3), "from 0 to 2"),
-    ("page", ("blocks", 1, "picture", "PHN2Zz4="), "no PNG"),
-    ("page", ("blocks", 0, "lines", 0, 1, [[8, 0, 1, 2, [3]]]), "from 0 to 7"),
-    ("page", ("blocks", 0, "lines", 0, 0, "x" * 1_000_001), "1,000,0.. characters"),
-    ("members", (0, ["1", "../../library", "", ""]), "no hash"),
-    ("members", (0, ["x" * 101, "", "", ""]), "at most 100 characters"),
-    ("outline", ("outline", [[1, "x", 1]] * 5001), "at most 5,000 entries"),
-    ("outline", ("outline", 0, 2, 10**30), "no number"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("kind", "change", "why"), LIES, ids=lambda value: None if isinstance(value, str) else "")
-def test_a_lie_is_named(said: dict[str, Any], kind: str, change: tuple[Any, ...], why: str) -> None:
-    with pytest.raises(DocumentError, match=f"^the parser returned .*({why}).*leave it out$"):
-        believed(kind, with_value(said[kind], change[:-1], change[-1]))
-
-
-def test_a_pdf_has_no_more_pages_than_its_bytes_can_hold() -> None:
-    for pages in (0, 3, 10**12, True, "2", None):
-        with pytest.raises(DocumentError, match=r"^the parser returned an outline"):
-            replies.outline(pages, {"title": "", "outline": []}, 2)
-
-
-class Taken:
-    """In place of worker._Child: a child that says what its document tells it to."""
-
-    says: Any = None
-    peak_kb = 0
-
-    def __init__(self, module: str, request: dict[str, Any], *rest: object):
-        self.opened = [["1", "a" * 16, "", ""]] if module == "ingest.legal" else self.says
-
-    def ask(self, page: int) -> tuple[str, Any]:
-        return "case", self.says
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.mark.attack
-@pytest.mark.parametrize("says", [None, 7, [], {}, {"title": 5}, {"title": "", "text": "x", "warnings": []}, "x" * 9])
-def test_a_child_that_was_taken_over_costs_its_document_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: Any
+@hypothesis_settings(max_examples=30)
+@given(cut=st.floats(0, 1), text=st.text(min_size=1, max_size=20))
+def test_a_run_killed_at_any_byte_loses_one_question_and_harms_no_other(
+    tmp_path_factory: pytest.TempPathFactory, cut: float, text: str
 ) -> None:
-    monkeypatch.setattr(chaptering, "chapters_of", halves)
-    indexes = cast(Indexes, NoIndexes(Library.open(tmp_path / "library", create=True)))
-    (tmp_path / "bees.srt").write_text(SRT)
-    (tmp_path / "case.jsonl").write_text(json.dumps({"itemid": "1", "text": WHOLE}))
-    monkeypatch.setattr(Taken, "says", says)
-    with monkeypatch.context() as patch:
-        patch.setattr(worker, "_Child", Taken)
-        outcomes = ingested(indexes, tmp_path / "bees.srt", tmp_path / "case.jsonl").documents
-    assert [outcome.status for outcome in outcomes] == ["failed", "failed"]
-    assert all("the parser returned " in (outcome.error or "") for outcome in outcomes)
+    cache = tmp_path_factory.mktemp("cache")
+    replies = Replies(cache, SETTINGS)
+    for i in range(3):
+        replies.add({f"{i}": {"text": f"{text}{i}"}, f"{i}'": {"text": text}})
+    (file,) = cache.rglob("*.jsonl")
+    raw = file.read_bytes()
+    last = raw.rindex(b"\n", 0, -1) + 1
+    end = last + round(cut * (len(raw) - 1 - last))  # some of the third line, perhaps all but its end
+    file.write_bytes(raw[:end])
+    torn = Replies(cache, SETTINGS)
+    third = {"text": f"{text}2"} if end == len(raw) - 1 else None
+    assert [torn.get(f"{i}") for i in range(3)] == [{"text": f"{text}0"}, {"text": f"{text}1"}, third]
+    torn.add({"2": {"text": f"{text}2"}, "3": {"text": text}})
+    after = Replies(cache, SETTINGS)
+    assert [after.get(f"{i}") for i in range(4)] == [{"text": f"{text}{i}"} for i in range(3)] + [{"text": text}]
+
+
+def test_lines_of_nonsense_are_passed_over(tmp_path: Path) -> None:
+    Replies(tmp_path, SETTINGS).add({"a": {"text": "x"}})
+    (file,) = tmp_path.rglob("*.jsonl")
+    file.write_bytes(b'\xff\xfe\n[1]\n"b"\n3\nnull\n' + file.read_bytes() + b"\n")
+    assert Replies(tmp_path, SETTINGS).get("a") == {"text": "x"}
+
+
+@pytest.mark.parametrize("text", ["", "caf\u00e9 \u2028 \x85 \U0001f600", "half \ud83d", "a\nb\r\n"])
+def test_a_reply_may_be_any_text(tmp_path: Path, text: str) -> None:
+    first = recording(ScriptedReader(text), tmp_path)
+    assert "".join(first.stream(HELLO, 20)) == text
+    first.keep()
+    silent = ScriptedReader("another")
+    assert "".join(recording(silent, tmp_path).stream(HELLO, 20)) == text
+    assert silent.asked == []
+
+
+def test_a_question_may_be_any_text(tmp_path: Path) -> None:
+    reader = ScriptedReader()
+    for _ in range(2):
+        recorded = recording(reader, tmp_path)
+        list(recorded.stream([("user", "half \ud83d")], 20))
+        recorded.keep()
+    assert len(reader.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("messages", "max_tokens"),
+    [
+        ([("system", "Be brief."), ("user", "Hello ")], 20),
+        ([("system", "Be brief. Hello")], 20),
+        ([("user", "Be brief."), ("system", "Hello")], 20),
+        (HELLO, 21),
+    ],
+)
+def test_other_words_or_another_length_are_another_reply(
+    tmp_path: Path, messages: list[tuple[str, str]], max_tokens: int
+) -> None:
+    first = recording(ScriptedReader("one"), tmp_path)
+    list(first.stream(HELLO, 20))
+    first.keep()
+    assert "".join(recording(ScriptedReader("two"), tmp_path).stream(messages, max_tokens)) == "two"
+    lists: Any = [list(message) for message in HELLO]
+    assert "".join(recording(ScriptedReader("two"), tmp_path).stream(lists, 20)) == "one"
+
+
+def test_yes_in_a_conversation_and_yes_on_its_own_are_two_replies(tmp_path: Path) -> None:
+    first = recording(ScriptedReader(yes=0.25), tmp_path)
+    first.yes_probability(SURE, goes_on=True)
+    first.keep()
+    other = ScriptedReader(yes=0.75)
+    assert recording(other, tmp_path).yes_probability(SURE) == 0.75
+    assert recording(other, tmp_path).yes_probability(SURE, goes_on=True) == 0.25
+
+
+def test_another_reader_or_context_is_another_file(tmp_path: Path) -> None:
+    gguf = tmp_path / "weights.gguf"
+    gguf.write_bytes(b"one")
+    different = [
+        {"model": "http://127.0.0.1:9/v1#m"},
+        {"model": "http://127.0.0.1:9/v1#n"},
+        {"model": "http://127.0.0.1:9/v1#m", "context_tokens": 2048},
+        {"model": "qwen2.5-coder-0.5b"},
+        {"model": "qwen2.5-coder-1.5b"},
+        {"model": str(gguf)},
+    ]
+    for number, values in enumerate(different, start=1):
+        replies = Replies(tmp_path / "cache", ReaderSettings(**values))
+        assert replies.get("a") is None, values
+        replies.add({"a": {"text": str(values)}})
+        assert len(list((tmp_path / "cache").rglob("*.jsonl"))) == number
+    gguf.write_bytes(b"other weights")
+    assert Replies(tmp_path / "cache", ReaderSettings(model=str(gguf))).get("a") is None
+    # what no reply depends on, and what its key holds already
+    for values in ({"support_threshold": 0.9}, {"answer_tokens": 9}, {"api_key": "secret"}, {"timeout_seconds": 1}):
+        assert Replies(tmp_path / "cache", ReaderSettings(**different[0] | values)).get("a") == {
+            "text": str(different[0])
+        }
+    assert b"secret" not in b"".join(file.read_bytes() for file in tmp_path.rglob("*.jsonl"))
+
+
+# -- going on with a conversation ------------------------------------------------------------------------------
+
+
+class Remembering(ScriptedReader):
+    """Its "yes" depends on the conversation that it has just held, as the embedded reader's does."""
+
+    held: Messages = ()
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        yield from super().stream(messages, max_tokens, usage)
+        self.held = messages
+
+    def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
+        super().yes_probability(messages, usage, goes_on)
+        right = goes_on and list(messages[: len(self.held)]) == list(self.held) != []
+        self.held = messages
+        return 0.9 if right else 0.1
+
+
+def test_where_only_the_beginning_is_kept_it_is_said_again_first(tmp_path: Path) -> None:
+    direct = recording(Remembering(), tmp_path)
+    list(direct.stream(HELLO, 20))
+    direct.keep()
+    reader = Remembering()
+    list(reader.stream(CLAIM, 20))  # the question before it
+    usage, goes_on = Usage(), recording(reader, tmp_path)
+    assert question(goes_on, usage) == ("Clyde Foundry", 0.9, 0.1)
+    asked = [(what, messages) for what, messages, _ in reader.asked[1:]]
+    assert asked == [("stream", HELLO), ("yes", SURE), ("yes", CLAIM)]
+    assert reader.asked[1][2] == 20
+    assert usage == Usage(prompt=120, generated=7)  # the beginning counts once
+    kept = recording(reader, tmp_path)
+    list(kept.stream(HELLO, 20))
+    kept.yes_probability(SURE, goes_on=True)
+    kept.yes_probability([*SURE, ("user", "Really?")], goes_on=True)  # nor is it said again before the next
+    assert [what for what, _, _ in reader.asked[4:]] == ["stream", "yes", "yes"]
+
+
+def test_where_the_beginning_was_just_said_it_is_not_said_again(tmp_path: Path) -> None:
+    reader = Remembering()
+    assert question(recording(reader, tmp_path), Usage()) == ("Clyde Foundry", 0.9, 0.1)
+    assert [what for what, _, _ in reader.asked] == ["stream", "yes", "yes"]
+
+
+def test_several_threads_lose_nothing(tmp_path: Path) -> None:
+    replies = Replies(tmp_path, SETTINGS)
+
+    def add(thread: int) -> None:
+        for i in range(20):
+            replies.add({f"{thread} {i}": {"text": "x" * 3000}})
+
+    threads = [Thread(target=add, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert keys(tmp_path) == {f"{thread} {i}" for thread in range(4) for i in range(20)}

@@ -115,7 +115,7 @@ def test_a_reading_that_was_killed_goes_on_behind_its_last_page(tmp_path: Path, 
     assert json.loads(json.dumps(resumed, default=repr).replace(MARK, "Page")) == json.loads(
         json.dumps(at_once, default=repr)
     )
-    assert resumed["pictures"] == sorted({f"{row[11]}.png" for row in resumed["passages"] if row[11]})
+    assert resumed["pictures"] == sorted({f"{row[10]}.png" for row in resumed["passages"] if row[10]})
     assert len(resumed["geometry"]) == PAGES
 
 
