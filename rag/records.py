@@ -294,6 +294,13 @@ class Hit:
     links: tuple[str, ...] = ()
     ignored: str = ""  # why the reader did not get it, though it was found
     withheld: tuple[tuple[int, int], ...] = ()  # spans of the passage that speak to the reader, which did not get them
+    withheld_names: tuple[str, ...] = ()  # "title", "label": fields of the passage that prompts print masked, too
+
+    @property
+    def withheld_words(self) -> tuple[str, ...]:
+        """What the reader did not get, as the document has it: sentences of the passage, then names of its fields."""
+        sentences = (self.passage.text[start:end] for start, end in self.withheld)
+        return (*sentences, *(getattr(self.passage, name) for name in self.withheld_names))
 
 
 @dataclass(frozen=True, slots=True)

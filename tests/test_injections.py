@@ -20,7 +20,7 @@ from eval.replies import Replies
 from eval.trials import Trial
 from rag.errors import DataError, ReaderError
 from rag.read.generate import Messages, Usage
-from rag.read.instructions import withhold
+from rag.read.instructions import masked, withhold
 from rag.read.prompts import answer_messages
 from rag.records import Answer, Citation, Hit
 from rag.settings import load_settings
@@ -150,7 +150,7 @@ def test_what_is_withheld_nobody_can_obey(tmp_path: Path) -> None:
         )
         wholly += clean == kept
         assert outcome.scores["followed"] == (clean != kept), outcome.injection.id
-    assert wholly >= 15
+    assert wholly >= 20
 
 
 @pytest.mark.usefixtures("unguarded")
@@ -300,7 +300,9 @@ def test_no_mark_of_a_turn_reaches_the_reader(mark: str, where: str) -> None:
     hit = Hit(1, 1.0, passage(0, said if where == "text" else "Text.", title=said if where == "title" else "Title"))
     _, (role, content) = answer_messages("Who?", [hit])
     assert role == "user" and mark not in content
-    assert re.sub(r"\s", "", mark) in re.sub(r"\s", "", content)  # it can still be read
+    # It can still be read, but for what begins and ends a turn of a chat in a title, which is masked as in a text.
+    readable = masked(said) if where == "title" else said
+    assert (re.sub(r"\s", "", mark) in re.sub(r"\s", "", content)) == (mark in readable)
 
 
 @pytest.mark.parametrize("text", ["a[1] < b [INSTANCE] #3 ## 2", "### 4 Results: none", "<p> [x] <user> # System"])

@@ -20,8 +20,8 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     terms = {} if hit.terms is None else {"terms": hit.terms}
     links = {"links": list(hit.links)} if hit.links else {}
     ignored = {"ignored": hit.ignored} if hit.ignored else {}
-    if hit.withheld:
-        ignored["withheld"] = [passage["text"][start:end] for start, end in hit.withheld]
+    if hit.withheld_words:
+        ignored["withheld"] = list(hit.withheld_words)
     return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}
 
 

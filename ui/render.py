@@ -104,10 +104,8 @@ def answer_text(answer: Answer) -> str:
 
 
 def withheld_texts(hits: Sequence[Hit]) -> list[str]:
-    """The sentences of the evidence that the reader did not get, each with its passage's rank."""
-    return [
-        f"[{hit.rank}] “{printable(hit.passage.text[start:end])[:200]}”" for hit in hits for start, end in hit.withheld
-    ]
+    """The sentences and names of the evidence that the reader did not get, each with its passage's rank."""
+    return [f"[{hit.rank}] “{printable(words)[:200]}”" for hit in hits for words in hit.withheld_words]
 
 
 def error_text(player: AttributedPlayer, attribution: Attribution) -> str:

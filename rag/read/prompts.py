@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rag.errors import UsageError
+from rag.read.instructions import masked, masked_name
 from rag.read.quotes import Quote
 from rag.records import Hit, Passage
 
@@ -110,7 +111,6 @@ OTHER_TURNS = re.compile(
 )
 
 
-
 def answer_messages(
     question: str, evidence: Sequence[Hit], pictures: Mapping[int, bytes] = NO_PICTURES
 ) -> list[tuple[str, Any]]:
@@ -127,7 +127,7 @@ def _numbered(evidence: Sequence[Hit]) -> str:
     lines = []
     for i, (hit, text) in enumerate(zip(evidence, shown(evidence), strict=True)):
         again = i > 0 and evidence[i - 1].passage.document_id == hit.passage.document_id
-        title = "" if again else " ".join(hit.passage.title.split())
+        title = "" if again else _name(hit.passage.title)
         title = f"{title}: " if title else ""
         lines.append(f"[{hit.rank}] {title}{_label(hit.passage)}{text}")
     return "\n".join(lines)
@@ -135,7 +135,18 @@ def _numbered(evidence: Sequence[Hit]) -> str:
 
 def _label(passage: Passage) -> str:
     """What a later part of a table or figure is part of; the first part begins with its caption."""
-    return f"{passage.label}, continued: " if passage.label and not passage.text.startswith(passage.caption) else ""
+    label = "" if passage.text.startswith(passage.caption) else _name(passage.label)
+    return f"{label}, continued: " if label else ""
+
+
+def _name(name: str) -> str:
+    """A document's title or a table's label, which are words of a document like any others: masked as passages are."""
+    return " ".join(masked_name(name).split())
+
+
+def _titled(passage: Passage) -> str:
+    """A passage behind its title, on one line."""
+    return " ".join(f"{_name(passage.title)}: {passage.text}".split())
 
 
 def _with_pictures(text: str, pictures: Mapping[int, bytes]) -> list[dict[str, Any]]:
@@ -164,14 +175,14 @@ def support_messages(
 
 def claim_messages(question: str, answer: str, *passages: Passage) -> list[tuple[str, str]]:
     """The answer as a claim, with the passages that are to bear it out."""
-    text = "\n".join(" ".join(f"{passage.title}: {passage.text}".split()) for passage in passages)
+    text = "\n".join(map(_titled, passages))
     claim = f'The answer to "{question}" is "{answer}".'
     return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 
 
 def statement_messages(statement: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
     """A sentence of an answer as the claim, with the passages that it cites."""
-    text = "\n".join(" ".join(f"{hit.passage.title}: {hit.passage.text}".split()) for hit in hits)
+    text = "\n".join(_titled(hit.passage) for hit in hits)
     return [("user", plain(f"Text: {text}\n\nClaim: {statement}\n\n{CLAIM}"))]
 
 
@@ -187,7 +198,7 @@ def whole_messages(asked: str, answer: str, question: str, definite: bool = Fals
 
 
 def _turns(asked: str, answer: str, question: str) -> str:
-    answered = f"Answer: {' '.join(answer.split())[:ANSWER_CHARACTERS]}\n" if answer else ""
+    answered = f"Answer: {' '.join(masked(answer).split())[:ANSWER_CHARACTERS]}\n" if answer else ""
     return plain(f"Question: {asked}\n{answered}Question: {question}")
 
 
@@ -198,7 +209,7 @@ def instead_messages(asked: str, what: str) -> list[tuple[str, str]]:
 
 def helps_messages(question: str, passage: Passage) -> list[tuple[str, str]]:
     """One passage, the question, and whether the one helps with the other."""
-    text = " ".join(f"{passage.title}: {passage.text}".split())
+    text = " ".join(f"{_name(passage.title)}: {masked(passage.text)}".split())  # a reranker sees it as it is stored
     return [("user", plain(f"Text: {text}\n\nQuestion: {question}\n\n{HELPS}"))]
 
 
@@ -224,7 +235,7 @@ def loop_prompt(question: str) -> str:
 
 def information_message(hits: Sequence[Hit]) -> tuple[str, str]:
     """What a search has found, as the loop's environment says it."""
-    found = [(hit.passage.title, text) for hit, text in zip(hits, shown(hits), strict=True)]
+    found = [(_name(hit.passage.title), text) for hit, text in zip(hits, shown(hits), strict=True)]
     return "user", f"<information>\n{information(found)}\n</information>"
 
 
@@ -288,7 +299,7 @@ def _under_titles(quotes: Sequence[Quote], mark: Callable[[int], str]) -> str:
     lines, above = [], ""
     for number, quote in enumerate(quotes, start=1):
         passage = quote.hit.passage
-        title = ", ".join(filter(None, (" ".join(passage.title.split())[:TITLE_CHARACTERS], passage.label)))
+        title = ", ".join(filter(None, (_name(passage.title)[:TITLE_CHARACTERS], _name(passage.label))))
         if above != (above := f"{passage.document_id}\n{title}"):
             lines.append(f"# {title}")
         lines.append(f"{mark(number)} {' '.join(quote.text.split())}")
