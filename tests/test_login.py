@@ -196,11 +196,10 @@ def test_people_sign_in_and_out_in_a_browser(people: Path, tmp_path: Path, brows
             page.get_by_role("button", name="Sign in").click()
             page.get_by_role("alert").wait_for()
             assert page.get_by_label("Name").input_value() == "bob"
-            errors.clear()  # the browser reports the status 401
             page.get_by_label("Password").fill(OTHER)
             page.get_by_role("button", name="Sign in").click()
             page.get_by_label("Question").wait_for()
-            assert errors == []
+            assert [error for error in errors if "401" not in error] == []  # which the browser reports, some time later
             page.get_by_role("button", name="Sign out").click()
             page.get_by_label("Password").wait_for()
             page.goto(site.address)

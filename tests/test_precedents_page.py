@@ -133,7 +133,7 @@ def test_only_a_library_with_judgments_has_the_form(indexes: Indexes, tmp_path: 
     with pytest.raises(UsageError, match="no judgments in this library"):
         find(asked(FACTS, "both", ""), Indexes(empty, load_settings()))
     for some, offered in ((empty, False), (indexes.library, True)):
-        parts = [SimpleNamespace(library=some), SimpleNamespace(stop=None), *[cast(Any, None)] * 4]
+        parts = [SimpleNamespace(library=some), SimpleNamespace(stop=None), *[cast(Any, None)] * 5, False]
         desk = Desk(*cast(Any, parts))
         desk.blocks()
         assert desk.new_case.elem_classes == ["absent"], "until the library was looked at"

@@ -211,7 +211,7 @@ def test_questions_wait_for_each_other_and_an_empty_one_gets_a_hint(site: Site, 
 
 def test_no_part_is_built_only_when_it_is_to_be_seen() -> None:
     """Gradio 6.31 loses updates of such parts, see ui.web.seen."""
-    desk = Desk(*cast(Any, [SimpleNamespace(library=None), SimpleNamespace(stop=None), *[None] * 4]))
+    desk = Desk(*cast(Any, [SimpleNamespace(library=None), SimpleNamespace(stop=None), *[None] * 5, False]))
     assert {getattr(block, "visible", True) for block in desk.blocks().blocks.values()} == {True}
 
 
