@@ -70,8 +70,8 @@ def claimed() -> list[Path]:
 def server(tmp_path: Path, claimed: list[Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "arrivals"))
     monkeypatch.setattr(guard, "LOOK_EVERY", 10_000)
-    monkeypatch.setattr(guard, "BODY_SECONDS", 1.5)
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 1.0)
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.8)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
     running = Server(tmp_path / "arrivals", claimed)
     yield running
     running.stop()

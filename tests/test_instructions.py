@@ -181,7 +181,7 @@ def test_a_label_alone_is_no_turn(line: str) -> None:
 
 # -- time --------------------------------------------------------------------------------------------------------------
 
-LONGEST = 200_000
+LONGEST = 100_000
 STRANGE = {
     "one word": "a",
     "verbs and objects": "ignore all the previous ",

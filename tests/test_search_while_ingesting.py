@@ -15,14 +15,14 @@ from rag.library import Library
 from rag.settings import load_settings
 from tests.conftest import command
 
-TALKS = 5
+TALKS = 4
 
 
 def transcript(number: int) -> str:
     cues = "".join(
         f"00:{i // 60:02}:{i % 60:02}.000 --> 00:{i // 60:02}:{i % 60:02}.900\n"
         f"Talk {number} says that harbour number {number * 100 + i} was closed by ice in the winter of {1700 + i}.\n\n"
-        for i in range(30)
+        for i in range(20)
     )
     return f"WEBVTT\n\n{cues}"
 
