@@ -196,6 +196,8 @@ STYLE = """
 .gradio-container { max-width: 1900px !important; }
 .gradio-container > .main { padding: .75rem 1rem !important; }
 .gradio-container main { padding: 0 !important; }
+.sign-out { position: absolute; top: 0; right: 0; }
+.sign-out button { font-size: .85rem; padding: .25rem .7rem; }
 #heading h1 { display: inline; font-size: 1.5rem; font-weight: 600; }
 #heading p { display: inline; margin-left: .75rem; color: var(--body-text-color-subdued); }
 #library h2, #heading h1, .gradio-container .html-container { margin: 0; padding: 0; }
