@@ -198,7 +198,6 @@ STRANGE = {
 }
 
 
-@pytest.mark.attack
 @pytest.mark.parametrize("piece", STRANGE.values(), ids=STRANGE)
 def test_a_long_text_takes_less_than_a_second(piece: str) -> None:
     text = (piece * LONGEST)[:LONGEST]

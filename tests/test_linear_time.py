@@ -78,14 +78,12 @@ PARENT: dict[str, tuple[Callable[[str], object], Callable[[int], str], int]] = {
 }  # fmt: skip
 
 
-@pytest.mark.attack
 @pytest.mark.parametrize("what", PARENT)
 def test_it_grows_no_faster_than_the_document(what: str) -> None:
     work, made, size = PARENT[what]
     assert_linear(work, made(size), made(8 * size))
 
 
-@pytest.mark.attack
 def test_a_judgment_of_citations_grows_no_faster_than_they_do() -> None:
     style = ECTHR.citations
     numbers = "See B v. Spain, nos. " + ", ".join(f"{n}/01" for n in range(1, 200)) + ". "
@@ -155,7 +153,6 @@ def test_there_are_no_more_chapters_than_may_be(monkeypatch: pytest.MonkeyPatch)
 # -- in the child, which has limits of its own ------------------------------------------------------------------------
 
 
-@pytest.mark.attack
 @pytest.mark.parametrize("form", ["json", "html"])
 def test_a_long_name_of_a_speaker_is_looked_at_once(form: str) -> None:
     def text(raw: str) -> bytes:
