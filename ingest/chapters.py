@@ -30,7 +30,7 @@ def chapters_of(
     context_tokens: int = CONTEXT,
 ) -> Iterator[Chapter]:
     """The chapters, each as soon as it is known where it ends: in order, without gaps, titles all different. There
-    are at most bounds.CHAPTERS: the last of so many goes on to the end.
+    are at most bounds.CHAPTERS: the last of that many goes on to the end.
 
     "cohesion" cuts by the vectors of sentences and by turns, and takes titles from the words of a chapter; it needs the
     encoder. "reader" has the reader do both, chunk by chunk (PODTILE). "combined" cuts by cohesion, and has the reader

@@ -63,7 +63,7 @@ def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Pass
 def _stretches(document: Document, enough: int) -> list[tuple[int, int, Region | None]]:
     """Parts of the text that no passage runs over: (start, end, the table or figure that it is, or None)."""
     found: list[tuple[int, int, Region | None]] = []
-    begin, counted, tokens = 0, 0, 0  # text[begin:counted] has so many tokens
+    begin, counted, tokens = 0, 0, 0  # text[begin:counted] has `tokens` tokens
     for region in document.regions:
         if region.kind in ("table", "figure"):
             found.append((begin, region.start, None))

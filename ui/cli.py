@@ -456,24 +456,16 @@ def serve(
     ] = None,
 ) -> None:
     """Open the web page over a library."""
-    import socket
-
-    from ui.reach import check_reachable
+    from ui.reach import check_reachable, listen
+    from ui.users import Users
 
     check_reachable(host, users, no_login)
-    try:  # before anything heavy is loaded
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
-    if users:
-        from ui.users import Users
-
-        Users(users)  # says what is wrong with the file before the library is opened
+    listen(host, port).close()  # what is wrong is said before anything heavy is loaded
+    known = Users(users) if users else None
     indexes = open_indexes(library, create=True)
     from ui.server import serve as serve_page
 
-    serve_page(indexes, host, port, names or (), users)
+    serve_page(indexes, host, port, names or (), known)
 
 
 # -- models --------------------------------------------------------------------------------------------------

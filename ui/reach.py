@@ -1,11 +1,23 @@
-"""Whether others reach the server, and whether that is meant."""
+"""Where the server listens, whether others reach it there, and whether that is meant."""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
 from pathlib import Path
 
-from rag.errors import UsageError
+from rag.errors import RagError, UsageError
+
+BACKLOG = 64  # connections accepted in one go, before the bound on them is looked at
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises RagError if the port cannot be bound."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
 
 
 def check_reachable(host: str, users: Path | None, no_login: bool) -> None:

@@ -27,7 +27,7 @@ from ui.casebook import Casebook
 from ui.connections import BoundedProtocol, raise_descriptor_limit
 from ui.guard import Guard
 from ui.login import Login
-from ui.reach import is_loopback
+from ui.reach import BACKLOG, is_loopback, listen
 from ui.recordings import Recordings
 from ui.sources import Pictures
 from ui.users import Users
@@ -36,7 +36,6 @@ from ui.work import Intake, Reading, Worker
 
 SHUTDOWN_SECONDS = 3.0
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-BACKLOG = 64  # connections accepted in one go, before the bound on them is looked at
 ANYWHERE = ("0.0.0.0", "::")
 Offset = Annotated[int, Query(ge=0, le=1 << 40)]
 
@@ -100,17 +99,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), users: Path | None = None) -> None:
-    """Serve the page until Ctrl-C. Raises RagError if the port cannot be bound or the users cannot be read."""
-    known = Users(users) if users else None
+def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), users: Users | None = None) -> None:
+    """Serve the page until Ctrl-C; without `users` nobody has to log in. Raises RagError for a port it cannot have."""
     if host not in ANYWHERE:
         names = [*names, f"[{host}]" if ":" in host else host]
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
-    if known is None and not is_loopback(host):
+    listening = listen(host, port)
+    if users is None and not is_loopback(host):
         print(
             f"glossator: no login: whoever reaches {host}:{port} can read, add and remove every document here",
             file=sys.stderr,
@@ -119,7 +113,7 @@ def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), use
     intake, reading = Intake(indexes), Reading(indexes)
     with listening, tempfile.TemporaryDirectory(prefix="glossator-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # ours alone, and gone afterwards
-        app = application(indexes, intake, reading, Arrivals(Path(uploads)), names, known)
+        app = application(indexes, intake, reading, Arrivals(Path(uploads)), names, users)
         config = uvicorn.Config(
             app,
             http=BoundedProtocol,

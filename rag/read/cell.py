@@ -56,7 +56,7 @@ COUNTS = re.compile(
 )
 NAMES = re.compile(r"\b(?:names|name of|name for|named|called)\b|'s name\b")
 HOW_MANY = re.compile(r"\bhow many\b")
-LISTED = 1000  # things: of so many no one asks what they are
+LISTED = 1000  # things: nobody asks for the names of that many
 PLURALS = frozenset("people children men women staff crew".split())  # those without an s
 
 ALIKE = {  # words, signs and abbreviations that say the same in a head and in a question
