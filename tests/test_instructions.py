@@ -199,11 +199,12 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("piece", STRANGE.values(), ids=STRANGE)
-def test_a_long_text_takes_less_than_a_second(piece: str) -> None:
+def test_a_long_text_takes_no_quadratic_time(piece: str) -> None:
+    """A tenth to a third of a second each; what grew with the square would take minutes."""
     text = (piece * LONGEST)[:LONGEST]
-    began = time.process_time()
+    began = time.thread_time()  # a process's time counts the threads that other tests of the worker left running
     instructions(text)
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began < 5
 
 
 def test_rules_name_classes_that_there_are() -> None:

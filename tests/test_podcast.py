@@ -312,9 +312,9 @@ def test_ten_hours_of_cues_take_seconds(tmp_path: Path) -> None:
     said = [f"<v {'AB'[n // 50 % 2]}>mills turn{'.' * (n % 7 == 0)}" for n in range(60_000)]
     text = "\n\n".join(f"{time}\n{words}" for time, words in zip(times, said, strict=True))
     write(tmp_path, long__vtt=f"WEBVTT\n\n{text}")
-    started = time.process_time()
+    started = time.thread_time()
     document = read_podcast(tmp_path / "long.vtt", "d", "")
-    assert time.process_time() - started < 20
+    assert time.thread_time() - started < 20
     assert document.warnings == ()
     assert episode_of(document).utterances[-1].end_seconds == pytest.approx(35999.9)
 

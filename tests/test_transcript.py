@@ -257,9 +257,9 @@ def test_no_text_takes_quadratic_time(head: str) -> None:
             return
 
     for piece in PIECES:
-        started = time.process_time()
+        started = time.thread_time()
         read(piece * (40_000 // len(piece)))
-        assert time.process_time() - started < 1.5, piece
+        assert time.thread_time() - started < 5, piece
 
 
 @pytest.mark.parametrize(
@@ -271,6 +271,6 @@ def test_no_text_takes_quadratic_time(head: str) -> None:
     ],
 )
 def test_long_files_of_each_form_take_seconds(name: str, head: str, piece: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     assert len(read_transcript((head + piece * 20_000).encode(), name).cues) == 20_000
-    assert time.process_time() - started < 10
+    assert time.thread_time() - started < 10
