@@ -53,7 +53,7 @@ weights: install
 test-weights: install
 	$(BIN)/glossator models fetch all-minilm-l6-v2 splade-tiny qwen2.5-coder-0.5b qwen2.5-coder-1.5b
 
-# The encoder in rag/weights/, anew, from the train parts of four benchmarks: about half an hour on two cores.
+# The encoder in rag/models/weights/, anew, from the train parts of four benchmarks: about half an hour on two cores.
 DATA ?= ../shared/data
 encoder: install
 	$(BIN)/glossator models fetch splade-tiny all-minilm-l6-v2

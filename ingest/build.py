@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest import child_replies
-from ingest.assemble import geometry
-from ingest.chaptering import forget_chapters, make_chapters
 from ingest.chunk import chunk
-from ingest.legal import Member
-from ingest.pages import PageFile
+from ingest.legal.case_files import Member
+from ingest.pdf.assemble import geometry
+from ingest.pdf.page_store import PageFile
+from ingest.podcast.chapter_store import forget_chapters, make_chapters
 from ingest.read import (
     LEGAL_RECIPE,
     PODCAST_RECIPE,
@@ -42,11 +42,11 @@ from ingest.read import (
 from ingest.worker import CaseReading, Limits
 from rag import bounds
 from rag.bounds import shortened
-from rag.episodes import AUDIO_WAS_IN
 from rag.errors import DocumentError, RagError
-from rag.indexes import Indexes
-from rag.interfaces import Report, silent
-from rag.library import DocumentEntry, Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import DocumentEntry, Library
+from rag.library.episodes import AUDIO_WAS_IN
+from rag.protocols import Report, silent
 from rag.records import Document
 from rag.settings import Ingest
 

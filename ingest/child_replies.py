@@ -15,10 +15,11 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ingest.courts import KINDS
-from rag import bounds, cases, episodes
+from ingest.legal.courts import KINDS
+from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError, first_line_of
+from rag.library import cases, episodes
 from rag.records import Case, Episode
 
 FAR = 1e300  # a damaged PDF places its letters anywhere; but what is larger is no number to calculate with
@@ -162,7 +163,7 @@ def members(value: Any) -> list[list[str]]:
 
 def case(value: Any, text: str | None = None) -> tuple[str, str, tuple[str, ...], Case]:
     """Title, text, warnings and case; `text` where the parent has it. Sections cover the text, the rest is in order."""
-    from ingest.legal import courts  # which a child that reads pages does without
+    from ingest.legal.case_files import courts  # which a child that reads pages does without
 
     with _believed("a judgment"):
         title, text, warnings = _said(value, text)

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import count, groupby, pairwise
 
-from ingest.assemble import references
+from ingest.legal.subheadings import blocks
 from ingest.long_text import sentences_in
-from ingest.subheadings import blocks
-from rag.episodes import seconds_of, speakers_in
+from ingest.pdf.assemble import references
+from rag.library.episodes import seconds_of, speakers_in
 from rag.records import Case, Document, Episode, Passage, Region, Section, Utterance
 
 # A piece is what a subword tokenizer makes about one token of: up to seven letters or digits, one ideograph or

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ingest import child_replies
-from ingest.assemble import Assembled, assemble
-from ingest.legal import is_collection, is_judgment, is_legal
-from ingest.mend import mend
-from ingest.pages import PageFile
-from ingest.podcast import AUDIO, sidecars
-from ingest.transcript import BESIDE, HEAD_BYTES, is_transcript
+from ingest.legal.case_files import is_collection, is_judgment, is_legal
+from ingest.pdf.assemble import Assembled, assemble
+from ingest.pdf.page_store import PageFile
+from ingest.pdf.text_repair import mend
+from ingest.podcast.episode import AUDIO, sidecars
+from ingest.podcast.transcript import BESIDE, HEAD_BYTES, is_transcript
 from ingest.worker import SMALLEST_PAGE, CaseReading, Limits, Reading, Request, read_transcript
 from rag import bounds
 from rag.bounds import shortened

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ingest.build import podcast_recipe
-from ingest.chaptering import forget_chapters, make_chapters
 from ingest.chunk import chunk
+from ingest.podcast.chapter_store import forget_chapters, make_chapters
 from rag.errors import UsageError
-from rag.indexes import Indexes
-from rag.interfaces import Report, silent
+from rag.index.manager import Indexes
+from rag.protocols import Report, silent
 from rag.records import Chapter, Episode
 
 

@@ -223,7 +223,7 @@ class Reading:
             self._end(child)
 
     def _open(self) -> _Child:
-        return _Child("ingest.pdf", self._request, self._limits, self._stop)
+        return _Child("ingest.pdf.extract", self._request, self._limits, self._stop)
 
     def _end(self, child: _Child | None) -> None:
         if child is not None:
@@ -244,7 +244,7 @@ def read_transcript(
     """
     with slots:
         try:
-            child = _Child("ingest.podcast", {"path": str(path)}, limits, stop)
+            child = _Child("ingest.podcast.episode", {"path": str(path)}, limits, stop)
         except _Died as died:
             raise DocumentError(f"{died}. Cut it in parts, or raise ingest.page_seconds or memory_mb") from None
         peaks_kb.append(child.peak_kb)
@@ -293,7 +293,7 @@ class CaseReading:
 
     def _open(self) -> _Child:
         if self._child is None:
-            self._child = _Child("ingest.legal", self._request, self._limits, self._stop)
+            self._child = _Child("ingest.legal.case_files", self._request, self._limits, self._stop)
         return self._child
 
     def _end(self) -> None:
@@ -351,13 +351,13 @@ def main() -> int:
     _limit(memory_mb)
     _allow_processor_time(START_SECONDS + page_seconds)
     try:
-        if module == "ingest.page":
-            from ingest import page
+        if module == "ingest.pdf.draw_page":
+            from ingest.pdf import draw_page as page
 
             return page.main()
-        if module == "ingest.podcast":
+        if module == "ingest.podcast.episode":
             _serve_transcript()
-        elif module == "ingest.legal":
+        elif module == "ingest.legal.case_files":
             _serve_cases(page_seconds)
         else:
             _serve_pages(page_seconds)
@@ -375,7 +375,7 @@ def _limit(memory_mb: int) -> None:
 
 
 def _serve_pages(page_seconds: float) -> None:
-    from ingest.pdf import open_document, read_outline, read_page
+    from ingest.pdf.extract import open_document, read_outline, read_page
 
     logging.disable(logging.CRITICAL)  # pypdf warns of every flaw of every file
     request = json.loads(sys.stdin.readline())
@@ -396,8 +396,8 @@ def _serve_pages(page_seconds: float) -> None:
 
 
 def _serve_transcript() -> None:
-    from ingest.podcast import read_podcast
-    from rag.episodes import to_json
+    from ingest.podcast.episode import read_podcast
+    from rag.library.episodes import to_json
     from rag.records import Episode
 
     request = json.loads(sys.stdin.readline())
@@ -411,8 +411,8 @@ def _serve_transcript() -> None:
 
 
 def _serve_cases(page_seconds: float) -> None:
-    from ingest.legal import CaseFile, Member, case_of, warnings_of
-    from rag.cases import to_json
+    from ingest.legal.case_files import CaseFile, Member, case_of, warnings_of
+    from rag.library.cases import to_json
 
     request = json.loads(sys.stdin.readline())
     try:

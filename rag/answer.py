@@ -16,23 +16,23 @@ from rag.attribute.attribute import Level, attribute
 from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.players import Player
 from rag.attribute.shapley import Value
-from rag.attribute.torch_game import FusionGame, TreeReader, in_torch, playing
+from rag.attribute.tree_reader import FusionGame, TreeReader, in_torch, playing
 from rag.errors import ModelError, UsageError
-from rag.indexes import Indexes
-from rag.interfaces import DenseEncoder, Report, Retriever, silent
-from rag.operative import DecidedOf, decide
+from rag.index.manager import Indexes
+from rag.llm.chat import ChatReader, Usage, open_reader
+from rag.llm.fusion_in_decoder import FusionReader
 from rag.place import place_in
+from rag.protocols import DenseEncoder, Report, Retriever, silent
 from rag.read.cite import MARKER, EpisodeOf, PagesOf, ParagraphsOf, cite
-from rag.read.filter import sift
-from rag.read.forms import FORMS, Reading, redraft
-from rag.read.fusion import FusionReader
-from rag.read.generate import ChatReader, Usage, open_reader
-from rag.read.instructions import withhold
+from rag.read.injection.mask import withhold
 from rag.read.prompts import answer_messages, fitting
-from rag.read.reward import open_judge
+from rag.read.relevance_filter import sift
+from rag.read.rules.court_finding import DecidedOf, decide
+from rag.read.strategies import FORMS, Reading, redraft
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Hit, Note, Passage
 from rag.settings import Settings
+from rag.train.reward import open_judge
 
 log = logging.getLogger("glossator")
 

@@ -237,7 +237,7 @@ class Passage:
     speaker: str = ""  # of a transcript: who says most of it
     start_seconds: float | None = None  # of a transcript: when its first sentence begins and its last one ends
     end_seconds: float | None = None
-    description: str = ""  # of its episode: searched as a field of its own (rag/retrieve/bm25.py)
+    description: str = ""  # of its episode: searched as a field of its own (rag/index/bm25.py)
     part: str = ""  # of a judgment: the kind of its section, "facts", "law", "operative", ...
     first_paragraph: int | None = None  # of a judgment: the numbers of the paragraphs that it touches
     last_paragraph: int | None = None

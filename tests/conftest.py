@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import ModelError
-from rag.models import path_of
+from rag.models.registry import path_of
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("GLOSSATOR_DATA") or ROOT.parent / "shared" / "data")
@@ -33,7 +33,7 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets 
 
 def command(*arguments: object) -> list[str]:
     """The program's command line, in this interpreter."""
-    return [sys.executable, "-c", "from ui.cli import main; main()", *map(str, arguments)]
+    return [sys.executable, "-c", "from ui.cli.main import main; main()", *map(str, arguments)]
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,12 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from ingest.assemble import assemble, geometry
 from ingest.chunk import chunk
-from ingest.pdf import read_outline, read_page
+from ingest.pdf.assemble import assemble, geometry
+from ingest.pdf.extract import read_outline, read_page
 from ingest.read import Children, Source, content_id, read_document
 from ingest.worker import Limits
-from rag.places import boxes_of, raw_offset
+from rag.library.boxes import boxes_of, raw_offset
 from rag.records import Box, Document, Passage
 
 A4 = (595.0, 842.0)

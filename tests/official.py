@@ -1,4 +1,4 @@
-"""HotpotQA's official scoring, written a second time from its definition: what eval/metrics.py is held against.
+"""HotpotQA's official scoring, written a second time from its definition: what eval/core/metrics.py is held against.
 
 The definition (hotpot_evaluate_v1.py): sums over the gold records, divided by their number. A record that the
 predictions lack adds nothing. Imports nothing of ours.

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from rag.library import Library
+from rag.library.catalogue import Library
 from tests.conftest import command
 from tests.test_readers import Act, Handler, says
 from tests.test_readers import Served as Endpoint

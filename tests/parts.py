@@ -10,14 +10,14 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ingest.assemble import assemble
 from ingest.build import build
+from ingest.pdf.assemble import assemble
 from ingest.read import Children, Source, content_id, read_document
 from ingest.worker import Limits
-from rag.encode.dense import BertEncoder
-from rag.indexes import Indexes
-from rag.library import Library
-from rag.models import path_of
+from rag.encode.dense_encoder import BertEncoder
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.models.registry import path_of
 from rag.records import Document, Passage
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER

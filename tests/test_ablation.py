@@ -1,4 +1,4 @@
-"""eval/ablation.py: two of its rows are the project's own retrievers, and all agree with brute force and by hand."""
+"""ablation.py: two of its rows are the project's own retrievers, and all agree with brute force and by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.ablation import (
+from eval.retrieval.ablation import (
     BINARY,
     EXPANDED,
     IDF,
@@ -23,11 +23,11 @@ from eval.ablation import (
     rankings_of,
     search,
 )  # fmt: skip
-from eval.corpus import Corpus, open_corpus
-from eval.retrieval import ALL_GOLD, DEPTH, Ranking, search_all
+from eval.retrieval.corpus import Corpus, open_corpus
+from eval.retrieval.measures import ALL_GOLD, DEPTH, Ranking, search_all
 from rag.errors import UsageError
-from rag.interfaces import SparseVector
-from rag.retrieve.vectors import pack
+from rag.index.vectors import pack
+from rag.protocols import SparseVector
 from rag.settings import load_settings
 from tests.parts import passage
 from tests.test_retrieval_eval import COLLECTION, ENTRIES, QUERIES

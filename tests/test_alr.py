@@ -1,4 +1,4 @@
-"""rag/read/alr.py: what a reader writes only points at sentences; a document of any length goes through its window."""
+"""quote_selection.py: what a reader writes only points at sentences; any document goes through its window."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from ingest.chunk import chunk
 from rag.errors import UsageError
-from rag.read.alr import REPLY_TOKENS, How, join, select, sentences
-from rag.read.generate import Usage
+from rag.llm.chat import Usage
 from rag.read.prompts import (
     ANSWER,
     CHOOSE,
@@ -28,6 +27,7 @@ from rag.read.prompts import (
     quotes_messages,
     tokens_of,
 )
+from rag.read.quote_selection import REPLY_TOKENS, How, join, select, sentences
 from rag.read.quotes import Quote, choose_quotes
 from rag.records import Document, Hit, Page
 from tests.parts import passage

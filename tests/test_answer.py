@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag.answer import Evidence, Road, Token, ask, check_question, open_road
 from rag.errors import ReaderError, UsageError
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.read.prompts import answer_messages, claim_messages, fitting, prompt_tokens, support_messages
 from rag.read.support import support_score
 from rag.records import Answer, Hit, Note

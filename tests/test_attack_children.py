@@ -44,7 +44,7 @@ def test_nothing_beside_the_documents_is_executed(tmp_path: Path) -> None:
             [PROGRAM, *arguments, *library], cwd=shelf, env=environment, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == (1 if arguments[0] == "models" else 0), done.stderr
-    for module in ("ingest.worker", "pip", "rag.read.weights", "eval.extraction"):
+    for module in ("ingest.worker", "pip", "rag.llm.gguf_weights", "eval.pdf.extraction"):
         subprocess.run(children.python("-m", module), cwd=shelf, env=environment, capture_output=True, timeout=60)
     assert not list(mark.iterdir())
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rag.library import Library
+from rag.library.catalogue import Library
 from tests.conftest import Run
 from tests.pages import HARBOUR, Endpoint, Site, replies
 from tests.pdfs import make_pdf

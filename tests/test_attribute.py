@@ -16,7 +16,7 @@ from rag.attribute.attribute import attribute
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import documents
 from rag.errors import ReaderError
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.records import Answer, Attribution, Hit
 from rag.settings import load_settings
 from tests.parts import passage

@@ -1,4 +1,4 @@
-"""eval/attribution.py and its report: known games through scripted readers, budgets, what is kept, the command."""
+"""methods.py and its report: known games through scripted readers, budgets, what is kept, the command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eval.attribution import (
+from eval.attribution.attribution_report import report, result_json, text, write
+from eval.attribution.context_cite import _package, installed
+from eval.attribution.masked_reader import MaskedReader
+from eval.attribution.methods import (
     LOGIT,
     OURS,
     PACKAGE,
@@ -30,19 +33,16 @@ from eval.attribution import (
     read_coalitions,
     scored_by_all,
 )
-from eval.attribution_masked import MaskedReader
-from eval.attribution_package import _package, installed
-from eval.attribution_report import report, result_json, text, write
-from eval.compare import compare
-from eval.corpus import Corpus
-from eval.hotpotqa import Pool
-from eval.multihop import read_questions
-from eval.replies import RecordingReader, Replies
-from eval.trials import Rows
+from eval.core.cache import RecordingReader, Replies
+from eval.core.compare import compare
+from eval.core.trials import Rows
+from eval.multihop.hotpotqa import Pool
+from eval.multihop.questions import read_questions
+from eval.retrieval.corpus import Corpus
 from rag.attribute.players import documents
-from rag.attribute.torch_game import TreeReader, playing
+from rag.attribute.tree_reader import TreeReader, playing
 from rag.errors import ReaderError, UsageError
-from rag.read.generate import ChatReader, Messages, Usage, first_line, open_reader
+from rag.llm.chat import ChatReader, Messages, Usage, first_line, open_reader
 from rag.read.prompts import answer_messages
 from rag.records import Hit
 from rag.settings import ReaderSettings, load_settings
@@ -51,8 +51,8 @@ from tests.conftest import Run
 from tests.parts import passage
 from tests.test_answer import ScriptedReader, road
 from tests.test_torch_game import save_reader
-from ui.command import ReaderStyle
-from ui.evaluation import eval_attribution
+from ui.cli.eval_commands import eval_attribution
+from ui.cli.shared import ReaderStyle
 
 SETTINGS = load_settings(["reader.model=http://127.0.0.1:9/v1#m"])
 TEXTS = ["One is old.", "Two is here.", "Three is a park.", "Four is far.", "Five is there."]
@@ -395,8 +395,10 @@ def test_the_package_gets_our_readings_of_what_it_draws(tmp_path: Path) -> None:
 
 def test_the_report_says_whether_the_package_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(folder: str, there: bool) -> str:
-        monkeypatch.setattr("eval.attribution.installed", lambda: there)
-        monkeypatch.setattr("eval.attribution.package_scores", lambda players, *_: ((0.0,) * players, frozenset()))
+        monkeypatch.setattr("eval.attribution.methods.installed", lambda: there)
+        monkeypatch.setattr(
+            "eval.attribution.methods.package_scores", lambda players, *_: ((0.0,) * players, frozenset())
+        )
         outcomes = evaluated(Reader(CASES["redundancy"]), tmp_path / "cache", tmp_path)
         asked = {"of": 6, "retriever": "bm25", "reader": "direct", "k": 5, "permutations": 20, "seed": 0}
         return report("x", result_json(asked, outcomes, SETTINGS))  # type: ignore[arg-type]

@@ -31,9 +31,9 @@ import pytest
 
 from ingest.build import build
 from rag.errors import ReaderError
-from rag.indexes import Indexes
-from rag.library import DocumentEntry, Library
-from rag.read.generate import open_reader
+from rag.index.manager import Indexes
+from rag.library.catalogue import DocumentEntry, Library
+from rag.llm.chat import open_reader
 from rag.settings import ReaderSettings, load_settings
 from tests.conftest import DATA, PDFS, ROOT, Run, command, needs_data
 from tests.pdfs import make_pdf

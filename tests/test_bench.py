@@ -1,4 +1,4 @@
-"""eval/bench.py on the example."""
+"""eval/core/bench.py on the example."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from eval import bench
+from eval.core import bench
 from rag.answer import Road
-from rag.indexes import Indexes
-from rag.library import Library
-from rag.read.generate import Messages, Usage
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.llm.chat import Messages, Usage
 from rag.records import Hit
 from rag.settings import load_settings
 from tests.conftest import ROOT, Run

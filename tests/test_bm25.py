@@ -1,4 +1,4 @@
-"""rag/retrieve/bm25.py agrees with BM25 in plain Python, and an index that changed with one built fresh."""
+"""rag/index/bm25.py agrees with BM25 in plain Python, and an index that changed with one built fresh."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import LibraryError
-from rag.interfaces import silent
+from rag.index.bm25 import Bm25Index, Bm25Retriever
+from rag.protocols import silent
 from rag.records import Passage, Removal
-from rag.retrieve.bm25 import Bm25Index, Bm25Retriever
 from tests.conftest import ROOT
 from tests.parts import passage
 

@@ -1,4 +1,4 @@
-"""The fields of transcripts in rag/retrieve/bm25.py: a weighted sum of BM25, and other passages' scores unchanged."""
+"""The fields of transcripts in rag/index/bm25.py: a weighted sum of BM25, and other passages' scores unchanged."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.indexes import Indexes
-from rag.interfaces import silent
-from rag.library import Library
+from rag.index.bm25 import FIELDS, Bm25Index
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.protocols import silent
 from rag.records import Document, Episode, Passage, Removal
-from rag.retrieve.bm25 import FIELDS, Bm25Index
 from rag.settings import load_settings
 from tests.parts import passage
 from tests.test_bm25 import EIGHT, K1, TEXTS, B, assert_same, reference

@@ -1,4 +1,4 @@
-"""eval/bootstrap.py: intervals cover what they should, and p is uniform where there is nothing to find."""
+"""eval/core/bootstrap.py: intervals cover what they should, and p is uniform where there is nothing to find."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eval.bootstrap import CHUNK, Difference, bootstrap_interval, paired_difference, percentile
+from eval.core.bootstrap import CHUNK, Difference, bootstrap_interval, paired_difference, percentile
 
 SAMPLES, N, DRAWS = 300, 60, 1000
 SCORE = st.floats(0, 1, allow_subnormal=False)

@@ -21,26 +21,26 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ingest import pdf
-from ingest.assemble import assemble
-from ingest.chapters import chapters_of
 from ingest.chunk import chunk
-from ingest.judgment import of_record
-from ingest.keyphrases import Keyphrases
-from ingest.legal import CaseFile
-from ingest.pages import PageFile
-from ingest.pdf import read_outline
-from ingest.podcast import read_podcast
+from ingest.legal.case_files import CaseFile
+from ingest.legal.judgment import of_record
+from ingest.pdf import extract as pdf
+from ingest.pdf.assemble import assemble
+from ingest.pdf.extract import read_outline
+from ingest.pdf.page_store import PageFile
+from ingest.podcast.chapters import chapters_of
+from ingest.podcast.episode import read_podcast
+from ingest.podcast.keyphrases import Keyphrases
 from ingest.read import _warnings, title_of
 from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.records import Document, Page, Passage
 from tests.made import Sheet, read_made
 from tests.test_judgment import ECTHR, WHOLE
-from ui.cli import app
+from ui.cli.main import app
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""ui/judgment.py and ui/casebook.py: the panel of a judgment, the cases around it; uploads of files with many."""
+"""judgment_panel.py and case_list.py: the panel of a judgment, the cases around it; uploads of files with many."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import chaptering
-from ingest.legal import case_of
+from ingest.legal.case_files import case_of
+from ingest.podcast import chapter_store as chaptering
 from rag.errors import LibraryError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.records import Case, Citation, Document, Finding, Page, Paragraph, Section
 from tests.pdfs import make_pdf
 from tests.test_judgment import WHOLE
 from tests.test_legal_ingest import FORGE, LETTER, MILL, a_judgment, a_record
 from tests.test_player import HOSTILE, Parsed
 from tests.test_podcasts_ingest import NoIndexes, halves, ingested
-from ui import judgment
-from ui.casebook import Casebook
-from ui.judgment import Mention, Neighbour, timeline
-from ui.work import Intake
+from ui.web.jobs import Intake
+from ui.web.panels import judgment_panel as judgment
+from ui.web.panels.case_list import Casebook
+from ui.web.panels.judgment_panel import Mention, Neighbour, timeline
 
 
 class Panel(Parsed):

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import cases, schema
-from rag.cited import KnownCase, KnownCases
-from rag.cited import edges as edges_among
 from rag.errors import UsageError
-from rag.library import Library
+from rag.library import cases, schema
+from rag.library.catalogue import Library
+from rag.library.cited import KnownCase, KnownCases
+from rag.library.cited import edges as edges_among
 from rag.records import Case, CaseCitation, Document, Finding, Footnote, Page, Paragraph, Passage, Section
 from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_3
 

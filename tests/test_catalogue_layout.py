@@ -1,4 +1,4 @@
-"""rag/schema.py, layout 5: titles are stored once a document, and an older catalogue becomes the same as a new one."""
+"""schema.py, layout 5: titles are stored once a document, and an older catalogue becomes the same as a new one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import LibraryError
-from rag.library import Library
+from rag.library.catalogue import Library
+from rag.library.schema import VERSION
 from rag.records import Document, Episode, Page, Passage, Utterance
-from rag.schema import VERSION
 from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_4
 
 TITLES = st.sampled_from(["", "Oak", "OAK", "Oak mill", "İ", "a'b;c", "x" * 300])
@@ -196,7 +196,7 @@ def test_a_kill_leaves_layout_4_or_the_newest(tmp_path: Path, statement: str) ->
     put(library, "d", STORY)
     to_layout_4(library.folder)
     code = (
-        "import os, signal, sys; from pathlib import Path; from rag.library import Library\n"
+        "import os, signal, sys; from pathlib import Path; from rag.library.catalogue import Library\n"
         "library = Library(Path(sys.argv[1]))\n"
         "def look(sql):\n"
         "    if sys.argv[2] in sql: os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -1,4 +1,4 @@
-"""rag/read/cell.py: the cell that a question names, or nothing."""
+"""rag/read/rules/table_cell.py: the cell that a question names, or nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.read.cell import Cell, read_cell
+from rag.read.rules.table_cell import Cell, read_cell
 from rag.records import Hit
 from tests.parts import passage
 

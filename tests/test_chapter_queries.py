@@ -1,4 +1,4 @@
-"""eval/chapter_queries.py and eval/episodes.py: hits by hand, what each row searches, the command on two episodes."""
+"""chapter_queries.py and chapter_run.py: hits by hand, what each row searches, the command on two episodes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from eval import episodes
-from eval.chapter_queries import (
+from eval.podcast import chapter_run as episodes
+from eval.podcast.chapter_queries import (
     BLANK,
     MAKERS,
     OUR_TITLES,
@@ -35,15 +35,15 @@ from eval.chapter_queries import (
     text,
     with_retrieval,
 )
-from eval.chapters import BARE, COMBINED
-from ingest.chapters import chapters_of
+from eval.podcast.chapter_scores import BARE, COMBINED
+from ingest.podcast.chapters import chapters_of
 from rag.errors import DataError, ReaderError
 from rag.records import Hit
 from rag.settings import load_settings
 from tests.parts import passage
 from tests.test_chapters import Scripted, Words
 from tests.test_chapters_eval import made, script
-from ui.cli import app
+from ui.cli.main import app
 
 SETTINGS = load_settings(["ingest.passage_tokens=60", "ingest.overlap_tokens=0"])
 QUERIES = [  # the episode's parts: mills to 120 s, bees to 300, ships to 450

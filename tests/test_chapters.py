@@ -1,4 +1,4 @@
-"""ingest/chapters.py and what it is made of: coverage, order, titles, the reader's prompts, resuming, time."""
+"""ingest/podcast/chapters.py and what it is made of: coverage, order, titles, the reader's prompts, resuming, time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eval.chapters import boundary_scores
-from ingest.chapters import chapters_of, titles_by_reader
-from ingest.cohesion import LONGEST, SHORTEST, SPREAD, USUAL, SentenceVectors, best_cuts, cohesion_cuts
-from ingest.keyphrases import Keyphrases
-from ingest.podtile import Room, clean
+from eval.podcast.chapter_scores import boundary_scores
+from ingest.podcast.chapters import chapters_of, titles_by_reader
+from ingest.podcast.cohesion import LONGEST, SHORTEST, SPREAD, USUAL, SentenceVectors, best_cuts, cohesion_cuts
+from ingest.podcast.keyphrases import Keyphrases
+from ingest.podcast.podtile import Room, clean
 from rag.errors import ReaderError, UsageError
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.records import Chapter, Document, Episode, Utterance
 
 SUBJECTS = {

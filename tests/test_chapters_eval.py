@@ -1,4 +1,4 @@
-"""eval/chapters.py: from a file of episodes to the result, with a scripted reader whose replies are kept."""
+"""chapter_scores.py: from a file of episodes to the result, with a scripted reader whose replies are kept."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from eval import episodes
-from eval.chapters import (
+from eval.core.cache import Replies
+from eval.podcast import chapter_run as episodes
+from eval.podcast.chapter_scores import (
     BARE,
     COHESION,
     COMBINED,
@@ -33,13 +34,12 @@ from eval.chapters import (
     read_cases,
     sample,
 )
-from eval.chapters_report import report, result_json, text, write
-from eval.replies import Replies
+from eval.podcast.chapters_report import report, result_json, text, write
 from rag.errors import DataError, ModelError, ReaderError
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.settings import load_settings
 from tests.test_chapters import SUBJECTS, Scripted, Words, episode, every, said
-from ui.cli import app
+from ui.cli.main import app
 
 SETTINGS = load_settings(["reader.context_tokens=1000"])
 TALK = episode(said("mills", 3))

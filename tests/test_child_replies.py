@@ -15,15 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest import chaptering, child_replies, worker
-from ingest.assemble import assemble, geometry
+from ingest import child_replies, worker
 from ingest.chunk import chunk
-from ingest.legal import Member, case_of
-from ingest.podcast import read_podcast
-from rag import bounds, cases, episodes
+from ingest.legal.case_files import Member, case_of
+from ingest.pdf.assemble import assemble, geometry
+from ingest.podcast import chapter_store as chaptering
+from ingest.podcast.episode import read_podcast
+from rag import bounds
 from rag.errors import DocumentError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library import cases, episodes
+from rag.library.catalogue import Library
 from rag.records import Document, Episode, Page
 from tests.test_bounds import assert_bounded
 from tests.test_judgment import WHOLE
@@ -198,7 +200,7 @@ class Taken:
     peak_kb = 0
 
     def __init__(self, module: str, request: dict[str, Any], *rest: object):
-        self.opened = [["1", "a" * 16, "", ""]] if module == "ingest.legal" else self.says
+        self.opened = [["1", "a" * 16, "", ""]] if module == "ingest.legal.case_files" else self.says
 
     def ask(self, page: int) -> tuple[str, Any]:
         return "case", self.says

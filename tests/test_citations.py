@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.citations import citations
-from ingest.courts import read_courts
-from rag.cited import KnownCase, KnownCases, edges, iso_date
+from ingest.legal.citations import citations
+from ingest.legal.courts import read_courts
+from rag.library.cited import KnownCase, KnownCases, edges, iso_date
 from rag.records import CaseCitation
 
 STYLE = read_courts()["ecthr"].citations

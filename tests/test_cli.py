@@ -138,7 +138,8 @@ def test_help_is_there_at_once(glossator: Run) -> None:
 def test_a_search_waits_for_no_large_library(library: Path) -> None:
     """torch, transformers and numba take seconds to be imported, one question's answer a tenth of one."""
     code = (
-        "import sys\nfrom ui.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "import sys\n"
+        "from ui.cli.main import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "assert not {'torch', 'transformers', 'numba'} & set(sys.modules)"
     )
     search = ["search", "Where did the frigate sail from?", "--library", library / "library", "--retriever", "hybrid"]

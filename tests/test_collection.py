@@ -1,4 +1,4 @@
-"""eval/collection.py: what is written comes back, and a broken file is named with its line and field."""
+"""eval/retrieval/collection.py: what is written comes back, and a broken file is named with its line and field."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.collection import Query, beir_files, read_collection, read_corpus, read_qrels, read_queries
-from eval.corpus import Entry
+from eval.retrieval.collection import Query, beir_files, read_collection, read_corpus, read_qrels, read_queries
+from eval.retrieval.corpus import Entry
 from rag.errors import DataError, UsageError
 from tests.conftest import DATA, needs_data
 

@@ -1,4 +1,4 @@
-"""eval/compare.py: two runs paired by question; every folder that cannot be compared is named in one line."""
+"""eval/core/compare.py: two runs paired by question; every folder that cannot be compared is named in one line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval.bootstrap import paired_difference
-from eval.compare import compare, compare_text
+from eval.core.bootstrap import paired_difference
+from eval.core.compare import compare, compare_text
 from rag.errors import DataError, RagError, UsageError
 
 GOOD = '{"id": "q1", "scores": {"em": 1}}'

@@ -1,4 +1,4 @@
-"""rag/read/comparison.py: two things side by side, each by its own evidence."""
+"""rag/read/rules/comparison.py: two things side by side, each by its own evidence."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from rag.read.comparison import DATE, READ_OFF, alone, compare, settle, sides_of
-from rag.read.facts import count, dates, measures
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.read.notes import compared_note
+from rag.read.rules.comparison import DATE, READ_OFF, alone, compare, settle, sides_of
+from rag.read.rules.facts import count, dates, measures
 from rag.records import Hit
 from tests.parts import assert_linear, passage
 

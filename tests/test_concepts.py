@@ -1,4 +1,4 @@
-"""rag/read/concepts.py: what of a reply is a concept, and what a reader is asked."""
+"""rag/legal/concepts.py: what of a reply is a concept, and what a reader is asked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.read.concepts import MOST, NAME, REPLY_TOKENS, WORDS, Concepts, parse
-from rag.read.generate import Messages, Usage
+from rag.legal.concepts import MOST, NAME, REPLY_TOKENS, WORDS, Concepts, parse
+from rag.llm.chat import Messages, Usage
 
 
 class Scripted:

@@ -1,4 +1,4 @@
-"""rag/attribute/decode.py: what is cheap is what plain greedy decoding says, on tiny random models in float32."""
+"""rag/llm/decode.py: what is cheap is what plain greedy decoding says, on tiny random models in float32."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from rag.attribute.decode import VERIFIED, Decoded, FusionDecoder, TreeDecoder
-from rag.attribute.tries import Trie
 from rag.errors import ModelError
+from rag.llm.decode import VERIFIED, Decoded, FusionDecoder, TreeDecoder
+from rag.llm.tries import Trie
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ENDS = range(1, 10)  # of 100 tokens; with so many, answers have different lengths

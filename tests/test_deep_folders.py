@@ -11,12 +11,12 @@ from typing import cast
 
 import pytest
 
-from ingest import chaptering
-from ingest.podcast import sidecars
+from ingest.podcast import chapter_store as chaptering
+from ingest.podcast.episode import sidecars
 from ingest.read import find_files
 from rag.errors import DocumentError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from tests.test_podcasts_ingest import META, SRT, VTT, NoIndexes, halves, ingested
 
 DEPTH = 1_500  # Python's own limit of recursion is 1,000

@@ -1,4 +1,4 @@
-"""rag/retrieve/dense.py agrees with brute force in numpy; rag/encode/dense.py with the sentence-transformers recipe."""
+"""dense.py agrees with brute force in numpy; dense_encoder.py with the sentence-transformers recipe."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from rag.encode.bert import Bert, is_plain_bert
-from rag.encode.dense import BertEncoder, TransformerEncoder, open_base
+from rag.encode.dense_encoder import BertEncoder, TransformerEncoder, open_base
 from rag.errors import LibraryError, ModelError
-from rag.interfaces import silent
-from rag.models import path_of
+from rag.index.dense import DenseIndex, DenseRetriever
+from rag.models.registry import path_of
+from rag.protocols import silent
 from rag.records import Passage, Removal
-from rag.retrieve.dense import DenseIndex, DenseRetriever
 from tests.parts import encoder, passage
 
 DIMENSIONS = 8

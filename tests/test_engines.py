@@ -1,4 +1,4 @@
-"""eval/engines.py: the vectors are like a learned encoder's, and the table's rows make sense."""
+"""eval/retrieval/engines.py: the vectors are like a learned encoder's, and the table's rows make sense."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.engines import SETTINGS, Collection, compare_engines, crossover, synthetic
+from eval.retrieval.engines import SETTINGS, Collection, compare_engines, crossover, synthetic
 
 
 def test_vectors_are_like_a_learned_encoders() -> None:

@@ -1,4 +1,4 @@
-"""eval/expected.py: the published figures run again, by a scripted `run` and, once, by a real command."""
+"""eval/core/expected.py: the published figures run again, by a scripted `run` and, once, by a real command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eval.expected import Check, checks_text, execute, read_expected, replay
+from eval.core.expected import Check, checks_text, execute, read_expected, replay
 from rag.errors import DataError, UsageError
 
 ROW = 'command = "{}"\nmetric = "{}"\nvalue = {}\ntolerance = 0.05\nsource = "by hand"\n'

@@ -1,4 +1,4 @@
-"""eval/extraction.py: every contestant has a row, memory is the reader's own, and growth is fitted right."""
+"""eval/pdf/extraction.py: every contestant has a row, memory is the reader's own, and growth is fitted right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eval import extraction as bench
+from eval.pdf import extraction as bench
 from ingest.build import build
 from rag.settings import Settings
 from tests.pdfs import make_pdf

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from rag.interfaces import silent
+from rag.index.dense import DenseIndex, DenseRetriever
+from rag.protocols import silent
 from rag.records import Hit
-from rag.retrieve.dense import DenseIndex, DenseRetriever
 from rag.retrieve.feedback import FeedbackRetriever, Interpolation, average, rocchio
 from tests.parts import passage
 

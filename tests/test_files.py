@@ -1,4 +1,4 @@
-"""eval/files.py: the same records from every form of a file, and a broken one named with its record and field."""
+"""eval/core/files.py: the same records from every form of a file, and a broken one named with its record and field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eval.files import Record, read_records
+from eval.core.files import Record, read_records
 from rag.errors import DataError, UsageError
 from tests.benchmarks import written
 

@@ -1,4 +1,4 @@
-"""rag/read/filter.py: what is weakly related is asked about, ignored with its reason, and never silently gone."""
+"""relevance_filter.py: what is weakly related is asked about, ignored with its reason, and never silently gone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag.read.filter import candidates, sift
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
+from rag.read.relevance_filter import candidates, sift
 from rag.records import Hit
 from tests.parts import passage
 

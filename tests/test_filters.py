@@ -1,4 +1,4 @@
-"""ui/filters.py: the choices are the library's values, each finds what has it, and a question keeps to them."""
+"""filter_choices.py: the choices are the library's values, each finds what has it, and a question keeps to them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from hypothesis import strategies as st
 
 from rag.answer import Road
 from rag.errors import UsageError
-from rag.filters import VALUES
-from rag.library import Library
+from rag.library.catalogue import Library
+from rag.library.filters import VALUES
 from rag.records import Answer, Document, Episode, Hit, Page, Passage, Section, Utterance
 from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
 from tests.test_cases import a_case
 from tests.test_links_catalogue import held_by_another, to_layout_3
-from ui import filters, render, work
-from ui.filters import ANY, FIELDS, OF_CASES, Offer, control, filters_of, kept, words_of
-from ui.work import Reading
+from ui import render
+from ui.web import jobs as work
+from ui.web.jobs import Reading
+from ui.web.panels import filter_choices as filters
+from ui.web.panels.filter_choices import ANY, FIELDS, OF_CASES, Offer, control, filters_of, kept, words_of
 
 RESPONDENTS = ("THE UNITED KINGDOM", "Turkey", "TURKEY (no. 2)", "Romania and Bulgaria", "Bulgaria", "")
 ARTICLES = ("Article 8", "ARTICLE 8", "Article 6", "Article 6 § 1", "Article 1", "Article 1 of Protocol No. 1")

@@ -21,13 +21,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.errors import UsageError
-from rag.read.followup import COMMON, clarification, classify, leans, made_whole
-from rag.read.fusion import FusionReader
+from rag.llm.fusion_in_decoder import FusionReader
+from rag.read.follow_up import COMMON, clarification, classify, leans, made_whole
 from rag.read.pronouns import Tier
 from rag.records import Answer
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER
-from ui.work import Question, Reading
+from ui.web.jobs import Question, Reading
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("followups.jsonl").read_text().splitlines()]
 
@@ -319,7 +319,7 @@ def test_the_reader_is_told_what_was_said_and_no_marker_or_abstention() -> None:
 
 
 def test_the_light_reader_says_who_he_is() -> None:
-    from rag.read.generate import open_reader
+    from rag.llm.chat import open_reader
 
     reader = open_reader(load_settings([LIGHT_READER]).reader)
     assert made_whole("Where was he born?", BORN, reader) == "Where was Tim Burton born?"
@@ -334,7 +334,7 @@ def judged(case: dict[str, Any], said: str | None) -> bool:
 
 
 def asked_of(model: str) -> Iterator[tuple[dict[str, Any], str | None]]:
-    from rag.read.generate import open_reader
+    from rag.llm.chat import open_reader
 
     reader = open_reader(load_settings([f"reader.model={model}"]).reader)
     for case in CASES:
@@ -380,7 +380,7 @@ if __name__ == "__main__":
         rows[each["part"]].append(float(judged(each, reply)))
         none += reply is None
         print("right" if judged(each, reply) else "WRONG", "|", each["question"], "|", reply)
-    from eval.bootstrap import bootstrap_interval
+    from eval.core.bootstrap import bootstrap_interval
 
     for part, values in rows.items():
         low, high = bootstrap_interval(values, 0)

@@ -1,4 +1,4 @@
-"""rag/read/forms.py: how a draft, its notes and its quotes come about, with scripted readers for the laws."""
+"""rag/read/strategies.py: how a draft, its notes and its quotes come about, with scripted readers for the laws."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rag.answer import Evidence, Road, Token, ask
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.read.notes import next_query, says_nothing
 from rag.records import Answer, Hit, Note
 from rag.settings import load_settings

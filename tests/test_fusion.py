@@ -1,4 +1,4 @@
-"""rag/read/fusion.py and its game: a tiny random T5 as the reader, against a model that encodes everything anew."""
+"""fusion_in_decoder.py and its game: a tiny random T5 as the reader, against a model that encodes everything anew."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import torch
 from rag.answer import ask, explain
 from rag.attribute.attribute import attribute
 from rag.attribute.players import clauses
-from rag.attribute.torch_game import FusionGame, open_fusion, playing
+from rag.attribute.tree_reader import FusionGame, open_fusion, playing
 from rag.errors import ModelError, ReaderError, UsageError
-from rag.read.fusion import FusionReader
-from rag.read.generate import Usage, first_line, open_reader
+from rag.llm.chat import Usage, first_line, open_reader
+from rag.llm.fusion_in_decoder import FusionReader
 from rag.read.prompts import answer_messages, memory_messages
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings

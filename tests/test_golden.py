@@ -25,8 +25,8 @@ from rapidfuzz.distance import Indel
 
 from ingest.build import build
 from ingest.chunk import chunk
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.records import Passage
 from rag.settings import Ingest
 from tests.conftest import PDFS, ROOT, needs_data

@@ -1,4 +1,4 @@
-"""ui/guard.py, ui/arrivals.py, ui/connections.py with small limits, in front of Gradio's real upload route."""
+"""guard.py, arrivals.py, connections.py with small limits, in front of Gradio's real upload route."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from ui import connections, guard
-from ui.arrivals import UNCLAIMED_SECONDS, Arrivals
-from ui.connections import BoundedProtocol
-from ui.guard import Guard
+from ui.web import connections, guard
+from ui.web.arrivals import UNCLAIMED_SECONDS, Arrivals
+from ui.web.connections import BoundedProtocol
+from ui.web.guard import Guard
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(60)]
 QUOTA = 300_000

@@ -1,4 +1,4 @@
-"""ui/heat.py: every part of the evidence with its score, in legible colours and in words; nothing in it is obeyed."""
+"""heat_map.py: every part of the evidence with its score, in legible colours and in words; nothing in it is obeyed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from rag.records import Answer, AttributedPlayer, Attribution, Hit
 from tests.parts import passage
-from ui import heat
 from ui.render import attribution_text, printable
+from ui.web.panels import heat_map as heat
 
 HOSTILE = st.text(st.sampled_from(list("ab <>&'\"/=;!-$`{}\n\x1b")), max_size=40)
 TEXT = "The guild had saved 412 crowns. Its lamp was seen far away."

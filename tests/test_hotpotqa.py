@@ -1,4 +1,4 @@
-"""eval/hotpotqa.py and its report: evidence, supporting facts, scores, files; and the command with an endpoint."""
+"""hotpotqa.py and its report: evidence, supporting facts, scores, files; and the command with an endpoint."""
 
 from __future__ import annotations
 
@@ -17,16 +17,26 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eval.corpus import Corpus
-from eval.hotpotqa import DEPTH, Outcome, Pool, evaluate, facts_of, open_pool, predicted, rows_of, scores
-from eval.hotpotqa_report import CAUSES, FAILURES, cause, instructive, line, predictions, report, result_json, write
-from eval.multihop import Benchmark, Fact, Paragraph, Question, read_questions
-from eval.replies import Replies
-from eval.trials import BM25, CLOSED_BOOK, ORACLE, RANDOM, Trial
+from eval.core.cache import Replies
+from eval.core.trials import BM25, CLOSED_BOOK, ORACLE, RANDOM, Trial
+from eval.multihop.hotpotqa import DEPTH, Outcome, Pool, evaluate, facts_of, open_pool, predicted, rows_of, scores
+from eval.multihop.hotpotqa_report import (
+    CAUSES,
+    FAILURES,
+    cause,
+    instructive,
+    line,
+    predictions,
+    report,
+    result_json,
+    write,
+)
+from eval.multihop.questions import Benchmark, Fact, Paragraph, Question, read_questions
+from eval.retrieval.corpus import Corpus
 from rag.answer import Road
 from rag.errors import DataError, ReaderError
-from rag.interfaces import silent
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
+from rag.protocols import silent
 from rag.records import Answer, Citation, Hit, Note
 from rag.settings import Settings, load_settings
 from tests import official

@@ -1,4 +1,4 @@
-"""eval/injections.py: the planted texts are what they say, scripted readers are counted right, no law is broken."""
+"""injections.py: the planted texts are what they say, scripted readers are counted right, no law is broken."""
 
 from __future__ import annotations
 
@@ -12,15 +12,25 @@ from typing import Any
 
 import pytest
 
-from eval import injections
-from eval.compare import compare
-from eval.injections import FILE, KINDS, WHERE, Injection, Outcome, broken_laws, judge, read_injections, result_json
-from eval.metrics import contains_gold
-from eval.replies import Replies
-from eval.trials import Trial
+from eval.core.cache import Replies
+from eval.core.compare import compare
+from eval.core.metrics import contains_gold
+from eval.core.trials import Trial
+from eval.injection import injections
+from eval.injection.injections import (
+    FILE,
+    KINDS,
+    WHERE,
+    Injection,
+    Outcome,
+    broken_laws,
+    judge,
+    read_injections,
+    result_json,
+)
 from rag.errors import DataError, ReaderError
-from rag.read.generate import Messages, Usage
-from rag.read.instructions import masked, withhold
+from rag.llm.chat import Messages, Usage
+from rag.read.injection.mask import masked, withhold
 from rag.read.prompts import answer_messages
 from rag.records import Answer, Citation, Hit
 from rag.settings import load_settings

@@ -1,4 +1,4 @@
-"""rag/read/instructions.py: what speaks to the reader is masked, and all else stays as and where it is.
+"""rag/read/injection/mask.py: what speaks to the reader is masked, and all else stays as and where it is.
 
 tests/injections.jsonl holds sentences of our own. "tuned": planted ones that the rules were made with; "unseen":
 planted ones that were written down before there was any rule; "genuine tuned" and "genuine unseen": sentences of papers
@@ -18,18 +18,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.podcast import read_podcast
+from ingest.podcast.episode import read_podcast
 from rag.answer import Evidence, Road, ask
-from rag.read.generate import Messages, Usage
-from rag.read.injection import COMPILED, GROUPS, PHRASES, RULES, VERBS
-from rag.read.injection_turns import names_a_turn
-from rag.read.instructions import instructions, masked, masked_name, withhold
+from rag.llm.chat import Messages, Usage
+from rag.read.injection.grammar import COMPILED, GROUPS, PHRASES, RULES, VERBS
+from rag.read.injection.mask import instructions, masked, masked_name, withhold
+from rag.read.injection.turns import names_a_turn
 from rag.read.prompts import answer_messages
 from rag.read.quotes import choose_quotes
 from rag.records import Answer, Hit
 from rag.settings import load_settings
 from tests.parts import passage
-from ui.layouts import answer_json, hit_json
+from ui.cli.json_layouts import answer_json, hit_json
 from ui.render import answer_text, reasons_markdown
 
 RECORDS = [json.loads(line) for line in Path(__file__).with_name("injections.jsonl").read_text("utf-8").splitlines()]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.courts import Court, court_of, read_courts
-from ingest.judgment import of_record, plain, read_judgment, text_of_html
+from ingest.legal.courts import Court, court_of, read_courts
+from ingest.legal.judgment import of_record, plain, read_judgment, text_of_html
 from rag.errors import DataError, DocumentError
 from rag.records import Case
 from tests.parts import assert_linear

@@ -1,4 +1,4 @@
-"""eval/judgments.py: scores worked by hand, on records of our own in the layout of cases-a."""
+"""eval/legal/judgments.py: scores worked by hand, on records of our own in the layout of cases-a."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from eval.files import Record, read_records
-from eval.judgments import boundary_scores, given_of, halves, known_case, read, result_json, set_scores
-from ingest.courts import read_courts
-from rag.cited import KnownCases
+from eval.core.files import Record, read_records
+from eval.legal.judgments import boundary_scores, given_of, halves, known_case, read, result_json, set_scores
+from ingest.legal.courts import read_courts
 from rag.errors import DataError
+from rag.library.cited import KnownCases
 from tests.test_judgment import OPINIONS, WHOLE
 
 ECTHR = read_courts()["ecthr"]

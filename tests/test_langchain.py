@@ -22,11 +22,11 @@ from PIL import Image
 from ingest.build import build
 from rag.answer import ask, open_road
 from rag.errors import ModelError, ReaderError
-from rag.indexes import Indexes
-from rag.library import Library
-from rag.read.generate import ChatReader, Usage, open_reader
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.llm.chat import ChatReader, Usage, open_reader
 from rag.records import Answer, Hit
-from rag.retrieve.as_langchain import LangChainRetriever
+from rag.retrieve.langchain import LangChainRetriever
 from rag.settings import ReaderSettings, load_settings
 from tests.made import Sheet
 from tests.parts import encoder, small_library

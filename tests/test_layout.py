@@ -798,7 +798,7 @@ def assert_places(made: Made, numbers: Sequence[int] | range, spans: int, chance
 
     The text says a table's heads with each cell, which are not where the cell is; so spans lie inside of pieces.
     """
-    from rag.places import raw_offset
+    from rag.library.boxes import raw_offset
 
     with pypdfium2.PdfDocument(made.file) as pdf:
         for number in numbers:

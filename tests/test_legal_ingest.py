@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.files import read_records
-from eval.judgments import given_of, set_scores
-from ingest import chaptering
+from eval.core.files import read_records
+from eval.legal.judgments import given_of, set_scores
 from ingest.chunk import chunk, count_tokens
-from ingest.legal import CaseFile, case_of, is_judgment, is_legal
+from ingest.legal.case_files import CaseFile, case_of, is_judgment, is_legal
+from ingest.legal.subheadings import blocks
+from ingest.podcast import chapter_store as chaptering
 from ingest.read import content_id, find_files, kind_of
-from ingest.subheadings import blocks
 from rag.answer import _abstain
-from rag.casebook import court_cases, open_precedents
 from rag.errors import DocumentError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.legal.casebook import court_cases, open_precedents
+from rag.library.catalogue import Library
 from rag.place import place_in
 from rag.read.cite import cite
 from rag.read.quotes import Quote
@@ -31,7 +31,8 @@ from tests.conftest import DATA, ROOT, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_judgment import BODY, HEADER, OPERATIVE, WHOLE
 from tests.test_podcasts_ingest import VTT, NoIndexes, halves, ingested, statuses
-from ui import layouts, render
+from ui import render
+from ui.cli import json_layouts as layouts
 
 CASES_A = DATA / "legal" / "ecthr" / "cases-a.jsonl.gz"
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest.assemble import assemble, references
-from ingest.chapters import chapters_of
 from ingest.chunk import _stretches
-from ingest.citations import citations
-from ingest.cohesion import MOST_SENTENCES, best_cuts
-from ingest.judgment import read_judgment
+from ingest.legal.citations import citations
+from ingest.legal.judgment import read_judgment
 from ingest.long_text import WINDOW, sentences_in
-from ingest.podcast import sentences, with_times
-from ingest.transcript import Cue, read_transcript
+from ingest.pdf.assemble import assemble, references
+from ingest.podcast.chapters import chapters_of
+from ingest.podcast.cohesion import MOST_SENTENCES, best_cuts
+from ingest.podcast.episode import sentences, with_times
+from ingest.podcast.transcript import Cue, read_transcript
 from rag import bounds
 from rag.records import Document, Episode, Page, Region
 from rag.sentences import sentence_spans

@@ -1,4 +1,4 @@
-"""rag/links.py: the links in the catalogue are those of its documents, whatever came before."""
+"""rag/library/links.py: the links in the catalogue are those of its documents, whatever came before."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.cases import TABLES
-from rag.library import Library
+from rag.library.cases import TABLES
+from rag.library.catalogue import Library
+from rag.library.schema import NEW_IN_3, NEW_IN_4, TITLED, VERSION
 from rag.records import Document, Link, Page, Passage
-from rag.schema import NEW_IN_3, NEW_IN_4, TITLED, VERSION
 
 Content = tuple[str, tuple[str, ...]]  # title, texts of the passages
 TITLES = st.sampled_from(["Tarn Bridge", "Tarn Bridge (1911)", "Garden Book", "A (b) [c", "x", ""])

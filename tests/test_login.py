@@ -1,4 +1,4 @@
-"""ui/users.py and ui/login.py: who may come in, for how long, and what an attacker who is not let in meets."""
+"""ui/web/users.py and ui/web/login.py: who may come in, for how long, and what an attacker who is not let in meets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from rag.errors import RagError, UsageError
-from rag.library import Library
+from rag.library.catalogue import Library
 from tests.conftest import Run, needs_browser
 from tests.pages import Endpoint, Site, replies
-from ui import login, users
-from ui.login import COOKIE, Failures, Sessions
-from ui.users import Users, add_user, read_users
+from ui.web import login, users
+from ui.web.login import COOKIE, Failures, Sessions
+from ui.web.users import Users, add_user, read_users
 
 WORD, OTHER = "a long enough word", "another long word"
 

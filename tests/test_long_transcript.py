@@ -25,9 +25,9 @@ import pytest
 
 from ingest.build import build
 from ingest.rechapter import rechapter
-from rag.indexes import Indexes
-from rag.interfaces import Report, silent
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.protocols import Report, silent
 from rag.settings import load_settings
 from tests.conftest import ROOT
 

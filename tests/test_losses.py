@@ -1,4 +1,4 @@
-"""rag/encode/losses.py and pooled.py: by hand, against finite differences, and against all logits at once."""
+"""rag/train/sparse/losses.py and pooled.py: by hand, against finite differences, and against all logits at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.encode.losses import SCALE, contrastive, ensemble, flops, kl_divergence, l1, margin_mse, ramp
-from rag.encode.pooled import MaxLogits
+from rag.encode.max_logits import MaxLogits
+from rag.train.sparse.losses import SCALE, contrastive, ensemble, flops, kl_divergence, l1, margin_mse, ramp
 
 INF = math.inf
 NUMBERS = st.floats(-5, 5, width=32)

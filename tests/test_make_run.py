@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from rag.errors import ModelError
-from rag.models import path_of
+from rag.models.registry import path_of
 from tests.conftest import ROOT, needs_browser
 
 QUESTION = "On what GPU was the SPECTER model trained?"  # "a single Titan V GPU", page 5

@@ -1,4 +1,4 @@
-"""ingest/mend.py: nothing but breaks, ligatures and bad characters changes, and the way back is exact."""
+"""ingest/pdf/text_repair.py: nothing but breaks, ligatures and bad characters changes, and the way back is exact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.mend import LIGATURES, mend, words_in
+from ingest.pdf.text_repair import LIGATURES, mend, words_in
 from tests.parts import assert_linear, paged
 
 BAD = {*map(chr, [*range(10), *range(11, 32), *range(127, 160), *range(0xD800, 0xE000)])}

@@ -1,4 +1,4 @@
-"""eval/metrics.py: whether an answer contains a gold string. The official measures are in test_official.py."""
+"""eval/core/metrics.py: whether an answer contains a gold string. The official measures are in test_official.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.metrics import contains_gold, normalise
+from eval.core.metrics import contains_gold, normalise
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""rag/encode/mine.py: teachers against formulas by hand, and which texts may be a query's negatives."""
+"""rag/train/sparse/hard_negatives.py: teachers against formulas by hand, and which texts may be a query's negatives."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag.encode.mine import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, best, mine, terms_of
-from rag.encode.near_duplicates import CONTAINMENT
-from rag.encode.pairs import Candidates, Pair, TrainingSet, training_set
-from rag.interfaces import SparseVector
+from rag.protocols import SparseVector
+from rag.train.near_duplicates import CONTAINMENT
+from rag.train.sparse.hard_negatives import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, best, mine, terms_of
+from rag.train.sparse.pairs import Candidates, Pair, TrainingSet, training_set
 from tests.made import Words
 from tests.parts import encoder, passage
 from tests.test_pairs import book, contained, sentences

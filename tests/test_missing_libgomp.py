@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.library import Library
+from rag.library.catalogue import Library
 from tests.conftest import LIGHT_READER, ROOT, command
 
 FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64")

@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from rag import models
 from rag.errors import ModelError
+from rag.models import registry as models
 
 WEIGHTS = random.Random(7).randbytes(330_000)
 PARTS = [WEIGHTS[start : start + 100_000] for start in range(0, len(WEIGHTS), 100_000)]

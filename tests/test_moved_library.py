@@ -1,4 +1,4 @@
-"""rag/locations.py: a library's own files are found wherever its folder lies, and nothing else is taken for one."""
+"""locations.py: a library's own files are found wherever its folder lies, and nothing else is taken for one."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.build import build
-from ingest.picture import page_picture
+from ingest.page_pictures import page_picture
 from ingest.read import LEGAL_RECIPE, PODCAST_RECIPE, RECIPE, content_id, sidecars_hash
 from ingest.rechapter import rechapter
 from ingest.worker import Limits
 from rag.errors import DocumentError, LibraryError
-from rag.library import Library
-from rag.locations import UNOWNED_SECONDS, Locations
+from rag.library.catalogue import Library
+from rag.library.locations import UNOWNED_SECONDS, Locations
 from tests.pdfs import make_pdf
 from tests.test_links_catalogue import held_by_another
 from tests.test_podcasts_ingest import NoIndexes
-from ui import cli
-from ui.recordings import Recordings
-from ui.work import Intake
+from ui.cli import main as cli
+from ui.web.jobs import Intake
+from ui.web.panels.recordings import Recordings
 
 VTT = """WEBVTT
 

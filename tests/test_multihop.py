@@ -1,4 +1,4 @@
-"""eval/multihop.py: questions of three benchmarks, and samples of them."""
+"""eval/multihop/questions.py: questions of three benchmarks, and samples of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eval.multihop import Paragraph, Question, read_questions, sample
+from eval.multihop.questions import Paragraph, Question, read_questions, sample
 from rag.errors import DataError
 from tests.benchmarks import Fields, hotpot, musique, written
 from tests.conftest import DATA, needs_data

@@ -1,4 +1,4 @@
-"""ingest/ocr.py: the words of a picture come out whichever way up it is, at the place where they stand."""
+"""ingest/pdf/ocr.py: the words of a picture come out whichever way up it is, at the place where they stand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 from reportlab.lib.utils import ImageReader
 
-from ingest.ocr import OcrLine, is_garbled, read_picture
+from ingest.pdf.ocr import OcrLine, is_garbled, read_picture
 from tests.conftest import PDFS, ROOT, needs_data
 from tests.made import Sheet, read_made
 
@@ -160,7 +160,7 @@ _allow_processor_time(30)
 def refuse(*arguments): raise AssertionError("the network was asked")
 socket.socket.connect = socket.getaddrinfo = refuse
 import pypdfium2
-from ingest.ocr import read_picture
+from ingest.pdf.ocr import read_picture
 with pypdfium2.PdfDocument(sys.argv[1]) as document:
     page = document[0].render(scale=150 / 72).to_pil()
 page.paste('white', (0, 810, *page.size))  # half of the text is enough

@@ -1,4 +1,4 @@
-"""eval/metrics.py against the official definition (tests/official.py), on made cases and on values worked by hand."""
+"""metrics.py against the official definition (tests/official.py), on made cases and on values worked by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.metrics import answer_scores, best_answer_scores, joint_scores, normalise_answer, set_scores
+from eval.core.metrics import answer_scores, best_answer_scores, joint_scores, normalise_answer, set_scores
 from tests import official
 
 # Words that the definition treats in a way of its own, white space and signs that it does not see as such, and letters

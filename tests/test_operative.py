@@ -1,4 +1,4 @@
-"""rag/operative.py in the notes form: what a court found is read off its judgment, or left to the reader."""
+"""court_finding.py in the notes form: what a court found is read off its judgment, or left to the reader."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from eval.bootstrap import summarise
-from eval.files import read_records
+from eval.core.bootstrap import summarise
+from eval.core.files import read_records
 from ingest.chunk import chunk
-from ingest.courts import read_courts
-from ingest.judgment import of_record, read_judgment
+from ingest.legal.courts import read_courts
+from ingest.legal.judgment import of_record, read_judgment
 from rag.answer import Evidence, Road, ask, explain
-from rag.cited import KnownCase
-from rag.library import Library
-from rag.operative import decide, meant
-from rag.read.finding import answer, read_question
-from rag.read.forms import Reading, redraft
-from rag.read.generate import Usage
+from rag.library.catalogue import Library
+from rag.library.cited import KnownCase
+from rag.llm.chat import Usage
+from rag.read.rules.court_finding import decide, meant
+from rag.read.rules.finding_question import answer, read_question
+from rag.read.strategies import Reading, redraft
 from rag.records import Answer, Document, Hit, Page, Passage
 from rag.settings import load_settings
 from tests.conftest import DATA, needs_data

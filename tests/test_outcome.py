@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.outcome import findings
+from ingest.legal.operative_part import findings
 
 
 def found(text: str) -> dict[str, bool | None]:

@@ -1,4 +1,4 @@
-"""ingest/page.py: what is marked is where the words are, whichever way the page lies, and nothing else is touched."""
+"""draw_page.py: what is marked is where the words are, whichever way the page lies, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageChops
 
-from ingest.assemble import Assembled, assemble, geometry
-from ingest.page import render_page
-from ingest.pdf import open_document, read_page
+from ingest.pdf.assemble import Assembled, assemble, geometry
+from ingest.pdf.draw_page import render_page
+from ingest.pdf.extract import open_document, read_page
 from rag.errors import DocumentError
-from rag.places import boxes_of, raw_offset
+from rag.library.boxes import boxes_of, raw_offset
 from rag.records import Box
 from rag.sentences import sentence_spans
 from tests.conftest import PDFS, ROOT, needs_data
@@ -237,7 +237,7 @@ def test_one_clear_line_when_it_cannot_be_drawn(tmp_path: Path) -> None:
 
 def test_the_child_process_writes_the_picture_or_one_line(tmp_path: Path) -> None:
     def call(request: str) -> tuple[int, bytes, bytes]:
-        command = [sys.executable, "-m", "ingest.page"]
+        command = [sys.executable, "-m", "ingest.pdf.draw_page"]
         done = subprocess.run(command, check=False, input=request.encode(), capture_output=True, cwd=ROOT, timeout=60)
         return done.returncode, done.stdout, done.stderr
 

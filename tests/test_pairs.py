@@ -1,4 +1,4 @@
-"""rag/encode/pairs.py, split.py and written.py: what is made of which passages, and that nothing crosses the split."""
+"""pairs.py, split.py and written.py: what is made of which passages, and that nothing crosses the split."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag.encode.mine import Bm25Teacher
-from rag.encode.near_duplicates import CONTAINMENT, RUN, Shingles, shingles_of, words_of
-from rag.encode.pairs import (
+from rag.errors import DataError
+from rag.library.catalogue import Library
+from rag.records import Case, CaseCitation, Document, Page, Paragraph, Passage, Section
+from rag.train.near_duplicates import CONTAINMENT, RUN, Shingles, shingles_of, words_of
+from rag.train.sparse.generated_queries import written
+from rag.train.sparse.hard_negatives import Bm25Teacher
+from rag.train.sparse.held_out import FEWEST, split
+from rag.train.sparse.pairs import (
     LONGEST_OF_FEW,
     POSITIVES,
     SHORTEST,
@@ -28,11 +33,6 @@ from rag.encode.pairs import (
     references_of,
     training_set,
 )
-from rag.encode.split import FEWEST, split
-from rag.encode.written import written
-from rag.errors import DataError
-from rag.library import Library
-from rag.records import Case, CaseCitation, Document, Page, Paragraph, Passage, Section
 from tests.made import Words
 from tests.parts import passage
 
@@ -148,7 +148,7 @@ def test_one_book_does_not_drown_the_rest_but_may_be_all_there_is() -> None:
 def test_a_small_library_is_asked_for_more_of_each_passage(monkeypatch: pytest.MonkeyPatch) -> None:
     passages = book("a", 30, Words())
     for enough, each in ((3000, SENTENCES), (90, 3), (60, 2), (59, 1), (1, 1)):
-        monkeypatch.setattr("rag.encode.pairs.ENOUGH", enough)
+        monkeypatch.setattr("rag.train.sparse.pairs.ENOUGH", enough)
         asked = made_from(training_set(passages), "sentence")
         assert len(asked) == each * len(passages)
 
@@ -166,7 +166,7 @@ def test_a_small_library_is_asked_for_long_sentences_and_most_of_a_passage_too(
     long, short = new.sentence(words), [new.sentence(1) for _ in range(rest)]
     passages = [passage(0, " ".join([long, *short]), "a"), *book("b", 20, new)]
     for enough, asked in ((3000, of_few), (1, of_many)):
-        monkeypatch.setattr("rag.encode.pairs.ENOUGH", enough)
+        monkeypatch.setattr("rag.train.sparse.pairs.ENOUGH", enough)
         queries = [pair.query for pair in made_from(training_set(passages), "sentence")]
         assert (long in queries) == asked
 

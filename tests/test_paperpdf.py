@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from eval import pdf
-from eval.files import Record
-from eval.paperpdf import examples_of, overlaps, question_of, read_paperpdf
-from rag.encode.dense import TrainedEncoder
+from eval.core.files import Record
+from eval.pdf import pdf_questions as pdf
+from eval.pdf.paperpdf import examples_of, overlaps, question_of, read_paperpdf
+from rag.encode.dense_encoder import TrainedEncoder
 from rag.errors import DataError, UsageError
 from rag.settings import load_settings
 from tests.parts import BRIDGE, GARDEN, passage, small_library
 from tests.pdfs import make_pdf
-from ui.cli import app
+from ui.cli.main import app
 
 RECORD: dict[str, Any] = {
     "pdf": "bridge",

@@ -1,4 +1,4 @@
-"""eval/pdf.py: scores and results by hand, and the command on the example."""
+"""eval/pdf/pdf_questions.py: scores and results by hand, and the command on the example."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from eval import pdf
-from eval.metrics import contains_gold
-from eval.pdf import Question
-from eval.trials import Trial
+from eval.core.metrics import contains_gold
+from eval.core.trials import Trial
+from eval.pdf import pdf_questions as pdf
+from eval.pdf.pdf_questions import Question
 from rag.errors import DataError
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings

@@ -1,4 +1,4 @@
-"""ui/player.py and ui/recordings.py: captions, the panel, and which audio is served; what is kept beside an upload."""
+"""player.py and recordings.py: captions, the panel, and which audio is served; what is kept beside an upload."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import chaptering
 from ingest.build import build
-from ingest.podcast import AUDIO, sidecars
+from ingest.podcast import chapter_store as chaptering
+from ingest.podcast.episode import AUDIO, sidecars
 from rag.errors import LibraryError
-from rag.library import Library
+from rag.library.catalogue import Library
 from rag.records import Chapter, Citation, Document, Episode, Page, Utterance
 from tests.test_podcasts_ingest import MAKERS, SRT, VTT, NoIndexes, halves
-from ui import cli, player
-from ui.recordings import AUDIO_TYPES, Recordings
-from ui.work import Intake
+from ui.cli import main as cli
+from ui.web.jobs import Intake
+from ui.web.panels import player
+from ui.web.panels.recordings import AUDIO_TYPES, Recordings
 
 HOSTILE = "<script>window.owned = 1</script> --> ' \" & </v></mark>"
 

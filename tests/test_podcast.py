@@ -1,4 +1,4 @@
-"""ingest/podcast.py: sentences keep every word, times run forwards, chapters are the maker's, and what lies beside."""
+"""episode.py: sentences keep every word, times run forwards, chapters are the maker's, and what lies beside."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.podcast import (
+from ingest.podcast.episode import (
     RATE,
     UNBROKEN,
     chapters_in_notes,
@@ -27,7 +27,7 @@ from ingest.podcast import (
     unrolled,
     with_times,
 )
-from ingest.transcript import Cue, read_transcript
+from ingest.podcast.transcript import Cue, read_transcript
 from rag.errors import DocumentError
 from rag.records import Chapter, Document, Episode, Utterance
 from tests.conftest import DATA, ROOT, needs_data

@@ -21,15 +21,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import chaptering
 from ingest.build import Summary, build
 from ingest.chunk import chunk, count_tokens
+from ingest.podcast import chapter_store as chaptering
 from ingest.read import content_id, find_files, kind_of
 from ingest.rechapter import rechapter
-from rag.episodes import from_json, seconds_of, speakers_in, to_json
 from rag.errors import DocumentError, UsageError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.library.episodes import from_json, seconds_of, speakers_in, to_json
 from rag.read.cite import cite
 from rag.read.quotes import Quote
 from rag.records import Chapter, Document, Episode, Hit, Page, Utterance
@@ -38,8 +38,9 @@ from rag.timecodes import place_in_recording
 from tests.conftest import DATA, LIGHT_READER, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_links_catalogue import held_by_another, to_layout_3
-from ui import chapters as written
-from ui import layouts, render
+from ui import chapter_formats as written
+from ui import render
+from ui.cli import json_layouts as layouts
 
 VTT = """WEBVTT
 
@@ -382,8 +383,9 @@ def test_layout_3_is_read_as_it_is_and_gets_its_episodes_from_the_next_writer(in
 
 def test_a_kill_while_an_episode_is_stored_leaves_none_of_it(indexes: Indexes, shelf: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from rag import episodes; from rag.library import Library\n"
-        "from ingest.podcast import read_podcast\nfrom ingest.chunk import chunk\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from rag.library import episodes; from rag.library.catalogue import Library\n"
+        "from ingest.podcast.episode import read_podcast\nfrom ingest.chunk import chunk\n"
         "enter = episodes.enter\n"
         "def killed(*given): enter(*given); os.kill(os.getpid(), signal.SIGKILL)\n"
         "episodes.enter = killed\n"

@@ -1,4 +1,4 @@
-"""rag/retrieve/precedents.py: nothing later is found, nor any version of the case itself; the scorers by hand."""
+"""rag/legal/precedents.py: nothing later is found, nor any version of the case itself; the scorers by hand."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag.errors import UsageError
-from rag.read.finding import FindingQuestion, answer, read_question
-from rag.records import Finding, Passage
-from rag.retrieve.pooling import Pooling, attention_pool, late_interaction, mean_pool
-from rag.retrieve.precedents import (
+from rag.legal.pooling import Pooling, attention_pool, late_interaction, mean_pool
+from rag.legal.precedents import (
     FIELDS,
     NEEDED,
     SCORERS,
@@ -35,6 +33,8 @@ from rag.retrieve.precedents import (
     expand,
     undated,
 )
+from rag.read.rules.finding_question import FindingQuestion, answer, read_question
+from rag.records import Finding, Passage
 
 WORDS = "abandon border custody detain eviction father garden hearing".split()
 

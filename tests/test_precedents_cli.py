@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.precedents import MEASURES, read_judgments
-from eval.precedents_parts import SCORER_OF, open_parts
-from rag.casebook import nearest_of, open_precedents
-from rag.casebook import open_parts as parts_of_library
-from rag.indexes import Indexes
-from rag.library import Library
-from rag.retrieve.precedents import SCORERS
+from eval.legal.precedent_ranking import MEASURES, read_judgments
+from eval.legal.precedents_parts import SCORER_OF, open_parts
+from rag.index.manager import Indexes
+from rag.legal.casebook import nearest_of, open_precedents
+from rag.legal.casebook import open_parts as parts_of_library
+from rag.legal.precedents import SCORERS
+from rag.library.catalogue import Library
 from rag.settings import load_settings
 from tests.conftest import Run
 from tests.test_precedents_eval import COURT, written

@@ -1,4 +1,4 @@
-"""eval/precedents.py: measures by hand and as trec_eval has them, queries without their citations, the whole run."""
+"""precedent_ranking.py: measures by hand and as trec_eval has them, queries without their citations, the whole run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval import retrieval
-from eval.precedents import (
+from eval.legal.precedent_ranking import (
     DEPTH,
     MEASURES,
     findings,
@@ -22,10 +21,11 @@ from eval.precedents import (
     tuned_on,
     without_citations,
 )
-from ingest.courts import read_courts
-from ingest.judgment import read_judgment
-from rag.casebook import Parts
+from eval.retrieval import measures as retrieval
+from ingest.legal.courts import read_courts
+from ingest.legal.judgment import read_judgment
 from rag.errors import DataError, UsageError
+from rag.legal.casebook import Parts
 from rag.settings import Settings
 from tests.test_precedents import POOLING, vectors
 

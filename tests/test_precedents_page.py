@@ -1,4 +1,4 @@
-"""ui/precedents.py: precedents of a text that is pasted into the page, within its filters, and their panel."""
+"""precedent_panel.py: precedents of a text that is pasted into the page, within its filters, and their panel."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, cast
 
 import pytest
 
-from ingest import chaptering
-from rag.casebook import open_parts, open_precedents
+from ingest.podcast import chapter_store as chaptering
 from rag.errors import UsageError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.legal.casebook import open_parts, open_precedents
+from rag.legal.precedents import DEFAULT
+from rag.library.catalogue import Library
 from rag.records import Hit, Passage
-from rag.retrieve.precedents import DEFAULT
 from rag.settings import load_settings
 from tests.test_case_panel import Panel
 from tests.test_legal_ingest import FORGE, LETTER, MILL, a_judgment, a_record
 from tests.test_player import HOSTILE
 from tests.test_podcasts_ingest import NoIndexes, halves, ingested
-from ui import precedents
-from ui.casebook import Casebook
-from ui.precedents import Asked, Found, asked, find, panel
-from ui.web import Desk
+from ui.web.app import Desk
+from ui.web.panels import precedent_panel as precedents
+from ui.web.panels.case_list import Casebook
+from ui.web.panels.precedent_panel import Asked, Found, asked, find, panel
 
 FACTS = "A forge made noise at night beside the home of a family; their letters to the guards were read by nobody."
 UNDATED = a_judgment("D. v. SPAIN", "4/07", "", "A forge made noise at night.", "Noise at night disturbs a home.")

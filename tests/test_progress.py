@@ -1,4 +1,4 @@
-"""ui/progress.py: the plain line and its time left, and the bar; ui/command.py: the Report that the commands get."""
+"""progress.py: the plain line and its time left, and the bar; shared.py: the Report that the commands get."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui import command
-from ui.progress import Count, Progress, duration, plain_line
+from ui.cli import shared as command
+from ui.cli.progress import Count, Progress, duration, plain_line
 
 PACE = st.floats(0.01, 600)  # seconds a step
 
@@ -167,7 +167,7 @@ def interrupted() -> Iterator[None]:
 
 
 def test_the_note_is_passed_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("ui.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("ui.cli.progress.LINE_SECONDS", 0.0)
     with command.progress() as report:
         report("questions", 0, 9)
         report("questions", 0, 9, "EM 0.45")

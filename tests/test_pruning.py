@@ -1,4 +1,4 @@
-"""eval/pruning.py: just the smallest weights go, 8 bits are half a step off at most, a report has all its rows."""
+"""pruning.py: just the smallest weights go, 8 bits are half a step off at most, a report has all its rows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval import pruning as measured
-from eval.collection import Collection, Query
-from eval.corpus import Entry
-from eval.pruning import (
+from eval.retrieval import pruning as measured
+from eval.retrieval.collection import Collection, Query
+from eval.retrieval.corpus import Entry
+from eval.retrieval.pruning import (
     ALL,
     AS_IT_IS,
     LAYERS,

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eval.replies import RecordingReader, Replies
+from eval.core.cache import RecordingReader, Replies
 from rag.errors import ReaderError, UsageError
-from rag.read import generate
-from rag.read.generate import ChatReader, Messages, Usage, _until, open_reader
+from rag.llm import chat as generate
+from rag.llm.chat import ChatReader, Messages, Usage, _until, open_reader
 from rag.read.prompts import (
     ANSWER,
     PICTURE_TOKENS,

@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 
 from rag.records import Answer, Citation, Hit, Note, Statement
 from tests.parts import passage
-from ui import layouts, render
+from ui import render
+from ui.cli import json_layouts as layouts
 
 HOSTILE = st.text(st.sampled_from(list("ab 1[](){}<>!*_`#&;:/\\|~$\"'\n-+=.^@hjps\x1b\x07")), max_size=60)
 

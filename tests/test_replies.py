@@ -1,4 +1,4 @@
-"""eval/replies.py: a kept reply is the reply, an unfinished question leaves nothing, a torn line harms no other."""
+"""eval/core/cache.py: a kept reply is the reply, an unfinished question leaves nothing, a torn line harms no other."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eval.replies import RecordingReader, Replies
+from eval.core.cache import RecordingReader, Replies
 from rag.errors import ReaderError
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.settings import ReaderSettings
 from tests.test_answer import ScriptedReader
 

@@ -18,8 +18,8 @@ from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from rag.errors import ModelError, ReaderError
-from rag.models import path_of
-from rag.read.generate import Messages, Usage, open_reader
+from rag.llm.chat import Messages, Usage, open_reader
+from rag.models.registry import path_of
 from rag.read.prompts import HELPS, answer_messages, helps_messages, prompt_tokens
 from rag.records import Hit, Passage
 from rag.retrieve.rerank import AttributionReranker, CrossEncoderReranker, ReaderReranker, RerankingRetriever

@@ -15,14 +15,14 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.assemble import geometry
 from ingest.build import build, recipe
 from ingest.chunk import chunk
-from ingest.pages import PageFile
+from ingest.pdf.assemble import geometry
+from ingest.pdf.page_store import PageFile
 from ingest.read import Children, Source, content_id, read_document
 from ingest.worker import Limits, Stopped
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.records import Document
 from rag.settings import load_settings
 from tests.conftest import Run

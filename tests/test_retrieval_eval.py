@@ -1,4 +1,4 @@
-"""eval/retrieval.py: the measures by hand and as ir-measures finds them in our run file, and the whole evaluation."""
+"""measures.py: the measures by hand and as ir-measures finds them in our run file, and the whole evaluation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eval.collection import Collection, Query
-from eval.compare import compare
-from eval.corpus import Corpus, Entry, open_corpus
-from eval.retrieval import ALL_GOLD, DEPTH, MEASURES, check_ids, measure, run, write_run
+from eval.core.compare import compare
+from eval.retrieval.collection import Collection, Query
+from eval.retrieval.corpus import Corpus, Entry, open_corpus
+from eval.retrieval.measures import ALL_GOLD, DEPTH, MEASURES, check_ids, measure, run, write_run
 from rag.errors import UsageError
 from rag.settings import Settings
 

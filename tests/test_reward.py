@@ -1,4 +1,4 @@
-"""rag/read/reward.py: trajectories read, the reward's truth table, and the judge's place in it."""
+"""rag/train/reward.py: trajectories read, the reward's truth table, and the judge's place in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import ModelError
-from rag.read.reward import (
+from rag.train.reward import (
     Trajectory,
     evidence_quality,
     hypothesis,

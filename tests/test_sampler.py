@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.records import Document, Hit, Page, Passage
-from rag.retrieve.explain import ExplainedRetriever
 from rag.retrieve.sampler import LABEL, READ, SEEN, SamplingRetriever, joint_top_k, labels_in, spellings
+from rag.retrieve.term_scores import ExplainedRetriever
 from rag.settings import load_settings
 from tests.parts import encoder, passage
 

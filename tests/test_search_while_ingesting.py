@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rag.errors import LibraryError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.settings import load_settings
 from tests.conftest import command
 

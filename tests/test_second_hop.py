@@ -1,4 +1,4 @@
-"""rag/retrieve/links.py: what the best passages are linked with comes up if it has what they lack, and only then."""
+"""second_hop.py: what the best passages are linked with comes up if it has what they lack, and only then."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.library import Library
+from rag.library.catalogue import Library
 from rag.records import Document, Hit, Page, Passage
-from rag.retrieve.links import (
+from rag.retrieve.second_hop import (
     FIRST_HOP,
     FORWARD,
     FREQUENCY,

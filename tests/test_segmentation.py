@@ -1,4 +1,4 @@
-"""eval/segmentation.py, eval/texttiling.py: values worked by hand, nltk's implementation, laws."""
+"""eval/podcast/segmentation.py, eval/podcast/texttiling.py: values worked by hand, nltk's implementation, laws."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.metrics import segmentation as nltk_segmentation
 
-from eval.segmentation import boundary_f1, pk, rouge_l, units_of, window, window_diff
-from eval.texttiling import texttiling_cuts
+from eval.podcast.segmentation import boundary_f1, pk, rouge_l, units_of, window, window_diff
+from eval.podcast.texttiling import texttiling_cuts
 
 UNITS = 12
 CUTS = st.sets(st.integers(1, UNITS - 1))

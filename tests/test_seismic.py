@@ -1,4 +1,4 @@
-"""rag/retrieve/seismic.py finds what brute force finds where it is told to be careful, and most of it where not."""
+"""rag/index/seismic.py finds what brute force finds where it is told to be careful, and most of it where not."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eval.engines import Collection, synthetic
-from rag.retrieve.seismic import ARRAYS, Seismic, SeismicSettings
-from rag.retrieve.sparse import Segment, best
-from rag.retrieve.vectors import Vectors, invert, starts_of
+from eval.retrieval.engines import Collection, synthetic
+from rag.index.seismic import ARRAYS, Seismic, SeismicSettings
+from rag.index.sparse import Segment, best
+from rag.index.vectors import Vectors, invert, starts_of
 
 SAFE = SeismicSettings(n_postings=10**9, summary_energy=1.0, query_cut=10**9, heap_factor=1.0)
 Query = tuple[NDArray[np.int64], NDArray[np.float32]]

@@ -1,4 +1,4 @@
-"""The sparse encoder in rag/weights/: small, there without a fetch, what its card says, and better than its base."""
+"""The sparse encoder we ship: small, there without a fetch, what its card says, and better than its base."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.collection import beir_files, read_corpus, read_qrels
-from eval.files import read_records
-from eval.sparse_training import ndcg_of
-from rag.encode.mine import Postings
-from rag.encode.pairs import Pair, TrainingSet
-from rag.encode.train import TRAINED, Student
+from eval.core.files import read_records
+from eval.retrieval.collection import beir_files, read_corpus, read_qrels
+from eval.retrieval.sparse_gain import ndcg_of
 from rag.errors import ModelError
-from rag.models import SHIPPED, catalogue, fetch, path_of
+from rag.models.registry import SHIPPED, catalogue, fetch, path_of
 from rag.settings import Settings
+from rag.train.sparse.hard_negatives import Postings
+from rag.train.sparse.pairs import Pair, TrainingSet
+from rag.train.sparse.sparse_training import TRAINED, Student
 from tests.conftest import DATA, ROOT, needs_data
 
 NAME = "glossator-sparse"
@@ -39,7 +39,7 @@ def test_a_damaged_package_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     for file in FOLDER.iterdir():
         (tmp_path / NAME / file.name).write_bytes(file.read_bytes())
     weights = tmp_path / NAME / "model.safetensors"
-    monkeypatch.setattr("rag.models.SHIPPED", tmp_path)
+    monkeypatch.setattr("rag.models.registry.SHIPPED", tmp_path)
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")  # of the same size: only a hash tells
     with pytest.raises(ModelError, match=r"is damaged\. Install Glossator again$"):
         fetch(NAME)

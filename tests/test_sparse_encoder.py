@@ -1,4 +1,4 @@
-"""rag/encode/sparse.py: each head against hand arithmetic, splade-tiny against its plain recipe."""
+"""rag/encode/sparse_encoder.py: each head against hand arithmetic, splade-tiny against its plain recipe."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from rag.encode.heads import (
     scatter,
 )
 from rag.encode.inference_free import InferenceFreeQuery, idf, idf_of
-from rag.encode.sparse import BertBackbone, SparseTextEncoder, TransformerSparseEncoder, open_sparse_encoder
+from rag.encode.sparse_encoder import BertBackbone, SparseTextEncoder, TransformerSparseEncoder, open_sparse_encoder
 from rag.errors import ModelError
-from rag.interfaces import SparseVector
-from rag.models import path_of
+from rag.models.registry import path_of
+from rag.protocols import SparseVector
 from tests.conftest import ROOT
 
 LOG2, LOG3, LOG4 = math.log(2), math.log(3), math.log(4)
@@ -348,7 +348,8 @@ def test_an_idf_table_of_another_tokenizer_is_refused(tmp_path: Path) -> None:
 
 def test_an_inference_free_query_imports_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys; from rag.encode.inference_free import InferenceFreeQuery, idf; from rag.models import path_of\n"
+        "import sys\n"
+        "from rag.encode.inference_free import InferenceFreeQuery, idf; from rag.models.registry import path_of\n"
         "query = InferenceFreeQuery(path_of('splade-tiny'), idf([1] * 30522, 9))\n"
         "assert len(query.encode_queries(['the bridge'])[0][0]) == 2\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)"

@@ -1,4 +1,4 @@
-"""rag/retrieve/sparse.py agrees with brute force in numpy, and an index that changed with one built fresh."""
+"""rag/index/sparse.py agrees with brute force in numpy, and an index that changed with one built fresh."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag.errors import IndexMismatch, LibraryError, RagError
-from rag.interfaces import silent
+from rag.index import sparse
+from rag.index.sparse import SparseIndex, SparseRetriever
+from rag.protocols import silent
 from rag.records import Passage, Removal
-from rag.retrieve import sparse
-from rag.retrieve.sparse import SparseIndex, SparseRetriever
 from tests.conftest import ROOT
 from tests.parts import passage
 
@@ -472,7 +472,7 @@ def test_opening_keeps_nothing_in_memory(tmp_path: Path) -> None:
     build(tmp_path, numbered, (), Given(vectors, 30_522)).close()
     assert sum(file.stat().st_size for file in tmp_path.rglob("*.npy")) > 50e6
     opens = (
-        "import sys, numpy; from pathlib import Path; from rag.retrieve.sparse import SparseIndex\n"
+        "import sys, numpy; from pathlib import Path; from rag.index.sparse import SparseIndex\n"
         "def resident(): return int(open('/proc/self/statm').read().split()[1]) * 4096\n"
         "before, index = resident(), SparseIndex(Path(sys.argv[1]), None, 'fake'); index.open()\n"
         "assert index.count == 7_000; print(resident() - before)\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.read.quotes import Quote
 from rag.read.support import declines, statements, support_score, unmentioned
 from rag.records import Hit, Statement

@@ -1,4 +1,4 @@
-"""eval/systems.py: what is remembered is what was found, and a row is what a search by itself gives."""
+"""eval/retrieval/systems.py: what is remembered is what was found, and a row is what a search by itself gives."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.bootstrap import paired_difference
-from eval.corpus import Corpus, open_corpus
-from eval.retrieval import DEPTH, run
-from eval.systems import TIMED_K, Remembered, Systems, compare_systems, systems_text
-from eval.trials import as_hits
+from eval.core.bootstrap import paired_difference
+from eval.core.trials import as_hits
+from eval.retrieval.corpus import Corpus, open_corpus
+from eval.retrieval.measures import DEPTH, run
+from eval.retrieval.systems import TIMED_K, Remembered, Systems, compare_systems, systems_text
 from rag.errors import UsageError
-from rag.interfaces import Retriever
+from rag.protocols import Retriever
 from rag.records import Hit, Passage
 from tests.parts import passage
 from tests.test_retrieval_eval import COLLECTION, ENTRIES, QRELS, SETTINGS

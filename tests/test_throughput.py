@@ -1,4 +1,4 @@
-"""eval/throughput.py: all steps make the same vectors, and a figure is texts over seconds."""
+"""eval/retrieval/throughput.py: all steps make the same vectors, and a figure is texts over seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.throughput import (
+from eval.retrieval.throughput import (
     DENSE,
     OURS,
     OURS_BF16,
@@ -18,7 +18,7 @@ from eval.throughput import (
     throughput,
     throughput_text,
 )  # fmt: skip
-from rag.models import path_of
+from rag.models.registry import path_of
 
 TEXTS = [
     "Tea\nTea is brewed from the leaves of a shrub.",

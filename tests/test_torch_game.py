@@ -1,4 +1,4 @@
-"""rag/attribute/torch_game.py: coalitions played with tiny random models are what the same weights say plainly."""
+"""rag/attribute/tree_reader.py: coalitions played with tiny random models are what the same weights say plainly."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from rag.answer import Road, ask, explain
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import Player, absent_spans, clauses, complement, documents
-from rag.attribute.torch_game import TreeReader, masked_tokens, playing
+from rag.attribute.tree_reader import TreeReader, masked_tokens, playing
 from rag.errors import UsageError
-from rag.read.generate import ChatReader, Messages, Usage, open_reader
+from rag.llm.chat import ChatReader, Messages, Usage, open_reader
 from rag.read.prompts import ANSWER, answer_messages
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings

@@ -1,4 +1,4 @@
-"""ingest/train_chapters.py: examples are what the reader is asked, the loss by hand, and a folder that is a reader."""
+"""podtile_training.py: examples are what the reader is asked, the loss by hand, and a folder that is a reader."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from ingest import train_chapters
-from ingest.chapters import by_reader
-from ingest.podtile import MARK, ROLE, Chapteriser, Room, parsed
-from ingest.train_chapters import Example, encode, examples_of, reply_loss, save, train
+from ingest.podcast import podtile_training as train_chapters
+from ingest.podcast.chapters import by_reader
+from ingest.podcast.podtile import MARK, ROLE, Chapteriser, Room, parsed
+from ingest.podcast.podtile_training import Example, encode, examples_of, reply_loss, save, train
 from rag.errors import DataError, UsageError
-from rag.interfaces import silent
-from rag.read.generate import open_reader
+from rag.llm.chat import open_reader
+from rag.protocols import silent
 from rag.records import Chapter, Document
 from rag.settings import ReaderSettings
-from rag.trained import open_chat_model
+from rag.train.common import open_chat_model
 from tests.test_chapters import episode, said
 from tests.test_chapters_eval import made
 from tests.test_train_quotes import TEMPLATE
-from ui.cli import app
+from ui.cli.main import app
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -1,4 +1,4 @@
-"""rag/encode/train.py on a device that is not the processor: the same curve, and no tensor left behind."""
+"""sparse_training.py on a device that is not the processor: the same curve, and no tensor left behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rag.encode.train import faster_device
+from rag.train.sparse.sparse_training import faster_device
 from tests.conftest import ROOT
 from tests.elsewhere import NAME
 from tests.test_train_sparse import tiny

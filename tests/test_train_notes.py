@@ -1,4 +1,4 @@
-"""rag/read/train_notes.py: the loss by hand, rollouts with a script, and a tiny model that learns."""
+"""rag/train/note_training.py: the loss by hand, rollouts with a script, and a tiny model that learns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from rag.errors import DataError, ModelError, UsageError
-from rag.read import train_notes as trainer
-from rag.read.generate import open_reader
+from rag.llm.chat import open_reader
 from rag.read.prompts import information
-from rag.read.reward import parse_trajectory
-from rag.read.train_notes import (
+from rag.settings import ReaderSettings
+from rag.train import note_training as trainer
+from rag.train.note_training import (
     CLIP,
     KL,
     Example,
@@ -28,7 +28,7 @@ from rag.read.train_notes import (
     rewards_of,
     roll_out,
 )
-from rag.settings import ReaderSettings
+from rag.train.reward import parse_trajectory
 from tests.benchmarks import hotpot, written
 from tests.conftest import Run
 from tests.test_reward import small_judge

@@ -1,4 +1,4 @@
-"""rag/retrieve/train_precedents.py and pooling.py: who is a negative, a made-up court that is learned, the folder."""
+"""rag/train/precedent_training.py and pooling.py: who is a negative, a made-up court that is learned, the folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eval.precedents_trained import before_and_after, halves
+from eval.legal.precedents_trained import before_and_after, halves
 from rag.errors import DataError, ModelError, UsageError
+from rag.legal.pooling import RECORD, WEIGHTS, Pooling, mean_pool, open_pooling
+from rag.legal.precedents import FIELDS, CourtCase, Field, Precedents
 from rag.records import Passage
-from rag.retrieve import train_precedents as trainer
-from rag.retrieve.pooling import RECORD, WEIGHTS, Pooling, mean_pool, open_pooling
-from rag.retrieve.precedents import FIELDS, CourtCase, Field, Precedents
-from rag.retrieve.train_precedents import (
+from rag.train import precedent_training as trainer
+from rag.train.precedent_training import (
     DRAWN,
     HARDEST,
     NEGATIVES,

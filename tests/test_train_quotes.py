@@ -1,4 +1,4 @@
-"""rag/read/train_quotes.py: the two-part loss by hand, what is learnt and what not, and a folder that is a reader."""
+"""quote_training.py: the two-part loss by hand, what is learnt and what not, and a folder that is a reader."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from eval.alignment import records_of
-from eval.multihop import Paragraph, Question, read_questions
+from eval.multihop.alignment import records_of
+from eval.multihop.questions import Paragraph, Question, read_questions
 from rag.errors import DataError, ModelError, UsageError
-from rag.interfaces import silent
-from rag.read import train_quotes
-from rag.read.alr import select
-from rag.read.generate import Usage, open_reader
+from rag.llm.chat import Usage, open_reader
+from rag.protocols import silent
 from rag.read.prompts import COPY, FROM_SENTENCES, bullets, copy_messages, quotes_messages
+from rag.read.quote_selection import select
 from rag.read.quotes import Quote
-from rag.read.train_quotes import MASKED, Record, alignment_loss, encode, padded, save, train
 from rag.records import Hit
 from rag.settings import ReaderSettings
-from rag.trained import open_chat_model
+from rag.train import quote_training as train_quotes
+from rag.train.common import open_chat_model
+from rag.train.quote_training import MASKED, Record, alignment_loss, encode, padded, save, train
 from tests.conftest import DATA, needs_data
 from tests.parts import passage
-from ui.cli import app
+from ui.cli.main import app
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}"

@@ -1,4 +1,4 @@
-"""rag/encode/train_sampler.py and what it writes: the loss by hand, toy towers that learn, the trained folder."""
+"""rag/train/dense_training.py and what it writes: the loss by hand, toy towers that learn, the trained folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
-from rag.encode import train_sampler as train
-from rag.encode.dense import BertEncoder, PictureTextEncoder, fingerprint_of_trained, open_encoder, open_in_transformers
-from rag.encode.train_sampler import TEMPERATURE, Example, contrastive_loss, draw_negatives
+from rag.encode.dense_encoder import (
+    BertEncoder,
+    PictureTextEncoder,
+    fingerprint_of_trained,
+    open_encoder,
+    open_in_transformers,
+)
 from rag.errors import DataError, LibraryError, ModelError, UsageError
-from rag.interfaces import CaptionEncoder, PictureEncoder, silent
-from rag.models import path_of
+from rag.index.dense import DenseIndex
+from rag.models.registry import path_of
+from rag.protocols import CaptionEncoder, PictureEncoder, silent
 from rag.records import Passage
-from rag.retrieve.dense import DenseIndex
+from rag.train import dense_training as train
+from rag.train.dense_training import TEMPERATURE, Example, contrastive_loss, draw_negatives
 from tests.parts import encoder, passage
 
 DIMENSIONS = 16

@@ -1,4 +1,4 @@
-"""rag/encode/train.py: made-up words and a tiny model learn them; what was cut off, damaged or absurd; the folder."""
+"""sparse_training.py: made-up words and a tiny model learn them; what was cut off, damaged or absurd; the folder."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from eval.sparse_training import ndcg_of
-from rag.encode.mine import Postings
-from rag.encode.pairs import Candidates, Pair, TrainingSet
-from rag.encode.train import CHECKPOINT, Recipe, State, Student, _Steps, train
+from eval.retrieval.sparse_gain import ndcg_of
 from rag.errors import DataError, LibraryError, ModelError, UsageError
+from rag.train.sparse.hard_negatives import Postings
+from rag.train.sparse.pairs import Candidates, Pair, TrainingSet
+from rag.train.sparse.sparse_training import CHECKPOINT, Recipe, State, Student, _Steps, train
 from tests.conftest import ROOT
 from tests.made import Words
 

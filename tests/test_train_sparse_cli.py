@@ -17,19 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from eval.sparse_training import FEWEST, Outcome, ndcg_of, watched_and_reported
-from rag.encode.pairs import Pair, TrainingSet
+from eval.retrieval.sparse_gain import FEWEST, Outcome, ndcg_of, watched_and_reported
 from rag.errors import DataError, RagError, UsageError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.settings import load_settings
+from rag.train.sparse.pairs import Pair, TrainingSet
 from tests.benchmarks import hotpot, written
 from tests.conftest import DATA, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_links_catalogue import put
 from tests.test_train_sparse import ASKED, OFTEN, SAID, tiny
-from ui.cli import app
-from ui.training_sparse import _text
+from ui.cli.main import app
+from ui.cli.train_sparse import _text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 # Every field that matters: what the defaults are is not the point here.
@@ -164,7 +164,7 @@ def test_a_gain_that_may_be_chance_wants_more_documents(gain: float, hint: str) 
 
 
 def test_what_is_interrupted_goes_on(base: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rag.encode import train
+    from rag.train.sparse import sparse_training as train
 
     shorter = [*RECIPE, "--recipe=steps=6", "--recipe=every=2"]
     step = train._step

@@ -1,4 +1,4 @@
-"""What rag/encode/train.py saves: of any backbone, with its idf, and as a library's own encoder."""
+"""What rag/train/sparse/sparse_training.py saves: of any backbone, with its idf, and as a library's own encoder."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eval.sparse_training import teachers_of
+from eval.retrieval.sparse_gain import teachers_of
 from rag.encode.inference_free import CHANGES, InferenceFreeQuery, idf
-from rag.encode.losses import flops
-from rag.encode.sparse import TransformerSparseEncoder
-from rag.encode.train import TRAINED, Curve, State, Student, _step, _Steps, save
+from rag.encode.sparse_encoder import TransformerSparseEncoder
 from rag.errors import IndexMismatch, ModelError, UsageError
-from rag.indexes import Indexes
-from rag.library import Library
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
 from rag.settings import load_settings
+from rag.train.sparse.losses import flops
+from rag.train.sparse.sparse_training import TRAINED, Curve, State, Student, _step, _Steps, save
 from tests.test_train_sparse import line, mined, moved, recipe, same, student, tiny, toy, trained, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,4 +1,4 @@
-"""eval/training_data.py: each layout on made files, pooling, the real train parts, and what is refused."""
+"""eval/retrieval/training_data.py: each layout on made files, pooling, the real train parts, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from eval.training_data import read_training_data
-from rag.encode.pairs import Pair, training_set
+from eval.retrieval.training_data import read_training_data
 from rag.errors import DataError, UsageError
 from rag.records import Passage
+from rag.train.sparse.pairs import Pair, training_set
 from tests.benchmarks import GARDENS, PEOPLE, hotpot, musique, written
 from tests.conftest import DATA, needs_data
 

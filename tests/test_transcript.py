@@ -1,4 +1,4 @@
-"""ingest/transcript.py: every form gives its cues, what is no transcript is none, and no file hangs or surprises it."""
+"""transcript.py: every form gives its cues, what is no transcript is none, and no file hangs or surprises it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.transcript import HEAD_BYTES, MOST_BYTES, Cue, is_transcript, plain, read_transcript, seconds_of
+from ingest.podcast.transcript import HEAD_BYTES, MOST_BYTES, Cue, is_transcript, plain, read_transcript, seconds_of
 from rag.errors import DocumentError
 from tests.conftest import DATA, ROOT, needs_data
 

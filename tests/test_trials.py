@@ -1,4 +1,4 @@
-"""eval/trials.py: a question asked with each kind of evidence, in one order, whatever happens."""
+"""eval/core/trials.py: a question asked with each kind of evidence, in one order, whatever happens."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.replies import Replies
-from eval.trials import CLOSED_BOOK, GIVE_UP, Evidence, Rows, Trial, as_hits, draw, latency_ms, run_trials
+from eval.core.cache import Replies
+from eval.core.trials import CLOSED_BOOK, GIVE_UP, Evidence, Rows, Trial, as_hits, draw, latency_ms, run_trials
 from rag.answer import ask
 from rag.errors import LibraryError, ReaderError
-from rag.read.generate import Messages, Usage
+from rag.llm.chat import Messages, Usage
 from rag.read.prompts import answer_messages, memory_messages
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings

@@ -1,4 +1,4 @@
-"""rag/attribute/tries.py: a tree is what its sequences' beginnings are, and a walk follows what was chosen."""
+"""rag/llm/tries.py: a tree is what its sequences' beginnings are, and a walk follows what was chosen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.attribute.tries import Trie
+from rag.llm.tries import Trie
 
 Sequences = list[list[int]]
 sequences = st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=12)

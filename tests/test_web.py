@@ -14,7 +14,7 @@ from PIL import Image
 from tests.conftest import Run, needs_browser
 from tests.pages import GUILD, HARBOUR, Endpoint, Site, prompt_of, replies, visit
 from tests.pdfs import make_pdf
-from ui.web import Desk
+from ui.web.app import Desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -210,7 +210,7 @@ def test_questions_wait_for_each_other_and_an_empty_one_gets_a_hint(site: Site, 
 
 
 def test_no_part_is_built_only_when_it_is_to_be_seen() -> None:
-    """Gradio 6.31 loses updates of such parts, see ui.web.seen."""
+    """Gradio 6.31 loses updates of such parts, see ui.web.app.seen."""
     desk = Desk(*cast(Any, [SimpleNamespace(library=None), SimpleNamespace(stop=None), *[None] * 5, False]))
     assert {getattr(block, "visible", True) for block in desk.blocks().blocks.values()} == {True}
 

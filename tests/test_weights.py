@@ -1,4 +1,4 @@
-"""rag/read/weights.py: a .gguf file unpacked for torch, once and wholly, and two runtimes of the same weights."""
+"""rag/llm/gguf_weights.py: a .gguf file unpacked for torch, once and wholly, and two runtimes of the same weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from rag.answer import Road, ask, explain
-from rag.attribute.torch_game import TreeReader, in_torch
+from rag.attribute.tree_reader import TreeReader, in_torch
 from rag.errors import ModelError
-from rag.models import models_folder
-from rag.read.generate import open_reader
-from rag.read.weights import unpacked
+from rag.llm.chat import open_reader
+from rag.llm.gguf_weights import unpacked
+from rag.models.registry import models_folder
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings
 from tests.conftest import LIGHT_READER

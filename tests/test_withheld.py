@@ -1,4 +1,4 @@
-"""eval/withheld.py: no file that we report figures on can be trained on, whatever it is called and however packed."""
+"""withheld.py: no file that we report figures on can be trained on, whatever it is called and however packed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from eval import withheld
-from eval.training_data import read_training_data
-from eval.withheld import check_not_withheld, digest_of, is_withheld
+from eval.core import withheld
+from eval.core.withheld import check_not_withheld, digest_of, is_withheld
+from eval.retrieval.training_data import read_training_data
 from rag.errors import DataError, UsageError
 from tests.benchmarks import hotpot, written
 from tests.conftest import DATA, needs_data

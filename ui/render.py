@@ -17,7 +17,7 @@ from rag.timecodes import timecode
 
 if TYPE_CHECKING:
     from ingest.build import Outcome, Summary
-    from rag.library import DocumentEntry
+    from rag.library.catalogue import DocumentEntry
 
 EXACT = "exact"  # all coalitions were asked
 

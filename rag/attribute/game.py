@@ -8,7 +8,7 @@ from typing import Literal
 from rag.attribute.players import Absence, Player, absent_spans, complement, disjoint, without
 from rag.attribute.shapley import Value
 from rag.errors import ReaderError
-from rag.interfaces import Report, silent
+from rag.protocols import Report, silent
 from rag.read.prompts import answer_messages
 from rag.records import Hit, Passage
 

@@ -14,7 +14,7 @@ from typing import Generic
 import numpy as np
 
 from rag.attribute.shapley import BATCH, GameOver, Scores, Tally, Unit, Value, ask
-from rag.interfaces import Report, silent
+from rag.protocols import Report, silent
 
 FEWEST = 3  # permutations of a unit's parts that must fit into what may still be asked, or it is not opened
 

@@ -106,7 +106,7 @@ def mlm(
     import torch
 
     if weight.requires_grad and importance is None and (side.merge, side.activation) == ("max", "relu"):
-        from rag.encode.pooled import MaxLogits
+        from rag.encode.max_logits import MaxLogits
 
         half = torch.is_autocast_enabled(states.device.type)
         return saturate(MaxLogits.apply(states.float(), keep, weight, bias, half), side)  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ModelError, not_loaded
-from rag.interfaces import SparseVector
+from rag.protocols import SparseVector
 
 if TYPE_CHECKING:
     import numpy as np

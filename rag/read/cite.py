@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from rag.episodes import seconds_of, speakers_in
+from rag.library.episodes import seconds_of, speakers_in
 from rag.read.quotes import Quote
 from rag.records import Citation, Episode
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.read.comparison import Compared
 from rag.read.match import EDGES, holds_answer
 from rag.read.quotes import Quote
+from rag.read.rules.comparison import Compared
 from rag.records import Note
 
 NOTE_QUOTES = 3

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rag.errors import UsageError
-from rag.read.instructions import masked, masked_name
+from rag.read.injection.mask import masked, masked_name
 from rag.read.quotes import Quote
 from rag.records import Hit, Passage
 
@@ -278,7 +278,7 @@ def quotes_messages(question: str, quotes: Sequence[Quote], evidence: Sequence[H
     """ALR²'s second step: the chosen sentences under their titles, then the question.
 
     With `evidence` its passages stand before them, as the paper's second step p(y | z, q, c) has the context c: a
-    reader that was trained so (rag/read/train_quotes.py) is asked so.
+    reader that was trained so (rag/train/quote_training.py) is asked so.
     """
     passages = f"Passages:\n{_numbered(evidence)}\n\n" if evidence else ""
     listed = _under_titles(quotes, lambda number: "-")

@@ -1,7 +1,7 @@
 """Support: how sure it is that the evidence bears an answer out, and each of its sentences. An estimate, not a proof.
 
 By a judge of natural language inference where one is named (`reader.judge`), else by the reader's own yes or no. Its
-sibling in training, which knows the gold answer, is rag/read/reward.py's EQR.
+sibling in training, which knows the gold answer, is rag/train/reward.py's EQR.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from rag.llm.chat import ChatReader, Usage
 from rag.read.cite import MARKER
-from rag.read.generate import ChatReader, Usage
 from rag.read.match import fold, mentioned
 from rag.read.notes import NAME
 from rag.read.prompts import NO_PICTURES, claim_messages, statement_messages, support_messages
 from rag.read.quotes import Quote
-from rag.read.reward import Judge, hypothesis
 from rag.records import Hit, Statement
 from rag.sentences import sentence_spans
+from rag.train.reward import Judge, hypothesis
 
 # What a reader says instead of an answer: that the answer or the information is missing. The sentence has to end there,
 # or go on with where it is missing: "not mentioned in the passages", while "not mentioned in the will" is an answer.

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from rag.interfaces import Retriever
+from rag.index.dense import DenseRetriever
+from rag.protocols import Retriever
 from rag.records import Hit
-from rag.retrieve.dense import DenseRetriever
 from rag.retrieve.fuse import fuse
 
 if TYPE_CHECKING:

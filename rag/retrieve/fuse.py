@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from rag.interfaces import Retriever
+from rag.protocols import Retriever
 from rag.records import Hit
 
 Fusion = Literal["linear", "rrf"]

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import documents
 from rag.attribute.shapley import MOST_EXACT, Coalition, Value, exact_shapley
-from rag.attribute.torch_game import playing
+from rag.attribute.tree_reader import playing
 from rag.errors import ModelError, ReaderError, not_loaded
-from rag.interfaces import Retriever
-from rag.read.generate import ChatReader, first_line
-from rag.read.instructions import withhold
+from rag.llm.chat import ChatReader, first_line
+from rag.protocols import Retriever
+from rag.read.injection.mask import withhold
 from rag.read.prompts import answer_messages, fitting, helps_messages
 from rag.records import Hit, Passage
 from rag.settings import ReaderSettings

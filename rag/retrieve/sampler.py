@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from rag.interfaces import Retriever
+from rag.protocols import Retriever
 from rag.records import Hit, Passage
 
 Id = TypeVar("Id", str, int)

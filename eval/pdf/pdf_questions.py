@@ -1,0 +1,343 @@
+"""Question answering over PDFs: is the gold page among the first hits, is the answer right, does it cite that page?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.core.bootstrap import percentile, summarise
+from eval.core.cache import Replies
+from eval.core.files import Record, read_records
+from eval.core.metrics import contains_gold
+from eval.core.report import bars, cell, table, with_interval, write_lines, write_text
+from eval.core.trials import (
+    BM25,
+    CLOSED_BOOK,
+    CONTROLS,
+    ORACLE,
+    RANDOM,
+    Evidence,
+    Rows,
+    Running,
+    Trial,
+    draw,
+    judge_trials,
+    latency_ms,
+    run_trials,
+)
+from eval.pdf.paperpdf import is_paperpdf, overlaps, question_of
+from ingest.build import build
+from ingest.chunk import count_tokens
+from rag.answer import Road
+from rag.errors import DataError
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.protocols import Report, silent
+from rag.read.prompts import shown
+from rag.records import Hit, Passage
+from rag.settings import Settings
+
+WHERE = ("text", "table", "figure", "scan")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A record of a questions file: the answer stands on `page` (1-based) of `file`, in text, table, figure or scan.
+
+    With `evidence` (PaperPDF) the page is not known, and 0: the gold page is wherever one of these texts stands.
+    """
+
+    id: str
+    file: str
+    question: str
+    golds: tuple[str, ...]
+    page: int
+    where: str
+    evidence: tuple[str, ...] = ()
+
+    def on_gold_page(self, path: str, first_page: int, last_page: int, text: str) -> bool:
+        """Whether a passage or quotation, `text` on these pages of the file, is where the answer stands."""
+        if Path(path).name != self.file:
+            return False
+        if self.evidence:
+            return any(overlaps(text, evidence) for evidence in self.evidence)
+        return first_page <= self.page <= last_page
+
+
+def read_questions(file: Path) -> list[Question]:
+    """The questions of a file, ours or PaperPDF's, which is known by its evidence.
+
+    Raises UsageError without a file, DataError naming record and field of a broken one.
+    """
+    questions: list[Question] = []
+    for record in read_records(file):
+        question = _of_paperpdf(record) if is_paperpdf(record) else _question(record)
+        if any(question.id == other.id for other in questions):
+            raise record.error(f"id {question.id} stands there twice")
+        questions.append(question)
+    return questions
+
+
+def _question(record: Record) -> Question:
+    aliases = record.fields.get("aliases") or []
+    if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
+        raise record.error("aliases is not a list of texts")
+    page, where = record.get(int, "page"), record.text("where")
+    if page < 1:
+        raise record.error(f"page is {page}: pages count from 1")
+    if where not in WHERE:
+        raise record.error(f"where is {where}, not one of {', '.join(WHERE)}")
+    golds = (record.text("answer"), *aliases)
+    return Question(record.text("id"), record.text("file"), record.text("question"), golds, page, where)
+
+
+def _of_paperpdf(record: Record) -> Question:
+    paper = question_of(record)
+    evidence = paper.texts + paper.captions
+    return Question(paper.id, paper.file, paper.query, paper.answers, 0, paper.where, evidence)
+
+
+def open_library(folder: Path, library: Path, settings: Settings, report: Report = silent) -> Indexes:
+    """The PDFs of a folder as a library, ingested where they are not yet."""
+    indexes = Indexes(Library.open(library, create=True), settings)
+    build([folder], indexes.library, indexes, settings.ingest, report=report, kind="pdf")
+    return indexes
+
+
+# -- the rows --------------------------------------------------------------------------------------------------
+
+
+def rows_of(
+    questions: Sequence[Question],
+    indexes: Indexes,
+    retriever: str,
+    k: int,
+    seed: int = 0,
+    controls: bool = True,
+    without_gold: bool = False,
+    report: Report = silent,
+) -> Rows:
+    """The system's row, named by its retriever, and the controls.
+
+    `without_gold` leaves the document that holds the answer out of every search: then to abstain is right. Raises
+    DataError for a question about a file that the library lacks.
+    """
+    passages = dict(indexes.library.passages_since(0))
+    files = {Path(path).name for entry in indexes.library.documents() for path in entry.paths}
+    for question in questions:
+        if question.file not in files:
+            raise DataError(f"question {question.id}: {question.file} is not in the folder. Add it, or leave it out")
+    seen = {question.file: list(passages) for question in questions}
+    if without_gold:
+        seen = {file: indexes.library.numbers_outside(file) for file in seen}
+
+    def searching(name: str, within: Callable[[Question], list[int]]) -> Evidence:
+        finder = indexes.retriever(name, report)
+        return lambda place, query: finder.search([query], k, within(questions[place]))[0]
+
+    def of_gold_page(question: Question) -> list[int]:
+        numbers = seen[question.file]
+        return [number for number in numbers if question.on_gold_page(*_place(passages[number]))]
+
+    def by_chance(place: int, query: str) -> list[Hit]:
+        question = questions[place]
+        return draw([passages[number] for number in seen[question.file]], k, question.id, seed)
+
+    def visible(question: Question) -> list[int]:
+        return seen[question.file]
+
+    evidence: dict[str, Evidence | None] = {retriever: searching(retriever, visible)}
+    if controls:
+        if retriever != BM25:
+            evidence[BM25] = searching(BM25, visible)
+        evidence |= {ORACLE: searching(retriever, of_gold_page), RANDOM: by_chance, CLOSED_BOOK: None}
+    return Rows([question.question for question in questions], evidence)
+
+
+def _place(passage: Passage) -> tuple[str, int, int, str]:
+    return passage.path, passage.first_page, passage.last_page, passage.text
+
+
+# -- scores ----------------------------------------------------------------------------------------------------
+
+
+def scores(trial: Trial, question: Question, k: int) -> dict[str, float | None]:
+    """Every measure of one trial; None where it does not apply (a citation where the answer is wrong).
+
+    `evidence_tokens` are those of the passages' texts as the reader saw them, counted as when passages are cut;
+    `prompt_tokens` are the reader's own count of its longest prompt.
+    """
+    answer = trial.answer
+    correct = answer is not None and not answer.abstained and contains_gold(answer.answer, question.golds)
+    cited = answer is not None and any(
+        question.on_gold_page(citation.path, citation.first_page, citation.last_page, citation.quote)
+        for citation in answer.citations
+    )
+    found = trial.row != CLOSED_BOOK
+    return {
+        f"page@{k}": float(any(question.on_gold_page(*_place(hit.passage)) for hit in trial.hits)) if found else None,
+        "correct": float(correct),
+        "cited_page": float(cited) if correct and found else None,
+        "abstained": float(answer is not None and answer.abstained),
+        "failed": float(trial.error is not None),
+        "evidence_tokens": float(sum(count_tokens(text) for text in shown(answer.evidence))) if answer else None,
+        "prompt_tokens": float(answer.tokens["prompt"]) if answer else None,
+        "generated_tokens": float(answer.tokens["generated"]) if answer else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A trial with its question and scores."""
+
+    question: Question
+    trial: Trial
+    scores: dict[str, float | None]
+
+
+def evaluate(
+    questions: Sequence[Question],
+    road: Road,
+    rows: Rows,
+    k: int,
+    style: str,
+    replies: Replies,
+    jobs: int = 1,
+    report: Running = lambda done, total, score: None,
+) -> dict[str, list[Outcome]]:
+    """Ask every question in every row: row -> its outcomes in the order of the questions. Errors as of run_trials."""
+
+    def judge(trial: Trial) -> Outcome:
+        question = questions[trial.place]
+        return Outcome(question, trial, scores(trial, question, k))
+
+    def note(first: Sequence[Outcome]) -> str:
+        return f"{sum(bool(outcome.scores['correct']) for outcome in first)} right"
+
+    return judge_trials(run_trials(rows, road, k, style, replies, jobs), rows, judge, note, report)
+
+
+# -- the result ------------------------------------------------------------------------------------------------
+
+
+def _row_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    metrics, intervals = summarise([outcome.scores for outcome in outcomes])
+    prompts = [outcome.scores["prompt_tokens"] or 0 for outcome in outcomes]
+    trials = [outcome.trial for outcome in outcomes]
+    for kind in sorted({outcome.question.where for outcome in outcomes}):
+        some = [outcome.scores for outcome in outcomes if outcome.question.where == kind]
+        means, bounds = summarise([{name: value for name, value in s.items() if "token" not in name} for s in some])
+        metrics |= {f"{name}/{kind}": value for name, value in means.items()} | {f"n/{kind}": len(some)}
+        intervals |= {f"{name}/{kind}": value for name, value in bounds.items()}
+    return {
+        "n": len(outcomes),
+        "metrics": metrics | {"prompt_tokens_max": max(prompts, default=0)},
+        "intervals": intervals,
+        "latency_ms": latency_ms(trials),
+        "first_token_ms": round(percentile([t.seconds["first_token"] * 1000 for t in trials], 0.5)),
+        "failed": sum(trial.error is not None for trial in trials),
+    }
+
+
+def result_json(
+    asked: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]], settings: Settings
+) -> dict[str, Any]:
+    """The command line's JSON. `asked` is what the request said: the retriever, k, seed, and the like."""
+    system, *controls = outcomes
+    rows = {row: _row_json(some) for row, some in outcomes.items()}
+    return {
+        "task": "pdf",
+        **rows[system],
+        **asked,
+        "controls": {row: rows[row] for row in controls},
+        "settings": settings.model_dump(),
+        "settings_hash": settings.hash,
+        "models": {"reader": settings.reader.model, "dense": settings.dense.model},
+    }
+
+
+def write(out: Path, result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]) -> None:
+    """per_question.jsonl (of a control: in a folder of its own) and report.md in `out`."""
+    for i, (row, some) in enumerate(outcomes.items()):
+        folder = out if i == 0 else out / row.replace(" ", "-")
+        write_lines(folder / "per_question.jsonl", map(_line, some))
+    write_text(out / "report.md", _report(result, outcomes))
+
+
+def _line(outcome: Outcome) -> dict[str, Any]:
+    question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
+    citations = answer.citations if answer else ()
+    return {
+        "id": question.id,
+        "where": question.where,
+        "question": question.question,
+        "gold": list(question.golds),
+        "gold_page": f"{question.file} {question.page or ''}".strip(),
+        "answer": answer.answer if answer else "",
+        "draft": trial.draft,
+        "abstained": answer is not None and answer.abstained,
+        "support": answer.support if answer else None,
+        "note": "\n".join(note.text for note in answer.notes) if answer else "",
+        "evidence": [
+            {"rank": hit.rank, "page": _page(hit.passage), "text": hit.passage.text} for hit in trial.hits
+        ],
+        "citations": [{"page": f"{Path(c.path).name} {c.first_page}", "quote": c.quote} for c in citations],
+        "error": trial.error,
+        "scores": outcome.scores,
+        "seconds": dict(trial.seconds),
+    }  # fmt: skip
+
+
+def _page(passage: Passage) -> str:
+    return f"{Path(passage.path).name} {passage.first_page}-{passage.last_page}"
+
+
+def _report(result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+    system = next(iter(outcomes))
+    rows = {system: result, **result["controls"]}
+    names = [f"page@{result['k']}", "correct", "cited_page", "abstained"]
+    lines = [
+        "# Questions over PDFs", "",
+        f"{result['n']} questions, reader {cell(result['models']['reader'])} in its form {result['reader']}, "
+        f"k = {result['k']}, settings {result['settings_hash']}, gold document {result['gold_document']}.", "",
+    ]  # fmt: skip
+    lines += table(
+        ["row", "n", *names, "evidence tokens", "prompt tokens", "p50 ms", "p95 ms"],
+        [
+            [
+                f"**{cell(name)}**" if name == system else cell(name),
+                row["n"],
+                *(with_interval(measure, row["metrics"], row["intervals"]) for measure in names),
+                *(f"{row['metrics'].get(measure, 0):.0f}" for measure in ("evidence_tokens", "prompt_tokens")),
+                *row["latency_ms"].values(),
+            ]
+            for name, row in rows.items()
+        ],
+    )
+    lines += ["", "Brackets: 95 % bootstrap interval. cited_page: among the right answers.", ""]
+    lines += [f"- {cell(name)}: {CONTROLS[name]}" for name in result["controls"]]
+    kinds = [kind for kind in WHERE if f"n/{kind}" in result["metrics"]]
+    lines += ["", "## Right answers by where they stand", ""]
+    lines += bars(
+        [(kind, result["metrics"][f"correct/{kind}"], f"n {result['metrics'][f'n/{kind}']}") for kind in kinds], 1.0
+    )
+    lines += ["", "## Wrong, abstained, or cited elsewhere", ""]
+    for outcome in outcomes[system]:
+        if not outcome.scores["correct"] or not outcome.scores["cited_page"]:
+            lines += _failure(outcome, result["k"])
+    return "\n".join(lines) + "\n"
+
+
+def _failure(outcome: Outcome, k: int) -> list[str]:
+    question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
+    said = f"abstained; its draft: {cell(trial.draft)}" if answer and answer.abstained else cell(trial.draft)
+    gold_page = f"on page {question.page} of" if question.page else "in"
+    lines = [
+        f"- **{cell(question.question)}** ({cell(question.id)}, {question.where})",
+        f"  - gold: {cell(question.golds[0])}, {gold_page} {cell(question.file)}",
+        f"  - said: {said}" + (f", support {answer.support:.2f}" if answer and answer.support is not None else ""),
+        f"  - passages: {', '.join(cell(_page(hit.passage)) for hit in trial.hits) or 'none'}",
+    ]
+    return [*lines, f"  - error: {cell(trial.error)}"] if trial.error else lines

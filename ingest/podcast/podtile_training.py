@@ -1,0 +1,159 @@
+"""PODTILE's training: a causal language model learns to write the chapters of a chunk, boundaries and titles together.
+
+After Ghazimatin et al., arXiv 2410.16148. The paper tunes a LongT5 on chapters that makers gave; here low-rank adapters
+(LoRA, Hu et al., arXiv 2106.09685) of a causal model are trained and merged, so that what is saved is a plain folder
+that reader.model can name. Such a reader is asked as it was trained: an example's prompt is the one that
+podtile.py makes of the chunk where the replies before it were right, and its target is the right reply: the
+lines that give the maker's chapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ingest.podcast.podtile import Chapteriser, Room, clean
+from rag.errors import DataError
+from rag.llm.chat import ChatReader, Messages, Usage
+from rag.protocols import Report, silent
+from rag.records import Document
+from rag.train.common import adapted, base_of, write_folder
+from rag.train.quote_training import MAX_TOKENS, Row, Trained
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Of the adapters, on every linear layer but the head; common values, the paper has no adapters.
+RANK = 16
+RATE = 2e-4
+BATCH = 4  # chunks a step
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a reader is asked of a chunk, and what it should say: a line "number: title" for each chapter, or ""."""
+
+    messages: Messages
+    target: str
+
+
+class _Teacher:
+    """What Chapteriser needs of a reader; it says what it is told to, and remembers what it was asked."""
+
+    name = "teacher"
+
+    def __init__(self, tokenizer: Any):
+        self._tokenizer = tokenizer
+        self.asked: Messages = ()
+        self.reply = ""
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        self.asked = messages
+        yield self.reply
+
+    def count(self, messages: Messages) -> int:
+        return len(_prompt(messages, self._tokenizer))
+
+
+def examples_of(document: Document, tokenizer: Any, room: Room) -> list[Example]:
+    """One of each chunk of an episode with chapters of its maker; [] for another. Raises ReaderError as Chapteriser.
+
+    `room` is that of the reader to be, in tokens: with it the chunks are those that it will be asked about.
+    """
+    episode = document.episode
+    if episode is None or not episode.chapters:
+        return []
+    numbers = {utterance.start: number for number, utterance in enumerate(episode.utterances)}
+    theirs = [(numbers[chapter.start], title) for chapter in episode.chapters if (title := clean(chapter.title))]
+    teacher = _Teacher(tokenizer)
+    chapteriser = Chapteriser(document, cast("ChatReader", teacher), room)
+    examples: list[Example] = []
+    found: list[tuple[int, str]] = []
+    for start, end in chapteriser.chunks():
+        teacher.reply = "\n".join(f"{number}: {title}" for number, title in theirs if start <= number < end)
+        last = episode.utterances[found[-1][0]].start_seconds if found else None
+        found += chapteriser.chapters(start, end, [title for _, title in found], last)
+        examples.append(Example(teacher.asked, teacher.reply))
+    return examples
+
+
+def _prompt(messages: Messages, tokenizer: Any) -> list[int]:
+    turns = [{"role": role, "content": content} for role, content in messages]
+    ids: list[int] = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
+    return ids
+
+
+def encode(example: Example, tokenizer: Any) -> Row:
+    """Token ids of prompt, target and end, and where the target begins."""
+    prompt = _prompt(example.messages, tokenizer)
+    target = tokenizer(example.target, add_special_tokens=False)["input_ids"]
+    return [*prompt, *target, tokenizer.eos_token_id], len(prompt)
+
+
+def reply_loss(logits: Tensor, ids: Tensor, begin: int) -> Tensor:
+    """The mean over a reply's tokens of -log p(token | prompt, tokens before it), in nats.
+
+    logits (t, v), ids (t,); the reply is ids[begin:], its end token included, and logits[i] predicts ids[i + 1].
+    """
+    import torch
+
+    return torch.nn.functional.cross_entropy(logits[begin - 1 : -1].float(), ids[begin:])
+
+
+def train(
+    examples: Sequence[Example],
+    model: Any,
+    tokenizer: Any,
+    epochs: int = 1,
+    seed: int = 0,
+    report: Report = silent,
+) -> Trained:
+    """Train adapters to write each target, and merge them into the model, which is changed.
+
+    The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example
+    that is short enough for the model.
+    """
+    import torch
+
+    if not examples:
+        raise DataError("there is no episode with chapters of its maker to train from. Name other data")
+    longest = min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS)
+    rows = [row for row in (encode(example, tokenizer) for example in examples) if len(row[0]) <= longest]
+    if not rows:
+        raise DataError(
+            f"none of {len(examples)} parts of episodes is short enough for {longest:,} tokens. "
+            "Lower reader.context_tokens, or name a model with a longer context"
+        )
+
+    def loss_of(tuned: Any, row: Row) -> Tensor:
+        ids = torch.tensor(row[0], device=tuned.device)
+        return reply_loss(tuned(input_ids=ids[None], use_cache=False).logits[0], ids, row[1])
+
+    merged, losses = adapted(model, rows, loss_of, RANK, RATE, BATCH, epochs, seed, report)
+    return Trained(merged, tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
+
+
+def save(trained: Trained, base: str, out: Path, data: str, room: Room) -> None:
+    """Write the folder that reader.model can name: trained from `base` with `data`. UsageError if `out` is there."""
+
+    def write(folder: Path) -> dict[str, Any]:
+        trained.model.save_pretrained(folder)
+        trained.tokenizer.save_pretrained(folder)
+        return {
+            "task": "chapters",
+            "base": base_of(base),
+            "data": data,
+            "examples": trained.examples,
+            "context_tokens": room.context,
+            "epochs": trained.epochs,
+            "seed": trained.seed,
+            "rate": RATE,
+            "rank": RANK,
+            "losses": trained.losses,
+        }
+
+    write_folder(out, write)

@@ -1,0 +1,156 @@
+"""The library's judgments as the search for precedents takes them, with its index of their whole sections."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.index.bm25 import Bm25Retriever
+from rag.index.dense import DenseRetriever
+from rag.index.manager import Indexes
+from rag.index.sparse import SparseRetriever
+from rag.legal.concepts import Concepts
+from rag.legal.pooling import Pooling, open_pooling
+from rag.legal.precedents import SCORERS, CourtCase, Nearest, Precedents, Scorer, SectionIndex, Vectors
+from rag.library.catalogue import Library
+from rag.llm.chat import open_reader
+from rag.protocols import Report, silent
+from rag.records import Case, Passage
+from rag.settings import Settings
+from rag.train.common import base_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FOLDER = "precedents"  # in the library: derived, and gone with the first judgment that leaves
+
+
+def court_cases(library: Library) -> list[CourtCase]:
+    """All judgments of a library, by date."""
+    numbers = [number for part in ("facts", "law") for number in library.select([f"part={part}"]) or ()]
+    parts: dict[str, dict[str, list[Passage]]] = defaultdict(lambda: defaultdict(list))
+    for _, passage in sorted(library.passages_numbered(numbers).items()):
+        parts[passage.document_id][passage.part].append(passage)
+    graph = library.citation_graph()
+    return [
+        CourtCase(
+            case.key,
+            case.date,
+            case.application_numbers,
+            {name: tuple(some) for name, some in parts[case.key].items()},
+            tuple(graph.get(case.key, ())),
+        )
+        for case in library.cases()
+    ]
+
+
+def new_case(case: Case, passages: Iterable[Passage]) -> CourtCase:
+    """A text that is not in the library; without any headings all of it is facts and law."""
+    parts: dict[str, list[Passage]] = {"facts": [], "law": []}
+    for passage in passages:
+        for name in parts if passage.part == "text" else parts.keys() & {passage.part}:
+            parts[name].append(passage)
+    return CourtCase("", case.date, case.application_numbers, {name: tuple(some) for name, some in parts.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What scorers need besides the index of sections, as Precedents takes it."""
+
+    vectors: Vectors | None = None
+    nearest: Mapping[str, Nearest] = field(default_factory=dict)
+    numbers: Callable[[Sequence[str]], dict[str, int]] | None = None
+    pooling: Pooling | None = None
+    concepts: Callable[[str], Sequence[str]] | None = None
+
+    def search(self, cases: Sequence[CourtCase], sections: SectionIndex) -> Precedents:
+        """The search with these parts."""
+        return Precedents(cases, sections, self.vectors, self.nearest, self.numbers, self.pooling, self.concepts)
+
+
+NOTHING = Parts()
+
+
+def open_parts(indexes: Indexes, scorer: Scorer, report: Report = silent) -> Parts:
+    """What a scorer needs, of a library. Raises as Indexes.retriever, ModelError and UsageError."""
+    needed, settings = SCORERS[scorer], indexes.settings
+    reader = settings.reader
+    return Parts(
+        pooling=trained_pooling(settings) if "pooling" in needed else None,
+        vectors=vectors_of(indexes, report) if "vectors" in needed else None,
+        nearest={name: nearest_of(indexes, name, report) for name in ("bm25", "sparse") if name in needed},
+        numbers=indexes.library.numbers_of,
+        concepts=Concepts(open_reader(reader), reader.context_tokens) if "concepts" in needed else None,
+    )
+
+
+def nearest_of(indexes: Indexes, name: str, report: Report = silent) -> Nearest:
+    """The search of passages by bm25 or sparse. Raises as Indexes.retriever."""
+    retriever = indexes.retriever(name, report)
+    if isinstance(retriever, SparseRetriever):
+        return retriever.nearest
+    assert isinstance(retriever, Bm25Retriever)
+    by_id = retriever.nearest
+
+    def nearest(text: str, k: int, within: Sequence[int]) -> list[tuple[int, float]]:
+        found = by_id(text, k, within)
+        numbers = indexes.library.numbers_of([passage_id for passage_id, _ in found])
+        return [(numbers[passage_id], score) for passage_id, score in found if passage_id in numbers]
+
+    return nearest
+
+
+def trained_pooling(settings: Settings) -> Pooling | None:
+    """What precedents.pooling names, if it names anything. Raises ModelError."""
+    folder = settings.precedents.pooling
+    return open_pooling(Path(folder), base_of(settings.dense.model)) if folder else None
+
+
+def vectors_of(indexes: Indexes, report: Report = silent) -> Vectors:
+    """Those of the dense index; a text that is not in it, such as a new case's, is encoded once."""
+    library, dense = indexes.library, indexes.retriever("dense", report)
+    assert isinstance(dense, DenseRetriever)
+    wanted = [number for part in ("facts", "law") for number in library.select([f"part={part}"]) or ()]
+    numbers = {passage.searched: number for number, passage in library.passages_numbered(wanted).items()}
+    encoded: dict[str, NDArray[np.float32]] = {}
+
+    def vectors(passages: Sequence[Passage]) -> NDArray[np.float32]:
+        import numpy as np
+
+        texts = [passage.searched for passage in passages]
+        fresh = [text for text in dict.fromkeys(texts) if text not in numbers and text not in encoded]
+        if fresh:
+            encoded.update(zip(fresh, indexes.encoder().encode(fresh), strict=True))
+        kept = [numbers[text] for text in texts if text in numbers]
+        known = iter(dense.vectors(kept) if kept else ())
+        rows = np.stack([next(known) if text in numbers else encoded[text] for text in texts])
+        unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)  # fp16
+        return unit
+
+    return vectors
+
+
+@contextmanager
+def open_precedents(library: Library, parts: Parts = NOTHING) -> Iterator[tuple[Precedents, list[CourtCase]]]:
+    """The search over a library's judgments, and these. The index of their sections is made anew after each change.
+
+    Raises LibraryError where it would have to be, and another process writes.
+    """
+    cases = court_cases(library)
+    sections, stamp = SectionIndex(library.folder / FOLDER), library.folder / FOLDER / "generation"
+    if not stamp.is_file() or stamp.read_text() != str(library.generation):
+        with library.writing("glossator precedents"):
+            generation = library.generation
+            cases = court_cases(library)
+            sections.build(cases)
+            stamp.write_text(str(generation))
+    sections.open()
+    try:
+        yield parts.search(cases, sections), cases
+    finally:
+        sections.close()

@@ -1,0 +1,249 @@
+"""The links between passages: their tables in the catalogue, how they are filled within a transaction, and read.
+
+The connection is the library's: its rows are sqlite3.Row, and what writes runs in its one writer's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rag.library.mentions import Name, first_mention, names_of, opening, openings, pattern
+from rag.library.sections import SECTION, references
+from rag.records import Link
+
+# Openings have no foreign key: to follow one they would need a second index, half a kilobyte a passage. Their rows are
+# deleted by hand, and a row without its passage would find nothing. A link has one row a passage and document, or a
+# reference; `target` is the number of the section's passage, which leaves with the same document.
+SCHEMA = """
+CREATE TABLE names (
+    opening INTEGER NOT NULL, document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE,
+    kind TEXT NOT NULL, name TEXT NOT NULL);
+CREATE INDEX names_by_opening ON names (opening);
+CREATE INDEX names_of_document ON names (document_id, name);
+CREATE TABLE openings (opening INTEGER, number INTEGER, PRIMARY KEY (opening, number)) WITHOUT ROWID;
+CREATE TABLE links (
+    number INTEGER NOT NULL REFERENCES passages ON DELETE CASCADE, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE, target INTEGER,
+    kind TEXT NOT NULL, words TEXT NOT NULL, PRIMARY KEY (number, start, document_id)) WITHOUT ROWID;
+CREATE INDEX links_to_document ON links (document_id, kind);
+"""
+
+
+# -- filling ---------------------------------------------------------------------------------------------------------
+
+
+def enter(connection: sqlite3.Connection, document_id: str, title: str, text: str) -> None:
+    """Add the names of a new document, whose passages are stored, their openings, and the links from and to it."""
+    found = _register(connection, document_id, title, text)
+    _link_sections(connection, document_id, text)
+    _link_from(connection, document_id, found)
+    _link_to(connection, document_id)
+
+
+def forget(connection: sqlite3.Connection, document_id: str) -> None:
+    """Delete the openings of a document that is about to be deleted; its names and links go with its row."""
+    for number, text in connection.execute("SELECT number, text FROM passages WHERE document_id = ?", (document_id,)):
+        keys = [(key, number) for key in openings(text)]
+        connection.executemany("DELETE FROM openings WHERE opening = ? AND number = ?", keys)
+
+
+def fill(connection: sqlite3.Connection) -> None:
+    """Give a catalogue without links their tables, filled from all its documents."""
+    for statement in SCHEMA.split(";"):  # executescript would commit what came before
+        connection.execute(statement)
+    ids = [row[0] for row in connection.execute("SELECT document_id FROM documents WHERE status = 'ready'")]
+    for document_id in ids:
+        title, text = connection.execute(
+            "SELECT title, text FROM documents WHERE document_id = ?", (document_id,)
+        ).fetchone()
+        _register(connection, document_id, title, text)
+        _link_sections(connection, document_id, text)
+    for document_id in ids:
+        _link_to(connection, document_id)
+
+
+def _register(connection: sqlite3.Connection, document_id: str, title: str, text: str) -> dict[int, set[int]]:
+    """Store a document's names and its passages' openings; returns the latter by catalogue number."""
+    names = [(opening(name), document_id, name.kind, name.words) for name in names_of(title, text)]
+    connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?)", names)
+    rows = connection.execute("SELECT number, text FROM passages WHERE document_id = ?", (document_id,))
+    found = {row["number"]: openings(row["text"]) for row in rows.fetchall()}
+    # In order, for neighbours go to the same page of the file.
+    pairs = sorted((key, number) for number, keys in found.items() for key in keys)
+    connection.executemany("INSERT INTO openings VALUES (?, ?)", pairs)
+    return found
+
+
+def _link_sections(connection: sqlite3.Connection, document_id: str, text: str) -> None:
+    """Link a document's passages to its sections that they refer to."""
+    statement = 'SELECT number, start, "end" FROM passages WHERE document_id = ? ORDER BY start, number'
+    passages = connection.execute(statement, (document_id,)).fetchall()
+    for link in references(text, [(row["start"], row["end"]) for row in passages]):
+        source, target = passages[link.source]["number"], passages[link.target]["number"]
+        words = text[link.start : link.end]
+        row = (source, link.start, link.end, document_id, target, SECTION, words)
+        connection.execute("INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _link_from(connection: sqlite3.Connection, document_id: str, found: dict[int, set[int]]) -> None:
+    """Link a document's passages, given their openings, to the documents that they name."""
+    named: dict[int, list[tuple[str, Name]]] = defaultdict(list)  # opening -> who has a name that begins so
+    judgment = _is_judgment(connection, document_id)  # between two of them only citations count (cases.py)
+    keys = sorted(set().union(*found.values()))
+    own = {row[0] for row in connection.execute("SELECT name FROM names WHERE document_id = ?", (document_id,))}
+    for row in _beginning_with(connection, keys):
+        if judgment and _is_judgment(connection, row["document_id"]):
+            continue
+        if row["document_id"] != document_id and row["name"] not in own:
+            named[row["opening"]].append((row["document_id"], Name(row["kind"], row["name"])))
+    for number, keys_here in found.items():
+        candidates: dict[str, list[Name]] = defaultdict(list)
+        for key in keys_here & named.keys():
+            for other, name in named[key]:
+                candidates[other].append(name)
+        _link(connection, number, candidates)
+
+
+def _is_judgment(connection: sqlite3.Connection, document_id: str) -> bool:
+    return connection.execute("SELECT 1 FROM cases WHERE document_id = ?", (document_id,)).fetchone() is not None
+
+
+def _link_to(connection: sqlite3.Connection, document_id: str) -> None:
+    """Link all passages of other documents to this one, where they name it."""
+    candidates: dict[int, list[Name]] = defaultdict(list)
+    rows = connection.execute(
+        "SELECT number, n.kind, n.name FROM names n JOIN openings USING (opening) JOIN passages p USING (number) "
+        "WHERE n.document_id = ? AND p.document_id <> n.document_id AND NOT EXISTS "
+        "(SELECT 1 FROM names own WHERE own.document_id = p.document_id AND own.name = n.name) AND "
+        "(SELECT count(*) FROM cases k WHERE k.document_id IN (p.document_id, n.document_id)) < 2",
+        (document_id,),
+    )
+    for row in rows:
+        candidates[row["number"]].append(Name(row["kind"], row["name"]))
+    for number, names in candidates.items():
+        _link(connection, number, {document_id: names})
+
+
+def _link(connection: sqlite3.Connection, number: int, candidates: Mapping[str, Iterable[Name]]) -> None:
+    """Link a passage to the documents, each given by the names it may have here, that its text mentions."""
+    if not candidates:
+        return
+    text, start = connection.execute("SELECT text, start FROM passages WHERE number = ?", (number,)).fetchone()
+    for document_id, names in candidates.items():
+        if mention := first_mention(names, text):
+            words = text[mention.start : mention.end]
+            row = (number, start + mention.start, start + mention.end, document_id, None, mention.kind, words)
+            connection.execute("INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def links_from(connection: sqlite3.Connection, passage_ids: Sequence[str], cases: bool) -> dict[str, list[Link]]:
+    """Passage id -> the links in its text, in order; without passages that have none. `cases`: also of judgments."""
+    found: dict[str, list[Link]] = {}
+    conditions = ("s.passage_id", "s.passage_id")
+    for link in _links(connection, conditions, passage_ids, cases):
+        found.setdefault(link.passage_id, []).append(link)
+    return found
+
+
+def links_to(connection: sqlite3.Connection, document_ids: Sequence[str], cases: bool) -> dict[str, list[Link]]:
+    """Document id -> the links to it from passages of other documents; without documents that have none."""
+    found: dict[str, list[Link]] = {}
+    conditions = ("l.kind <> 'section' AND l.document_id", "g.document_id")
+    for link in _links(connection, conditions, document_ids, cases):
+        found.setdefault(link.document_id, []).append(link)
+    return found
+
+
+# The citations between judgments: one link a passage and judgment that is meant, at the first place.
+CITED = """
+SELECT s.passage_id, g.document_id, NULL AS target, 'citation' AS kind, c.words, min(c.start) AS start, c."end",
+       s.number
+FROM citation_targets g JOIN citations c USING (citation)
+     JOIN passages s ON s.document_id = c.document_id AND c.start >= s.start AND c.start < s."end"
+"""
+
+
+def _links(
+    connection: sqlite3.Connection, conditions: tuple[str, str], ids: Sequence[str], cases: bool
+) -> Iterator[Link]:
+    for first in range(0, len(ids), 500):
+        some = ids[first : first + 500]
+        mentioned, cited = (f"WHERE {condition} IN ({','.join('?' * len(some))})" for condition in conditions)
+        more = f"UNION ALL {CITED} {cited} GROUP BY s.number, g.document_id" if cases else ""
+        for row in connection.execute(
+            'SELECT s.passage_id, l.document_id, t.passage_id AS target, l.kind, l.words, l.start, l."end", l.number '
+            f"FROM links l JOIN passages s USING (number) LEFT JOIN passages t ON t.number = l.target {mentioned} "
+            f"{more} ORDER BY 8, 6, 2",  # by place
+            [*some, *some] if cases else some,
+        ):
+            yield Link(*row[:7])
+
+
+def mention_counts(connection: sqlite3.Connection, document_ids: Sequence[str], cases: bool) -> dict[str, int]:
+    """Document id -> in how many passages of other documents it is named."""
+    counts = dict.fromkeys(document_ids, 0)
+    named = "SELECT document_id, count(*) FROM links WHERE kind <> 'section' AND document_id IN ({}) GROUP BY 1"
+    # no passage is counted twice: between two judgments only citations count
+    cited = (
+        "SELECT g.document_id, count(DISTINCT s.number) FROM citation_targets g JOIN citations c USING (citation) "
+        'JOIN passages s ON s.document_id = c.document_id AND c.start >= s.start AND c.start < s."end" '
+        "WHERE g.document_id IN ({}) GROUP BY 1"
+    )
+    for first in range(0, len(document_ids), 500):
+        some = document_ids[first : first + 500]
+        for statement in (named, cited) if cases else (named,):
+            for document_id, count in connection.execute(statement.format(",".join("?" * len(some))), some):
+                counts[document_id] += count
+    return counts
+
+
+def namesakes(connection: sqlite3.Connection, words: Iterable[str]) -> dict[str, int]:
+    """Words of a mention -> how many documents have that name; without those that are no document's."""
+    names = {some: " ".join(some.split()) for some in words}
+    keys = sorted({opening(Name("", name)) for name in names.values()})
+    counts: dict[str, int] = {}
+    for row in _beginning_with(connection, keys):
+        counts[row["name"]] = counts.get(row["name"], 0) + 1
+    return {some: counts[name] for some, name in names.items() if name in counts}
+
+
+def named_in(connection: sqlite3.Connection, text: str, most: int) -> set[str]:
+    """The documents that a question names: not within a longer name, nor by a name that more than `most` have.
+
+    A name of several words counts in any case, for people type as they like.
+    """
+    keys = sorted(openings(text, any_case=True))
+    bearers: dict[str, list[str]] = {}
+    for row in _beginning_with(connection, keys):
+        bearers.setdefault(row["name"], []).append(row["document_id"])
+    found = []
+    for name, documents in bearers.items():
+        if len(documents) <= most and (match := pattern(name, any_case=" " in name).search(text)):
+            found.append((*match.span(), documents))
+    outermost = [
+        documents
+        for start, end, documents in found
+        if not any(first <= start and end <= last and (first, last) != (start, end) for first, last, _ in found)
+    ]
+    return {document_id for documents in outermost for document_id in documents}
+
+
+def _beginning_with(connection: sqlite3.Connection, keys: Sequence[int]) -> Iterator[sqlite3.Row]:
+    """The names, with their documents, that have these openings."""
+    for first in range(0, len(keys), 500):
+        some = keys[first : first + 500]
+        yield from connection.execute(f"SELECT * FROM names WHERE opening IN ({','.join('?' * len(some))})", some)
+
+
+def problems(connection: sqlite3.Connection) -> list[str]:
+    """The links whose words do not stand in their passage."""
+    rows = connection.execute(
+        "SELECT p.passage_id, l.words FROM links l JOIN passages p USING (number) "
+        'WHERE l.start < p.start OR substr(p.text, l.start - p.start + 1, l."end" - l.start) <> l.words'
+    )
+    return [f"passage {row['passage_id']} does not hold the words of its link {row['words']!r}" for row in rows]

@@ -1,0 +1,279 @@
+"""The forms of reading: how evidence becomes a draft, its quotes and its notes. One generator a form.
+
+A form yields pieces of the draft (str) and its notes, and a new ranking whenever it has searched again; what it came to
+stands in the Reading it was given. FORMS names them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rag.llm.chat import ChatReader, Usage, first_line
+from rag.read.marks import parse_marks
+from rag.read.match import EDGES, fold, holds_answer
+from rag.read.notes import compared_note, next_query, says_nothing, selection_note, write_note
+from rag.read.prompts import answer_messages, information_message, loop_messages, quotes_messages
+from rag.read.quote_selection import REPLY_TOKENS, join, select
+from rag.read.quotes import Quote, choose_quotes
+from rag.read.rules.comparison import READ_OFF, compare
+from rag.read.rules.court_finding import DecidedOf
+from rag.read.rules.table_cell import read_cell
+from rag.read.support import declines, support_score
+from rag.records import Hit, Note, Passage
+from rag.settings import ReaderSettings
+from rag.train.reward import Judge, parse_trajectory
+
+Event = str | Note | tuple[Hit, ...]
+WHICH_YEAR = re.compile(r"\b(?:what|which) year\b", re.IGNORECASE)
+YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)")
+MOST_QUOTES = 6  # sentences that an answer is read from in the form "quotes"
+NOTE_TOKENS = 400  # of a turn of the loop: reasoning, a note, and a search or the answer
+
+
+@dataclass(slots=True)
+class Reading:
+    """One question being read: what is given, and what has come of it so far.
+
+    `search` gives hits for another query, best first. `copied` counts the sentences that the reader wrote or numbered,
+    and those of them that are not in the evidence. `support` is None where the form asks for none.
+    """
+
+    question: str
+    reader: ChatReader
+    settings: ReaderSettings
+    search: Callable[[str], Sequence[Hit]]
+    fit: Callable[[Sequence[Hit]], list[Hit]]
+    pictures: Callable[[Sequence[Hit]], Mapping[int, bytes]]
+    table_of: Callable[[Passage], Sequence[Passage]]
+    evidence: tuple[Hit, ...]
+    usage: Usage = field(default_factory=Usage)
+    judge: Judge | None = None
+    decided: DecidedOf = lambda question, hits: None
+    draft: str = ""
+    quotes: list[Quote] = field(default_factory=list)
+    support: float | None = None
+    copied: tuple[int, int] | None = None
+
+    @property
+    def read(self) -> list[Hit]:
+        """The evidence that the reader gets: all but what is ignored."""
+        return [hit for hit in self.evidence if not hit.ignored]
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an answer, and enough support for it."""
+        enough = self.support is None or self.support >= self.settings.support_threshold
+        return bool(self.evidence) and not declines(self.draft) and enough
+
+
+def direct(reading: Reading) -> Iterator[Event]:
+    """The answer at once; its citations are found afterwards."""
+    yield from _draft(reading, answer_messages(reading.question, reading.read, reading.pictures(reading.read)))
+    reading.quotes = choose_quotes(reading.question, reading.draft, reading.read)
+
+
+def notes(reading: Reading) -> Iterator[Event]:
+    """An answer, then the note that bears it out; where nothing does, another search with what the note names.
+
+    The order is turned round from EviNote-RAG's: a small reader that writes its note first invents it (eval/log.md).
+    What sets two things side by side is compared in code, a cell that the question names is read off its table, and
+    what a court found off the operative part of its judgment.
+    """
+    yield from _cell(reading)
+    if not reading.quotes:
+        yield from _finding(reading)
+    if reading.quotes:
+        return
+    compared = compare(reading.reader, reading.question, reading.read, reading.usage)
+    if compared is not None:
+        reading.draft, reading.quotes, reading.support = compared.answer, list(compared.quotes), compared.support
+        yield reading.draft
+        yield compared_note(reading.question, compared)
+        return
+    query = reading.question
+    for number in range(1, reading.settings.rounds + 1):
+        yield from _draft(reading, answer_messages(reading.question, reading.read, reading.pictures(reading.read)))
+        reading.quotes = choose_quotes(reading.question, reading.draft, reading.read)
+        yield write_note(query, reading.draft, reading.quotes, number)
+        reading.support = _support(reading, goes_on=True)
+        if reading.found or number == reading.settings.rounds:
+            return
+        query = next_query(reading.question, reading.draft, reading.quotes)
+        if not (new := _search_again(reading, query)):
+            return
+        # What the note stands on stays, before what is new.
+        held = {quote.hit.passage.passage_id for quote in reading.quotes[:2]}
+        kept = [hit for hit in reading.evidence if hit.passage.passage_id in held]
+        yield _take(reading, [*kept, *new])
+
+
+def quotes(reading: Reading) -> Iterator[Event]:
+    """ALR²: the reader chooses sentences by number, the best-ranked ones join them, and it answers from these."""
+    some = _selected(reading)
+    yield selection_note(reading.question, some)
+    yield from _draft(reading, quotes_messages(reading.question, some))
+    held = [
+        replace(quote, holds=True, score=quote.score + 1) for quote in some if holds_answer(quote.text, reading.draft)
+    ]
+    reading.quotes = sorted(held, key=lambda quote: -quote.score) or choose_quotes(
+        reading.question, reading.draft, reading.read
+    )
+    reading.support = _support(reading)
+
+
+def loop(reading: Reading) -> Iterator[Event]:
+    """EviNote-RAG as its paper has it: the model writes a note on what was found, then searches again or answers.
+
+    For readers that can (arXiv 2509.00877; the first search is the question itself). The turns of the environment are
+    turns of the user's here, as every endpoint knows them. A note that says nothing useful was found, or an answer
+    without a note, is no answer; a query that was asked before ends the loop.
+    """
+    messages = loop_messages(reading.question, reading.read)
+    asked, numbered = {fold(reading.question)}, 1
+    query = reading.question
+    while reading.reader.count(messages) + NOTE_TOKENS <= reading.settings.context_tokens:
+        said = "".join(reading.reader.stream(messages, NOTE_TOKENS, reading.usage, stop=("</search>", "</answer>")))
+        turn = parse_trajectory(_closed(said))
+        note = parse_marks(turn.notes[-1]) if turn.notes else None
+        if note is not None:
+            yield Note(numbered, query, note.text, note.key_spans, note.uncertain_spans)
+        useful = note is not None and not says_nothing(note.text)
+        if turn.answer and useful:
+            reading.draft = turn.answer.strip(EDGES)
+            yield reading.draft
+            break
+        numbered += 1
+        query = turn.searches[-1] if turn.searches else reading.question
+        if numbered > reading.settings.rounds or fold(query) in asked:
+            break
+        asked.add(fold(query))
+        before = len(reading.evidence)
+        yield _take(reading, [*reading.evidence, *_search_again(reading, query)])
+        if len(reading.evidence) <= before:  # nothing new, or no room for it
+            break
+        messages = [*messages, ("assistant", _closed(said)), information_message(reading.evidence[before:])]
+    reading.quotes = choose_quotes(reading.question, reading.draft, reading.read)
+    if reading.draft:
+        reading.support = _support(reading)
+
+
+FORMS: Mapping[str, Callable[[Reading], Iterator[Event]]] = {
+    "direct": direct, "notes": notes, "quotes": quotes, "loop": loop
+}  # fmt: skip
+
+
+def _cell(reading: Reading) -> Iterator[Event]:
+    """The cell of a table that the question names, if it is certain; its row joins the evidence."""
+    if cell := read_cell(reading.question, _whole_tables(reading)):
+        yield from _read_off(reading, cell.answer, cell.text, [cell.quote])
+
+
+def _finding(reading: Reading) -> Iterator[Event]:
+    """What a court found, if it is certain; the items of its operative part that say so join the evidence."""
+    if decided := reading.decided(reading.question, reading.read):
+        yield from _read_off(reading, decided.answer, decided.verdict, decided.quotes)
+
+
+def _read_off(reading: Reading, draft: str, key: str, quotes: Sequence[Quote]) -> Iterator[Event]:
+    """A draft that needs no reader; nothing where its quotes find no room, or speak to the reader and are withheld."""
+    before = reading.evidence
+    known = {hit.passage.passage_id: hit for hit in before}
+    new = {quote.hit.passage.passage_id: quote.hit for quote in quotes if quote.hit.passage.passage_id not in known}
+    if new:
+        known = {hit.passage.passage_id: hit for hit in _take(reading, [*before, *new.values()])}
+    there = [replace(q, hit=known[q.hit.passage.passage_id]) for q in quotes if q.hit.passage.passage_id in known]
+    if [quote.text for quote in there] != [quote.text for quote in quotes]:
+        reading.evidence = before
+        return
+    if new:
+        yield reading.evidence
+    reading.draft, reading.quotes, reading.support = draft, there, READ_OFF
+    yield reading.draft
+    yield write_note(reading.question, key, reading.quotes)
+
+
+def _whole_tables(reading: Reading) -> list[Hit]:
+    """What the reader gets, with the rest of the tables in it behind."""
+    hits = reading.read
+    known = {hit.passage.passage_id for hit in hits}
+    rest = [p for hit in hits if hit.passage.kind == "table" for p in reading.table_of(hit.passage)]
+    new = {passage.passage_id: passage for passage in rest if passage.passage_id not in known}
+    return hits + [Hit(len(hits) + place, 0.0, passage) for place, passage in enumerate(new.values(), start=1)]
+
+
+def redraft(reading: Reading, form: str) -> str:
+    """The draft that a form makes of this evidence alone: no note, no support, no other search."""
+    if form == "quotes":
+        messages = quotes_messages(reading.question, _selected(reading))
+    else:
+        if form == "notes":
+            if cell := read_cell(reading.question, _whole_tables(reading)):
+                return cell.answer
+            decided = reading.decided(reading.question, reading.read)
+            if decided and decided.stands_in(reading.read):
+                return decided.answer
+            if compared := compare(reading.reader, reading.question, reading.read, reading.usage):
+                return compared.answer
+        messages = answer_messages(reading.question, reading.read, reading.pictures(reading.read))
+    for _ in _draft(reading, messages):
+        pass
+    return reading.draft
+
+
+def _selected(reading: Reading) -> list[Quote]:
+    """The sentences that the reader chooses by number, with the best-ranked ones."""
+    window = reading.settings.context_tokens - REPLY_TOKENS["numbers"]
+
+    def count(text: str) -> int:
+        return reading.reader.count([("user", text)])
+
+    chosen = select(reading.reader, reading.question, reading.read, "numbers", window, reading.usage, count)
+    reading.copied = (chosen.generated, chosen.dropped)
+    return join(chosen.quotes, choose_quotes(reading.question, "", reading.read), MOST_QUOTES)
+
+
+def _draft(reading: Reading, messages: Sequence[tuple[str, object]]) -> Iterator[str]:
+    draft = ""
+    for piece in reading.reader.stream(messages, reading.settings.answer_tokens, reading.usage):
+        draft += piece
+        yield piece
+    reading.draft = in_form(reading.question, first_line(draft))
+
+
+def _support(reading: Reading, goes_on: bool = False) -> float:
+    return support_score(
+        reading.reader, reading.question, reading.read, reading.draft, reading.quotes, reading.usage,
+        reading.pictures(reading.read), goes_on, reading.judge,
+    )  # fmt: skip
+
+
+def _search_again(reading: Reading, query: str) -> list[Hit]:
+    """What another query finds and the question had not found."""
+    known = {hit.passage.passage_id for hit in reading.evidence}
+    return [hit for hit in reading.search(query) if hit.passage.passage_id not in known]
+
+
+def _take(reading: Reading, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """These as the evidence from now on, as far as the reader can hold them, ranked in this order."""
+    reading.evidence = tuple(reading.fit([replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]))
+    return reading.evidence
+
+
+def _closed(said: str) -> str:
+    """A turn that ended at a stop string, with its tag closed."""
+    for tag in ("search", "answer"):
+        if said.rfind(f"<{tag}>") > said.rfind(f"</{tag}>"):
+            return f"{said}</{tag}>"
+    return said
+
+
+def in_form(question: str, draft: str) -> str:
+    """The draft in the form that the question asks for: of a date the year, where only that is wanted.
+
+    >>> in_form("In what year was it opened?", "3 May 1821"), in_form("When was it opened?", "3 May 1821")
+    ('1821', '3 May 1821')
+    """
+    years = YEAR.findall(draft)
+    return years[0] if len(years) == 1 and WHICH_YEAR.search(question) and len(draft) < 40 else draft

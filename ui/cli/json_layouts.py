@@ -1,0 +1,81 @@
+"""Records -> JSON, in the layouts of the contract in the README. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rag.records import Answer, Hit
+
+if TYPE_CHECKING:
+    from ingest.build import Summary
+    from rag.library.catalogue import DocumentEntry
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    passage = asdict(hit.passage)
+    del passage["description"]  # of the whole episode, with each of its passages
+    passage["paragraph"] = passage["first_paragraph"]
+    terms = {} if hit.terms is None else {"terms": hit.terms}
+    links = {"links": list(hit.links)} if hit.links else {}
+    ignored = {"ignored": hit.ignored} if hit.ignored else {}
+    if hit.withheld_words:
+        ignored["withheld"] = list(hit.withheld_words)
+    return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}
+
+
+def search_json(query: str, retriever: str, hits: Sequence[Hit], milliseconds: float) -> dict[str, Any]:
+    return {
+        "query": query,
+        "retriever": retriever,
+        "hits": [hit_json(hit) for hit in hits],
+        "milliseconds": round(milliseconds, 2),
+    }
+
+
+def precedents_json(document: str, section: str, hits: Sequence[Hit]) -> dict[str, Any]:
+    return {"document_id": document, "section": section, "hits": [hit_json(hit) for hit in hits]}
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    return {
+        "question": answer.question,
+        "answer": answer.answer,
+        "abstained": answer.abstained,
+        "notes": [asdict(note) for note in answer.notes],
+        "citations": [asdict(c) | {"paragraph": c.first_paragraph} for c in answer.citations],
+        "evidence": [hit_json(hit) for hit in answer.evidence],
+        "support": answer.support,
+        "statements": [asdict(statement) for statement in answer.statements],
+        "quotes": copied_json(answer),
+        "attribution": None if answer.attribution is None else asdict(answer.attribution),
+        "model": answer.model,
+        "settings_hash": answer.settings_hash,
+        "seconds": answer.seconds,
+        "tokens": answer.tokens,
+    }
+
+
+def copied_json(answer: Answer) -> dict[str, Any] | None:
+    """Sentences that the reader chose as quotes, and the share that is not in the evidence; None: not asked to."""
+    if answer.copied is None:
+        return None
+    chosen, invented = answer.copied
+    return {"chosen": chosen, "invented": invented, "hallucination_rate": invented / chosen if chosen else None}
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    documents = [asdict(outcome) | {"seconds": round(outcome.seconds, 3)} for outcome in summary.documents]
+    counts = {status: summary.count(status) for status in ("added", "updated", "unchanged", "failed")}
+    return {
+        "documents": documents,
+        **counts,
+        "seconds": round(summary.seconds, 3),
+        "peak_memory_mb": summary.peak_memory_mb,
+    }
+
+
+def documents_json(entries: Sequence[DocumentEntry]) -> dict[str, Any]:
+    fields = ("document_id", "paths", "kind", "title", "status", "pages", "passages", "error", "warnings")
+    return {"documents": [{field: getattr(entry, field) for field in fields} for entry in entries]}

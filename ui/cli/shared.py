@@ -1,0 +1,181 @@
+"""What the files of commands share: what stands before the command, options, opened libraries, output, progress."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rag.errors import UsageError
+
+if TYPE_CHECKING:
+    from rag.index.manager import Indexes
+    from rag.settings import Settings
+
+
+class State:
+    """What stands before the command (--debug and --set), and whether a signal has come since."""
+
+    debug = False
+    interrupted = False
+    overrides: tuple[str, ...] = ()
+
+
+class RetrieverName(str, Enum):
+    bm25 = "bm25"
+    sparse = "sparse"
+    dense = "dense"
+    hybrid = "hybrid"
+
+
+class SectionName(str, Enum):
+    facts = "facts"
+    law = "law"
+    both = "both"
+
+
+class ReaderStyle(str, Enum):
+    notes = "notes"
+    quotes = "quotes"
+    direct = "direct"
+
+
+class AttributeLevel(str, Enum):
+    none = "none"
+    document = "document"
+    clause = "clause"
+    word = "word"
+
+
+LibraryOption = Annotated[
+    Path, typer.Option("--library", envvar="GLOSSATOR_LIBRARY", help="The library folder.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+RetrieverOption = Annotated[RetrieverName | None, typer.Option("--retriever", help="How passages are found.")]
+KOption = Annotated[int | None, typer.Option("-k", help="How many passages.")]
+FolderOption = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
+KeptOption = Annotated[Path | None, typer.Option("--library", help="Keep the library there.")]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Where indexes and replies are kept (default: the platform's cache).")
+]
+
+
+@contextmanager
+def until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C asks what runs to end with what it has, instead of throwing it away; a second one ends the program."""
+    pressed = threading.Event()
+
+    def press(number: int, frame: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def load_settings() -> Settings:
+    """The settings, with what --set says of them."""
+    from rag import settings
+
+    return settings.load_settings(State.overrides)
+
+
+def open_indexes(library: Path, create: bool = False) -> Indexes:
+    """The library in a folder, with its indexes."""
+    from rag.index.manager import Indexes
+    from rag.library.catalogue import Library
+
+    settings = load_settings()
+    return Indexes(Library.open(library, create=create), settings)
+
+
+@contextmanager
+def scratch_library(library: Path | None) -> Iterator[Path]:
+    """The library named, or one that is gone afterwards."""
+    if library is not None:
+        yield library
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
+        yield Path(folder) / "library"
+
+
+def default_cache() -> Path:
+    """Beside the weights, in the platform's cache folder."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("glossator") / "eval"
+
+
+def existing(file: Path) -> Path:
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file. Name another; the examples come with a checkout, not with the package")
+    return file
+
+
+def page_counts(text: str) -> list[int]:
+    """The numbers in "5,50,100"; what is no number is left out."""
+    return [int(count) for count in text.split(",") if count.strip().isdecimal()]
+
+
+def print_json(value: dict[str, Any]) -> None:
+    # In UTF-8 what cannot be printed becomes \udcXX, which JSON reads; elsewhere everything is escaped.
+    ascii_only = sys.stdout is not None and sys.stdout.encoding.lower() != "utf-8"
+    print(json.dumps(value, ensure_ascii=ascii_only, indent=1))
+
+
+def measures_text(result: dict[str, Any]) -> str:
+    """A line a measure: the system's value, its interval, and the controls' values."""
+    lines = []
+    controls = result.get("controls", {})
+    if controls:
+        lines.append(" ".join([f"{'':24} {result['retriever']:>8} {'95 %':18}", *(f"{name:>11}" for name in controls)]))
+    for name, value in result.get("metrics", result).items():
+        low, high = result.get("intervals", {}).get(name, (None, None))
+        interval = f"[{_number(low)}, {_number(high)}]" if low is not None else ""
+        others = [f"{_number(row['metrics'].get(name, '-')):>11}" for row in controls.values()]
+        lines.append(" ".join([f"{name:24} {_number(value):>8} {interval:18}", *others]).rstrip())
+    if "latency_ms" in result:
+        median = result["latency_ms"]["p50"]
+        lines.append(f"{result['n']} questions, {median} ms a question (median), {result['seconds']} s in all")
+    return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    return str(value) if not isinstance(value, float) else f"{value:.3f}" if abs(value) <= 1 else f"{value:.1f}"
+
+
+def print_result(result: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], str] = measures_text) -> None:
+    """The result as JSON, or as its text for people."""
+    if as_json:
+        print_json(result)
+    else:
+        print(text(result))
+
+
+@contextmanager
+def progress() -> Iterator[Callable[..., None]]:
+    """A Report that shows what goes on; it takes a note behind its three arguments, and ends an interrupted command."""
+    from ui.cli.progress import Progress
+
+    with Progress() as shown:
+
+        def report(what: str, done: int, total: int, note: str = "") -> None:
+            # Raised once, an interruption may fall into a library that swallows it: so it is raised until it is heard.
+            if State.interrupted and threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            shown(what, done, total, note)
+
+        yield report
