@@ -27,7 +27,7 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install weights
+bench: .venv/dev weights
 	$(BIN)/glossator eval expected --quick
 
 docker:

@@ -1,6 +1,6 @@
 """The only writer: files in, library out. Resumable and incremental, with one summary at the end.
 
-Documents are parsed in child processes, some at a time, while this thread stores and encodes the ones before. A
+Documents are parsed in child processes, several at a time, while this thread stores and encodes the ones before. A
 document that cannot be read is reported and remembered; the others are in the library all the same.
 """
 
@@ -16,48 +16,31 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest import child_replies
+from ingest.child_process import Children, Limits
 from ingest.chunk import chunk
-from ingest.legal.case_files import Member
+from ingest.kinds import AUTO, KINDS, PDF, kind_of, turns_into
+from ingest.legal.case_reading import CaseReading
 from ingest.pdf.assemble import geometry
-from ingest.pdf.page_store import PageFile
-from ingest.podcast.chapter_store import forget_chapters, make_chapters
-from ingest.read import (
-    LEGAL_RECIPE,
-    PODCAST_RECIPE,
-    RECIPE,
-    Children,
-    Source,
-    as_case,
-    content_id,
-    find_files,
-    holds_many,
-    kind_of,
-    read_case,
-    read_document,
-    read_episode,
-    sidecars_hash,
-    title_of,
-)
-from ingest.worker import CaseReading, Limits
+from ingest.pdf.pdf_reading import pdf_recipe
+from ingest.plain_text import title_of
+from ingest.read import collection_of, content_id, find_files
+from ingest.read_context import Member, Part, ReadContext, ReadDocument
 from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError, RagError
 from rag.index.manager import Indexes
-from rag.library.catalogue import DocumentEntry, Library
-from rag.library.episodes import AUDIO_WAS_IN
+from rag.library.catalogue import Library
+from rag.library.documents import DocumentEntry
 from rag.protocols import Report, silent
-from rag.records import Document
 from rag.settings import Ingest
 
-_Read = tuple[Document, PageFile | None]  # a transcript has no pages to keep
 FAILED = "failed"
 STAYS = ". The version read before stays in the library"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file. `path` is as the user gave it; `status` is added, updated, unchanged or failed."""
+    """The outcome of one file. `path` is as the user gave it; `status` is added, updated, unchanged or failed."""
 
     path: str
     document_id: str | None = None
@@ -75,67 +58,27 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
+    """The outcomes of one run, its seconds, and its peak memory: of this process, and of as many of its largest
+    children as may run at a time."""
+
     documents: tuple[Outcome, ...]
     seconds: float
-    peak_memory_mb: int  # this process at its largest, plus as many of its largest children as may run at a time
+    peak_memory_mb: int
 
     def count(self, status: str) -> int:
         return sum(outcome.status == status for outcome in self.documents)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """What may become a document: a whole file, or with `member` one of many in a file of judgments."""
-
-    file: Path
-    member: Member | None = None
-    number: int = 0  # of the member, from 0
-    last: bool = False  # of the members
-
-    def at(self, path: Path) -> str:
-        """What the document is called under a name of its file: "cases.jsonl#001-1"."""
-        return f"{path}#{self.member.key}" if self.member else str(path)
-
-    @property
-    def shown(self) -> str:
-        return self.at(self.file)
-
-    @property
-    def path(self) -> str:
-        return self.at(self.file.absolute())
-
-
-@dataclass(frozen=True, slots=True)
 class _Work:
-    """A part to parse: what it is, its bytes' id, and what the library already holds under that id or that path."""
+    """A part to parse: its kind, its bytes' id, its recipe, and whether it is added to the library or updated there."""
 
-    part: _Part
+    part: Part
     kind: str
     document_id: str
     recipe: str
     status: str
     stamp: tuple[int, int]
-
-
-def recipe(settings: Ingest) -> str:
-    """How a PDF is made into passages; one made by another recipe is made again."""
-    ocr = "" if settings.ocr else ", no ocr"
-    return f"{RECIPE}, {settings.passage_tokens}/{settings.overlap_tokens}{ocr}"
-
-
-def podcast_recipe(settings: Ingest, method: str, beside: str) -> str:
-    """As `recipe`, for a transcript: how chapters are made if it has none, and the hash of what lies beside it.
-
-    >>> podcast_recipe(Ingest(), "cohesion", "0f")
-    'podcast 1, 180/30, chapters cohesion, sidecars 0f'
-    """
-    sizes = f"{settings.passage_tokens}/{settings.overlap_tokens}"
-    return f"{PODCAST_RECIPE}, {sizes}, chapters {method}, sidecars {beside}"
-
-
-def legal_recipe(settings: Ingest, said: str = "") -> str:
-    """As `recipe`, for a judgment that is no PDF; `said` is the hash of what its record says beside the text."""
-    return f"{LEGAL_RECIPE}, {settings.passage_tokens}/{settings.overlap_tokens}{said and f', record {said}'}"
 
 
 def build(
@@ -146,16 +89,18 @@ def build(
     passwords: Sequence[str] = (),
     jobs: int = 2,
     report: Report = silent,
-    kind: str = "auto",
+    kind: str = AUTO,
 ) -> Summary:
-    """Bring the files at `paths` into the library: PDFs, judgments and transcripts, or of `kind` alone.
+    """Bring the files at `paths` into the library: documents of every kind in kinds.KINDS, or of `kind` alone.
 
-    Raises LibraryError, and ModelError or ReaderError where chapters cannot be made; a document's own error is in its
-    Outcome.
+    `jobs` documents are parsed at a time. Raises LibraryError, and ModelError or ReaderError where chapters cannot be
+    made; a document's own error is in its Outcome.
     """
     started = time.monotonic()
     with library.writing("glossator ingest"), indexes.updating(report) as update:
-        run = _Run(library, indexes, settings, passwords, jobs, report, kind)
+        children = Children(threading.Semaphore(jobs), jobs, threading.Event())
+        limits = Limits(settings.page_seconds, settings.memory_mb)
+        run = _Run(ReadContext(library, indexes, settings, tuple(passwords), limits, children, report, kind))
         outcomes = []
         files = list(run.find(paths))
         report("documents", 0, len(files))
@@ -166,40 +111,24 @@ def build(
                 report("documents", len(outcomes), len(files))
         run.tidy()
     unit = 1 << 10 if sys.platform == "darwin" else 1  # bytes there, KiB elsewhere
-    largest = sum(sorted(run.children.peaks_kb)[-jobs:])
+    largest = sum(sorted(children.peaks_kb)[-jobs:])
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + largest) // 1024
     return Summary(tuple(outcomes), time.monotonic() - started, peak)
 
 
 class _Run:
-    """One call of build: what it was given, and what the library held when it began."""
+    """One call of build."""
 
-    def __init__(
-        self,
-        library: Library,
-        indexes: Indexes,
-        settings: Ingest,
-        passwords: Sequence[str],
-        jobs: int,
-        report: Report,
-        kind: str,
-    ):
-        self.library = library
-        self.indexes = indexes
-        self.settings = settings
-        self.passwords = passwords
-        self.report = report
-        self.kind = kind
-        self.limits = Limits(settings.page_seconds, settings.memory_mb)
-        self.stop = threading.Event()
-        self.turns: dict[str, threading.Lock] = {}
-        self.children = Children(threading.Semaphore(jobs), jobs, self.stop)
+    def __init__(self, context: ReadContext):
+        self.context = context
+        self.library = context.library
+        self.turns: dict[str, threading.Lock] = {}  # of each document_id, and of each file of many documents
         self.readings: dict[Path, CaseReading] = {}  # of the files of many documents that are under way
 
-    def find(self, paths: Sequence[Path]) -> Iterator[_Part | Outcome]:
+    def find(self, paths: Sequence[Path]) -> Iterator[Part | Outcome]:
         for path in paths:
             try:
-                for found in find_files(path, self.library.folder, self.kind):
+                for found in find_files(path, self.library.folder, self.context.wanted):
                     if isinstance(found, DocumentError):
                         yield Outcome(str(path), error=str(found))
                     else:
@@ -207,21 +136,21 @@ class _Run:
             except DocumentError as error:
                 yield Outcome(str(path), error=str(error))
 
-    def _parts(self, file: Path) -> Iterator[_Part | Outcome]:
-        """The file itself, or the judgments in it: a file that was seen before costs no more than its hash."""
+    def _parts(self, file: Path) -> Iterator[Part | Outcome]:
+        """The file itself, or the documents in it: a file that was seen before costs no more than its hash."""
         try:
-            many = holds_many(file, self.kind)
+            found = collection_of(file, self.context.wanted)
         except DocumentError:
-            many = False  # _plan says so
-        if not many:
-            yield _Part(file)
+            found = None  # _plan reports the error
+        if not found:
+            yield Part(file)
             return
-        path = str(file.absolute())
+        kind, path = found[0], str(file.absolute())
         try:
-            seen = f"{LEGAL_RECIPE}, {content_id(file, 'legal')}"
+            seen = f"{KINDS[kind].version}, {content_id(file, kind)}"
             rows = self.library.members(path, seen)
             if rows is None:
-                rows = child_replies.members(self._reading(file).members())
+                rows = self._reading(kind, file).members()
                 self.library.keep_members(path, seen, rows)
         except DocumentError as error:
             yield Outcome(str(file), error=str(error))
@@ -229,202 +158,179 @@ class _Run:
         finally:
             self._close(file)  # until its turn comes it would take up memory
         for number, row in enumerate(rows):
-            part = _Part(file, Member(*row), number, number == len(rows) - 1)
+            part = Part(file, Member(*row), kind, number, number == len(rows) - 1)
             yield Outcome(part.shown, error=part.member.error) if part.member and part.member.error else part
 
-    def _reading(self, file: Path) -> CaseReading:
+    def _reading(self, kind: str, file: Path) -> CaseReading:
         with self.turns.setdefault(str(file), threading.Lock()):
             if file not in self.readings:
-                children = self.children
-                self.readings[file] = CaseReading(file, self.limits, children.slots, self.stop, children.peaks_kb)
+                collection = KINDS[kind].collection
+                assert collection is not None
+                self.readings[file] = collection.open(file, self.context)
             return self.readings[file]
 
     def _close(self, file: Path) -> None:
         if reading := self.readings.pop(file, None):
             reading.close()
 
-    def all(self, files: Sequence[_Part | Outcome], jobs: int) -> Generator[Outcome, None, None]:
+    def all(self, files: Sequence[Part | Outcome], jobs: int) -> Generator[Outcome, None, None]:
         """An Outcome a document, in order; at most 2 * jobs parsed documents wait in memory for their turn."""
         waiting = list(reversed(files))
-        queue: list[tuple[float, _Part | Outcome, Outcome | _Work, Future[_Read] | None]] = []
+        queue: list[tuple[float, Part | Outcome, Outcome | _Work, Future[ReadDocument] | None]] = []
         with ThreadPoolExecutor(jobs) as pool:
             try:
                 while waiting or queue:
                     while waiting and len(queue) < 2 * jobs:
                         part, began = waiting.pop(), time.monotonic()
-                        work = self._plan(part) if isinstance(part, _Part) else part
+                        work = self._plan(part) if isinstance(part, Part) else part
                         future = pool.submit(self._read, work) if isinstance(work, _Work) else None
                         if future and len(queue) == 0:
-                            threading.Thread(target=_warm, args=(self.indexes,), daemon=True).start()
+                            threading.Thread(target=_load_encoder, args=(self.context.indexes,), daemon=True).start()
                         queue.append((began, part, work, future))
                     began, part, work, future = queue.pop(0)
                     outcome = self._store(work, future) if isinstance(work, _Work) and future else work
                     assert isinstance(outcome, Outcome)
-                    if isinstance(part, _Part) and part.last:
+                    if isinstance(part, Part) and part.last:
                         self._close(part.file)
                     yield replace(outcome, seconds=time.monotonic() - began)
             finally:
-                self.stop.set()  # whatever ended the loop, no child outlives it
+                self.context.children.stop.set()  # whatever ended the loop, no child outlives it
                 pool.shutdown(cancel_futures=True)  # they look at `stop` five times a second
                 for file in list(self.readings):
                     self._close(file)
 
     def tidy(self) -> None:
-        """Remove the pages of copies that were read in vain, and the pictures that nothing shows any more."""
+        """Remove the page files of copies that were read in vain, and the pictures that no passage shows any more."""
         for file in (self.library.folder / "reading").glob("*.pages"):
             entry = self._entry(file.stem)
-            if entry and self._is_current(entry, self._pdf_recipe(entry.kind)):
+            if entry and self._is_current(entry, _recipe_of_pdf_as(entry.kind, pdf_recipe(self.context.settings))):
                 file.unlink(missing_ok=True)
         self.library.sweep_pictures()
 
-    def _plan(self, part: _Part) -> Outcome | _Work:
+    def _plan(self, part: Part) -> Outcome | _Work:
         """Decide by content what a part needs; what needs no parsing is done here."""
         try:
-            kind = "legal" if part.member else kind_of(part.file, self.kind)
+            kind = part.kind or kind_of(part.file, self.context.wanted)
             document_id = part.member.document_id if part.member else content_id(part.file, kind)
             stamp = _stamp(part.file)
         except (DocumentError, OSError) as error:
             stays = STAYS if self.library.document_at(part.path) else ""
             return Outcome(part.shown, error=f"{error}{stays}")
-        entry, made_by = self._entry(document_id), self._recipe(kind, document_id, part)
-        if entry and self._is_current(entry, made_by):
+        entry, recipe = self._entry(document_id), self._recipe(kind, document_id, part)
+        if entry and self._is_current(entry, recipe):
             return self._known(entry, part)
         had_before = self.library.document_at(part.path)
-        return _Work(part, kind, document_id, made_by, "updated" if entry or had_before else "added", stamp)
+        return _Work(part, kind, document_id, recipe, "updated" if entry or had_before else "added", stamp)
 
-    def _recipe(self, kind: str, document_id: str, part: _Part) -> str:
-        if kind == "pdf":
-            entry = self._entry(document_id)
-            return self._pdf_recipe(entry.kind if entry and self.kind == "auto" else self.kind)
-        if kind == "legal":
-            return legal_recipe(self.settings, part.member.said if part.member else "")
-        beside = self._beside(document_id, self._spokesman(document_id, part.file))
-        return podcast_recipe(self.settings, self.indexes.settings.chapters.method, beside)
+    def _recipe(self, kind: str, document_id: str, part: Part) -> str:
+        """The recipe that a part would be read by now."""
+        how = KINDS[kind]
+        if part.member and how.collection:
+            return how.collection.recipe(part.member, self.context)
+        recipe = how.recipe(self._file_of(kind, document_id, part), document_id, self.context)
+        if kind != PDF:
+            return recipe
+        entry, wanted = self._entry(document_id), self.context.wanted
+        return _recipe_of_pdf_as(entry.kind if entry and wanted == AUTO else wanted, recipe)
 
-    def _beside(self, document_id: str, file: Path) -> str:
-        """The hash of what lies beside a transcript, and where its audio was, if the stored recipe says that."""
-        entry = self._entry(document_id)
-        was_in = entry.recipe.partition(AUDIO_WAS_IN)[2] if entry else ""
-
-        def stored_as(audio: str) -> str:
-            stored = self.library.stored_as(audio)
-            return f"{was_in}/{Path(audio).name}" if was_in and not stored.startswith("/") else stored
-
-        return sidecars_hash(file, stored_as) + (f"{AUDIO_WAS_IN}{was_in}" if was_in else "")
-
-    def _pdf_recipe(self, kind: str) -> str:
-        """Of a PDF that was, or will be, found to be a judgment, or not."""
-        return f"{LEGAL_RECIPE}, {recipe(self.settings)}" if kind == "legal" else recipe(self.settings)
-
-    def _spokesman(self, document_id: str, file: Path) -> Path:
-        """The first of the transcript's copies that is still there: what lies beside that one counts."""
-        for copy in sorted([file.absolute(), *self.library.files_of(document_id)]):
-            with contextlib.suppress(DocumentError):
-                if copy == file.absolute() or content_id(copy, "podcast") == document_id:
-                    return copy
+    def _file_of(self, kind: str, document_id: str, part: Part) -> Path:
+        """The file to read: of a kind with sidecars the first copy that is still there, whose sidecars count."""
+        file = part.file
+        if KINDS[kind].sidecars:
+            for copy in sorted([file.absolute(), *self.library.files_of(document_id)]):
+                with contextlib.suppress(DocumentError):
+                    if copy == file.absolute() or content_id(copy, kind) == document_id:
+                        return copy
         return file
 
     def _entry(self, document_id: str) -> DocumentEntry | None:
         return next(iter(self.library.documents([document_id])), None)
 
-    def _is_current(self, entry: DocumentEntry, made_by: str) -> bool:
+    def _is_current(self, entry: DocumentEntry, recipe: str) -> bool:
         if entry.status == FAILED:
-            same = entry.recipe == self._failed_recipe(made_by)
-            return same and not (self.passwords and "password" in (entry.error or ""))
-        return entry.recipe == made_by
+            same = entry.recipe == self._failed_recipe(recipe)
+            return same and not (self.context.passwords and "password" in (entry.error or ""))
+        return entry.recipe == recipe
 
-    def _failed_recipe(self, made_by: str) -> str:
-        return f"{made_by}, {self.limits}"  # a failure is tried again under other limits
+    def _failed_recipe(self, recipe: str) -> str:
+        return f"{recipe}, {self.context.limits}"  # a failure is tried again under other limits
 
-    def _known(self, entry: DocumentEntry, part: _Part) -> Outcome:
+    def _known(self, entry: DocumentEntry, part: Part) -> Outcome:
         """The outcome of a part whose bytes the library has read before, or failed to read."""
         path, shown = part.path, part.shown
         before, note = self.library.document_at(path), tuple[str, ...]()
         if entry.status == FAILED and before not in (None, entry.document_id):
             return Outcome(shown, entry.document_id, entry.kind, entry.title, error=f"{entry.error}{STAYS}")
-        again = before == entry.document_id  # failed at this path before: said again, but it is not this run's failure
+        again = before == entry.document_id  # failed at this path before: reported, but not as a failure of this run
         if not again:
             self.library.add_path(entry.document_id, path, shown)
             note = (f"the same bytes as {entry.paths[0]}: one document with two paths",) if entry.paths else ()
-        return _outcome(shown, entry, FAILED if entry.status == FAILED and not again else "unchanged", note)
+        return _outcome_of(shown, entry, FAILED if entry.status == FAILED and not again else "unchanged", note)
 
-    def _read(self, work: _Work) -> _Read:
+    def _read(self, work: _Work) -> ReadDocument:
         with self.turns.setdefault(work.document_id, threading.Lock()):  # copies of a file share one page file
             return self._read_alone(work)
 
-    def _read_alone(self, work: _Work) -> _Read:
-        file = work.part.file
-        if work.kind == "podcast":
-            document = read_episode(
-                self._spokesman(work.document_id, file), work.document_id, self.limits, self.children
-            )
-            self.report(file.name, 1, 1)
-            return document, None
-        if work.kind == "legal":
-            document = read_case(self._reading(file), work.part.number, file, work.document_id)
-            if not work.part.member:
-                self._close(file)
-                self.report(file.name, 1, 1)
-            return document, None
-
-        def on_page(page: int, pages: int) -> None:
-            self.report(file.name, page, pages)
-
-        source = Source(file, work.document_id, tuple(self.passwords), self.limits, self.settings.ocr)
-        folder = self.library.folder / "reading"
-        document, pages = read_document(source, folder, self.library.keep_picture, self.children, on_page)
+    def _read_alone(self, work: _Work) -> ReadDocument:
+        part = work.part
+        if part.member:
+            reading = self._reading(work.kind, part.file)
+            return ReadDocument(reading.document(part.number, part.file, work.document_id))
+        file = self._file_of(work.kind, work.document_id, part)
+        read = KINDS[work.kind].read(file, work.document_id, self.context)
+        if read.pages is None:  # which are reported one by one
+            self.context.report(part.file.name, 1, 1)
+            return read
         try:
-            return as_case(document, self.kind, self.limits, self.children), pages
+            return self._converted(read)
         except DocumentError:
-            pages.remove()
+            read.pages.remove()
             raise
         except BaseException:
-            pages.close()
+            read.pages.close()
             raise
 
-    def _store(self, work: _Work, future: Future[_Read]) -> Outcome:
-        part = work.part
-        entry, made_by = self._entry(work.document_id), self._recipe(work.kind, work.document_id, part)
-        if entry and self._is_current(entry, made_by):  # a copy earlier in this very run
+    def _converted(self, read: ReadDocument) -> ReadDocument:
+        """A PDF as the kind of document that its text shows it to be, or that the user wanted."""
+        wanted = self.context.wanted
+        for name, kind in KINDS.items():
+            how = kind.of_text
+            if how and (wanted == name or (wanted == AUTO and how.sniff(read.document.text))):
+                return replace(read, document=how.convert(read.document, self.context))
+        return read
+
+    def _store(self, work: _Work, future: Future[ReadDocument]) -> Outcome:
+        part, kind, settings = work.part, KINDS[work.kind], self.context.settings
+        entry, recipe = self._entry(work.document_id), self._recipe(work.kind, work.document_id, part)
+        if entry and self._is_current(entry, recipe):  # a copy earlier in this very run
             future.add_done_callback(_drop_pages)
             return self._known(entry, part)
         try:
-            document, pages = future.result()
+            read = future.result()
         except DocumentError as error:
             return self._failure(work, str(error))
         try:
             changed = "changed while it was read. Run the command again" if _stamp(part.file) != work.stamp else ""
         except OSError as error:
             changed = f"cannot be read: {error.strerror}. Check that it is still there"
+        document, pages = read.document, read.pages
         if changed:
             if pages:
                 pages.remove()
             return Outcome(part.shown, error=changed)
-        document = self._with_chapters(document, entry)
-        passages = chunk(document, self.settings.passage_tokens, self.settings.overlap_tokens)
+        if kind.complete:
+            document = kind.complete(document, entry, self.context)
+        passages = chunk(document, settings.passage_tokens, settings.overlap_tokens)
         runs = geometry(pages, pages.recurring) if pages else ()
-        made_by = self._pdf_recipe(document.kind) if work.kind == "pdf" else work.recipe
-        self.library.put(document, passages, part.path, part.shown, made_by, runs)
+        recipe = _recipe_of_pdf_as(document.kind, pdf_recipe(settings)) if work.kind == PDF else work.recipe
+        self.library.put(document, passages, part.path, part.shown, recipe, runs)
         if pages:
             pages.remove()
-        forget_chapters(self.library, work.document_id)
+        if kind.stored:
+            kind.stored(self.library, work.document_id)
         stored = self._entry(work.document_id)
         assert stored is not None
-        return _outcome(part.shown, stored, work.status)
-
-    def _with_chapters(self, document: Document, entry: DocumentEntry | None) -> Document:
-        """An episode without its maker's chapters gets ours; those that it has stay if nothing they rest on changed."""
-        episode = document.episode
-        if episode is None or episode.chapters or not episode.utterances:
-            return document
-        method, before = self.indexes.settings.chapters.method, self.library.episode(document.document_id)
-        if before and entry and before.utterances == episode.utterances and before.chapters:
-            ours = all(chapter.source == "ours" for chapter in before.chapters)
-            parts = entry.recipe.split(", ")
-            if ours and parts[0] == PODCAST_RECIPE and f"chapters {method}" in parts:
-                return replace(document, episode=replace(episode, chapters=before.chapters))
-        made = tuple(make_chapters(document, method, self.indexes, self.report))
-        return replace(document, episode=replace(episode, chapters=made))
+        return _outcome_of(part.shown, stored, work.status)
 
     def _failure(self, work: _Work, error: str) -> Outcome:
         part, entry, error = work.part, self._entry(work.document_id), shortened(error, bounds.WARNING)
@@ -437,7 +343,8 @@ class _Run:
         return Outcome(part.shown, work.document_id, work.kind, title, error=error)
 
 
-def _outcome(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...] = ()) -> Outcome:
+def _outcome_of(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...] = ()) -> Outcome:
+    """The outcome of a file, called `shown`, from its document's catalogue entry; `more` are further warnings."""
     return Outcome(
         shown,
         entry.document_id,
@@ -453,17 +360,23 @@ def _outcome(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...
     )
 
 
-def _drop_pages(future: Future[_Read]) -> None:
-    if not future.cancelled() and future.exception() is None and (pages := future.result()[1]):
+def _recipe_of_pdf_as(kind: str, recipe: str) -> str:
+    """The recipe of a PDF that was, or will be, found to be of this kind."""
+    return f"{KINDS[kind].version}, {recipe}" if turns_into(PDF, kind) else recipe
+
+
+def _drop_pages(future: Future[ReadDocument]) -> None:
+    if not future.cancelled() and future.exception() is None and (pages := future.result().pages):
         pages.remove()
 
 
 def _stamp(file: Path) -> tuple[int, int]:
+    """Size and time of the last change of a file."""
     status = file.stat()
     return status.st_size, status.st_mtime_ns
 
 
-def _warm(indexes: Indexes) -> None:
+def _load_encoder(indexes: Indexes) -> None:
     """Load the encoder while the first document is parsed; an error is raised again where the encoder is used."""
     with contextlib.suppress(RagError):
         indexes.encoder()

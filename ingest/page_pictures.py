@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ingest.child_process import Limits, limited_output
 from ingest.read import content_id
-from ingest.worker import Limits, limited_output
 from rag.errors import DocumentError
 from rag.library.catalogue import Library
 
@@ -11,7 +11,8 @@ from rag.library.catalogue import Library
 def page_picture(library: Library, document_id: str, page: int, start: int, end: int, limits: Limits) -> bytes:
     """PNG of a document's page with the part of text[start:end] on it marked, and its table or figure framed.
 
-    Raises LibraryError for an unknown document, DocumentError if the page or the file it came from is not to be had.
+    Raises LibraryError for an unknown document, DocumentError if the page or the file it came from
+    cannot be read.
     """
     document = library.document(document_id)
     if not 1 <= page <= len(document.pages):

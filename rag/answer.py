@@ -1,4 +1,4 @@
-"""The road of one question, on one screen: retrieve -> filter -> read (draft and note) -> support -> cite, or abstain.
+"""The pipeline of one question, on one screen: retrieve -> filter -> read (draft, note) -> support -> cite, or abstain.
 
 `ask` yields what happens as it happens (the evidence, pieces of the draft, the notes), and last the Answer.
 """
@@ -12,27 +12,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rag.attribute.attribute import Level, attribute
-from rag.attribute.game import LOG_P, ReaderGame
-from rag.attribute.players import Player
-from rag.attribute.shapley import Value
-from rag.attribute.tree_reader import FusionGame, TreeReader, in_torch, playing
-from rag.errors import ModelError, UsageError
+from rag.errors import UsageError
 from rag.index.manager import Indexes
-from rag.llm.chat import ChatReader, Usage, open_reader
-from rag.llm.fusion_in_decoder import FusionReader
+from rag.llm.chat import ChatModel, Usage
+from rag.llm.open import open_reader
 from rag.place import place_in
 from rag.protocols import DenseEncoder, Report, Retriever, silent
-from rag.read.cite import MARKER, EpisodeOf, PagesOf, ParagraphsOf, cite
-from rag.read.injection.mask import withhold
-from rag.read.prompts import answer_messages, fitting
-from rag.read.relevance_filter import sift
+from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf, cite
+from rag.read.entailment import open_judge
+from rag.read.injection.mask import mask_injections
+from rag.read.prompts import fitting
+from rag.read.relevance_filter import filter_passages
 from rag.read.rules.court_finding import DecidedOf, decide
-from rag.read.strategies import FORMS, Reading, redraft
+from rag.read.strategies import STRATEGIES, Reading
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Hit, Note, Passage
+from rag.search import open_retriever
 from rag.settings import Settings
-from rag.train.reward import open_judge
 
 log = logging.getLogger("glossator")
 
@@ -50,11 +46,11 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
-    """The parts that a question passes through, wired by the caller."""
+class Pipeline:
+    """The parts that a question passes through, wired by `build_pipeline`."""
 
     retriever: Retriever
-    reader: ChatReader
+    reader: ChatModel
     pages_of: PagesOf
     searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
     settings: Settings
@@ -67,22 +63,21 @@ class Road:
     decided: DecidedOf = lambda question, hits: None  # what a court found, read off its judgment
 
 
-def open_road(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Road:
-    """Wire the parts as the settings say. Raises RagError for a part that is not to be had."""
+def build_pipeline(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Pipeline:
+    """Wire the parts as the settings say. Raises RagError for a part that cannot be opened."""
     settings = indexes.settings
-    entries = [entry for entry in indexes.library.documents() if entry.status == "ready"]
-    count = len(entries)
-    searched = f"{count} document{'s'[: count != 1]}, {sum(entry.passages for entry in entries):,} passages"
+    documents, passages = indexes.library.size()
+    searched = f"{documents} document{'s'[: documents != 1]}, {passages:,} passages"
     reader = open_reader(settings.reader)
-    return Road(
-        indexes.retriever(retriever or settings.retrieve.retriever, report),
+    return Pipeline(
+        open_retriever(indexes, retriever or settings.retrieve.retriever, report),
         reader,
         indexes.library.pages_of,
         searched,
         settings,
         indexes.library.picture if reader.sees else None,
         indexes.library.table_of,
-        indexes.encoder() if settings.reader.filter_threshold else None,
+        indexes.encoder() if settings.experimental.filter_threshold else None,
         open_judge(settings.reader.judge) if settings.reader.judge else None,
         indexes.library.episode,
         indexes.library.paragraphs_of,
@@ -108,46 +103,52 @@ def check_question(question: str, k: int, settings: Settings) -> str:
 
 
 def ask(
-    question: str, road: Road, k: int, within: Sequence[int] | None = None, style: str = "notes"
+    question: str, pipeline: Pipeline, k: int, within: Sequence[int] | None = None, strategy: str = "notes"
 ) -> Iterator[Evidence | Token | Note | Answer]:
-    """Answer from the k best passages; `style` is "notes", "quotes", or "direct" (no note, no support).
+    """Answer from the k best passages; `strategy` is "notes", "quotes", or "direct" (no note, no support).
 
-    A reader of passages apart is always asked directly.
+    A model that cannot judge is always asked directly. Raises UsageError for an unknown strategy.
     """
-    question = check_question(question, k, road.settings)
-    if isinstance(road.reader, FusionReader) and style != "direct":
+    question = check_question(question, k, pipeline.settings)
+    if strategy not in STRATEGIES:
+        raise UsageError(f"--reader {strategy}: choose one of {', '.join(STRATEGIES)}")
+    if not pipeline.reader.judges and strategy != "direct":
         log.warning(
-            "reader %s reads passages apart and only answers: %s cannot be had of it, it is asked directly",
-            road.reader.name, style,
+            "reader %s reads passages apart and only answers: it does not support %s and is asked directly",
+            pipeline.reader.name, strategy,
         )  # fmt: skip
-        style = "direct"
-    settings = road.settings.reader
+        strategy = "direct"
+    settings, experimental = pipeline.settings.reader, pipeline.settings.experimental
     seconds, usage, notes = _Stopwatch(), Usage(), list[Note]()
 
     whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
 
     def fit(hits: Sequence[Hit]) -> list[Hit]:
-        room = settings.context_tokens - settings.answer_tokens
-        fitted = fitting(question, hits, room, road.picture is not None, road.reader.count)
+        tokens = settings.context_tokens - settings.answer_tokens
+        fitted = fitting(question, hits, tokens, pipeline.picture is not None, pipeline.reader.count)
         whole.update((hit.passage.passage_id, hit.passage) for hit in fitted)
-        return withhold(question, fitted)
+        return mask_injections(fitted)
 
     def shown(hits: Sequence[Hit]) -> tuple[Hit, ...]:
         return tuple(replace(hit, passage=whole[hit.passage.passage_id]) for hit in hits)
 
-    evidence = fit(road.retriever.search([question], k, within)[0])
-    if road.encoder is not None and len(evidence) > 1:
-        evidence = sift(road.reader, road.encoder, question, evidence, settings.filter_threshold, usage)
+    evidence = fit(pipeline.retriever.search([question], k, within)[0])
+    if pipeline.encoder is not None and len(evidence) > 1:
+        evidence = filter_passages(
+            pipeline.reader, pipeline.encoder, question, evidence, experimental.filter_threshold, usage
+        )
     seconds.lap("retrieve")
     yield Evidence(shown(evidence))
 
     reading = Reading(
-        question, road.reader, settings, lambda query: road.retriever.search([query], k, within)[0], fit,
-        lambda hits: _pictures(hits, road), road.table_of, tuple(evidence), usage, road.judge, road.decided,
+        question, pipeline.reader, settings, lambda query: pipeline.retriever.search([query], k, within)[0], fit,
+        lambda hits: pictures_of(hits, pipeline), pipeline.table_of, tuple(evidence), usage, pipeline.judge,
+        pipeline.decided, experimental.rounds,
     )  # fmt: skip
-    form = "loop" if style == "notes" and settings.form == "written" else style
+    if strategy == "notes" and experimental.notes == "written":
+        strategy = "loop"
     doing = "note"  # until the first piece of a draft
-    for event in FORMS[form](reading) if evidence else ():
+    for event in STRATEGIES[strategy](reading) if evidence else ():
         if isinstance(event, str):
             seconds.first("first_token")
             doing = "answer"
@@ -163,12 +164,12 @@ def ask(
 
     abstained = not reading.found
     text, citations = (
-        (_abstain(road, question, reading.evidence), ())
+        (_abstain(pipeline, question, reading.evidence), ())
         if abstained
-        else cite(reading.draft, reading.quotes, road.pages_of, road.episode_of, road.paragraphs_of)
+        else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
     )
     said = () if abstained else statements(
-        road.reader, text, reading.quotes, reading.support, settings.support_threshold, usage, road.judge
+        pipeline.reader, text, reading.quotes, reading.support, settings.support_threshold, usage, pipeline.judge
     )  # fmt: skip
     yield Answer(
         question,
@@ -178,8 +179,8 @@ def ask(
         citations,
         shown(reading.evidence),
         reading.support,
-        road.reader.name,
-        road.settings.hash,
+        pipeline.reader.name,
+        pipeline.settings.hash,
         seconds.laps,
         {"prompt": usage.prompt, "generated": usage.generated},
         said,
@@ -187,134 +188,23 @@ def ask(
     )
 
 
-def explain(
-    answer: Answer,
-    road: Road,
-    style: str,
-    level: Level,
-    permutations: int | None = None,
-    report: Report = silent,
-    stop: Callable[[], bool] = lambda: False,
-    kept: dict[str, Value] | None = None,
-) -> Answer:
-    """The answer with its attribution: which documents, clauses and words made the reader say it.
-
-    The reader reads parts of the evidence again, in the form that gave the answer; what the reader did not get is no
-    part of it. Where tokens are masked it is asked directly, since whatever is read off in code has none. A reader of
-    passages apart encodes them once, and what is absent is masked there, which is the same as deleted. An abstention is
-    not attributed. `kept` is what earlier calls for this very answer have read, and grows. Raises UsageError for an
-    `attribute.absence` that cannot be had.
-    """
-    if answer.abstained:
-        return answer
-    began = time.monotonic()
-    settings, usage = road.settings, Usage()
-    hits = withhold(answer.question, [hit for hit in answer.evidence if not hit.ignored])
-
-    def said(hits: Sequence[Hit], by: ChatReader, form: str) -> Value:
-        reading = Reading(
-            answer.question, by, settings.reader, lambda query: [], list, lambda some: _pictures(some, road),
-            lambda passage: [passage], tuple(hits), usage, decided=road.decided,
-        )  # fmt: skip
-        return {redraft(reading, form): 1.0}
-
-    def masked(hits: Sequence[Hit], absent: Sequence[Player]) -> Value:
-        assert isinstance(reader, TreeReader)
-        by = reader.masking(hits, absent)
-        return likely(by, hits) if by_likelihood else said(hits, by, "direct")
-
-    def likely(by: ChatReader, hits: Sequence[Hit]) -> Value:
-        return {LOG_P: by.log_probability(answer_messages(answer.question, hits), shown, usage)}
-
-    shown = MARKER.sub("", answer.answer).strip()
-    by_likelihood = settings.attribute.value == "likelihood"
-    absence = settings.attribute.absence
-    if isinstance(road.reader, FusionReader):
-        style = "direct"
-    if isinstance(road.reader, FusionReader) and level == "document" and absence in ("deleted", "masked"):
-        reader: ChatReader = road.reader
-        game: ReaderGame = FusionGame(
-            road.reader, answer.question, hits, settings.reader.answer_tokens, shown if by_likelihood else None,
-            settings.attribute.calls, stop, report, kept,
-        )  # fmt: skip
-    else:
-        reader, whole = _player(road, shown, lambda by: said(hits, by, style), report)
-        game = ReaderGame(
-            hits,
-            lambda hits: likely(reader, hits) if by_likelihood else said(hits, reader, style),
-            None if by_likelihood else whole,
-            absence,
-            _unrelated(answer, road) if absence == "swapped" else None,
-            settings.attribute.calls,
-            stop,
-            report,
-            masked,
-            kept,
-        )
-    permutations = permutations or settings.attribute.permutations or None
-    attribution = replace(attribute(game, shown, level, permutations), absence=absence)
-    if by_likelihood:
-        baseline = None if game.stopped else next(iter(said((), reader, style)))
-        attribution = replace(attribution, value="likelihood", baseline_answer=baseline)
-    seconds = answer.seconds | {"attribute": round(time.monotonic() - began, 3)}
-    return replace(answer, attribution=attribution, seconds=seconds)
-
-
-def _player(
-    road: Road, shown: str, whole: Callable[[ChatReader], Value], report: Report
-) -> tuple[ChatReader, Value | None]:
-    """The reader that reads parts of the evidence, and what it says of all of it if that is known.
-
-    The reader's own weights in torch, which read faster, if they give the answer shown, too; else the reader itself.
-    """
-    absence = road.settings.attribute.absence
-    if road.settings.attribute.runtime == "torch" and isinstance(road.reader, ChatReader):
-        try:
-            fast = in_torch(road.reader, report)
-        except ModelError as error:
-            if absence == "masked":
-                raise
-            log.warning("attribution takes several times as long: %s", error)
-            fast = None
-        if fast is not None and (absence == "masked" or shown in (value := whole(fast))):
-            return fast, None if absence == "masked" else value
-    reader = playing(road.reader, absence)
-    return reader, None if isinstance(reader, TreeReader) else {shown: 1.0}
-
-
-def _unrelated(answer: Answer, road: Road) -> Passage:
-    """What to swap in: the last passage found for the question, of another document than the evidence if there is one.
-
-    UsageError where nothing else is found.
-    """
-    found = road.retriever.search([answer.question], road.settings.retrieve.fusion_depth)[0]
-    shown = {hit.passage.passage_id for hit in answer.evidence}
-    documents = {hit.passage.document_id for hit in answer.evidence}
-    others = [hit.passage for hit in found if hit.passage.passage_id not in shown and hit.passage.text.strip()]
-    if not others:
-        raise UsageError(
-            "attribute.absence=swapped: nothing but the evidence is found for the question. Use deleted or filler"
-        )
-    return next((passage for passage in reversed(others) if passage.document_id not in documents), others[-1])
-
-
-def _pictures(evidence: Sequence[Hit], road: Road) -> dict[int, bytes]:
+def pictures_of(evidence: Sequence[Hit], pipeline: Pipeline) -> dict[int, bytes]:
     """Rank -> PNG of the tables and figures in the evidence, for a reader that sees."""
-    if road.picture is None:
+    if pipeline.picture is None:
         return {}
     # a long table is several passages with one picture
     first = {hit.passage.picture: hit.rank for hit in reversed(evidence) if hit.passage.picture}
-    return {rank: road.picture(sha256) for sha256, rank in first.items()}
+    return {rank: pipeline.picture(sha256) for sha256, rank in first.items()}
 
 
-def _abstain(road: Road, question: str, evidence: Sequence[Hit]) -> str:
+def _abstain(pipeline: Pipeline, question: str, evidence: Sequence[Hit]) -> str:
     places = [
         f"{hit.passage.title}, {place_in(hit.passage) or f'page {hit.passage.first_page}'}" for hit in evidence[:3]
     ]
     nearest = f" The nearest passages: {'; '.join(places)}." if places else " No passage shares a word with it."
     names = " or ".join(f"\u201c{name}\u201d" for name in unmentioned(question, evidence)) if evidence else ""
     silent = f" No passage found speaks of {names}." if names else ""
-    return f"Not found in these documents. Searched: {road.searched}.{silent}{nearest}"
+    return f"Not found in these documents. Searched: {pipeline.searched}.{silent}{nearest}"
 
 
 class _Stopwatch:

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
+
+from rag.errors import RagError
 
 
 def python(*arguments: str) -> list[str]:
@@ -18,3 +22,16 @@ def python(*arguments: str) -> list[str]:
     True
     """
     return [sys.executable, "-I" if sys.prefix != sys.base_prefix else "-P", *arguments]
+
+
+def glossator(*arguments: str) -> list[str]:
+    """The command line of the installed `glossator` beside this interpreter, as a user runs it.
+
+    A console script has its own folder on the import path, not the current one. Raises RagError where it is missing.
+    """
+    folder = Path(sys.executable).parent
+    program = shutil.which("glossator", path=str(folder))
+    if program is None:
+        remedy = f"Install the project there: {sys.executable} -m pip install ."
+        raise RagError(f"{folder} holds no command glossator. {remedy}")
+    return [program, *arguments]

@@ -1,16 +1,14 @@
-"""Protocols of one method: what the parts of the road promise each other."""
+"""Protocols of one method: what the parts of the pipeline promise each other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.records import Hit, Passage, Removal
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 SparseVector: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.float32]]"  # term ids ascending; their weights, > 0
 Report = Callable[[str, int, int], None]  # progress: (what, done, total)
@@ -82,7 +80,7 @@ class Reader(Protocol):
 
 
 class DerivedIndex(Protocol):
-    """An index that can be made anew from the catalogue. Applying the same changes twice is the same as once."""
+    """An index that can be rebuilt from the catalogue. Applying the same changes twice is the same as once."""
 
     @property
     def built_with(self) -> str:

@@ -179,7 +179,7 @@ class Document:
 
     `document_id` is the first 16 hex digits of the content's sha256, so the same bytes under two names are one
     document. `raw_offsets` maps the text back to what the extractor returned: sorted (text offset, offset in the
-    extractor's text), one entry wherever the difference between the two changes (a mended hyphen, a split ligature).
+    extractor's text), one entry wherever the difference between the two changes (a joined hyphen, a split ligature).
     """
 
     document_id: str
@@ -346,7 +346,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence of the answer, answer[start:end], and how sure it is that what it cites bears it out, 0..1."""
+    """A sentence of the answer, answer[start:end], and how sure it is that what it cites supports it, 0..1."""
 
     start: int
     end: int
@@ -401,7 +401,7 @@ class Answer:
     notes: tuple[Note, ...]
     citations: tuple[Citation, ...]
     evidence: tuple[Hit, ...]
-    support: float | None  # how sure it is that the evidence bears the answer out, 0..1; None: not asked
+    support: float | None  # how sure it is that the evidence supports the answer, 0..1; None: not asked
     model: str
     settings_hash: str
     seconds: dict[str, float] = field(default_factory=dict)  # retrieve, first_token, note, answer, attribute

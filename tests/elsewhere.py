@@ -21,7 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from rag.train.sparse.sparse_training import Recipe, Student, train
+from rag.train.sparse.sparse_recipe import Recipe
+from rag.train.sparse.sparse_training import train
+from rag.train.sparse.student import Student
 from tests.test_train_sparse import mined, ndcg, recipe, silent, toy
 
 NAME = "elsewhere"

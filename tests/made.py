@@ -17,11 +17,12 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from ingest.child_process import Children, Limits
 from ingest.chunk import chunk
 from ingest.pdf.assemble import assemble, geometry
 from ingest.pdf.extract import read_outline, read_page
-from ingest.read import Children, Source, content_id, read_document
-from ingest.worker import Limits
+from ingest.pdf.pdf_reading import Source, read_document
+from ingest.read import content_id
 from rag.library.boxes import boxes_of, raw_offset
 from rag.records import Box, Document, Passage
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ingest.build import build
+from ingest.child_process import Children, Limits
 from ingest.pdf.assemble import assemble
-from ingest.read import Children, Source, content_id, read_document
-from ingest.worker import Limits
+from ingest.pdf.pdf_reading import Source, read_document
+from ingest.read import content_id
 from rag.encode.dense_encoder import BertEncoder
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
@@ -99,7 +100,7 @@ def small_library() -> Indexes:
     ]
     settings = load_settings([LIGHT_READER, "ingest.passage_tokens=30", "ingest.overlap_tokens=0", "retrieve.k=3"])
     indexes = Indexes(Library.open(folder / "library", create=True), settings)
-    indexes._encoder = encoder()
+    indexes.encoders._dense = encoder()
     summary = build(files, indexes.library, indexes, settings.ingest)
     assert summary.count("added") == 2
     return indexes

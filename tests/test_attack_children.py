@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest import worker
+from ingest import child_process
+from ingest.child_process import Children, Limits
+from ingest.pdf.pdf_reading import PageReader
 from rag import children
 from rag.errors import DocumentError
 from tests.conftest import ROOT
@@ -50,7 +52,7 @@ def test_nothing_beside_the_documents_is_executed(tmp_path: Path) -> None:
 
 
 def is_ours(call: ast.Call, bound: dict[str, list[ast.expr]]) -> bool:
-    """Whether a process is started by a command that begins with `python(...)` of rag/children.py."""
+    """Whether a process is started by a command line of rag/children.py."""
 
     def begins(value: ast.expr) -> bool:
         if isinstance(value, ast.Starred):
@@ -59,7 +61,8 @@ def is_ours(call: ast.Call, bound: dict[str, list[ast.expr]]) -> bool:
             return bool(value.elts) and begins(value.elts[0])
         if isinstance(value, ast.Name):
             return bool(bound.get(value.id)) and all(map(begins, bound[value.id]))
-        return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "python"
+        made = value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else ""
+        return made in ("python", "glossator")
 
     return bool(call.args) and begins(call.args[0])
 
@@ -109,8 +112,9 @@ def test_every_child_of_python_is_started_in_one_way() -> None:
 def test_a_child_that_was_taken_over_is_one_error_of_its_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
 ) -> None:
-    monkeypatch.setattr(worker, "python", lambda *_: [sys.executable, "-I", "-c", code])
-    reading = worker.Reading(worker.Request(tmp_path / "a.pdf"), worker.Limits(20, 512), threading.Semaphore(), 1)
+    monkeypatch.setattr(child_process, "python", lambda *_: [sys.executable, "-I", "-c", code])
+    children = Children(threading.Semaphore(), 1, threading.Event())
+    reading = PageReader(tmp_path / "a.pdf", (), True, Limits(20, 512), children)
     with pytest.raises(DocumentError, match=says) as caught:
         reading.outline()
     assert "memory" not in str(caught.value) and len(str(caught.value)) < 1000

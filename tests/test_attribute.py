@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Road, explain
+from rag.answer import Pipeline
 from rag.attribute.attribute import attribute
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import documents
 from rag.errors import ReaderError
-from rag.llm.chat import Messages, Usage
+from rag.explain import explain
+from rag.llm.chat import ChatModel, Messages, Usage
 from rag.records import Answer, Attribution, Hit
 from rag.settings import load_settings
 from tests.parts import passage
@@ -227,7 +228,7 @@ def test_absence_is_a_parameter() -> None:
 # ---- an answer explained
 
 
-class Reader:
+class Reader(ChatModel):
     name, sees = "scripted", False
 
     def __init__(self) -> None:
@@ -245,14 +246,14 @@ class Reader:
 
 
 def test_an_answer_is_explained_by_the_evidence_that_the_reader_got() -> None:
-    road = Road(None, Reader(), lambda *span: (1, 1), "", load_settings())  # type: ignore[arg-type]
+    pipeline = Pipeline(None, Reader(), lambda *span: (1, 1), "", load_settings())  # type: ignore[arg-type]
     evidence = (*HITS[:2], replace(HITS[2], ignored="weakly related"), HITS[4])
     answer = Answer("When did its builder open?", "1911 [5]", False, (), (), evidence, 0.9, "m", "h", {"note": 1.0})
-    told = explain(answer, road, "direct", "document")
+    told = explain(answer, pipeline, "direct", "document")
     assert told.attribution is not None and told.attribution.answer == "1911"
     assert [player.passage_id for player in told.attribution.players] == ["d1#0", "d2#0", "d5#0"]
     assert [player.score for player in told.attribution.players] == pytest.approx([0, 0.5, 0.5])
     assert told.seconds.keys() == {"note", "attribute"} and replace(told, attribution=None, seconds={}) == replace(
         answer, seconds={}
     )
-    assert explain(replace(answer, abstained=True), road, "direct", "document").attribution is None
+    assert explain(replace(answer, abstained=True), pipeline, "direct", "document").attribution is None

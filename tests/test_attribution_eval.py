@@ -1,4 +1,4 @@
-"""methods.py and its report: known games through scripted readers, budgets, what is kept, the command."""
+"""eval/attribution and its report: known games through scripted readers, budgets, what is kept, the command."""
 
 from __future__ import annotations
 
@@ -15,24 +15,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from eval.attribution.attribution_report import report, result_json, text, write
+from eval.attribution.coalition_readings import LOGIT, Readings, coalitions, read_coalitions
 from eval.attribution.context_cite import _package, installed
+from eval.attribution.faithfulness_trials import budgets, evaluate, measured
 from eval.attribution.masked_reader import MaskedReader
-from eval.attribution.methods import (
-    LOGIT,
-    OURS,
-    PACKAGE,
-    RANDOM,
-    RETRIEVER,
-    SURROGATE,
-    Readings,
-    budgets,
-    coalitions,
-    evaluate,
-    lasso,
-    measured,
-    read_coalitions,
-    scored_by_all,
-)
+from eval.attribution.methods import OURS, PACKAGE, RANDOM, RETRIEVER, SURROGATE, lasso, scored_by_all
 from eval.core.cache import RecordingReader, Replies
 from eval.core.compare import compare
 from eval.core.trials import Rows
@@ -40,19 +27,20 @@ from eval.multihop.hotpotqa import Pool
 from eval.multihop.questions import read_questions
 from eval.retrieval.corpus import Corpus
 from rag.attribute.players import documents
-from rag.attribute.tree_reader import TreeReader, playing
+from rag.attribute.tree_reader import TreeReader, coalition_reader
 from rag.errors import ReaderError, UsageError
-from rag.llm.chat import ChatReader, Messages, Usage, first_line, open_reader
+from rag.llm.chat import ChatModel, Messages, Usage, first_line
+from rag.llm.open import open_reader
 from rag.read.prompts import answer_messages
 from rag.records import Hit
 from rag.settings import ReaderSettings, load_settings
 from tests.benchmarks import answering, hotpot, written
 from tests.conftest import Run
 from tests.parts import passage
-from tests.test_answer import ScriptedReader, road
+from tests.test_answer import ScriptedReader, pipeline
 from tests.test_torch_game import save_reader
-from ui.cli.eval_commands import eval_attribution
-from ui.cli.shared import ReaderStyle
+from ui.cli.benchmarks.eval_attribution import eval_attribution
+from ui.cli.options import ReaderStyle
 
 SETTINGS = load_settings(["reader.model=http://127.0.0.1:9/v1#m"])
 TEXTS = ["One is old.", "Two is here.", "Three is a park.", "Four is far.", "Five is there."]
@@ -137,9 +125,9 @@ def test_what_each_method_gives(case: str, value: str, expected: float, tmp_path
 def test_what_the_surrogate_gives(case: str, weight: float, tmp_path: Path) -> None:
     """Half of the change where one matters if the other is so, less the lasso's penalty; nothing of an exclusive or."""
     readings = read(CASES[case], tmp_path)
-    change = abs(readings.worth(LOGIT, frozenset()) - readings.worth(LOGIT, frozenset({1})))
+    change = abs(readings.value_of(LOGIT, frozenset()) - readings.value_of(LOGIT, frozenset({1})))
     if case == "complementarity":
-        change = readings.worth(LOGIT, frozenset(range(5))) - readings.worth(LOGIT, frozenset())
+        change = readings.value_of(LOGIT, frozenset(range(5))) - readings.value_of(LOGIT, frozenset())
     shrunk = weight * change - 2 * 0.01 if weight else 0.0  # the columns' deviation is 1/2
     assert scored_by_all(readings, 10, 0, [])[SURROGATE].scores == pytest.approx([0, shrunk, 0, 0, shrunk], abs=1e-6)
 
@@ -151,7 +139,7 @@ def test_permutations_share_out_all_at_any_budget(case: str, tmp_path: Path) -> 
     for suffix in ("", ", 6 calls", ", 16 calls"):
         for value in ("votes", "likelihood"):
             scored = rows[f"permutation Shapley, {value}{suffix}"]
-            changed = readings.worth(value, frozenset(range(5))) - readings.worth(value, frozenset())
+            changed = readings.value_of(value, frozenset(range(5))) - readings.value_of(value, frozenset())
             assert math.fsum(scored.scores) == pytest.approx(changed)
             assert [scored.scores[i] for i in (0, 2, 3)] == pytest.approx([0, 0, 0])
 
@@ -269,7 +257,7 @@ def evaluated(reader: Reader, cache: Path, folder: Path) -> list[object]:
     pool = Pool(Corpus.__new__(Corpus), None, gold)
     rows = Rows([question.question for question in questions], {"scripted": lambda place, query: list(HITS)})
     return evaluate(  # type: ignore[return-value]
-        questions, pool, road(reader), rows, 5, "direct", Replies(cache, SETTINGS.reader), 20, 0
+        questions, pool, pipeline(reader), rows, 5, "direct", Replies(cache, SETTINGS.reader), 20, 0
     )
 
 
@@ -387,7 +375,7 @@ def test_the_package_gets_our_readings_of_what_it_draws(tmp_path: Path) -> None:
     drawn = [frozenset(np.flatnonzero(mask).tolist()) for mask in masks]
     readings = read(CASES["redundancy"], tmp_path)
     rows = scored_by_all(readings, 10, 0, [6])
-    weights, _ = solver.fit(masks, np.array([readings.worth(LOGIT, c) for c in drawn]), readings.tokens)
+    weights, _ = solver.fit(masks, np.array([readings.value_of(LOGIT, c) for c in drawn]), readings.tokens)
     assert rows[PACKAGE].scores == pytest.approx(weights) and rows[PACKAGE].asked == set(drawn)
     assert rows[f"{PACKAGE}, 6 calls"].asked == set(drawn[:6]) and rows[PACKAGE].budget == 32
     assert readings.tokens == 2, "yes, and the end"
@@ -411,29 +399,29 @@ def test_the_report_says_whether_the_package_is_there(tmp_path: Path, monkeypatc
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> ChatReader:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> ChatModel:
     return open_reader(ReaderSettings(model=str(save_reader(tmp_path_factory.mktemp("reader") / "tiny"))))
 
 
 def test_masked_passages_are_read_by_masks_and_kept_by_who_is_absent(
-    tiny: ChatReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: ChatModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = load_settings(["attribute.absence=masked", "reader.answer_tokens=6"])
+    settings = load_settings(["experimental.absence=masked", "reader.answer_tokens=6"])
     hits, question = HITS[:3], "Is it?"
 
     def readings() -> Readings:
         recording = MaskedReader(tiny, Replies(tmp_path, settings.reader))
-        found = read_coalitions(question, hits, "old", recording, settings, style="notes")
+        found = read_coalitions(question, hits, "old", recording, settings, strategy="notes")
         recording.keep()
         return found
 
     first = readings()
-    tree = playing(tiny, "masked")
+    tree = coalition_reader(tiny, "masked")
     assert isinstance(tree, TreeReader)
     roots, messages = documents(hits), answer_messages(question, hits)
     for coalition in coalitions(3):
         masking = tree.masking(hits, [player for i, player in enumerate(roots) if i not in coalition])
-        assert first.said[coalition] == first_line("".join(masking.stream(messages, 6)))
+        assert first.replies[coalition] == first_line("".join(masking.stream(messages, 6)))
         assert first.log_p[coalition] == pytest.approx(masking.log_probability(messages, "old"), abs=1e-3)
     assert len(set(first.log_p.values())) == 8, "each mask is another reading"
     assert first.attention == pytest.approx(tree.attended(messages, "old", hits), abs=1e-4)
@@ -447,7 +435,7 @@ def test_a_reader_whose_tokens_cannot_be_masked_is_named_before_anything_is_read
     questions = read_questions(written(tmp_path / "hp.json", hotpot())).questions
     pool = Pool(Corpus.__new__(Corpus), None, {})
     rows = Rows([question.question for question in questions], {"scripted": lambda place, query: list(HITS)})
-    masked = road(reader, HITS, "attribute.absence=masked")
+    masked = pipeline(reader, HITS, "experimental.absence=masked")
     with pytest.raises(UsageError, match="masked: no token of reader scripted can be masked"):
         evaluate(questions, pool, masked, rows, 5, "direct", Replies(tmp_path, SETTINGS.reader), 20, 0)
     assert reader.asked == []

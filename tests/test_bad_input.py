@@ -32,8 +32,10 @@ import pytest
 from ingest.build import build
 from rag.errors import ReaderError
 from rag.index.manager import Indexes
-from rag.library.catalogue import DocumentEntry, Library
-from rag.llm.chat import open_reader
+from rag.library.catalogue import Library
+from rag.library.documents import DocumentEntry
+from rag.llm.open import open_reader
+from rag.search import open_retriever
 from rag.settings import ReaderSettings, load_settings
 from tests.conftest import DATA, PDFS, ROOT, Run, command, needs_data
 from tests.pdfs import make_pdf
@@ -826,7 +828,7 @@ def test_an_index_of_another_sparse_encoder_is_refused_by_name(library: Path, gl
 def test_questions_of_odd_words_are_searched_without_a_crash(library: Path) -> None:
     indexes = Indexes(Library.open(library), load_settings())
     for name in ("sparse", "hybrid"):
-        retriever = indexes.retriever(name)
+        retriever = open_retriever(indexes, name)
         for query in ("😀 🦦", "?!", "the of and", "紅樓夢", "x" * 3_999):
             hits = retriever.search([query], 5)[0]
             assert name == "hybrid" or query not in ("😀 🦦", "?!") or hits == []

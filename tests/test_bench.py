@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eval.core import bench
-from rag.answer import Road
+from rag.answer import Pipeline
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.llm.chat import Messages, Usage
@@ -19,7 +19,7 @@ from rag.records import Hit
 from rag.settings import load_settings
 from tests.conftest import ROOT, Run
 from tests.parts import passage
-from tests.test_answer import ScriptedReader, road
+from tests.test_answer import ScriptedReader, pipeline
 
 pytestmark = pytest.mark.slow
 
@@ -97,11 +97,11 @@ class Counting(ScriptedReader):
         yield str(messages[-1][1].count(". "))
 
 
-def attributed() -> tuple[dict[str, object], Counting, Road]:
+def attributed() -> tuple[dict[str, object], Counting, Pipeline]:
     texts = ["One is. ", "Two is. ", "Three is. "]
     hits = [Hit(i, 1 / i, passage(0, words, f"d{i}", title=f"T{i}")) for i, words in enumerate(texts, start=1)]
     reader = Counting()
-    ours = road(reader, hits)
+    ours = pipeline(reader, hits)
     return bench.attribution(ours, ["How many?"], 3, permutations=50), reader, ours
 
 
@@ -144,7 +144,7 @@ def attributed_to_words(*overrides: str) -> tuple[dict[str, object], Yes]:
     texts = ["One is far away. ", "Two is here, near. ", "Three is old. "]
     hits = [Hit(i, 1 / i, passage(0, words, f"d{i}", title=f"T{i}")) for i, words in enumerate(texts, start=1)]
     reader = Yes()
-    ours = road(reader, hits, *overrides)
+    ours = pipeline(reader, hits, *overrides)
     return bench.word_attribution(ours, ["Is it?"], 3), reader
 
 

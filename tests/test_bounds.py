@@ -28,10 +28,11 @@ from ingest.pdf import extract as pdf
 from ingest.pdf.assemble import assemble
 from ingest.pdf.extract import read_outline
 from ingest.pdf.page_store import PageFile
+from ingest.pdf.pdf_reading import page_warnings
+from ingest.plain_text import title_of
 from ingest.podcast.chapters import chapters_of
 from ingest.podcast.episode import read_podcast
 from ingest.podcast.keyphrases import Keyphrases
-from ingest.read import _warnings, title_of
 from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError
@@ -263,7 +264,7 @@ def test_an_outline_has_no_more_entries_than_may_be_and_costs_no_title(
 def test_of_many_bad_pages_some_are_named_and_all_are_counted() -> None:
     read = assemble(lambda: iter([{"width": 600.0, "height": 800.0, "ocr": False, "blocks": []}] * 4_000), [])
     bad = {number: f"why {number % 3}" for number in range(1, 2_001)}
-    found = _warnings(cast(PageFile, SimpleNamespace(bad=bad)), replace(read, ocr_pages=tuple(range(1, 2_000, 2))))
+    found = page_warnings(cast(PageFile, SimpleNamespace(bad=bad)), replace(read, ocr_pages=tuple(range(1, 2_000, 2))))
     assert len(found) <= bounds.WARNINGS and max(map(len, found)) <= bounds.WARNING
     assert found[0] == "page 1: could not be read: why 1"
     assert found[-3].endswith(" more pages, or runs of pages, could not be read")

@@ -24,10 +24,10 @@ from tests.test_judgment import WHOLE
 from tests.test_legal_ingest import FORGE, LETTER, MILL, a_judgment, a_record
 from tests.test_player import HOSTILE, Parsed
 from tests.test_podcasts_ingest import NoIndexes, halves, ingested
-from ui.web.jobs import Intake
 from ui.web.panels import judgment_panel as judgment
-from ui.web.panels.case_list import Casebook
+from ui.web.panels.case_list import JudgmentPanels
 from ui.web.panels.judgment_panel import Mention, Neighbour, timeline
+from ui.web.workers.upload_worker import UploadWorker
 
 
 class Panel(Parsed):
@@ -197,7 +197,7 @@ def test_a_casebook_knows_which_cases_a_case_means_and_which_mean_it(indexes: In
     pdf = make_pdf(tmp_path / "letter.pdf", [pages], "Letter")
     ingested(indexes, tmp_path / "some.jsonl")
     ingested(indexes, pdf)
-    library, casebook = indexes.library, Casebook(indexes.library)
+    library, casebook = indexes.library, JudgmentPanels(indexes.library)
     mill, forge, second, saw = (library.find(f"{tmp_path}/some.jsonl#{key}") for key in "abcd")
     document = library.document(forge)
     assert casebook.holds(cited_in(document, "noise"))
@@ -244,13 +244,13 @@ def test_a_casebook_knows_which_cases_a_case_means_and_which_mean_it(indexes: In
 
 
 @pytest.fixture
-def intake(indexes: Indexes) -> Iterator[Intake]:
-    found = Intake(indexes)
+def intake(indexes: Indexes) -> Iterator[UploadWorker]:
+    found = UploadWorker(indexes)
     yield found
     found.close(5)
 
 
-def added(intake: Intake, folder: Path, **files: str) -> list[tuple[str, Any]]:
+def added(intake: UploadWorker, folder: Path, **files: str) -> list[tuple[str, Any]]:
     folder.mkdir()
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text)
@@ -258,7 +258,7 @@ def added(intake: Intake, folder: Path, **files: str) -> list[tuple[str, Any]]:
     return [(name, outcome.error or outcome.status) for name, outcome in batch.result.result(60)]
 
 
-def test_a_file_of_judgments_is_uploaded_and_goes_with_the_last_of_them(intake: Intake, tmp_path: Path) -> None:
+def test_a_file_of_judgments_is_uploaded_and_goes_with_the_last_of_them(intake: UploadWorker, tmp_path: Path) -> None:
     library, uploads = intake._indexes.library, tmp_path / "library" / "uploads"
     two = "".join(json.dumps(a_record(key, text)) + "\n" for key, text in (("a", MILL), ("b", FORGE)))
     found = added(intake, tmp_path / "1", two_jsonl=two, one_txt=LETTER, none_json=json.dumps([{"text": "Words."}]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import UsageError
-from rag.library import cases, schema
+from rag.library import cases, cited, schema
 from rag.library.catalogue import Library
 from rag.library.cited import KnownCase, KnownCases
 from rag.library.cited import edges as edges_among
@@ -150,11 +151,15 @@ STEPS = st.lists(st.tuples(st.sampled_from("abcd"), st.none() | CASES), min_size
 
 
 @settings(deadline=None)
-@given(STEPS)
-def test_edges_are_those_of_the_cases_that_are_here_and_lead_back_in_time(steps: list[tuple[str, Case | None]]) -> None:
+@given(STEPS, st.sampled_from([1, 2, cited.MOST_BEARERS]))
+def test_edges_are_those_of_the_cases_that_are_here_and_lead_back_in_time(
+    steps: list[tuple[str, Case | None]], most: int
+) -> None:
     """After any arrivals, replacements and removals the stored edges are what all the cases together would give."""
     held: dict[str, Case] = {}
-    with closing(sqlite3.connect(":memory:")) as connection:
+    with closing(sqlite3.connect(":memory:")) as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cited, "MOST_BEARERS", most)
+        patch.setattr(cases, "MOST_BEARERS", most)
         connection.row_factory = sqlite3.Row
         schema.create(connection)
         connection.execute("PRAGMA foreign_keys=ON")
@@ -256,3 +261,64 @@ def test_layouts_1_and_3_get_their_cases_from_the_next_writer(library: Library) 
         put(Library.open(library.folder), OLD)
         assert [case.key for case in library.cases()] == ["old"] and library.problems() == []
         library.remove("old")
+
+
+# -- many cases of one number or name ----------------------------------------------------------------------------------
+
+
+def alike(number: int, same: str) -> Document:
+    """The judgment of a day, which cites all before it by what they share: their number, or their name."""
+    date = f"{1900 + number // 336}-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}"
+    if same == "number":
+        return a_document(
+            f"d{number}", a_case(f"A{number} v. Austria", [f"{number}/99", "1/01"], date, [by_number("1/01")])
+        )
+    if same == "name":
+        return a_document(f"d{number}", a_case("A. v. Austria", [f"{number}/99"], date, [by_name("A. v. Austria")]))
+    return a_document(
+        f"d{number}", a_case("A. v. Austria", [f"{number}/99"], "2001-01-01", [by_name("A.", "2001-01-01")])
+    )
+
+
+def test_a_number_of_too_many_cases_means_none_until_some_leave(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "MOST_BEARERS", 2)
+    for number in (1, 2, 3):
+        put(library, a_document(f"d{number}", a_case(f"{number} v. Austria", ["1/01"], f"200{number}-01-01")))
+    cited_by = [by_number("1/01"), by_name("2 v. Austria")]
+    put(library, a_document("new", a_case("B. v. Malta", ["2/09"], "2009-05-04", cited_by)))
+    assert targets(library, "new") == [("2 v. Austria", ("d2",))]
+    library.remove("d1")
+    assert targets(library, "new") == [("no. 1/01", ("d2", "d3")), ("2 v. Austria", ("d2",))]
+    put(library, a_document("d4", a_case("4 v. Austria", ["1/01"], "2004-01-01")))
+    assert targets(library, "new") == [("2 v. Austria", ("d2",))]
+
+
+def test_the_date_of_a_citation_chooses_among_too_many_of_one_name(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "MOST_BEARERS", 1)
+    cited_by = [by_name("A. v. Austria", "2001-01-01"), by_name("A. v. Austria"), by_name("A", "2002-01-01")]
+    put(library, a_document("new", a_case("B. v. Malta", ["2/09"], "2009-05-04", cited_by)))
+    for number in (1, 2, 3):
+        put(library, a_document(f"d{number}", a_case("A. v. Austria", [f"{number}/01"], f"200{number}-01-01")))
+    assert targets(library, "new") == [("A. v. Austria", ("d1",)), ("A", ("d2",))]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("same", ["number", "name", "applicant and date"])
+def test_many_judgments_of_one_number_or_name_take_time_in_proportion(tmp_path: Path, same: str) -> None:
+    def seconds(count: int) -> float:
+        library = Library.open(tmp_path / str(count), create=True)
+        for number in range(200):  # until no more may be meant each case is compared with all others
+            put(library, alike(number, same))
+        started = time.thread_time()
+        for number in range(200, 200 + count):
+            put(library, alike(number, same))
+        took = time.thread_time() - started
+        with closing(sqlite3.connect(library.folder / "catalogue.sqlite")) as connection:
+            assert connection.execute("SELECT count(*) FROM citation_targets").fetchone()[0] == 0
+        return took
+
+    assert seconds(800) < 16 * seconds(100) + 0.1  # a quadratic way takes 64 times

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
-from rag.library.schema import VERSION
+from rag.library.database import VERSION
 from rag.records import Document, Episode, Page, Passage, Utterance
 from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_4
 

@@ -23,9 +23,9 @@ from eval.podcast.chapter_queries import (
     OURS,
     ROWS,
     UNCUT,
-    Found,
-    Query,
-    Remembered,
+    CachedEncoder,
+    EpisodeQuery,
+    RankedRow,
     chaptered,
     evaluate,
     rank_of,
@@ -82,12 +82,12 @@ def hit(document: str, start: float | None, end: float | None) -> Hit:
 def test_a_hit_is_spoken_in_the_episode_and_the_seconds(
     document: str, start: float | None, end: float | None, expected: bool
 ) -> None:
-    assert Query("q", "a", "words", 50.0, 100.0).is_in(hit(document, start, end)) is expected
+    assert EpisodeQuery("q", "a", "words", 50.0, 100.0).is_in(hit(document, start, end)) is expected
 
 
 @given(st.lists(st.booleans(), max_size=10))
 def test_the_first_hit_counts(right: list[bool]) -> None:
-    query = Query("q", "a", "words", 0.0, 10.0)
+    query = EpisodeQuery("q", "a", "words", 0.0, 10.0)
     rank = rank_of(query, [hit("a" if ours else "b", 0.0, 1.0) for ours in right])
     assert rank == (right.index(True) + 1 if any(right) else 0)
     scores = scores_of(rank)
@@ -164,8 +164,8 @@ def test_titles_and_descriptions_are_searched_where_a_row_says_so(tmp_path: Path
     documents = episodes.read_episodes(file)
     assert [d.episode.description for d in documents if d.episode] == ["", "on zeppelins"]
     asked = [
-        Query("title", "show/one", "Apiculture", 120.0, 300.0),  # said by nobody
-        Query("about", "show/two", "zeppelins", 0.0, 450.0),
+        EpisodeQuery("title", "show/one", "Apiculture", 120.0, 300.0),  # said by nobody
+        EpisodeQuery("about", "show/two", "zeppelins", 0.0, 450.0),
     ]
     found = {f.row.name: f for f in evaluate(documents, asked, Words(), tmp_path / "cache", SETTINGS)}
     assert list(found) == [row.name for row in ROWS]
@@ -188,7 +188,7 @@ def test_no_text_is_encoded_twice() -> None:
             seen.extend(texts)
             return super().encode(texts)
 
-    encoder = Remembered(Counting())
+    encoder = CachedEncoder(Counting())
     first, again = encoder.encode(["a b", "c", "a b"]), encoder.encode(["c", "d"])
     assert seen == ["a b", "c", "d"]
     assert np.array_equal(first, Words().encode(["a b", "c", "a b"]))
@@ -199,9 +199,9 @@ def test_no_text_is_encoded_twice() -> None:
 
 
 def test_the_result_by_hand() -> None:
-    queries = [Query(str(i), "fossda/cat-allman" if i < 2 else "new", "words", 0.0, 1.0) for i in range(4)]
+    queries = [EpisodeQuery(str(i), "fossda/cat-allman" if i < 2 else "new", "words", 0.0, 1.0) for i in range(4)]
     ranks = {row.name: (0, 0, 0, 0) for row in ROWS} | {ROWS[2].name: (0, 2, 6, 1), ROWS[3].name: (1, 2, 5, 0)}
-    found = [Found(row, 10, ranks[row.name]) for row in ROWS]
+    found = [RankedRow(row, 10, ranks[row.name]) for row in ROWS]
     result = with_retrieval({"metrics": {"Pk": 0.5}, "intervals": {"Pk": [0.4, 0.6]}}, queries, found)
     assert result["metrics"] == {"Pk": 0.5, "R@1": 0.25, "R@5": 0.75, "RR@10": pytest.approx((1 + 1 / 2 + 1 / 5) / 4)}
     retrieval = result["retrieval"]

@@ -19,7 +19,7 @@ from ingest.podcast.cohesion import LONGEST, SHORTEST, SPREAD, USUAL, SentenceVe
 from ingest.podcast.keyphrases import Keyphrases
 from ingest.podcast.podtile import Room, clean
 from rag.errors import ReaderError, UsageError
-from rag.llm.chat import Messages, Usage
+from rag.llm.chat import ChatModel, Messages, Usage
 from rag.records import Chapter, Document, Episode, Utterance
 
 SUBJECTS = {
@@ -81,7 +81,7 @@ def _vector(word: str) -> NDArray[np.float64]:
     return _VECTORS[word]
 
 
-class Scripted:
+class Scripted(ChatModel):
     """Replies as its script says; a token is three characters."""
 
     name = "scripted"

@@ -28,7 +28,7 @@ from eval.podcast.chapter_scores import (
     RANDOM,
     READER,
     TILES,
-    Case,
+    ChapteredEpisode,
     Cost,
     evaluate,
     read_cases,
@@ -191,7 +191,7 @@ def test_costs_are_means_over_episodes_by_the_hour(tmp_path: Path) -> None:
 
 @given(st.integers(0, 5), st.integers(1, 12))
 def test_a_sample_is_of_the_seed_and_grows(seed: int, limit: int) -> None:
-    cases = [Case(f"e{n}", TALK, (), ()) for n in range(9)]
+    cases = [ChapteredEpisode(f"e{n}", TALK, (), ()) for n in range(9)]
     drawn = sample(cases, limit, seed)
     assert len(drawn) == min(limit, 9) and drawn == [case for case in cases if case in drawn]
     assert drawn == sample(cases, limit, seed) and sample(cases, None, seed) == cases
@@ -199,7 +199,7 @@ def test_a_sample_is_of_the_seed_and_grows(seed: int, limit: int) -> None:
 
 
 def test_another_seed_draws_others() -> None:
-    cases = [Case(f"e{n}", TALK, (), ()) for n in range(9)]
+    cases = [ChapteredEpisode(f"e{n}", TALK, (), ()) for n in range(9)]
     assert len({tuple(case.id for case in sample(cases, 3, seed)) for seed in range(5)}) > 1
 
 

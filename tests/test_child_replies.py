@@ -15,12 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest import child_replies, worker
 from ingest.chunk import chunk
-from ingest.legal.case_files import Member, case_of
+from ingest.legal.case_files import case_of
+from ingest.legal.case_reading import checked_case, checked_members
 from ingest.pdf.assemble import assemble, geometry
+from ingest.pdf.pdf_reading import checked_outline, checked_page
 from ingest.podcast import chapter_store as chaptering
 from ingest.podcast.episode import read_podcast
+from ingest.podcast.episode_reading import checked_transcript
+from ingest.read_context import Member
 from rag import bounds
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
@@ -67,16 +70,16 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def believed(kind: str, value: Any) -> Document | None:
     """The document that the parent makes of a reply; None where there is none."""
     if kind == "transcript":
-        title, text, warnings, episode = child_replies.transcript(value)
+        title, text, warnings, episode = checked_transcript(value)
         return Document("d" * 16, "podcast", title, text, (Page(1, 0, len(text)),), warnings, episode=episode)
     if kind == "case":
-        title, text, warnings, case = child_replies.case(value)
+        title, text, warnings, case = checked_case(value)
         return Document("d" * 16, "legal", title, text, (Page(1, 0, len(text)),), warnings, case=case)
     if kind == "members":
-        assert all(len(Member(*row).key) <= bounds.NAME for row in child_replies.members(value))
+        assert all(len(Member(*row).key) <= bounds.NAME for row in checked_members(value))
         return None
-    page = child_replies.page("page", PAGE if kind == "outline" else value)[1]
-    _, outline = child_replies.outline(2, value if kind == "outline" else {"title": "", "outline": []}, 2)
+    page = checked_page("page", PAGE if kind == "outline" else value)[1]
+    _, outline = checked_outline(2, value if kind == "outline" else {"title": "", "outline": []}, 2)
     read = assemble(lambda: iter([page, page]), outline["outline"])
     regions = tuple(replace(region, picture=None) for region in read.regions)
     return Document("d" * 16, "pdf", outline["title"], read.text, read.pages, (), read.raw_offsets, regions)
@@ -92,7 +95,7 @@ def test_an_honest_reply_is_believed(said: dict[str, Any], kind: str) -> None:
         assert document and document.episode and len(document.episode.chapters) == 2
     if kind == "case":
         assert document and document.case == case_of(WHOLE)
-    assert child_replies.page("bad", "why " * 500)[1].endswith("…")
+    assert checked_page("bad", "why " * 500)[1].endswith("…")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -190,11 +193,11 @@ def test_a_lie_is_named(said: dict[str, Any], kind: str, change: tuple[Any, ...]
 def test_a_pdf_has_no_more_pages_than_its_bytes_can_hold() -> None:
     for pages in (0, 3, 10**12, True, "2", None):
         with pytest.raises(DocumentError, match=r"^the parser returned an outline"):
-            child_replies.outline(pages, {"title": "", "outline": []}, 2)
+            checked_outline(pages, {"title": "", "outline": []}, 2)
 
 
 class Taken:
-    """In place of worker._Child: a child that says what its document tells it to."""
+    """In place of ChildProcess: a child that says what its document tells it to."""
 
     says: Any = None
     peak_kb = 0
@@ -220,7 +223,8 @@ def test_a_child_that_was_taken_over_costs_its_document_alone(
     (tmp_path / "case.jsonl").write_text(json.dumps({"itemid": "1", "text": WHOLE}))
     monkeypatch.setattr(Taken, "says", says)
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "_Child", Taken)
+        patch.setattr("ingest.child_process.ChildProcess", Taken)
+        patch.setattr("ingest.legal.case_reading.ChildProcess", Taken)
         outcomes = ingested(indexes, tmp_path / "bees.srt", tmp_path / "case.jsonl").documents
     assert [outcome.status for outcome in outcomes] == ["failed", "failed"]
     assert all("the parser returned " in (outcome.error or "") for outcome in outcomes)

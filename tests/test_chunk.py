@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.chunk import chunk, count_tokens
+from ingest.chunk import chunk
+from ingest.text_passages import count_tokens
 from rag.records import Document, Page, Passage, Region
 from rag.sentences import sentence_spans
 from tests.parts import assert_linear, paged

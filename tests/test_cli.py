@@ -147,6 +147,13 @@ def test_a_search_waits_for_no_large_library(library: Path) -> None:
     assert done.returncode == 0 and "Amaranth" in done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("command", ["ask x --library y", "eval pdf --questions x --folder y"])
+def test_an_unknown_answering_strategy_is_a_usage_error_of_one_line(glossator: Run, command: str) -> None:
+    done = glossator(*command.split(), "--reader", "nonsense")
+    line = "--reader nonsense: no answering strategy has this name. Choose one of notes, quotes, direct"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"glossator: {line}\n")
+
+
 @pytest.mark.parametrize(
     "command",
     ["ingest", "documents", "remove", "check", "search", "ask", "chapters", "serve", "models fetch", "eval pdf"],

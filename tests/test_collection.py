@@ -49,6 +49,16 @@ def test_a_corpus_comes_with_or_without_titles(tmp_path: Path) -> None:
         assert read_corpus(jsonl(file, records)) == [Entry("7", "", "a"), Entry("x", "", "b"), Entry("y", "T", "")]
 
 
+def test_a_passage_without_text_stays_and_is_counted(files: tuple[Path, Path, Path]) -> None:
+    """As two documents of Cranfield, one of them judged."""
+    corpus, queries, qrels = files
+    jsonl(corpus, [*CORPUS, {"_id": "d3", "title": "", "text": ""}, {"_id": "d4", "title": "Only a title"}, {"_id": 5}])
+    qrels.write_text(f"{QRELS}q1\td3\t1\n")
+    collection = read_collection(corpus, queries, qrels)
+    assert collection.entries[2:] == [Entry("d3", "", ""), Entry("d4", "Only a title", ""), Entry("5", "", "")]
+    assert collection.empty == 2 and collection.qrels["q1"]["d3"] == 1
+
+
 @pytest.mark.parametrize("field", ["text", "query", "question"])
 def test_queries_are_called_by_any_of_three_names(tmp_path: Path, field: str) -> None:
     file = written(tmp_path / "queries.json", json.dumps([{"id": "a", field: "Why?", "answer": "So."}]))
@@ -113,14 +123,7 @@ def refused(kind: type[Exception], call: Any, *arguments: Any) -> str:
     [
         (read_corpus, '{"text": "a"}', "record 1", "id or _id is missing"),
         (read_corpus, '{"id": " ", "text": "a"}', "record 1", "id or _id is empty"),
-        (read_corpus, '{"id": "a", "title": "t"}', "record 1", "text is missing"),
         (read_corpus, '{"id": "a", "title": ["t"], "text": "a"}', "record 1", 'title is ["t"], not text'),
-        (
-            read_corpus,
-            '{"id": "a", "text": "a"}\n\n{"id": "b", "title": "", "text": " "}',
-            "record 3",
-            "title and text",
-        ),
         (read_corpus, '{"id": "a", "text": "a"}\n{"_id": "a", "text": "b"}', "record 2", "'a' stands in record 1 too"),
         (read_corpus, r'{"id": "a", "text": "\ud800"}', "record 1", "text holds half a character"),
         (read_corpus, r'{"id": "\ud800", "text": "a"}', "record 1", "id holds half a character"),

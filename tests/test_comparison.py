@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from rag.llm.chat import Messages, Usage
+from rag.llm.chat import ChatModel, Messages, Usage
 from rag.read.notes import compared_note
 from rag.read.rules.comparison import DATE, READ_OFF, alone, compare, settle, sides_of
 from rag.read.rules.facts import count, dates, measures
@@ -26,7 +26,7 @@ WEIR = ("New Weir (river)", "New Weir was completed in June 1901. It has 12 gate
 MILL = ("Tide Mill", "The Tide Mill grinds flour. It is 900 feet long.")
 
 
-class Judge:
+class Judge(ChatModel):
     """A reader that says yes with a probability, and a phrase, by what stands in the evidence it is shown."""
 
     name = "judge"

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.legal.concepts import MOST, NAME, REPLY_TOKENS, WORDS, Concepts, parse
-from rag.llm.chat import Messages, Usage
+from rag.llm.chat import ChatModel, Messages, Usage
 
 
-class Scripted:
+class Scripted(ChatModel):
     """Gives the reply, and counts a word as a token."""
 
     def __init__(self, reply: str):

@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from rag.errors import ModelError
-from rag.llm.decode import VERIFIED, Decoded, FusionDecoder, TreeDecoder
+from rag.llm.decode import Decoded
+from rag.llm.fusion_decoder import FusionDecoder
+from rag.llm.tree_decoder import VERIFIED, TreeDecoder
 from rag.llm.tries import Trie
 
 pytestmark = pytest.mark.usefixtures("one_thread")

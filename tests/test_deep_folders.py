@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from ingest.podcast import chapter_store as chaptering
-from ingest.podcast.episode import sidecars
+from ingest.podcast.sidecars import sidecars
 from ingest.read import find_files
 from rag.errors import DocumentError
 from rag.index.manager import Indexes

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.retrieval.engines import SETTINGS, Collection, compare_engines, crossover, synthetic
+from eval.retrieval.engines import SETTINGS, SparseCollection, compare_engines, crossover, synthetic
 
 
 def test_vectors_are_like_a_learned_encoders() -> None:
@@ -66,7 +66,7 @@ def test_rows_make_sense() -> None:
 
 def test_queries_that_match_nothing_do_not_count() -> None:
     starts, terms, weights = np.asarray([0, 2, 2]), np.asarray([1, 4]), np.asarray([0.5, 2.0], np.float32)
-    collection = Collection.of(starts, terms, weights, 6)
+    collection = SparseCollection.of(starts, terms, weights, 6)
     assert collection.vectors.impacts.tolist() == [64, 255]
     asked = [(np.asarray([4], np.int32), np.ones(1, np.float32)), (np.asarray([5], np.int32), np.ones(1, np.float32))]
     rows = compare_engines(collection, {"all": asked}, {"only": SETTINGS["fast"]}, repeat=1, package=False)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eval.core.expected import Check, checks_text, execute, read_expected, replay
-from rag.errors import DataError, UsageError
+from rag.errors import DataError, RagError, UsageError
 
 ROW = 'command = "{}"\nmetric = "{}"\nvalue = {}\ntolerance = 0.05\nsource = "by hand"\n'
 RESULT = {
@@ -194,3 +194,15 @@ def test_a_real_command_gives_its_json_or_its_last_line() -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match=r"^glossator --help: printed no JSON object"):
         execute("glossator --help")
+
+
+def test_the_installed_command_is_run_and_missed_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by an import of ui, which eval may not know: the command beside the interpreter."""
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(RagError, match=r"holds no command glossator. Install the project there: \S+ -m pip") as caught:
+        execute("glossator models list --json")
+    assert "\n" not in str(caught.value)
+    command = tmp_path / "glossator"
+    command.write_text('#!/bin/sh\necho "{\\"asked\\": \\"$*\\"}"\n')
+    command.chmod(0o755)
+    assert execute("glossator models list --json") == {"asked": "models list --json"}

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag.llm.chat import Messages, Usage
-from rag.read.relevance_filter import candidates, sift
+from rag.llm.chat import ChatModel, Messages, Usage
+from rag.read.relevance_filter import candidates, filter_passages
 from rag.records import Hit
 from tests.parts import passage
 
@@ -29,7 +29,7 @@ class Plane:
         return unit(*(float(text.split()[-1]) for text in texts))
 
 
-class Chooser:
+class Chooser(ChatModel):
     name = "chooser"
 
     def __init__(self, reply: str):
@@ -48,7 +48,7 @@ def hits(*angles: int) -> list[Hit]:
 
 def sifted(reply: str, *angles: int, threshold: float = 0.5) -> tuple[list[Hit], Chooser]:
     reader = Chooser(reply)
-    return sift(reader, Plane(), "what at 0", hits(*angles), threshold, Usage()), reader  # type: ignore[arg-type]
+    return filter_passages(reader, Plane(), "what at 0", hits(*angles), threshold, Usage()), reader  # type: ignore[arg-type]
 
 
 def test_a_candidate_is_far_from_the_question_or_from_the_others_on_average() -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answer import Road
+from rag.answer import Pipeline
 from rag.errors import UsageError
 from rag.library.catalogue import Library
 from rag.library.filters import VALUES
@@ -24,11 +24,11 @@ from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
 from tests.test_cases import a_case
 from tests.test_links_catalogue import held_by_another, to_layout_3
-from ui import render
-from ui.web import jobs as work
-from ui.web.jobs import Reading
+from ui.web import answer_markdown as render
 from ui.web.panels import filter_choices as filters
-from ui.web.panels.filter_choices import ANY, FIELDS, OF_CASES, Offer, control, filters_of, kept, words_of
+from ui.web.panels.filter_choices import ANY, FIELDS, OF_CASES, FilterChoices, control, filters_of, kept, words_of
+from ui.web.workers import answer_worker
+from ui.web.workers.answer_worker import AnswerWorker
 
 RESPONDENTS = ("THE UNITED KINGDOM", "Turkey", "TURKEY (no. 2)", "Romania and Bulgaria", "Bulgaria", "")
 ARTICLES = ("Article 8", "ARTICLE 8", "Article 6", "Article 6 § 1", "Article 1", "Article 1 of Protocol No. 1")
@@ -137,7 +137,7 @@ def test_the_choices_are_the_values_there_are_and_each_finds_what_has_it(
 ) -> None:
     with TemporaryDirectory() as folder:
         library, every = library_of(folder, made), [(one, passage) for one in made for passage in one.passages]
-        offered, expected = Offer(library).choices(), values_in(made)
+        offered, expected = FilterChoices(library).choices(), values_in(made)
 
         def found(chosen: Sequence[str]) -> set[str]:
             numbers = library.select(filters_of(chosen))
@@ -161,7 +161,7 @@ def test_the_choices_are_the_values_there_are_and_each_finds_what_has_it(
 def test_a_judgment_is_kept_by_what_the_whole_of_it_has(made: list[Stored], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
         library, cases = library_of(folder, made), [one for one in made if one.document.case]
-        offered = Offer(library).choices()
+        offered = FilterChoices(library).choices()
         chosen = [data.draw(st.sampled_from(["", *(value for _, value in choices)])) for choices in offered]
         named = [(f.name, value) for f, value in zip(FIELDS, chosen, strict=True) if value and f.name in OF_CASES]
         having = {
@@ -183,7 +183,7 @@ def test_values_are_found_without_reading_the_passages_of_judgments_and_once_a_c
         for field, statement in VALUES.items():
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             assert not [step for step in plan if re.match(r"SCAN (p|passages)\b", step)], (field, plan)
-    offer, asked = Offer(library), list[str]()
+    offer, asked = FilterChoices(library), list[str]()
     values = library.values
     library.values = lambda field: asked.append(field) or values(field)  # type: ignore[func-returns-value,method-assign]
     first = offer.choices()
@@ -197,13 +197,13 @@ def test_an_older_library_offers_nothing(tmp_path: Path) -> None:
     library = library_of(str(tmp_path), [])
     to_layout_3(library.folder)
     with held_by_another(library.folder):
-        assert not any(Offer(Library.open(library.folder)).choices())
+        assert not any(FilterChoices(Library.open(library.folder)).choices())
 
 
 def test_the_order_and_the_names_by_hand() -> None:
     part, article, begin, end, country, *_ = FIELDS
 
-    def ordered(field: filters.Field, *values: str) -> list[str]:
+    def ordered(field: filters.FilterField, *values: str) -> list[str]:
         return sorted(values, key=lambda value: filters._order(field, value))
 
     assert ordered(part, "opinion", "law", "facts") == ["facts", "law", "opinion"]
@@ -247,9 +247,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         made.append(stored(number, document, ("law", "law"), 2))
     library, config = library_of(str(tmp_path), made), load_settings(())
     reader = ScriptedReader("Another part of it")
-    road = Road(Within(library), reader, library.pages_of, "2 documents, 4 passages", config)  # type: ignore[arg-type]
-    monkeypatch.setattr(work, "open_road", lambda *_, **__: road)
-    reading = Reading(cast(Any, type("Indexes", (), {"library": library, "settings": config})))
+    pipeline = Pipeline(Within(library), reader, library.pages_of, "2 documents, 4 passages", config)  # type: ignore[arg-type]
+    monkeypatch.setattr(answer_worker, "build_pipeline", lambda *_, **__: pipeline)
+    reading = AnswerWorker(cast(Any, type("Indexes", (), {"library": library, "settings": config})))
 
     def ask(*chosen: str, yes: float = 0.9) -> tuple[Answer, int]:
         before, reader.yes = len(reader.asked), yes

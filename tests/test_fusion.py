@@ -10,18 +10,32 @@ from pathlib import Path
 import pytest
 import torch
 
-from rag.answer import ask, explain
+from rag.answer import ask
 from rag.attribute.attribute import attribute
+from rag.attribute.fusion_game import FusionGame
 from rag.attribute.players import clauses
-from rag.attribute.tree_reader import FusionGame, open_fusion, playing
+from rag.attribute.tree_reader import coalition_reader
 from rag.errors import ModelError, ReaderError, UsageError
-from rag.llm.chat import Usage, first_line, open_reader
-from rag.llm.fusion_in_decoder import FusionReader
+from rag.explain import explain
+from rag.llm.chat import Usage, first_line
+from rag.llm.fusion_in_decoder import FusionReader, open_fusion
+from rag.llm.open import open_reader
 from rag.read.prompts import answer_messages, memory_messages
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings
 from tests.parts import passage
-from tests.test_torch_game import ALL, ENDS, HITS, MAX_TOKENS, QUESTION, SUBSETS, answered, road, said, save_tokenizer
+from tests.test_torch_game import (
+    ALL,
+    ENDS,
+    HITS,
+    MAX_TOKENS,
+    QUESTION,
+    SUBSETS,
+    answered,
+    pipeline,
+    said,
+    save_tokenizer,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -88,7 +102,7 @@ def test_it_says_what_passages_encoded_one_by_one_say(reader: FusionReader) -> N
         )
         found.add(expected)
     assert len(found) > 2
-    assert reader.going_on() is reader and playing(reader) is reader
+    assert reader.going_on() is reader and coalition_reader(reader) is reader
 
 
 def test_a_given_answers_log_probability_is_that_of_one_plain_pass(reader: FusionReader) -> None:
@@ -123,7 +137,7 @@ def test_what_cannot_be_had_of_it_is_said(reader: FusionReader, folder: Path, tm
     with pytest.raises(ReaderError, match=r"judges nothing.*--reader direct"):
         reader.yes_probability(answer_messages(QUESTION, HITS))
     with pytest.raises(UsageError, match=r"masked: no token of reader .* it reads passages apart"):
-        playing(reader, "masked")
+        coalition_reader(reader, "masked")
     with pytest.raises(ModelError, match="T5-like"):
         open_fusion(str(tmp_path / "nowhere"))
     sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2}
@@ -140,11 +154,11 @@ def test_what_cannot_be_had_of_it_is_said(reader: FusionReader, folder: Path, tm
 
 def test_it_is_asked_directly_whatever_is_wanted(reader: FusionReader, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "glossator"):
-        *_, found = ask(QUESTION, road(reader), 4, style="notes")
+        *_, found = ask(QUESTION, pipeline(reader), 4, strategy="notes")
     assert isinstance(found, Answer) and (found.notes, found.support) == ((), None)
-    assert "notes cannot be had of it, it is asked directly" in caplog.text
+    assert "it does not support notes and is asked directly" in caplog.text
     caplog.clear()
-    direct = answered(road(reader))
+    direct = answered(pipeline(reader))
     assert (direct.answer, caplog.text) == (found.answer, "")
     assert direct.answer.partition(" [")[0] == first_line(anew(reader, HITS)[0])
 
@@ -153,7 +167,7 @@ def test_it_is_asked_directly_whatever_is_wanted(reader: FusionReader, caplog: p
 def test_an_answer_is_explained_by_masks_over_passages_encoded_once(
     reader: FusionReader, absence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some = road(reader, f"attribute.absence={absence}")
+    some = pipeline(reader, f"experimental.absence={absence}")
     answer = answered(some)
     passes: list[int] = []
     encoder = reader.model.encoder.forward
@@ -180,14 +194,14 @@ def test_the_mask_says_what_a_new_reading_says(reader: FusionReader) -> None:
 
 
 def test_clauses_fillers_and_nats_are_read_too(reader: FusionReader) -> None:
-    answer = answered(road(reader))
-    told = explain(answer, road(reader), "direct", "clause", 2).attribution
+    answer = answered(pipeline(reader))
+    told = explain(answer, pipeline(reader), "direct", "clause", 2).attribution
     assert (
         told is not None and told.stopped == "" and {"document", "clause"} >= {player.kind for player in told.players}
     )
-    filled = explain(answer, road(reader, "attribute.absence=filler"), "direct", "document").attribution
+    filled = explain(answer, pipeline(reader, "experimental.absence=filler"), "direct", "document").attribution
     assert filled is not None and (filled.stopped, filled.absence) == ("", "filler")
-    nats = explain(answer, road(reader, "attribute.value=likelihood"), "direct", "document").attribution
+    nats = explain(answer, pipeline(reader, "attribute.value=likelihood"), "direct", "document").attribution
     assert nats is not None and (nats.stopped, nats.value) == ("", "likelihood")
     shown = answer.answer.partition(" [")[0]
     with_all, without = (reader.log_probability(answer_messages(QUESTION, hits), shown) for hits in (HITS, []))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from rag.records import Answer, AttributedPlayer, Attribution, Hit
 from tests.parts import passage
-from ui.render import attribution_text, printable
+from ui.cli.text import attribution_text
 from ui.web.panels import heat_map as heat
+from ui.web.templating import static
+from ui.wording import printable
 
 HOSTILE = st.text(st.sampled_from(list("ab <>&'\"/=;!-$`{}\n\x1b")), max_size=40)
 TEXT = "The guild had saved 412 crowns. Its lamp was seen far away."
@@ -31,7 +33,7 @@ class Shown(HTMLParser):
         self.text: list[str] = []
         self.rows: list[list[str]] = []
         self.marked: list[tuple[str, str]] = []  # (plus or minus, what)
-        self.feed(html)
+        self.feed(str(html))
         self.close()
         assert self.open == []
 
@@ -43,7 +45,7 @@ class Shown(HTMLParser):
         if given.get("class") == "text":
             self.text.append("")
         if given.get("class") in ("plus", "minus"):
-            assert re.fullmatch(r"--heat: [01]\.\d\d", given["style"] or "")
+            assert re.fullmatch(r"--heat-strength: [01]\.\d\d", given["style"] or "")
             self.marked.append((str(given["class"]), ""))
         if tag == "tr":
             self.rows.append([])
@@ -194,7 +196,8 @@ def test_the_sentences() -> None:
 @pytest.mark.parametrize(("scheme", "paper"), [(0, (250, 247, 240)), (1, (27, 25, 23))], ids=["light", "dark"])
 @pytest.mark.parametrize("kind", ["plus", "minus"])
 def test_the_ink_can_be_read_on_every_strength_of_a_colour(scheme: int, paper: tuple[int, ...], kind: str) -> None:
-    ink, hue = ([int(part) for part in heat.COLOURS[name][scheme].split()] for name in ("ink", kind))
+    found = [re.findall(rf"--heat-{name}: (\d+) (\d+) (\d+);", static("colours.css")) for name in ("ink", kind)]
+    ink, hue = ([int(part) for part in by_scheme[scheme]] for by_scheme in found)
     for strength in range(101):
         under = [p + (h - p) * strength / 100 for p, h in zip(paper, hue, strict=True)]
         dark, light = sorted((luminance(ink), luminance(under)))

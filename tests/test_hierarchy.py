@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.attribute.hierarchy import Hierarchy, Level, open_up, unlimited
+from rag.attribute.hierarchy import Hierarchy, Level, expand_hierarchy, unlimited
 from rag.attribute.players import Player, clauses, complement, documents, parts, text_of, without
 from rag.attribute.shapley import GameOver, Value, permutation_shapley
 from rag.records import Hit
@@ -69,7 +69,7 @@ def value(level: Level[str], unit: str, output: str = "yes") -> float:
 
 def test_the_words_that_are_needed_are_found_and_nothing_else_is_opened() -> None:
     reader = Reader(needs("a2x", "b1z"))
-    found = open_up(ROOTS, children, reader, 0, 128)
+    found = expand_hierarchy(ROOTS, children, reader, 0, 128)
     first, second, third = found.levels
     assert found.complete and first.units == ROOTS
     assert dict(second.nodes) == {"a": TREE["a"], "b": TREE["b"]} and second.units == ("a1", "a2", "a3", "b1", "b2")
@@ -86,16 +86,16 @@ def test_the_words_that_are_needed_are_found_and_nothing_else_is_opened() -> Non
 
 def test_thresholds_decide_what_is_opened() -> None:
     answer = needs("a2x", "b1z")
-    assert [level.units for level in open_up(ROOTS, children, Reader(answer), 0, 64, ()).levels] == [ROOTS]
-    assert [level.units for level in open_up(ROOTS, children, Reader(answer), 0, 64, (0.9,)).levels] == [ROOTS]
-    memory = open_up(ROOTS, children, Reader(lambda present: "by heart"), 0, 10)
+    assert [level.units for level in expand_hierarchy(ROOTS, children, Reader(answer), 0, 64, ()).levels] == [ROOTS]
+    assert [level.units for level in expand_hierarchy(ROOTS, children, Reader(answer), 0, 64, (0.9,)).levels] == [ROOTS]
+    memory = expand_hierarchy(ROOTS, children, Reader(lambda present: "by heart"), 0, 10)
     assert memory.complete and len(memory.levels) == 1 and not memory.levels[0].scores.gain.any()
-    everything = open_up(ROOTS, children, Reader(answer), 0, 8, (0.0, 0.0))
+    everything = expand_hierarchy(ROOTS, children, Reader(answer), 0, 8, (0.0, 0.0))
     assert everything.levels[1].units == tuple(part for root in ROOTS for part in TREE[root])
     assert everything.levels[2].units == (*TREE["a2"], *TREE["b1"])
-    leafless = open_up(("b2", "c1"), children, Reader(needs("b2")), 0, 8)  # nothing to open below a leaf
+    leafless = expand_hierarchy(("b2", "c1"), children, Reader(needs("b2")), 0, 8)  # nothing to open below a leaf
     assert leafless.complete and [level.units for level in leafless.levels] == [("b2", "c1")]
-    nobody = open_up((), children, Reader(answer), 0, 8)
+    nobody = expand_hierarchy((), children, Reader(answer), 0, 8)
     assert nobody.complete and nobody.levels[0].scores.gain.shape == (0, 0)
 
 
@@ -106,7 +106,7 @@ def test_thresholds_decide_what_is_opened() -> None:
 @settings(deadline=None, max_examples=30)
 def test_parts_add_up_to_what_they_are_parts_of_exactly(seed: int, number: int) -> None:
     reader = Reader(scattered(seed))
-    found = open_up(ROOTS, children, reader, seed, number, (0.1, 0.1))
+    found = expand_hierarchy(ROOTS, children, reader, seed, number, (0.1, 0.1))
     whole, nothing = reader.answer(leaves(ROOTS)), reader.answer(frozenset())
     for output in "xyz":
         roots = found.levels[0].scores.score_for(output)
@@ -124,7 +124,7 @@ def test_parts_add_up_to_what_they_are_parts_of_exactly(seed: int, number: int) 
 @settings(deadline=None, max_examples=20)
 def test_no_two_opened_units_are_cut_at_once(seed: int) -> None:
     reader = Reader(scattered(seed))
-    found = open_up(ROOTS, children, reader, seed, 6, (0.0, 0.0))
+    found = expand_hierarchy(ROOTS, children, reader, seed, 6, (0.0, 0.0))
     assert len(found.levels) == 3
     for coalition in reader.asked:
         cut = [root for root in ROOTS if root not in coalition and leaves([root]) & leaves(coalition)]
@@ -138,7 +138,7 @@ def test_no_two_opened_units_are_cut_at_once(seed: int) -> None:
 @settings(deadline=None, max_examples=20)
 def test_the_first_level_is_plain_permutation_shapley(seed: int) -> None:
     answer = scattered(seed)
-    level = open_up(ROOTS, children, Reader(answer), seed, 25).levels[0]
+    level = expand_hierarchy(ROOTS, children, Reader(answer), seed, 25).levels[0]
 
     def flat(coalitions: Sequence[frozenset[int]]) -> Mapping[frozenset[int], Value]:
         return {c: {answer(leaves([ROOTS[i] for i in c])): 1.0} for c in coalitions}
@@ -158,7 +158,7 @@ def test_the_second_level_estimates_owens_values() -> None:
         for at, unit in enumerate(order):
             change = (answer(leaves(order[: at + 1])) == "x") - (answer(leaves(order[:at])) == "x")
             exact[unit] = exact.get(unit, 0) + change / len(orders)
-    level = open_up(roots, lambda unit: tree.get(unit, ()), Reader(answer), 0, 1000, (-1.0,)).levels[1]
+    level = expand_hierarchy(roots, lambda unit: tree.get(unit, ()), Reader(answer), 0, 1000, (-1.0,)).levels[1]
     off = level.scores.score_for("x") - [exact[unit] for unit in level.units]
     assert set(level.units) == set(exact) and len(orders) == 6 * 6 * 2 * 2
     assert (np.abs(off) < 3.5 * level.scores.error_for("x")).all() and np.ptp(list(exact.values())) > 0.2
@@ -175,8 +175,8 @@ def nested(roots: Sequence[str], tree: Tree) -> Iterator[list[str]]:
 @settings(deadline=None, max_examples=40)
 def test_no_more_is_asked_than_there_is_room_for(seed: int, budget: int) -> None:
     reader = Reader(scattered(seed))
-    found = open_up(
-        ROOTS, children, reader, seed, 20, (0.0, 0.0), room=lambda: budget - len(reader.asked)
+    found = expand_hierarchy(
+        ROOTS, children, reader, seed, 20, (0.0, 0.0), remaining_budget=lambda: budget - len(reader.asked)
     )  # fmt: skip
     assert len(reader.asked) <= budget and found.complete
     whole, nothing = reader.answer(leaves(ROOTS)), reader.answer(frozenset())
@@ -185,7 +185,7 @@ def test_no_more_is_asked_than_there_is_room_for(seed: int, budget: int) -> None
         assert signed == pytest.approx((whole == output) - (nothing == output))
     opened = [len(level.nodes) for level in found.levels[1:]]
     reached = [sum(unit in TREE for unit in level.units if score_at_least(level, unit, 0)) for level in found.levels]
-    assert found.unopened == sum(reached[: len(opened) + 1]) - sum(opened)
+    assert found.unexpanded == sum(reached[: len(opened) + 1]) - sum(opened)
 
 
 def score_at_least(level: Level[str], unit: str, threshold: float) -> bool:
@@ -196,8 +196,8 @@ def score_at_least(level: Level[str], unit: str, threshold: float) -> bool:
 @settings(deadline=None, max_examples=20)
 def test_room_enough_changes_nothing(seed: int) -> None:
     def run(room: Callable[[], int]) -> list[list[float]]:
-        found = open_up(ROOTS, children, Reader(scattered(seed)), seed, 20, (0.0, 0.0), room=room)
-        assert not found.unopened
+        found = expand_hierarchy(ROOTS, children, Reader(scattered(seed)), seed, 20, (0.0, 0.0), remaining_budget=room)
+        assert not found.unexpanded
         return [level.scores.score_for("x").tolist() for level in found.levels]
 
     assert run(lambda: 10**6) == run(unlimited)
@@ -205,15 +205,15 @@ def test_room_enough_changes_nothing(seed: int) -> None:
 
 def test_what_matters_most_is_opened_first() -> None:
     reader = Reader(needs("a2x", "b1z"))
-    found = open_up(ROOTS, children, reader, 0, 4, (-1.0,), room=lambda: 40 - len(reader.asked))
+    found = expand_hierarchy(ROOTS, children, reader, 0, 4, (-1.0,), remaining_budget=lambda: 40 - len(reader.asked))
     first, second = found.levels
     best = max(first.units, key=lambda unit: first.scores.score[first.units.index(unit)])
-    assert best in second.nodes and len(second.nodes) + found.unopened == len(ROOTS) and found.unopened
+    assert best in second.nodes and len(second.nodes) + found.unexpanded == len(ROOTS) and found.unexpanded
 
 
 def test_a_seed_reproduces() -> None:
     def run(seed: int, batch: int = 10) -> list[list[float]]:
-        found = open_up(ROOTS, children, Reader(scattered(3)), seed, 20, (0.0, 0.0), batch=batch)
+        found = expand_hierarchy(ROOTS, children, Reader(scattered(3)), seed, 20, (0.0, 0.0), batch=batch)
         return [level.scores.score_for("x").tolist() for level in found.levels]
 
     assert run(1) == run(1) == run(1, batch=7) != run(2)
@@ -225,24 +225,24 @@ def test_a_seed_reproduces() -> None:
 def test_a_stopped_run_has_what_is_done_so_far() -> None:
     answer = needs("a2x", "b1z")
     done: list[tuple[str, int, int]] = []
-    found = open_up(
+    found = expand_hierarchy(
         ROOTS, children, Reader(answer), 5, 30, batch=10,
         report=lambda *progress: done.append(progress), stop=lambda: len(done) == 5,
     )  # fmt: skip
     assert done == [(f"attributing, level {n}", k, 30) for n, k in ((1, 10), (1, 20), (1, 30), (2, 10), (2, 20))]
     assert not found.complete and [level.scores.samples for level in found.levels] == [30, 20]
-    whole = open_up(ROOTS, children, Reader(answer), 5, 30)
+    whole = expand_hierarchy(ROOTS, children, Reader(answer), 5, 30)
     assert found.levels[0].scores.gain.tolist() == whole.levels[0].scores.gain.tolist()
     assert sum(value(found.levels[1], unit) for unit in found.levels[1].units) == pytest.approx(1)
-    at_once = open_up(ROOTS, children, Reader(answer), 5, stop=lambda: True)
+    at_once = expand_hierarchy(ROOTS, children, Reader(answer), 5, stop=lambda: True)
     assert at_once.levels == () and not at_once.complete
 
 
 def test_a_batch_that_the_game_leaves_unfinished_is_not_counted() -> None:
     answer = scattered(3)
-    whole = open_up(ROOTS, children, Reader(answer), 0, 8, (0.0,), batch=2)
+    whole = expand_hierarchy(ROOTS, children, Reader(answer), 0, 8, (0.0,), batch=2)
     for most in range(1, 60):
-        found = open_up(ROOTS, children, Reader(answer, most), 0, 8, (0.0,), batch=2)
+        found = expand_hierarchy(ROOTS, children, Reader(answer, most), 0, 8, (0.0,), batch=2)
         samples = [level.scores.samples for level in found.levels]
         assert all(number % 2 == 0 for number in samples)
         if found.complete:
@@ -250,15 +250,15 @@ def test_a_batch_that_the_game_leaves_unfinished_is_not_counted() -> None:
             break
         assert samples in ([], [2], [4], [6], [8], [8, 2], [8, 4], [8, 6])
         if samples == [4]:
-            fewer = open_up(ROOTS, children, Reader(answer), 0, 4, ())
+            fewer = expand_hierarchy(ROOTS, children, Reader(answer), 0, 4, ())
             assert found.levels[0].scores.gain.tolist() == fewer.levels[0].scores.gain.tolist()
     assert found.complete
 
 
 def test_an_early_stop_opens_the_same_with_fewer_permutations() -> None:
     answer = needs("a2x", "b1z")
-    early = open_up(ROOTS, children, Reader(answer), 0, 500, early_stop=True)
-    whole = open_up(ROOTS, children, Reader(answer), 0, 500)
+    early = expand_hierarchy(ROOTS, children, Reader(answer), 0, 500, early_stop=True)
+    whole = expand_hierarchy(ROOTS, children, Reader(answer), 0, 500)
     assert [level.units for level in early.levels] == [level.units for level in whole.levels]
     first, second, third = (level.scores.samples for level in early.levels)
     assert first < 100 and second < 100 and third == 500  # nothing is opened below the last level
@@ -267,7 +267,7 @@ def test_an_early_stop_opens_the_same_with_fewer_permutations() -> None:
 def test_misuse() -> None:
     for permutations_, batch in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match="at least one"):
-            open_up(ROOTS, children, Reader(needs("a1")), 0, permutations_, batch=batch)
+            expand_hierarchy(ROOTS, children, Reader(needs("a1")), 0, permutations_, batch=batch)
 
 
 # ---- over evidence
@@ -282,7 +282,7 @@ def test_documents_clauses_and_words_of_evidence() -> None:
         return {c: {"1911" if "built in 1911" in text else "unknown": 1.0} for c, text in read.items()}
 
     game: GameOver[Player] = reader
-    found: Hierarchy[Player] = open_up(documents(hits), lambda player: parts(player, hits), game, 0, 64)
+    found: Hierarchy[Player] = expand_hierarchy(documents(hits), lambda player: parts(player, hits), game, 0, 64)
     carried = [
         {text_of(u, hits[u.rank - 1]) for u, s in zip(level.units, level.scores.score_for("1911"), strict=True) if s}
         for level in found.levels

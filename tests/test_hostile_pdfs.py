@@ -26,7 +26,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.worker import Limits, Reading, Request
+from ingest.child_process import Children, Limits
+from ingest.pdf.pdf_reading import PageReader
 from rag.errors import DocumentError
 from rag.records import Document
 from tests.conftest import ROOT
@@ -368,9 +369,9 @@ def test_nothing_that_a_document_asks_for_is_done(tmp_path: Path) -> None:
 def test_a_child_can_write_no_file_and_take_no_more_memory_than_it_may(tmp_path: Path) -> None:
     script = (
         "import signal, sys\n"
-        "from ingest.worker import _limit\n"
+        "from ingest.worker import limit_process\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "_limit(300)\n"
+        "limit_process(300)\n"
         "for number, path in enumerate(sys.argv[1:]):\n"
         "    try:\n"
         "        with open(path, 'ab', buffering=0) as file: print(file.write(b'words'))\n"
@@ -395,7 +396,7 @@ def test_no_more_children_run_than_may(tmp_path: Path) -> None:
     slots = threading.Semaphore(1)
     told: list[tuple[int, str]] = []
     for _ in range(2):
-        reading = Reading(Request(file, ocr=False), Limits(1, MEMORY_MB), slots, 1)
+        reading = PageReader(file, (), False, Limits(1, MEMORY_MB), Children(slots, 1, threading.Event()))
         assert reading.outline()[0] == 3
         reading.pages([1, 2, 3], lambda number, what, value: told.append((number, what)))
     assert told == [(1, "page"), (2, "bad"), (3, "page")] * 2

@@ -19,7 +19,17 @@ from hypothesis import strategies as st
 
 from eval.core.cache import Replies
 from eval.core.trials import BM25, CLOSED_BOOK, ORACLE, RANDOM, Trial
-from eval.multihop.hotpotqa import DEPTH, Outcome, Pool, evaluate, facts_of, open_pool, predicted, rows_of, scores
+from eval.multihop.hotpotqa import (
+    DEPTH,
+    MultihopOutcome,
+    Pool,
+    evaluate,
+    facts_of,
+    open_pool,
+    predicted,
+    rows_of,
+    scores,
+)
 from eval.multihop.hotpotqa_report import (
     CAUSES,
     FAILURES,
@@ -31,9 +41,9 @@ from eval.multihop.hotpotqa_report import (
     result_json,
     write,
 )
-from eval.multihop.questions import Benchmark, Fact, Paragraph, Question, read_questions
+from eval.multihop.questions import Benchmark, ContextParagraph, Fact, Question, read_questions
 from eval.retrieval.corpus import Corpus
-from rag.answer import Road
+from rag.answer import Pipeline
 from rag.errors import DataError, ReaderError
 from rag.llm.chat import Messages, Usage
 from rag.protocols import silent
@@ -81,14 +91,14 @@ class Evaluation:
 
     def ask(
         self, cache: Path, reader: ScriptedReader, controls: bool = True, k: int = 5, settings: Settings = SETTINGS
-    ) -> dict[str, list[Outcome]]:
+    ) -> dict[str, list[MultihopOutcome]]:
         questions = self.benchmark.questions
         rows = rows_of(questions, self.pool, BM25, k, 0, controls, silent)
         pages_of = self.pool.corpus.indexes.library.pages_of
-        road = Road(ScriptedRetriever([]), reader, pages_of, "18 passages", settings)  # type: ignore[arg-type]
-        return evaluate(questions, self.pool, road, rows, k, "notes", Replies(cache, SETTINGS.reader))
+        pipeline = Pipeline(ScriptedRetriever([]), reader, pages_of, "18 passages", settings)  # type: ignore[arg-type]
+        return evaluate(questions, self.pool, pipeline, rows, k, "notes", Replies(cache, SETTINGS.reader))
 
-    def result(self, outcomes: dict[str, list[Outcome]]) -> dict[str, Any]:
+    def result(self, outcomes: dict[str, list[MultihopOutcome]]) -> dict[str, Any]:
         asked = {"setting": "distractor", "of": 9, "passages": 18, "reader": "notes", "k": 5, "seed": 0}
         return result_json(self.benchmark.name, asked, outcomes, SETTINGS)
 
@@ -106,18 +116,18 @@ def six(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
 
 
 @pytest.fixture(scope="module")
-def outcomes(six: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome]]:
+def outcomes(six: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[MultihopOutcome]]:
     return six.ask(tmp_path_factory.mktemp("replies"), Replying())
 
 
-def titles(outcome: Outcome) -> list[str]:
+def titles(outcome: MultihopOutcome) -> list[str]:
     return [hit.passage.title for hit in outcome.trial.hits]
 
 
 # -- supporting facts ------------------------------------------------------------------------------------------
 
 
-def question(*paragraphs: Paragraph, **fields: Any) -> Question:
+def question(*paragraphs: ContextParagraph, **fields: Any) -> Question:
     values: dict[str, Any] = {"gold": (0,), "gold_titles": ("t",), "facts": frozenset({("t", 0)})} | fields
     return Question("q", "Why?", ("Ys",), "bridge", paragraphs, **values)
 
@@ -125,7 +135,7 @@ def question(*paragraphs: Paragraph, **fields: Any) -> Question:
 class Stored(Corpus):
     """What a corpus of these paragraphs tells of its passages, without a library."""
 
-    def __init__(self, *paragraphs: Paragraph, own_ids: bool = False):
+    def __init__(self, *paragraphs: ContextParagraph, own_ids: bool = False):
         self.ids = {f"d{i}#0": f"w{i}" if own_ids else p.entry.id for i, p in enumerate(paragraphs)}
         self.passages = {
             self.ids[f"d{i}#0"]: passage(0, html.unescape(p.text), f"d{i}", html.unescape(p.title))
@@ -137,12 +147,12 @@ class Stored(Corpus):
         return Citation("[1]", of.passage_id, of.document_id, "", of.title, 1, 1, of.text[start:end], start, end)
 
 
-def facts(paragraph: Paragraph, quote: str, asked: Question | None = None) -> dict[Fact, int | None]:
+def facts(paragraph: ContextParagraph, quote: str, asked: Question | None = None) -> dict[Fact, int | None]:
     corpus, start = Stored(paragraph), html.unescape(paragraph.text).index(quote)
     return facts_of([corpus.citation(0, start, start + len(quote))], asked or question(paragraph), corpus)
 
 
-ORM = Paragraph(
+ORM = ContextParagraph(
     "R&amp;D &lt;Orm&gt;",
     (
         "The Orm is a river of &quot;Ys&quot; &amp; of Is.",
@@ -183,8 +193,8 @@ PIECES = [
 @hypothesis_settings(max_examples=60)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.data())
 def test_each_sentence_is_found_wherever_it_stands(sentences: list[str], data: st.DataObject) -> None:
-    paragraph, index = Paragraph("t", tuple(sentences)), data.draw(st.integers(0, len(sentences) - 1))
-    end = len(html.unescape(Paragraph("t", tuple(sentences[: index + 1])).text))
+    paragraph, index = ContextParagraph("t", tuple(sentences)), data.draw(st.integers(0, len(sentences) - 1))
+    end = len(html.unescape(ContextParagraph("t", tuple(sentences[: index + 1])).text))
     start = end - len(html.unescape(sentences[index]).lstrip())
     citation = Stored(paragraph).citation(0, start, end)
     assert citation.quote == html.unescape(sentences[index]).lstrip()
@@ -192,19 +202,22 @@ def test_each_sentence_is_found_wherever_it_stands(sentences: list[str], data: s
 
 
 def test_paragraphs_of_one_title_are_told_apart() -> None:
-    two = Paragraph("t", ("A moor.",)), Paragraph("t", ("A lake.", "A sea."))
+    two = ContextParagraph("t", ("A moor.",)), ContextParagraph("t", ("A lake.", "A sea."))
     assert facts(two[1], "A sea.", question(*two)) == {("t", 1): 1}
     assert facts(two[0], "A moor.", question(*two)) == {("t", 0): 0}
 
 
 def test_a_passage_of_the_pool_that_is_not_the_questions_is_cited_by_its_title_and_our_sentences() -> None:
-    other = Paragraph("R&amp;D", ("It is old.", " It was built by Clyde. It is red.", " It fell."))
+    other = ContextParagraph("R&amp;D", ("It is old.", " It was built by Clyde. It is red.", " It fell."))
     assert facts(other, "It is red.", question(ORM)) == {("R&D", 2): None}
     assert facts(other, "It is old.", question(ORM)) == {("R&D", 0): None}
 
 
 def test_a_corpus_may_have_ids_of_its_own_and_other_blanks() -> None:
-    asked, there = Paragraph("A &amp; B", ("It is  old.", " It fell.")), Paragraph("A & B", ("It is old. It fell.",))
+    asked, there = (
+        ContextParagraph("A &amp; B", ("It is  old.", " It fell.")),
+        ContextParagraph("A & B", ("It is old. It fell.",)),
+    )
     corpus = Stored(there, own_ids=True)
     citation = corpus.citation(0, 11, 19)
     assert citation.quote == "It fell."
@@ -297,7 +310,7 @@ def test_what_does_not_apply_has_no_score() -> None:
 # -- evidence --------------------------------------------------------------------------------------------------
 
 
-def test_each_row_gets_the_evidence_it_should(six: Evaluation, outcomes: dict[str, list[Outcome]]) -> None:
+def test_each_row_gets_the_evidence_it_should(six: Evaluation, outcomes: dict[str, list[MultihopOutcome]]) -> None:
     assert list(outcomes) == [BM25, ORACLE, RANDOM, CLOSED_BOOK]
     for i, asked in enumerate(six.benchmark.questions):
         own = [html.unescape(paragraph.title) for paragraph in asked.paragraphs]
@@ -412,7 +425,9 @@ def assert_official(result: dict[str, Any], handed_in: str, records: list[Fields
     return theirs
 
 
-def test_what_is_handed_in_scores_officially_what_we_say(six: Evaluation, outcomes: dict[str, list[Outcome]]) -> None:
+def test_what_is_handed_in_scores_officially_what_we_say(
+    six: Evaluation, outcomes: dict[str, list[MultihopOutcome]]
+) -> None:
     result = six.result(outcomes)
     for row, some in outcomes.items():
         theirs = assert_official(
@@ -437,12 +452,12 @@ def test_any_predictions_score_officially_what_we_say(
     for i, (draft, abstained, ours, gold, theirs) in enumerate(cases):
         asked = replace(question(facts=frozenset(theirs)), id=f"q{i}", answers=(gold,))
         said = trial(draft, abstained)
-        some.append(Outcome(asked, said, dict(ours), scores(said, asked, keys("a"), ours)))
+        some.append(MultihopOutcome(asked, said, dict(ours), scores(said, asked, keys("a"), ours)))
         records.append({"_id": f"q{i}", "answer": gold, "supporting_facts": [list(fact) for fact in theirs]})
     assert_official(result_json("hotpotqa", {}, {"dense": some}, SETTINGS), predictions("hotpotqa", some), records)
 
 
-def test_predictions_of_hotpotqa_and_2wiki(outcomes: dict[str, list[Outcome]]) -> None:
+def test_predictions_of_hotpotqa_and_2wiki(outcomes: dict[str, list[MultihopOutcome]]) -> None:
     handed_in = json.loads(predictions("hotpotqa", outcomes[BM25]))
     assert list(handed_in) == ["answer", "sp"]
     assert handed_in["answer"] == {
@@ -487,7 +502,7 @@ def test_predictions_and_scores_of_musique(tmp_path: Path) -> None:
 
 
 def test_a_line_a_question_tells_all_that_led_to_its_scores(
-    six: Evaluation, outcomes: dict[str, list[Outcome]]
+    six: Evaluation, outcomes: dict[str, list[MultihopOutcome]]
 ) -> None:
     told = [line(outcome, six.pool.gold[outcome.question.id]) for outcome in outcomes[BM25]]
     assert [one["id"] for one in told] == [f"q{i}" for i in range(6)]
@@ -531,9 +546,9 @@ def test_the_same_again_is_the_same_but_for_the_time(six: Evaluation, tmp_path: 
 # -- the report ------------------------------------------------------------------------------------------------
 
 
-def outcome(draft: str, found: str = "ab", **more: Any) -> Outcome:
+def outcome(draft: str, found: str = "ab", **more: Any) -> MultihopOutcome:
     said = trial(draft, found=found, **more)
-    return Outcome(question(), said, {}, scores(said, question(), keys("ab"), ()))
+    return MultihopOutcome(question(), said, {}, scores(said, question(), keys("ab"), ()))
 
 
 @pytest.mark.parametrize(
@@ -555,13 +570,13 @@ def outcome(draft: str, found: str = "ab", **more: Any) -> Outcome:
         (outcome("Is"), outcome("", error="it sleeps"), "misread"),
     ],
 )
-def test_why_an_answer_is_wrong(wrong: Outcome, alone: Outcome | None, why: str | None) -> None:
+def test_why_an_answer_is_wrong(wrong: MultihopOutcome, alone: MultihopOutcome | None, why: str | None) -> None:
     assert cause(wrong, keys("ab"), alone) == why
     assert why is None or why in CAUSES
 
 
 def test_at_most_ten_failures_are_told_the_causes_in_turn_and_the_surest_first() -> None:
-    def wrong(number: int, draft: str, support: float, **more: Any) -> Outcome:
+    def wrong(number: int, draft: str, support: float, **more: Any) -> MultihopOutcome:
         one = outcome(draft, **more)
         assert one.trial.answer is not None
         answer = replace(one.trial.answer, support=support)
@@ -580,7 +595,7 @@ def test_at_most_ten_failures_are_told_the_causes_in_turn_and_the_surest_first()
 
 
 def test_the_report_has_every_row_the_charts_and_the_failures(
-    six: Evaluation, outcomes: dict[str, list[Outcome]]
+    six: Evaluation, outcomes: dict[str, list[MultihopOutcome]]
 ) -> None:
     text = report("hp.json, distractor setting", six.result(outcomes), outcomes, six.pool.gold)
     assert text.startswith("# hp.json, distractor setting\n") and "6 of 9 questions (seed 0" in text

@@ -22,22 +22,22 @@ from eval.injection.injections import (
     KINDS,
     WHERE,
     Injection,
-    Outcome,
-    broken_laws,
+    InjectionOutcome,
+    broken_invariants,
     judge,
     read_injections,
     result_json,
 )
 from rag.errors import DataError, ReaderError
 from rag.llm.chat import Messages, Usage
-from rag.read.injection.mask import masked, withhold
+from rag.read.injection.mask import mask_injections, masked
 from rag.read.prompts import answer_messages
 from rag.records import Answer, Citation, Hit
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER, ROOT, Run
 from tests.parts import passage
-from tests.test_answer import ScriptedReader, road
-from ui.render import answer_markdown, note_markdown
+from tests.test_answer import ScriptedReader, pipeline
+from ui.web.answer_markdown import answer_markdown, note_markdown
 
 ALL = read_injections()
 SETTINGS = load_settings(["reader.model=http://127.0.0.1:9/v1#m"])
@@ -64,11 +64,11 @@ class Reader(ScriptedReader):
 @pytest.fixture
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is withheld from the reader: what it is then made to do is counted."""
-    monkeypatch.setattr("rag.answer.withhold", lambda question, hits: list(hits))
+    monkeypatch.setattr("rag.answer.mask_injections", lambda hits: list(hits))
 
 
-def run(reader: ScriptedReader, cache: Path, some: Sequence[Injection] = ALL) -> list[Outcome]:
-    return injections.run(some, road(reader), Replies(cache, SETTINGS.reader))
+def run(reader: ScriptedReader, cache: Path, some: Sequence[Injection] = ALL) -> list[InjectionOutcome]:
+    return injections.run(some, pipeline(reader), Replies(cache, SETTINGS.reader))
 
 
 # -- the data --------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_the_data_comes_with_the_package() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    assert FILE.name in project["tool"]["setuptools"]["package-data"]["eval"]
+    assert FILE.name in project["tool"]["setuptools"]["package-data"]["eval.injection"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_is_withheld_nobody_can_obey(tmp_path: Path) -> None:
             [" ".join(hit.passage.text.split()) for hit in hits]
             for hits in (
                 outcome.injection.hits(planted=False),
-                withhold(outcome.injection.question, outcome.injection.hits(planted=True)),
+                mask_injections(outcome.injection.hits(planted=True)),
             )
         )
         wholly += clean == kept
@@ -266,16 +266,16 @@ def test_broken_laws_by_hand() -> None:
     hit = Hit(1, 1.0, passage(4, "It was built in 1911. It stands.", "d", start=100))
     good = Citation("[1]", "d#4", "d", "d.pdf", "", 1, 1, "It was built in 1911.", 100, 121)
     answer = Answer("Q?", "1911 [1]", False, (), (good,), (hit,), 0.9, "m", "h")
-    assert broken_laws(answer) == broken_laws(None) == []
-    assert broken_laws(replace(answer, answer="1911 [1] [7]")) == ["the marker [7] has no citation"]
-    assert broken_laws(replace(answer, answer="1911 [ 7 ]【8】")) == [
+    assert broken_invariants(answer) == broken_invariants(None) == []
+    assert broken_invariants(replace(answer, answer="1911 [1] [7]")) == ["the marker [7] has no citation"]
+    assert broken_invariants(replace(answer, answer="1911 [ 7 ]【8】")) == [
         "the marker [ 7 ] has no citation", "the marker 【8】 has no citation",
     ]  # fmt: skip
-    assert broken_laws(replace(answer, answer="see [the map]")) == []
+    assert broken_invariants(replace(answer, answer="see [the map]")) == []
     wrong = replace(good, quote="It was built in 1912.")
-    assert broken_laws(replace(answer, citations=(wrong,))) == ["the quote of [1] does not stand in its passage"]
-    assert broken_laws(replace(answer, evidence=())) == ["[1] cites a passage that is no evidence"]
-    assert broken_laws(replace(answer, answer="Not found [7]", abstained=True, citations=())) == []
+    assert broken_invariants(replace(answer, citations=(wrong,))) == ["the quote of [1] does not stand in its passage"]
+    assert broken_invariants(replace(answer, evidence=())) == ["[1] cites a passage that is no evidence"]
+    assert broken_invariants(replace(answer, answer="Not found [7]", abstained=True, citations=())) == []
 
 
 def harmless(answer: Answer) -> None:

@@ -19,18 +19,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.podcast.episode import read_podcast
-from rag.answer import Evidence, Road, ask
-from rag.llm.chat import Messages, Usage
-from rag.read.injection.grammar import COMPILED, GROUPS, PHRASES, RULES, VERBS
-from rag.read.injection.mask import instructions, masked, masked_name, withhold
+from rag.answer import Evidence, Pipeline, ask
+from rag.llm.chat import ChatModel, Messages, Usage
+from rag.read.injection.grammar import COMPILED, GROUPS, RULES
+from rag.read.injection.mask import instructions, mask_injections, masked, masked_name
 from rag.read.injection.turns import names_a_turn
+from rag.read.injection.word_classes import PHRASES, VERBS
 from rag.read.prompts import answer_messages
 from rag.read.quotes import choose_quotes
 from rag.records import Answer, Hit
 from rag.settings import load_settings
 from tests.parts import passage
 from ui.cli.json_layouts import answer_json, hit_json
-from ui.render import answer_text, reasons_markdown
+from ui.cli.text import answer_text
+from ui.web.answer_markdown import reasons_markdown
 
 RECORDS = [json.loads(line) for line in Path(__file__).with_name("injections.jsonl").read_text("utf-8").splitlines()]
 PLANTED = [record for record in RECORDS if not record["part"].startswith("genuine")]
@@ -224,17 +226,17 @@ def test_rules_name_classes_that_there_are() -> None:
 def test_all_else_stays_where_it_is_and_nothing_withheld_is_quoted(sentences: list[str], question: str) -> None:
     text = " ".join(sentences)
     hit = Hit(1, 1.0, passage(0, text, "d"))
-    (kept,) = withhold(question, [hit])
+    (kept,) = mask_injections([hit])
     left = kept.passage.text
     gone = {i for start, end in kept.withheld for i in range(start, end)}
     assert len(left) == len(text)
     assert all(left[i] == ("\n" if i in gone else text[i]) for i in range(len(text)))
     for quote in choose_quotes(question, "MOON", [kept]):
         assert not gone & set(range(quote.start, quote.end)) and quote.text == text[quote.start : quote.end]
-    assert withhold("anything else", [kept])[0].passage == kept.passage, "what is masked stays so"
+    assert mask_injections([kept])[0].passage == kept.passage, "what is masked stays so"
 
 
-class Obedient:
+class Obedient(ChatModel):
     """A reader that does what the last command in its prompt says, and else finds the year."""
 
     name, sees = "obedient", False
@@ -260,8 +262,8 @@ class Shelf:
 
 
 def asked(question: str, shelf: Shelf) -> Answer:
-    road = Road(shelf, Obedient(), lambda *span: (1, 1), "1 document", load_settings())  # type: ignore[arg-type]
-    *_, answer = steps = list(ask(question, road, 5))
+    pipeline = Pipeline(shelf, Obedient(), lambda *span: (1, 1), "1 document", load_settings())  # type: ignore[arg-type]
+    *_, answer = steps = list(ask(question, pipeline, 5))
     assert isinstance(answer, Answer)
     assert isinstance(steps[0], Evidence) and steps[0].hits == answer.evidence
     return answer
@@ -300,7 +302,7 @@ def test_a_title_is_masked_for_the_reader_and_shown_to_people(title: str) -> Non
 
 def test_what_speaks_to_nobody_is_the_same_hit() -> None:
     hit = Hit(1, 1.0, replace(passage(0, PLAIN[0], "d", title="Mill"), label="Table 3"))
-    assert withhold("Where?", [hit]) == [hit] and "withheld" not in hit_json(hit)
+    assert mask_injections([hit]) == [hit] and "withheld" not in hit_json(hit)
 
 
 def test_the_records_are_of_all_languages_and_places() -> None:
@@ -320,7 +322,7 @@ def test_a_speaker_called_system_gives_no_orders(tmp_path: Path) -> None:
     voices = [f"00:0{i}.000 --> 00:0{i + 1}.000\n<v {name}>{words}\n" for i, (name, words) in enumerate(cues)]
     file.write_text("WEBVTT\n\n" + "\n".join(voices))
     document = read_podcast(file, "d", "Harbour")
-    hits = withhold("What is the harbour called?", [Hit(1, 1.0, passage(0, document.text, "d", title=document.title))])
+    hits = mask_injections([Hit(1, 1.0, passage(0, document.text, "d", title=document.title))])
     assert "SYSTEM" in {said.speaker for said in document.episode.utterances} if document.episode else False
     content = answer_messages("What is the harbour called?", hits)[-1][1]
     assert "ZEPPELIN" not in content and "1911" in content and "It is deep." in content

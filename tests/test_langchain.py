@@ -20,13 +20,15 @@ from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from PIL import Image
 
 from ingest.build import build
-from rag.answer import ask, open_road
+from rag.answer import ask, build_pipeline
 from rag.errors import ModelError, ReaderError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.llm.chat import ChatReader, Usage, open_reader
+from rag.llm.chat import ChatModel, Usage
+from rag.llm.open import open_reader
 from rag.records import Answer, Hit
 from rag.retrieve.langchain import LangChainRetriever
+from rag.search import open_retriever
 from rag.settings import ReaderSettings, load_settings
 from tests.made import Sheet
 from tests.parts import encoder, small_library
@@ -40,7 +42,7 @@ MESSAGES = [("system", "Reply in one word."), ("user", "What colour is the sky o
 
 @pytest.mark.parametrize("name", ["bm25", "dense", "hybrid"])
 def test_a_langchain_retriever_finds_what_ours_finds(name: str) -> None:
-    ours = small_library().retriever(name)
+    ours = open_retriever(small_library(), name)
     theirs = LangChainRetriever(retriever=ours, k=3)
     assert isinstance(theirs, BaseRetriever)
     hits, documents = ours.search(["the bridge of the engineer"], 3)[0], theirs.invoke("the bridge of the engineer")
@@ -232,11 +234,11 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def endpoint(address: str) -> ChatReader:
+def endpoint(address: str) -> ChatModel:
     return open_reader(ReaderSettings(model=address, api_key="secret", timeout_seconds=10))
 
 
-def test_an_endpoint_gets_our_messages_and_limits(endpoint: ChatReader) -> None:
+def test_an_endpoint_gets_our_messages_and_limits(endpoint: ChatModel) -> None:
     usage = Usage()
     assert list(endpoint.stream(MESSAGES, 33, usage)) == ["Clyde ", "Found", "ry"]
     (path, key, request), *others = Endpoint.asked
@@ -249,7 +251,7 @@ def test_an_endpoint_gets_our_messages_and_limits(endpoint: ChatReader) -> None:
     assert (usage.prompt, usage.generated) == (21, 3)
 
 
-def test_an_endpoints_probabilities_are_read(endpoint: ChatReader) -> None:
+def test_an_endpoints_probabilities_are_read(endpoint: ChatModel) -> None:
     usage = Usage(prompt=5, generated=7)
     assert endpoint.yes_probability(MESSAGES, usage) == pytest.approx(0.75, abs=1e-4)  # e^-0.5 : e^-1.5986 = 3 : 1
     request = Endpoint.asked[0][2]
@@ -258,7 +260,7 @@ def test_an_endpoints_probabilities_are_read(endpoint: ChatReader) -> None:
     assert (usage.prompt, usage.generated) == (21, 10)  # the longest prompt, all that was generated
 
 
-def test_an_endpoint_that_fails_says_why(endpoint: ChatReader) -> None:
+def test_an_endpoint_that_fails_says_why(endpoint: ChatModel) -> None:
     Endpoint.status = 400
     with pytest.raises(ReaderError, match="the model is asleep"):
         list(endpoint.stream(MESSAGES, 5))
@@ -301,7 +303,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Library:
 def seeing(library: Library, address: str, vision: bool) -> Indexes:
     settings = load_settings([f"reader.model={address}", f"reader.vision={vision}"])
     indexes = Indexes(library, settings)
-    indexes._encoder = encoder()
+    indexes.encoders._dense = encoder()
     return indexes
 
 
@@ -309,7 +311,7 @@ def asked_of(
     library: Library, address: str, vision: bool, question: str, k: int = 9
 ) -> tuple[tuple[Hit, ...], list[list[dict[str, Any]]]]:
     """The evidence for a question, and the messages of each request to the endpoint."""
-    *_, answer = ask(question, open_road(seeing(library, address, vision)), k)
+    *_, answer = ask(question, build_pipeline(seeing(library, address, vision)), k)
     assert isinstance(answer, Answer)
     return answer.evidence, [request["messages"] for _, _, request in Endpoint.asked]
 

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from eval.core.files import read_records
 from eval.legal.judgments import given_of, set_scores
-from ingest.chunk import chunk, count_tokens
+from ingest.chunk import chunk
+from ingest.kinds import kind_of
 from ingest.legal.case_files import CaseFile, case_of, is_judgment, is_legal
 from ingest.legal.subheadings import blocks
 from ingest.podcast import chapter_store as chaptering
-from ingest.read import content_id, find_files, kind_of
+from ingest.read import content_id, find_files
+from ingest.text_passages import count_tokens
 from rag.answer import _abstain
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
@@ -31,8 +33,9 @@ from tests.conftest import DATA, ROOT, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_judgment import BODY, HEADER, OPERATIVE, WHOLE
 from tests.test_podcasts_ingest import VTT, NoIndexes, halves, ingested, statuses
-from ui import render
 from ui.cli import json_layouts as layouts
+from ui.cli.text import documents_text, hits_text
+from ui.wording import place_text
 
 CASES_A = DATA / "legal" / "ecthr" / "cases-a.jsonl.gz"
 
@@ -142,7 +145,7 @@ def test_what_changed_in_a_file_of_records_is_read_and_else_nothing(
     ingested(indexes, shelf)
     generation, file = indexes.library.generation, shelf / "two.jsonl"
     with monkeypatch.context() as patch:
-        patch.setattr("ingest.build.CaseReading", None)  # whoever opened the file again would fail
+        patch.setattr("ingest.legal.case_reading.CaseReading", None)  # whoever opened the file again would fail
         assert {outcome.status for outcome in ingested(indexes, shelf).documents} == {"unchanged"}
     assert indexes.library.generation == generation
     records = [a_record("001-2", FORGE, importance=2), a_record("001-3", LETTER, title="C. v. Spain")]
@@ -274,15 +277,15 @@ def test_people_are_told_section_and_paragraph_in_place_of_a_page(indexes: Index
     start = passage.text.index("The Court finds")
     quote = Quote(Hit(1, 1.0, passage), start, len(passage.text), True, 2.0)
     _, (citation,) = cite("a breach", [quote], library.pages_of, library.episode, library.paragraphs_of)
-    assert (citation.part, citation.first_paragraph, render.place_text(citation)) == ("law", 4, "THE LAW, § 4")
+    assert (citation.part, citation.first_paragraph, place_text(citation)) == ("law", 4, "THE LAW, § 4")
     hit = layouts.hit_json(quote.hit)
     assert (hit["part"], hit["paragraph"], hit["section"].split(" > ")[0]) == ("law", 3, "THE LAW")
-    assert "A. v. AUSTRIA, THE LAW, §§ 3-4" in render.hits_text([quote.hit])
-    road: Any = type("Road", (), {"searched": "1 document"})
-    assert "A. v. AUSTRIA, THE LAW, §§ 3-4" in _abstain(road, "Who?", [quote.hit])
+    assert "A. v. AUSTRIA, THE LAW, §§ 3-4" in hits_text([quote.hit])
+    pipeline: Any = type("Pipeline", (), {"searched": "1 document"})
+    assert "A. v. AUSTRIA, THE LAW, §§ 3-4" in _abstain(pipeline, "Who?", [quote.hit])
     operative = next(p for _, p in library.passages_since(0) if p.part == "operative")
     assert place_in(operative) == "Operative part"
-    assert "judgment" in render.documents_text(library.documents())
+    assert "judgment" in documents_text(library.documents())
 
 
 # -- precedents ----------------------------------------------------------------------------------------------------

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest.chunk import _stretches
 from ingest.legal.citations import citations
 from ingest.legal.judgment import read_judgment
 from ingest.long_text import WINDOW, sentences_in
 from ingest.pdf.assemble import assemble, references
 from ingest.podcast.chapters import chapters_of
 from ingest.podcast.cohesion import MOST_SENTENCES, best_cuts
-from ingest.podcast.episode import sentences, with_times
-from ingest.podcast.transcript import Cue, read_transcript
+from ingest.podcast.formats.cues import Cue
+from ingest.podcast.formats.transcript import read_transcript
+from ingest.podcast.utterances import sentences, with_times
+from ingest.text_passages import stretches
 from rag import bounds
 from rag.records import Document, Episode, Page, Region
 from rag.sentences import sentence_spans
@@ -38,11 +39,11 @@ def no_collection() -> Iterator[None]:
     gc.enable()
 
 
-def stretches(text: str) -> None:
+def _stretches(text: str) -> None:
     """Of a document in which each line is a paragraph, and none a heading."""
     starts = [0, *(n + 1 for n, letter in enumerate(text) if letter == "\n"), len(text) + 1]
     regions = tuple(Region("text", start, end - 1, 1, BOX) for start, end in pairwise(starts) if end - 1 > start)
-    _stretches(Document("d", "pdf", "", text, (Page(1, 0, len(text)),), regions=regions), 45)
+    stretches(Document("d", "pdf", "", text, (Page(1, 0, len(text)),), regions=regions), 45)
 
 
 def at_the_edge(text: str) -> None:
@@ -74,7 +75,7 @@ PARENT: dict[str, tuple[Callable[[str], object], Callable[[int], str], int]] = {
     "figures between lines": (floating, lambda size: "\n".join(["And so."] * (size // 20)), 60_000),
     "mentions of a table": (mentioned, lambda size: "see Table 1 and " * (size // 16), 6_000),
     "mentions in sentences": (mentioned, lambda size: "See Table 1 here. " * (size // 18), 6_000),
-    "paragraphs without a heading": (stretches, lambda size: "a b\n" * (size // 4), 96_000),
+    "paragraphs without a heading": (_stretches, lambda size: "a b\n" * (size // 4), 96_000),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,7 +20,9 @@ from hypothesis import strategies as st
 
 from rag.library.cases import TABLES
 from rag.library.catalogue import Library
-from rag.library.schema import NEW_IN_3, NEW_IN_4, TITLED, VERSION
+from rag.library.database import VERSION
+from rag.library.links import MOST_BEARERS
+from rag.library.schema import NEW_IN_3, NEW_IN_4, TITLED
 from rag.records import Document, Link, Page, Passage
 
 Content = tuple[str, tuple[str, ...]]  # title, texts of the passages
@@ -144,10 +147,16 @@ def test_a_removed_document_takes_its_links_along_both_ways_and_brings_them_back
     assert [rows(library.folder, table) for table in ("names", "openings", "links")] == [0, 0, 0]
 
 
-@settings(max_examples=25, deadline=None)
-@given(steps=st.lists(st.tuples(st.sampled_from("abcd"), CONTENTS | st.none()), max_size=10))
-def test_the_links_are_those_of_the_documents_whatever_the_order(steps: list[tuple[str, Content | None]]) -> None:
-    with TemporaryDirectory() as folder:
+@settings(max_examples=40, deadline=None)
+@given(
+    steps=st.lists(st.tuples(st.sampled_from("abcd"), CONTENTS | st.none()), max_size=10),
+    most=st.sampled_from([1, 2, MOST_BEARERS]),
+)
+def test_the_links_are_those_of_the_documents_whatever_the_order(
+    steps: list[tuple[str, Content | None]], most: int
+) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rag.library.links.MOST_BEARERS", most)
         grown, fresh = (Library.open(Path(folder) / name, create=True) for name in ("grown", "fresh"))
         here: dict[str, Content] = {}
         for name, content in steps:
@@ -160,10 +169,49 @@ def test_the_links_are_those_of_the_documents_whatever_the_order(steps: list[tup
         for name in sorted(here):
             put(fresh, name, here[name])
         assert links(grown) == links(fresh)
-        assert rows(grown.folder, "openings") == rows(fresh.folder, "openings")
+        assert [rows(grown.folder, t) for t in ("openings", "names")] == [
+            rows(fresh.folder, t) for t in ("openings", "names")
+        ]
         to_layout_1(fresh.folder)
         assert links(Library.open(fresh.folder)) == links(grown)
         assert grown.problems() == []
+
+
+def test_a_name_of_too_many_documents_links_none_until_some_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.library.links.MOST_BEARERS", 2)
+    library = Library.open(tmp_path / "library", create=True)
+    put(library, "text", ("x", ("near Tarn Bridge", "near Mill Bridge")))
+    for name, title in (("a", "Tarn Bridge (1911)"), ("b", "Tarn Bridge (1912)"), ("m", "Mill Bridge")):
+        put(library, name, (title, ("words",)))
+    both = {("text#0", "a"), ("text#0", "b"), ("text#1", "m")}
+    assert {(link.passage_id, link.document_id) for link in links(library)} == both
+    put(library, "c", ("Tarn Bridge (1913)", ("words",)))
+    assert {(link.passage_id, link.document_id) for link in links(library)} == {("text#1", "m")}
+    assert library.namesakes(["Tarn  Bridge", "Mill Bridge"]) == {"Tarn  Bridge": 3, "Mill Bridge": 1}
+    assert library.named_in("what of Tarn Bridge (1913)?", 3) == {"c"}
+    library.remove("c")
+    assert {(link.passage_id, link.document_id) for link in links(library)} == both
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("text", ["near the Tarn Bridge", "an Old Mill near the Tarn Bridge"])
+def test_many_documents_of_one_name_take_time_in_proportion(tmp_path: Path, text: str) -> None:
+    def seconds(count: int) -> float:
+        library = Library.open(tmp_path / str(count), create=True)
+
+        def add(number: int) -> None:
+            put(library, f"d{number}", ("Old Mill" if number % 2 else "Tarn Bridge", (text,)))
+
+        for number in range(200):  # until a name has too many documents they are linked
+            add(number)
+        started = time.thread_time()
+        for number in range(200, 200 + count):
+            add(number)
+        return time.thread_time() - started
+
+    assert seconds(800) < 16 * seconds(100) + 0.1  # a quadratic way takes 64 times
 
 
 def test_problems_names_a_link_that_does_not_quote(library: Library) -> None:
@@ -217,7 +265,7 @@ def test_a_kill_leaves_layout_1_or_the_newest(library: Library, at: int) -> None
     before = links(library)
     to_layout_1(library.folder)
     code = (
-        "import os, signal, sys; from pathlib import Path; from rag import library, links\n"
+        "import os, signal, sys; from pathlib import Path; from rag.library import catalogue as library, links\n"
         "calls, real = [], links.names_of\n"
         "def names_of(*given):\n"
         "    calls.append(1)\n"

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from ingest.build import build
-from ingest.rechapter import rechapter
+from ingest.podcast.rechapter import rechapter
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.protocols import Report, silent

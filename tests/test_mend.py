@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.pdf.text_repair import LIGATURES, mend, words_in
+from ingest.pdf.text_repair import LIGATURES, repair_text, words_in
 from tests.parts import assert_linear, paged
 
 BAD = {*map(chr, [*range(10), *range(11, 32), *range(127, 160), *range(0xD800, 0xE000)])}
@@ -51,7 +51,7 @@ def letters(text: str) -> str:
 
 @given(RAW)
 def test_every_character_maps_back_to_the_one_it_was(raw: str) -> None:
-    text, offsets = mend(raw, words_in([raw]))
+    text, offsets = repair_text(raw, words_in([raw]))
     assert offsets == sorted(offsets)
     assert offsets[0] == (0, 0)
     assert_maps_back(text, raw, offsets)
@@ -59,14 +59,14 @@ def test_every_character_maps_back_to_the_one_it_was(raw: str) -> None:
 
 @given(RAW)
 def test_no_letter_or_digit_is_lost_or_added(raw: str) -> None:
-    assert letters(mend(raw, words_in([raw]))[0]) == letters(raw)
+    assert letters(repair_text(raw, words_in([raw]))[0]) == letters(raw)
 
 
 @given(st.text("ab Z09-.\n\u2010\u2013\tﬁ", max_size=60))
 def test_what_is_mended_stays_as_it_is(raw: str) -> None:
     known = words_in([raw])
-    text, _ = mend(raw, known)
-    assert mend(text, known)[0] == text
+    text, _ = repair_text(raw, known)
+    assert repair_text(text, known)[0] == text
 
 
 @given(
@@ -75,7 +75,7 @@ def test_what_is_mended_stays_as_it_is(raw: str) -> None:
     )
 )
 def test_text_without_flaws_is_not_touched(raw: str) -> None:
-    assert mend(raw) == (raw, [(0, 0)])
+    assert repair_text(raw) == (raw, [(0, 0)])
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_text_without_flaws_is_not_touched(raw: str) -> None:
     ],
 )
 def test_by_hand(raw: str, mended: str) -> None:
-    text, offsets = mend(raw, words_in([raw]))
+    text, offsets = repair_text(raw, words_in([raw]))
     assert text == mended
     assert_maps_back(text, raw, offsets)
 
 
 def test_the_map_by_hand() -> None:
-    text, offsets = mend("ﬁx the evalu-\nation of well-\nknown", frozenset({"well-known"}))
+    text, offsets = repair_text("ﬁx the evalu-\nation of well-\nknown", frozenset({"well-known"}))
     assert text == "fix the evaluation of well-known"
     assert offsets == [(0, 0), (2, 1), (13, 14), (27, 29)]
 
@@ -143,7 +143,7 @@ def test_a_compound_on_one_page_keeps_its_hyphen_on_another() -> None:
 
 @given(RAW)
 def test_whatever_comes_out_can_be_stored(raw: str) -> None:
-    text = mend(raw)[0]
+    text = repair_text(raw)[0]
     assert text.encode("utf-8").decode("utf-8") == text
     assert json.loads(json.dumps(text, ensure_ascii=False)) == text
     assert sqlite3.connect(":memory:").execute("SELECT ?", (text,)).fetchone() == (text,)
@@ -155,4 +155,4 @@ def test_whatever_comes_out_can_be_stored(raw: str) -> None:
 )
 def test_the_time_grows_with_the_text_and_not_with_its_square(piece: str) -> None:
     text = piece * (30_000 // len(piece))
-    assert_linear(lambda raw: mend(raw, words_in([raw])), text, text * 8)
+    assert_linear(lambda raw: repair_text(raw, words_in([raw])), text, text * 8)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rag.protocols import SparseVector
 from rag.train.near_duplicates import CONTAINMENT
 from rag.train.sparse.hard_negatives import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, best, mine, terms_of
-from rag.train.sparse.pairs import Candidates, Pair, TrainingSet, training_set
+from rag.train.sparse.pairs import Candidates, Pair, TrainingSet
+from rag.train.sparse.self_made_queries import training_set
 from tests.made import Words
 from tests.parts import encoder, passage
 from tests.test_pairs import book, contained, sentences

@@ -97,11 +97,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_fetch(home: Path, name: str = "tiny", before: str = "", **environment: str) -> subprocess.Popen[str]:
     """fetch in a process of its own; its lines go to stderr, the folder to stdout."""
     code = (
-        "import sys, os, signal, pathlib; from rag import models\n"
+        "import sys, os, signal, pathlib; from rag.models import registry as models\n"
         f"models.CATALOGUE = pathlib.Path({str(home)!r}, 'models.toml')\n"
         f"{before}\nprint(models.fetch({name!r}, report=lambda line: print(line, file=sys.stderr, flush=True)))"
     )
-    root = str(Path(models.__file__).parents[1])
+    root = str(Path(models.__file__).parents[2])
     return subprocess.Popen(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": root} | environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -355,10 +355,11 @@ def test_a_terminal_gets_a_bar_on_stderr_only(home: Path) -> None:
     make_one(home / "wheels")
     ours, theirs = pty.openpty()
     code = (
-        f"import pathlib; from rag import models; models.CATALOGUE = pathlib.Path({str(home)!r}, 'models.toml')\n"
+        "import pathlib; from rag.models import registry as models\n"
+        f"models.CATALOGUE = pathlib.Path({str(home)!r}, 'models.toml')\n"
         "print(models.fetch('one'))"
     )
-    root = str(Path(models.__file__).parents[1])
+    root = str(Path(models.__file__).parents[2])
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs,
         env=os.environ | {"PYTHONPATH": root, "TERM": "xterm", "COLUMNS": "100"},

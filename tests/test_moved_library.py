@@ -1,4 +1,4 @@
-"""locations.py: a library's own files are found wherever its folder lies, and nothing else is taken for one."""
+"""stored_files.py: a library's own files are found wherever its folder lies, and nothing else is taken for one."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.build import build
+from ingest.child_process import Limits
+from ingest.legal import case_reading
 from ingest.page_pictures import page_picture
-from ingest.read import LEGAL_RECIPE, PODCAST_RECIPE, RECIPE, content_id, sidecars_hash
-from ingest.rechapter import rechapter
-from ingest.worker import Limits
+from ingest.pdf import pdf_reading
+from ingest.podcast import episode_reading
+from ingest.podcast.rechapter import rechapter
+from ingest.podcast.sidecars import sidecars_hash
+from ingest.read import content_id
 from rag.errors import DocumentError, LibraryError
 from rag.library.catalogue import Library
-from rag.library.locations import UNOWNED_SECONDS, Locations
+from rag.library.stored_files import UNOWNED_SECONDS, Locations
 from tests.pdfs import make_pdf
 from tests.test_links_catalogue import held_by_another
 from tests.test_podcasts_ingest import NoIndexes
-from ui.cli import main as cli
-from ui.web.jobs import Intake
+from ui.cli.commands import document_commands as cli
 from ui.web.panels.recordings import Recordings
+from ui.web.workers.upload_worker import UploadWorker
 
 VTT = """WEBVTT
 
@@ -87,7 +91,7 @@ def indexes_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Library], Any]:
 
 def added(indexes: Any, folder: Path) -> list[tuple[str, str]]:
     """(name, status or error) of each document after the page took the files."""
-    intake = Intake(indexes)
+    intake = UploadWorker(indexes)
     try:
         found = intake.start([str(file) for file in write_files(folder)], []).result.result(60)
     finally:
@@ -115,7 +119,11 @@ def old_library(folder: Path) -> None:
     write_files(folder / "uploads")
     own = own_file(folder.parent / "own")
     dump = (Path(__file__).parent / "layout4.sql").read_text("utf-8")
-    for then, now in (("pdf 3", RECIPE), ("podcast 1", PODCAST_RECIPE), ("legal 1", LEGAL_RECIPE)):
+    for then, now in (
+        ("pdf 3", pdf_reading.VERSION),
+        ("podcast 1", episode_reading.VERSION),
+        ("legal 1", case_reading.VERSION),
+    ):
         dump = dump.replace(f"'{then}, ", f"'{now}, ")  # what is asked here is not what another version reads anew
     sidecars = sidecars_hash(folder.resolve() / "uploads" / "talk.vtt")
     places = {"{folder}": str(folder.resolve()), "{own}": str(own.parent.resolve()), "{sidecars}": sidecars}
@@ -305,7 +313,7 @@ def test_chapters_made_anew_leave_the_paths(tmp_path: Path, indexes_of: Callable
     moved = Library.open(Path(shutil.move(library.folder, tmp_path / "second")))
     before = paths_in(moved.folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ingest.rechapter.make_chapters", lambda *_: [])
+        patch.setattr("ingest.podcast.rechapter.make_chapters", lambda *_: [])
         list(rechapter(indexes_of(moved), talk, "cohesion"))
     assert paths_in(moved.folder) == before and Recordings(moved).audio(talk)[0] == moved.uploads / "talk.mp3"
     assert moved.documents([talk])[0].recipe == library_recipe(moved)
@@ -314,7 +322,7 @@ def test_chapters_made_anew_leave_the_paths(tmp_path: Path, indexes_of: Callable
 def library_recipe(library: Library) -> str:
     """Of the transcript, whose audio is named as the library names it."""
     said = sidecars_hash(library.uploads / "talk.vtt", library.stored_as)
-    return f"{PODCAST_RECIPE}, 180/30, chapters cohesion, sidecars {said}"
+    return f"{episode_reading.VERSION}, 180/30, chapters cohesion, sidecars {said}"
 
 
 @given(
@@ -374,7 +382,7 @@ def test_a_key_of_a_judgment_leads_nowhere(tmp_path: Path, used: Callable[[Libra
     file = tmp_path / "given" / "cases.json"
     records = [CASES[0] | {"itemid": key} for key in ("../../victim", "/../../../victim", "x/../../victim")]
     file.write_text(json.dumps(records))
-    intake = Intake(used(library))
+    intake = UploadWorker(used(library))
     outcomes = [outcome for _, outcome in intake.start([str(file)], []).result.result(60)]
     intake.close(5)
     assert [outcome.status for outcome in outcomes] == ["added"] * 3

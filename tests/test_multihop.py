@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eval.multihop.questions import Paragraph, Question, read_questions, sample
+from eval.multihop.questions import ContextParagraph, Question, read_questions, sample
 from rag.errors import DataError
 from tests.benchmarks import Fields, hotpot, musique, written
 from tests.conftest import DATA, needs_data
@@ -85,15 +85,15 @@ def test_musique(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_paragraphs_text_is_its_sentences_joined(sentences: tuple[str, ...], text: str) -> None:
-    paragraph = Paragraph("t", sentences)
+    paragraph = ContextParagraph("t", sentences)
     assert paragraph.text == text
-    assert paragraph.entry == Paragraph("t", (text,)).entry  # however it was cut
-    assert paragraph.entry.id != Paragraph("u", sentences).entry.id
+    assert paragraph.entry == ContextParagraph("t", (text,)).entry  # however it was cut
+    assert paragraph.entry.id != ContextParagraph("u", sentences).entry.id
 
 
 @given(st.lists(st.text(max_size=4), max_size=5))
 def test_each_sentence_stands_in_its_paragraph_in_order(sentences: list[str]) -> None:
-    text, at = Paragraph("t", tuple(sentences)).text, 0
+    text, at = ContextParagraph("t", tuple(sentences)).text, 0
     for sentence in sentences:
         at = text.index(sentence, at) + len(sentence)
     assert text.replace(" ", "") == "".join(sentences).replace(" ", "")

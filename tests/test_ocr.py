@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 from reportlab.lib.utils import ImageReader
 
-from ingest.pdf.ocr import OcrLine, is_garbled, read_picture
+from ingest.pdf.ocr import OcrLine, read_picture
+from ingest.pdf.text_repair import is_garbled
 from tests.conftest import PDFS, ROOT, needs_data
 from tests.made import Sheet, read_made
 
@@ -154,9 +155,9 @@ def test_corners_are_in_the_pixels_of_the_picture_that_was_given(upright: list[O
 
 CHILD = """
 import json, socket, sys
-from ingest.worker import _allow_processor_time, _limit
-_limit(2048)
-_allow_processor_time(30)
+from ingest.worker import allow_processor_time, limit_process
+limit_process(2048)
+allow_processor_time(30)
 def refuse(*arguments): raise AssertionError("the network was asked")
 socket.socket.connect = socket.getaddrinfo = refuse
 import pypdfium2

@@ -14,7 +14,8 @@ from eval.core.files import read_records
 from ingest.chunk import chunk
 from ingest.legal.courts import read_courts
 from ingest.legal.judgment import of_record, read_judgment
-from rag.answer import Evidence, Road, ask, explain
+from rag.answer import Evidence, Pipeline, ask
+from rag.explain import explain
 from rag.library.catalogue import Library
 from rag.library.cited import KnownCase
 from rag.llm.chat import Usage
@@ -69,7 +70,7 @@ class Player(Scripted):
 
 def asked(
     library: Library, question: str, given: Sequence[Passage], *settings: str
-) -> tuple[Answer, Player, Road, list[object]]:
+) -> tuple[Answer, Player, Pipeline, list[object]]:
     hits = [Hit(rank, 1 / rank, passage) for rank, passage in enumerate(given, start=1)]
 
     class Finds:
@@ -77,13 +78,13 @@ def asked(
             return [hits for _ in queries]
 
     reader = Player(lambda number, message: "the reader's own words")
-    road = Road(
+    pipeline = Pipeline(
         Finds(), reader, library.pages_of, "", load_settings([*settings]),  # type: ignore[arg-type]
         paragraphs_of=library.paragraphs_of, decided=partial(decide, library),
     )  # fmt: skip
-    *steps, last = ask(question, road, 5)
+    *steps, last = ask(question, pipeline, 5)
     assert isinstance(last, Answer)
-    return last, reader, road, steps
+    return last, reader, pipeline, steps
 
 
 @pytest.mark.parametrize(
@@ -184,15 +185,15 @@ def test_without_room_for_the_operative_part_it_is_the_readers(tmp_path: Path) -
 def test_attribution_says_it_of_the_operative_part_alone(tmp_path: Path) -> None:
     library = shelved(tmp_path, judgment("A. v. AUSTRIA", "1/01"))
     question = "Was there a violation of Article 8 in A. v. Austria?"
-    found, _, road, _ = asked(library, question, passages(library, "facts"))
-    attribution = explain(found, road, "notes", "document").attribution
+    found, _, pipeline, _ = asked(library, question, passages(library, "facts"))
+    attribution = explain(found, pipeline, "notes", "document").attribution
     assert attribution and attribution.answer == "No" and attribution.baseline_answer == "the reader's own words"
     cited = found.citations[0].passage_id
     assert {player.passage_id: player.score for player in attribution.players}[cited] == pytest.approx(1)
     for hits, said in ((found.evidence, "No"), (found.evidence[:1], "the reader's own words")):
         reading = Reading(
-            question, road.reader, road.settings.reader, lambda query: [], list, lambda some: {}, lambda p: [p],
-            hits, Usage(), decided=road.decided,
+            question, pipeline.reader, pipeline.settings.reader, lambda query: [], list, lambda some: {}, lambda p: [p],
+            hits, Usage(), decided=pipeline.decided,
         )  # fmt: skip
         assert redraft(reading, "notes") == said
 

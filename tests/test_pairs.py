@@ -16,23 +16,15 @@ from numpy.typing import NDArray
 
 from rag.errors import DataError
 from rag.library.catalogue import Library
+from rag.llm.chat import ChatModel
 from rag.records import Case, CaseCitation, Document, Page, Paragraph, Passage, Section
 from rag.train.near_duplicates import CONTAINMENT, RUN, Shingles, shingles_of, words_of
 from rag.train.sparse.generated_queries import written
 from rag.train.sparse.hard_negatives import Bm25Teacher
 from rag.train.sparse.held_out import FEWEST, split
-from rag.train.sparse.pairs import (
-    LONGEST_OF_FEW,
-    POSITIVES,
-    SHORTEST,
-    Pair,
-    Reference,
-    TrainingSet,
-    joined,
-    partly_uncut,
-    references_of,
-    training_set,
-)
+from rag.train.sparse.pairs import POSITIVES, Pair, TrainingSet, joined, partly_uncut
+from rag.train.sparse.referring_sentences import Reference, references_of
+from rag.train.sparse.self_made_queries import LONGEST_OF_FEW, SHORTEST, training_set
 from tests.made import Words
 from tests.parts import passage
 
@@ -148,7 +140,7 @@ def test_one_book_does_not_drown_the_rest_but_may_be_all_there_is() -> None:
 def test_a_small_library_is_asked_for_more_of_each_passage(monkeypatch: pytest.MonkeyPatch) -> None:
     passages = book("a", 30, Words())
     for enough, each in ((3000, SENTENCES), (90, 3), (60, 2), (59, 1), (1, 1)):
-        monkeypatch.setattr("rag.train.sparse.pairs.ENOUGH", enough)
+        monkeypatch.setattr("rag.train.sparse.self_made_queries.ENOUGH", enough)
         asked = made_from(training_set(passages), "sentence")
         assert len(asked) == each * len(passages)
 
@@ -166,7 +158,7 @@ def test_a_small_library_is_asked_for_long_sentences_and_most_of_a_passage_too(
     long, short = new.sentence(words), [new.sentence(1) for _ in range(rest)]
     passages = [passage(0, " ".join([long, *short]), "a"), *book("b", 20, new)]
     for enough, asked in ((3000, of_few), (1, of_many)):
-        monkeypatch.setattr("rag.train.sparse.pairs.ENOUGH", enough)
+        monkeypatch.setattr("rag.train.sparse.self_made_queries.ENOUGH", enough)
         queries = [pair.query for pair in made_from(training_set(passages), "sentence")]
         assert (long in queries) == asked
 
@@ -396,7 +388,7 @@ def test_too_little_to_split() -> None:
 # ---- queries of the reader's
 
 
-class Scripted:
+class Scripted(ChatModel):
     """A reader that replies in turn."""
 
     def __init__(self, replies: Sequence[str]):

@@ -12,7 +12,7 @@ import pytest
 from eval.core.metrics import contains_gold
 from eval.core.trials import Trial
 from eval.pdf import pdf_questions as pdf
-from eval.pdf.pdf_questions import Question
+from eval.pdf.pdf_questions import PdfQuestion
 from rag.errors import DataError
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings
@@ -21,7 +21,7 @@ from tests.conftest import LIGHT_READER, ROOT, Run
 from tests.parts import read_pdf
 
 EXAMPLES = ROOT / "examples"
-QUESTION = Question("q1", "a.pdf", "How many?", ("162", "162 papers"), 3, "text")
+QUESTION = PdfQuestion("q1", "a.pdf", "How many?", ("162", "162 papers"), 3, "text")
 
 
 def answer(text: str, hit_page: int, cited_page: int, abstained: bool = False) -> Answer:
@@ -73,7 +73,7 @@ def test_result_by_hand() -> None:
     made = [
         answer("162", 3, 3), answer("162", 3, 9), answer("7", 9, 9), answer("nothing", 3, 3, abstained=True)
     ]  # fmt: skip
-    outcomes = [pdf.Outcome(QUESTION, trial(each), pdf.scores(trial(each), QUESTION, 5)) for each in made]
+    outcomes = [pdf.PdfOutcome(QUESTION, trial(each), pdf.scores(trial(each), QUESTION, 5)) for each in made]
     result = pdf.result_json({"k": 5}, {"hybrid": outcomes, "bm25": outcomes[:1]}, load_settings())
     metrics = result["metrics"]
     assert (metrics["page@5"], metrics["correct"], metrics["cited_page"], metrics["abstained"]) == (

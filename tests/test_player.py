@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 
 from ingest.build import build
 from ingest.podcast import chapter_store as chaptering
-from ingest.podcast.episode import AUDIO, sidecars
+from ingest.podcast.sidecars import AUDIO, sidecars
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
 from rag.records import Chapter, Citation, Document, Episode, Page, Utterance
 from tests.test_podcasts_ingest import MAKERS, SRT, VTT, NoIndexes, halves
-from ui.cli import main as cli
-from ui.web.jobs import Intake
+from ui.cli.commands import document_commands as cli
 from ui.web.panels import player
 from ui.web.panels.recordings import AUDIO_TYPES, Recordings
+from ui.web.workers.upload_worker import UploadWorker
 
 HOSTILE = "<script>window.owned = 1</script> --> ' \" & </v></mark>"
 
@@ -41,7 +41,7 @@ class Parsed(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.shown = ""
         self.open: list[str] = []
-        self.feed(text)
+        self.feed(str(text))
         self.close()
         assert self.open == []
 
@@ -213,12 +213,12 @@ def test_only_audio_that_is_there_is_served(tmp_path: Path) -> None:
 @pytest.fixture
 def intake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(NoIndexes, "updating", lambda *_: nullcontext(lambda: None))
-    found = Intake(cast(Any, NoIndexes(Library.open(tmp_path / "library", create=True))))
+    found = UploadWorker(cast(Any, NoIndexes(Library.open(tmp_path / "library", create=True))))
     yield found
     found.close(5)
 
 
-def added(intake: Intake, folder: Path, **files: str) -> list[tuple[str, str]]:
+def added(intake: UploadWorker, folder: Path, **files: str) -> list[tuple[str, str]]:
     """(name, status or error) of each document after uploading copies of these files."""
     folder.mkdir()
     names = {name.replace("__", "-").replace("_", "."): text for name, text in files.items()}
@@ -228,7 +228,7 @@ def added(intake: Intake, folder: Path, **files: str) -> list[tuple[str, str]]:
     return [(name, outcome.error or outcome.status) for name, outcome in batch.result.result(60)]
 
 
-def test_a_transcript_is_kept_with_what_came_with_it(intake: Intake, tmp_path: Path) -> None:
+def test_a_transcript_is_kept_with_what_came_with_it(intake: UploadWorker, tmp_path: Path) -> None:
     library, uploads = intake._indexes.library, tmp_path / "library" / "uploads"
     makers = json.dumps(MAKERS)
     other = VTT.replace("oak", "elm")
@@ -256,7 +256,7 @@ def test_a_transcript_is_kept_with_what_came_with_it(intake: Intake, tmp_path: P
     ]  # fmt: skip
 
 
-def test_what_cannot_be_kept_says_why_in_one_line(intake: Intake, tmp_path: Path) -> None:
+def test_what_cannot_be_kept_says_why_in_one_line(intake: UploadWorker, tmp_path: Path) -> None:
     found = dict(added(intake, tmp_path / "a", tune_mp3="ID3", prose_txt="It was night.\n", blank_vtt="WEBVTT\n"))
     assert list(found) == ["prose.txt", "blank.vtt", "tune.mp3"]
     assert "neither a PDF nor a transcript" in found["prose.txt"]
@@ -266,7 +266,7 @@ def test_what_cannot_be_kept_says_why_in_one_line(intake: Intake, tmp_path: Path
     assert [file.name for file in uploads.glob("*") if not file.name.startswith("blank")] == []
 
 
-def test_nothing_is_put_among_the_files_of_others(intake: Intake, tmp_path: Path) -> None:
+def test_nothing_is_put_among_the_files_of_others(intake: UploadWorker, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "talk.vtt").write_text(VTT)
@@ -282,7 +282,7 @@ def test_nothing_is_put_among_the_files_of_others(intake: Intake, tmp_path: Path
 
 
 def test_the_command_removes_what_came_with_an_upload_and_nobodys_own_file(
-    intake: Intake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    intake: UploadWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chaptering, "chapters_of", halves)
     indexes, uploads = intake._indexes, tmp_path / "library" / "uploads"

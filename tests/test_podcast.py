@@ -14,20 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.podcast.episode import (
-    RATE,
-    UNBROKEN,
-    chapters_in_notes,
-    chapters_of_json,
-    chapters_of_psc,
-    maker_chapters,
-    read_podcast,
-    sentences,
-    sidecars,
-    unrolled,
-    with_times,
-)
-from ingest.podcast.transcript import Cue, read_transcript
+from ingest.podcast.episode import read_podcast
+from ingest.podcast.formats.cues import Cue
+from ingest.podcast.formats.transcript import read_transcript
+from ingest.podcast.maker_chapters import chapters_in_notes, chapters_of_json, chapters_of_psc, maker_chapters
+from ingest.podcast.sidecars import sidecars
+from ingest.podcast.utterances import RATE, UNBROKEN, sentences, unrolled, with_times
 from rag.errors import DocumentError
 from rag.records import Chapter, Document, Episode, Utterance
 from tests.conftest import DATA, ROOT, needs_data

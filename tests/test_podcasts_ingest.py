@@ -22,10 +22,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.build import Summary, build
-from ingest.chunk import chunk, count_tokens
+from ingest.child_process import Children, Limits, Stopped, first_reply
+from ingest.chunk import chunk
+from ingest.kinds import kind_of
 from ingest.podcast import chapter_store as chaptering
-from ingest.read import content_id, find_files, kind_of
-from ingest.rechapter import rechapter
+from ingest.podcast import episode_reading
+from ingest.podcast.rechapter import rechapter
+from ingest.read import content_id, find_files
+from ingest.text_passages import count_tokens
 from rag.errors import DocumentError, UsageError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
@@ -39,8 +43,9 @@ from tests.conftest import DATA, LIGHT_READER, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_links_catalogue import held_by_another, to_layout_3
 from ui import chapter_formats as written
-from ui import render
 from ui.cli import json_layouts as layouts
+from ui.cli.text import hits_text
+from ui.wording import evidence_text, place_text, printable
 
 VTT = """WEBVTT
 
@@ -54,7 +59,7 @@ VTT = """WEBVTT
 <v Ada Lind>And how is the flour sifted today?
 
 01:02:09.000 --> 01:02:19.000
-<v Bo Aas>We sift it through silk, as the old miller did.
+<v Bo Aas>We filter_passages it through silk, as the old miller did.
 """
 SRT = """1
 00:00:00,000 --> 00:00:04,000
@@ -346,19 +351,19 @@ def test_a_citation_begins_where_its_words_are_said(indexes: Indexes, shelf: Pat
     ingested(indexes, shelf)
     library = indexes.library
     passage = next(p for _, p in library.passages_since(0) if p.chapter == "Flour")
-    start = passage.text.index("We sift")
+    start = passage.text.index("We filter_passages")
     hit = Hit(1, 1.0, passage)
     quote = Quote(hit, start, len(passage.text), True, 2.0)
     _, (citation,) = cite("silk", [quote], library.pages_of, library.episode)
     assert (citation.speaker, citation.start_seconds, citation.end_seconds) == ("Bo Aas", 3729.0, 3739.0)
-    assert place_in_recording(citation) == "Flour, 1:02:09, Bo Aas" == render.place_text(citation)
-    told = render.hits_text([hit])
+    assert place_in_recording(citation) == "Flour, 1:02:09, Bo Aas" == place_text(citation)
+    told = hits_text([hit])
     assert f"The Kolm mill, Flour, 1:02:03, {passage.speaker}" in told and "page" not in told
     made = layouts.hit_json(hit)
     assert {key: made[key] for key in ("chapter", "start_seconds", "end_seconds")} == {
         "chapter": "Flour", "start_seconds": 3723.0, "end_seconds": 3739.0,
     }  # fmt: skip
-    assert "1:02:03" in render.evidence_text([hit])
+    assert "1:02:03" in evidence_text([hit])
 
 
 # -- older catalogues, kills ---------------------------------------------------------------------------------------
@@ -460,7 +465,7 @@ def test_a_document_that_is_no_podcast_has_no_chapters(indexes: Indexes, shelf: 
         list(rechapter(indexes, content_id(shelf / "ships.pdf"), "cohesion"))
 
 
-TITLES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda title: render.printable(title))
+TITLES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda title: printable(title))
 
 
 @given(st.lists(st.tuples(TITLES, st.floats(0.01, 5000)), min_size=1, max_size=8))
@@ -482,7 +487,7 @@ def test_written_chapters_say_the_same_in_every_format(parts: list[tuple[str, fl
     assert cues[0] == "WEBVTT" and len(cues) - 1 == len(listed) == len(parts)
     for cue, said, (title, _) in zip(cues[1:], listed, parts, strict=True):
         assert cue.count("-->") == 1 and "<" not in cue
-        assert said.partition(" ")[2] == render.printable(title)
+        assert said.partition(" ")[2] == printable(title)
 
 
 # -- the program ---------------------------------------------------------------------------------------------------
@@ -561,9 +566,12 @@ def test_every_transcript_of_the_data_is_taken_and_nothing_else(indexes: Indexes
 
 
 def test_a_stopped_run_ends_the_child(indexes: Indexes, shelf: Path) -> None:
-    from ingest.worker import Limits, Stopped, read_transcript
-
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        read_transcript(shelf / "mill.vtt", Limits(5, 500), threading.Semaphore(1), stop, [])
+        first_reply(
+            episode_reading.CHILD,
+            {"path": str(shelf / "mill.vtt")},
+            Limits(5, 500),
+            Children(threading.Semaphore(1), 1, stop),
+        )

@@ -16,23 +16,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag.errors import UsageError
+from rag.legal.citation_graph import citations_among, expand
+from rag.legal.court_cases import FIELDS, CourtCase, Field, Scores, candidates, undated
 from rag.legal.pooling import Pooling, attention_pool, late_interaction, mean_pool
-from rag.legal.precedents import (
-    FIELDS,
-    NEEDED,
-    SCORERS,
-    CourtCase,
-    Field,
-    Nearest,
-    Precedents,
-    Scorer,
-    Scores,
-    SectionIndex,
-    candidates,
-    citations_among,
-    expand,
-    undated,
-)
+from rag.legal.precedents import NEEDED, SCORERS, Nearest, Precedents, Scorer
+from rag.legal.section_index import SectionIndex
 from rag.read.rules.finding_question import FindingQuestion, answer, read_question
 from rag.records import Finding, Passage
 

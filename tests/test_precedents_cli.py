@@ -15,6 +15,7 @@ from rag.legal.casebook import nearest_of, open_precedents
 from rag.legal.casebook import open_parts as parts_of_library
 from rag.legal.precedents import SCORERS
 from rag.library.catalogue import Library
+from rag.search import open_retriever
 from rag.settings import load_settings
 from tests.conftest import Run
 from tests.test_precedents_eval import COURT, written
@@ -42,7 +43,7 @@ def test_the_table_the_run_and_what_stays(court: list[str], tmp_path: Path, glos
         "questions.jsonl",
     )
     out, run = tmp_path / "out", tmp_path / "x.run"
-    more = ["--by", "facts", "--questions", str(questions), "--out", str(out), "--run", str(run), "--json"]
+    more = ["--by", "facts", "--questions", str(questions), "--out", str(out), "--run", str(run), "--all", "--json"]
     done = glossator("eval", "precedents", *court, *more)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -61,16 +62,20 @@ def test_the_table_the_run_and_what_stays(court: list[str], tmp_path: Path, glos
     assert report.startswith("# qrels.tsv, precedents\n") and "| graph, facts to facts | 1.000 [1.00, 1.00] |" in report
 
 
-def test_without_controls_the_system_stands_beside_bm25(court: list[str], glossator: Run) -> None:
-    done = glossator("eval", "precedents", *court, "--section", "law", "--by", "law", "--no-controls")
+@pytest.mark.parametrize("controls", [[], ["--no-controls"]])
+def test_only_the_scorer_and_sections_asked_for_are_run_beside_bm25(
+    court: list[str], glossator: Run, controls: list[str]
+) -> None:
+    done = glossator("eval", "precedents", *court, "--section", "law", "--by", "law", *controls)
     assert done.returncode == 0 and done.stdout.startswith("2 queries, 3 cited cases among 4")
     assert "| hybrid, law to law |" in done.stdout and "| bm25, law to law |" in done.stdout
-    assert "facts to facts" not in done.stdout
+    assert "facts to facts" not in done.stdout and "graph" not in done.stdout
 
 
 def test_what_is_not_there_is_said(court: list[str], tmp_path: Path, glossator: Run) -> None:
     for options, code, why in (
         ([*court, "--run", str(tmp_path)], 2, "is a folder. Name a file in it"),
+        ([*court, "--all", "--no-controls"], 2, "Leave one of them out"),
         ([*court[:2], *court[3:]], 1, "qrels.tsv"),  # without the second file of cases
     ):
         done = glossator("eval", "precedents", *options)
@@ -125,7 +130,7 @@ def test_a_pooling_is_trained_on_a_library_and_finds_there(tmp_path: Path, gloss
     indexes = Indexes(Library.open(tmp_path / "L"), load_settings([f"precedents.pooling={tmp_path / 'P'}"]))
     within, text = indexes.library.select(["part=facts"]), "A father had no custody, and a garden was flooded."
     for name in ("bm25", "sparse"):  # the nearest passages are those that a search finds
-        (hits,) = indexes.retriever(name).search([text], 3, within)
+        (hits,) = open_retriever(indexes, name).search([text], 3, within)
         numbers = indexes.library.numbers_of([hit.passage.passage_id for hit in hits])
         expected = [(numbers[hit.passage.passage_id], hit.score) for hit in hits]
         assert nearest_of(indexes, name)(text, 3, within or ())[:3] == expected and len(expected) == 3

@@ -21,6 +21,7 @@ from eval.legal.precedent_ranking import (
     tuned_on,
     without_citations,
 )
+from eval.legal.precedents_report import RUN, text, write
 from eval.retrieval import measures as retrieval
 from ingest.legal.courts import read_courts
 from ingest.legal.judgment import read_judgment
@@ -162,6 +163,23 @@ def test_the_whole_evaluation(tmp_path: Path) -> None:
     assert more["scorer"] == "trained" and {"trained, facts to law", "mean, law to both"} <= set(more["rows"])
     with pytest.raises(UsageError, match="--section reasons"):
         run(judgments, qrels, tmp_path / "sections", Settings(), field="reasons")  # type: ignore[arg-type]
+
+
+def test_cases_without_a_date_are_kept_and_counted(tmp_path: Path) -> None:
+    """Nobody finds them, as they may be later; as queries they are left out, as nobody knows what is earlier."""
+    first, second, third, fourth = COURT
+    undated = [first, second | {"date": None}, {name: third[name] for name in third if name != "date"}, fourth]
+    judgments = read_judgments([written(tmp_path, [*undated])], Settings())
+    assert [one.candidate.date[:4] for one in judgments] == ["1990", "", "", "2005"]
+    pairs = tmp_path / "qrels.tsv"
+    pairs.write_text("j3\tj1\t1\nj4\tj1\t1\nj4\tj3\t1\n")
+    qrels = read_pairs(pairs, judgments)
+    result = run(judgments, qrels, tmp_path / "sections", Settings(), "bm25", rows=(), run_file=tmp_path / RUN)
+    assert (result["n"], result["cases"], result["undated"]) == (1, 4, {"cases": 2, "queries": 1})
+    assert result["metrics"]["R@10"] == 0.5 and "2 cases have no date, and 1 queries" in text(result)
+    write(tmp_path, "x", result, judgments, qrels)
+    with pytest.raises(DataError, match="no query of these qrels is a case with a date"):
+        run(judgments, {"j3": {"j1": 1}}, tmp_path / "sections", Settings(), "bm25", rows=())
 
 
 def test_questions_are_answered_from_the_operative_part(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
-"""precedent_panel.py: precedents of a text that is pasted into the page, within its filters, and their panel."""
+"""precedent_search.py, precedent_panel.py: precedents of a text that is pasted into the page, within its filters."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -20,12 +19,13 @@ from rag.records import Hit, Passage
 from rag.settings import load_settings
 from tests.test_case_panel import Panel
 from tests.test_legal_ingest import FORGE, LETTER, MILL, a_judgment, a_record
+from tests.test_page_handlers import a_page
 from tests.test_player import HOSTILE
 from tests.test_podcasts_ingest import NoIndexes, halves, ingested
-from ui.web.app import Desk
-from ui.web.panels import precedent_panel as precedents
-from ui.web.panels.case_list import Casebook
-from ui.web.panels.precedent_panel import Asked, Found, asked, find, panel
+from ui.web.panels.case_list import JudgmentPanels
+from ui.web.panels.precedent_panel import panel
+from ui.web.workers import precedent_search
+from ui.web.workers.precedent_search import PrecedentQuery, PrecedentResults, find, precedent_query
 
 FACTS = "A forge made noise at night beside the home of a family; their letters to the guards were read by nobody."
 UNDATED = a_judgment("D. v. SPAIN", "4/07", "", "A forge made noise at night.", "Noise at night disturbs a home.")
@@ -46,17 +46,17 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Indexes:
     return Indexes(catalogue.library, load_settings())
 
 
-def titles(found: Found) -> set[str]:
+def titles(found: PrecedentResults) -> set[str]:
     return {title for _, title, _ in found.hits}
 
 
 def test_a_pasted_text_finds_what_the_search_finds_each_with_its_place(indexes: Indexes) -> None:
-    found = find(asked(FACTS, "both", ""), indexes)
+    found = find(precedent_query(FACTS, "both", ""), indexes)
     assert (titles(found), found.searched, [*filter(None, found.notes)]) == (set(TITLES), 4, [])
-    query = precedents._read(FACTS, SETTINGS)
+    query = precedent_search._read(FACTS, SETTINGS)
     with open_precedents(indexes.library, open_parts(indexes, DEFAULT)) as (searching, _):
         assert [hit for hit, _, _ in found.hits] == searching.search(query, 4)
-    shown, casebook = Panel(panel(found)), Casebook(indexes.library)
+    shown, casebook = Panel(panel(found)), JudgmentPanels(indexes.library)
     links = [(str(e["data-case"]), str(e["data-place"])) for _, e in shown.elements if "data-case" in e]
     assert len(links) == 8 and set(links[:4]) == set(links[4:]), "in both orders"
     for (hit, title, date), link in zip(found.hits, links, strict=False):
@@ -74,7 +74,7 @@ def test_a_pasted_text_finds_what_the_search_finds_each_with_its_place(indexes: 
 def test_all_are_dated_before_the_day_that_is_said(
     indexes: Indexes, before: str, found_there: int, dateless: int
 ) -> None:
-    found = find(asked(FACTS, "both", before), indexes)
+    found = find(precedent_query(FACTS, "both", before), indexes)
     assert len(found.hits) == found.searched == found_there
     assert all("" < date < before for _, _, date in found.hits) or not before
     assert found.notes[1] == ("Left out because no date is known: 1 judgment." if dateless else "")
@@ -84,18 +84,18 @@ def test_all_are_dated_before_the_day_that_is_said(
 
 def test_filters_narrow_what_is_searched_and_the_rest_is_counted(indexes: Indexes) -> None:
     spain = ("law", "", "", "", "spain", "", "a show", "a speaker")  # sections and podcasts say nothing of a case
-    found = find(asked(FACTS, "law", "", spain), indexes)
+    found = find(precedent_query(FACTS, "law", "", spain), indexes)
     assert titles(found) == {"C. v. SPAIN", "D. v. SPAIN"} and {h.passage.part for h, _, _ in found.hits} == {"law"}
     told = Panel(panel(found)).shown
     assert "Searched: the law of 2 judgments." in told
     assert "Left out by the filters (Spain): 2 judgments." in told
-    dated = find(asked(FACTS, "both", "2005-05-05", spain), indexes)
+    dated = find(precedent_query(FACTS, "both", "2005-05-05", spain), indexes)
     assert (titles(dated), dated.searched) == ({"C. v. SPAIN"}, 1)
     assert dated.notes[0] == "Left out by the filters (Spain): 2 judgments.", "of those that are early enough"
 
 
 def test_a_whole_judgment_asks_by_its_facts_and_never_finds_itself(indexes: Indexes) -> None:
-    found = find(asked(FORGE.replace("4 May 2005", "1 May 1990"), "both", ""), indexes)
+    found = find(precedent_query(FORGE.replace("4 May 2005", "1 May 1990"), "both", ""), indexes)
     assert titles(found) == set(TITLES) - {"B. v. MALTA"}, "a day in a text is not its date"
     with open_precedents(indexes.library, open_parts(indexes, DEFAULT)) as (searching, cases):
         (own,) = (case for case in cases if case.application_numbers == ("2/05",))
@@ -124,26 +124,27 @@ def test_bad_input_is_one_line(
     indexes: Indexes, text: str, field: str, before: str, chosen: tuple[str, ...], why: str
 ) -> None:
     with pytest.raises(UsageError, match=r"^[^\n]*$") as error:
-        find(asked(text, field, before, chosen), indexes)
+        find(precedent_query(text, field, before, chosen), indexes)
     assert why in str(error.value)
 
 
 def test_only_a_library_with_judgments_has_the_form(indexes: Indexes, tmp_path: Path) -> None:
     empty = Library.open(tmp_path / "empty", create=True)
     with pytest.raises(UsageError, match="no judgments in this library"):
-        find(asked(FACTS, "both", ""), Indexes(empty, load_settings()))
+        find(precedent_query(FACTS, "both", ""), Indexes(empty, load_settings()))
     for some, offered in ((empty, False), (indexes.library, True)):
-        parts = [SimpleNamespace(library=some), SimpleNamespace(stop=None), *[cast(Any, None)] * 5, False]
-        desk = Desk(*cast(Any, parts))
-        desk.blocks()
-        assert desk.new_case.elem_classes == ["absent"], "until the library was looked at"
-        assert desk.refresh(*[""] * len(desk.filters))[desk.new_case]["elem_classes"] == ([] if offered else ["absent"])
+        page = a_page(some)
+        page.blocks()
+        form = page.new_case.accordion
+        assert form.elem_classes == ["absent"], "until the library was looked at"
+        shown = page.documents.refresh(*[""] * len(page.filters.boxes))
+        assert shown[form]["elem_classes"] == ([] if offered else ["absent"])
 
 
 def test_what_texts_and_people_say_is_text_and_nothing_else() -> None:
     passage = Passage("p", HOSTILE, "", HOSTILE, HOSTILE, 0, len(HOSTILE), 1, 1, part="law", section=HOSTILE)
     hits = ((Hit(1, 0.5, passage, {}, (HOSTILE,)), HOSTILE, HOSTILE),)
-    found = Panel(panel(Found(Asked(HOSTILE, "law", HOSTILE), hits, 1, (HOSTILE, ""))))
+    found = Panel(panel(PrecedentResults(PrecedentQuery(HOSTILE, "law", HOSTILE), hits, 1, (HOSTILE, ""))))
     known = {"section", "h2", "h3", "p", "div", "button", "ul", "ol", "li", "span"}
     assert {tag for tag, _ in found.elements} <= known
     assert not any(name.startswith("on") for _, attributes in found.elements for name in attributes)

@@ -161,9 +161,9 @@ def test_a_label_keeps_its_task_when_the_note_changes(monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def interrupted() -> Iterator[None]:
-    command.State.interrupted = True
+    command.CommandState.interrupted = True
     yield
-    command.State.interrupted = False
+    command.CommandState.interrupted = False
 
 
 def test_the_note_is_passed_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk
+from rag.llm.tokens import TITLE_CHARACTERS, TURN_TOKENS, prompt_tokens
 from rag.read.prompts import (
     ANSWER,
     CHOOSE,
@@ -18,8 +19,6 @@ from rag.read.prompts import (
     COPY,
     FROM_SENTENCES,
     SUPPORT,
-    TITLE_CHARACTERS,
-    TURN_TOKENS,
     answer_messages,
     bullets,
     claim_messages,
@@ -28,12 +27,11 @@ from rag.read.prompts import (
     loop_messages,
     needed_messages,
     number_messages,
-    prompt_tokens,
     quotes_messages,
+    rewrite_messages,
     shown,
     statement_messages,
     support_messages,
-    whole_messages,
     yes_no_messages,
 )
 from rag.read.quotes import Quote
@@ -165,7 +163,7 @@ def test_names_are_masked_in_every_prompt(builder: str, name: str, field: str) -
 
 @pytest.mark.attack
 def test_the_answer_before_is_masked_too() -> None:
-    said = whole_messages("Who?", f"Mr Smith. {COMMAND}", "And his wife?")[-1][1]
+    said = rewrite_messages("Who?", f"Mr Smith. {COMMAND}", "And his wife?")[-1][1]
     assert said == "Question: Who?\nAnswer: Mr Smith.\nQuestion: And his wife?"
 
 

@@ -15,25 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.retrieval import pruning as measured
+from eval.retrieval.changeable_encoder import ALL, LAYERS, Changeable, csr_kernel, int8_kernel, scales
 from eval.retrieval.collection import Collection, Query
 from eval.retrieval.corpus import Entry
-from eval.retrieval.pruning import (
-    ALL,
+from eval.retrieval.pruning import essential_sparsity, in_turn, pool_of, pruning, pruning_text
+from eval.retrieval.weight_changes import (
     AS_IT_IS,
-    LAYERS,
-    Changeable,
     bytes_of,
-    csr_kernel,
-    essential_sparsity,
-    in_turn,
-    int8_kernel,
-    pool_of,
     prune,
-    pruning,
-    pruning_text,
     round_to_float16,
     round_to_int8,
-    scales,
     variants,
 )
 from rag.errors import UsageError

@@ -20,17 +20,11 @@ from hypothesis import strategies as st
 
 from eval.core.cache import RecordingReader, Replies
 from rag.errors import ReaderError, UsageError
-from rag.llm import chat as generate
-from rag.llm.chat import ChatReader, Messages, Usage, _until, open_reader
-from rag.read.prompts import (
-    ANSWER,
-    PICTURE_TOKENS,
-    SPARE_TOKENS,
-    answer_messages,
-    fitting,
-    prompt_tokens,
-    support_messages,
-)
+from rag.llm import retries
+from rag.llm.chat import ChatModel, Messages, Usage, until
+from rag.llm.open import CONNECT_SECONDS, open_reader
+from rag.llm.tokens import PICTURE_TOKENS, SPARE_TOKENS, prompt_tokens
+from rag.read.prompts import ANSWER, answer_messages, fitting, support_messages
 from rag.records import Hit
 from rag.settings import ReaderSettings
 from tests.parts import passage
@@ -43,12 +37,12 @@ LIGHT = "qwen2.5-coder-0.5b"
 
 
 @cache
-def embedded(context_tokens: int = 4096) -> ChatReader:
+def embedded(context_tokens: int = 4096) -> ChatModel:
     return open_reader(ReaderSettings(model=LIGHT, context_tokens=context_tokens))
 
 
 @pytest.fixture(scope="module")
-def transformed(tmp_path_factory: pytest.TempPathFactory) -> ChatReader:
+def transformed(tmp_path_factory: pytest.TempPathFactory) -> ChatModel:
     return open_reader(ReaderSettings(model=str(save_tiny_reader(tmp_path_factory.mktemp("reader") / "tiny"))))
 
 
@@ -72,7 +66,7 @@ class Served(ThreadingHTTPServer):
     def chats(self) -> list[dict[str, Any]]:
         return [request for path, request in self.asked if path == "/v1/chat/completions"]
 
-    def reader(self, **more: Any) -> ChatReader:
+    def reader(self, **more: Any) -> ChatModel:
         address = f"http://127.0.0.1:{self.server_port}/v1#m"
         return open_reader(ReaderSettings(model=address, **{"timeout_seconds": 10, **more}))
 
@@ -169,7 +163,7 @@ def begins_and_breaks_off(handler: Handler) -> None:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that a reader would have waited between its tries."""
     waited: list[float] = []
-    monkeypatch.setattr(generate, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr(retries, "time", SimpleNamespace(sleep=waited.append))
     return waited
 
 
@@ -189,14 +183,14 @@ def before_the_first(text: str, stop: Sequence[str]) -> str:
 )
 def test_a_reply_ends_before_the_first_stop_string_however_it_is_cut(pieces: list[str], stop: list[str]) -> None:
     whole = "".join(pieces)
-    found = list(_until(iter(pieces), stop))
-    assert "".join(found) == before_the_first(whole, stop) == "".join(_until(iter(whole), stop))
+    found = list(until(iter(pieces), stop))
+    assert "".join(found) == before_the_first(whole, stop) == "".join(until(iter(whole), stop))
     assert all(found)
 
 
 def test_text_that_begins_no_stop_string_is_not_held_back() -> None:
     pieces = iter(["Par", "is", ".", "\n", "It"])
-    found = _until(pieces, ["\n\n", "###"])
+    found = until(pieces, ["\n\n", "###"])
     assert [next(found) for _ in range(3)] == ["Par", "is", "."]
     assert next(pieces) == "\n"  # no further piece was asked for
 
@@ -242,12 +236,12 @@ def test_the_embedded_reader_works_no_more_when_nobody_listens() -> None:
     assert time.monotonic() - closed < 5 + 10 * (closed - began)
 
 
-def test_a_transformers_reader_ends_before_a_stop_string(transformed: ChatReader) -> None:
+def test_a_transformers_reader_ends_before_a_stop_string(transformed: ChatModel) -> None:
     messages = [("user", "who")]
     whole = "".join(transformed.stream(messages, 9))
     stop = whole[4:6]
     assert "".join(transformed.stream(messages, 9, stop=[stop])) == whole[: whole.index(stop)]
-    said = transformed._model.bind(**transformed._limit(9, [stop])).invoke(messages).content
+    said = transformed._model.bind(**transformed._back_end.limit(9, [stop])).invoke(messages).content
     assert said == whole[: whole.index(stop) + 2]  # it was not generated only to be thrown away
 
 
@@ -256,7 +250,7 @@ def test_a_kept_reply_is_that_to_the_same_stop_strings(tmp_path: Path) -> None:
         def stream(
             self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
         ) -> Iterator[str]:
-            yield from _until(super().stream(messages, max_tokens, usage), stop)
+            yield from until(super().stream(messages, max_tokens, usage), stop)
 
         def count(self, messages: Messages) -> int:
             return 77
@@ -276,14 +270,14 @@ def test_a_kept_reply_is_that_to_the_same_stop_strings(tmp_path: Path) -> None:
 # ---- another try
 
 
-@pytest.mark.parametrize("status", generate.PASSING)
+@pytest.mark.parametrize("status", retries.PASSING)
 def test_an_error_that_passes_is_waited_out(status: int, waits: list[float]) -> None:
     with Served(fails(status), fails(status), says("Clyde ", "Foundry")) as served:
         assert list(served.reader().stream(ASKED, 9)) == ["Clyde ", "Foundry"]
         assert len(served.chats) == 3
     first, second = waits
-    assert 0.75 * generate.FIRST_WAIT <= first <= 1.25 * generate.FIRST_WAIT
-    assert 1.5 * generate.FIRST_WAIT <= second <= 2.5 * generate.FIRST_WAIT
+    assert 0.75 * retries.FIRST_WAIT <= first <= 1.25 * retries.FIRST_WAIT
+    assert 1.5 * retries.FIRST_WAIT <= second <= 2.5 * retries.FIRST_WAIT
 
 
 @pytest.mark.parametrize("act", [fails(503), resets])
@@ -327,25 +321,25 @@ def test_there_is_an_end_to_trying(waits: list[float]) -> None:
             with pytest.raises(ReaderError, match=r"did not answer: .*503.* asleep.*Check that it is running") as error:
                 ask()
             assert "\n" not in str(error.value)
-            assert (len(served.chats), len(waits)) == (generate.RETRIES + 1, generate.RETRIES)
+            assert (len(served.chats), len(waits)) == (retries.RETRIES + 1, retries.RETRIES)
     waits.clear()
     nobody = open_reader(ReaderSettings(model=f"http://127.0.0.1:{served.server_port}/v1#m"))
     with pytest.raises(ReaderError, match="did not answer"):
         list(nobody.stream(ASKED, 9))
-    assert len(waits) == generate.RETRIES
+    assert len(waits) == retries.RETRIES
 
 
 @pytest.mark.parametrize(
-    ("asked", "waited"), [("7", 7), ("0", 0), ("99999", generate.LONGEST_WAIT), ("soon", None), ("-1", None)]
+    ("asked", "waited"), [("7", 7), ("0", 0), ("99999", retries.LONGEST_WAIT), ("soon", None), ("-1", None)]
 )
 def test_an_endpoint_may_say_how_long_to_wait(asked: str, waited: float | None, waits: list[float]) -> None:
     with Served(fails(429, Retry_After=asked), says("Foundry")) as served:
         assert list(served.reader().stream(ASKED, 9)) == ["Foundry"]
-    assert waits == ([waited] if waited is not None else [pytest.approx(generate.FIRST_WAIT, rel=0.26)])
+    assert waits == ([waited] if waited is not None else [pytest.approx(retries.FIRST_WAIT, rel=0.26)])
 
 
 def test_a_machine_that_is_not_there_is_not_waited_for_as_long_as_a_reply() -> None:
-    for seconds, connect in ((120, generate.CONNECT_SECONDS), (2, 2)):
+    for seconds, connect in ((120, CONNECT_SECONDS), (2, 2)):
         model: Any = open_reader(ReaderSettings(model="http://127.0.0.1:9/v1#m", timeout_seconds=seconds))._model
         assert (model.request_timeout.connect, model.request_timeout.read) == (connect, seconds)
 
@@ -362,7 +356,7 @@ def test_the_embedded_reader_counts_what_it_reads() -> None:
         assert embedded().count(messages) == usage.prompt
 
 
-def test_a_transformers_reader_counts_what_it_reads(transformed: ChatReader) -> None:
+def test_a_transformers_reader_counts_what_it_reads(transformed: ChatModel) -> None:
     model: Any = transformed._model
     for messages in (
         [("user", "who")],

@@ -1,4 +1,4 @@
-"""ui/render.py: what comes from a document or a reader is shown, never obeyed."""
+"""answer_markdown.py, text.py, page_view.py: what comes from a document or a reader is shown, never obeyed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from markdown_it import MarkdownIt
 
 from rag.records import Answer, Citation, Hit, Note, Statement
 from tests.parts import passage
-from ui import render
 from ui.cli import json_layouts as layouts
+from ui.cli.text import answer_text
+from ui.web import answer_markdown as render
+from ui.web.panels.page_view import page_address, page_text_figure
+from ui.wording import printable
 
 HOSTILE = st.text(st.sampled_from(list("ab 1[](){}<>!*_`#&;:/\\|~$\"'\n-+=.^@hjps\x1b\x07")), max_size=60)
 
@@ -30,20 +33,22 @@ def plain(markdown: str) -> str:
 
 @given(HOSTILE)
 def test_markdown_shows_any_text_as_it_is(text: str) -> None:
-    assert plain(render.markdown(text)) == render.printable(text).strip()
+    assert plain(render.markdown(text)) == printable(text).strip()
 
 
 @given(HOSTILE)
 def test_a_quote_stays_text_in_html(text: str) -> None:
-    shown = render.quote_in_page(text, 1, max(1, len(text) - 1))
+    citation = an_answer("x", title=text).citations[0]
+    shown = str(page_text_figure(citation, 3, 4, text, text, 1, max(1, len(text) - 1)))
     tags = re.findall(r"<[^>]*>", shown)
-    assert tags == ["<pre class='page-text'>", "<mark>", "</mark>", "</pre>"]
-    assert html.unescape(re.sub(r"<[^>]*>", "", shown)) == text
+    assert tags[:2] == ['<figure class="page">', "<figcaption>"] and len(tags) == 10
+    assert tags[5:] == ['<pre class="page-text">', "<mark>", "</mark>", "</pre>", "</figure>"]
+    assert html.unescape(re.sub(r"<[^>]*>", "", shown.partition("<pre")[2].partition(">")[2])) == text
 
 
 @given(st.text())
 def test_no_control_character_reaches_a_terminal(text: str) -> None:
-    shown = render.printable(text)
+    shown = printable(text)
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
 
 
@@ -94,7 +99,7 @@ def test_what_is_ignored_unsupported_or_invented_is_said_everywhere() -> None:
     assert made["quotes"] == {"chosen": 4, "invented": 1, "hallucination_rate": 0.25}
     assert made["statements"][1] == {"start": 23, "end": 33, "support": 0.1, "supported": False}
     assert made["evidence"][0]["ignored"] == hit.ignored
-    text = render.answer_text(answer)
+    text = answer_text(answer)
     assert "no support for: It is red." in text and "ignored [2]" in text and "1 of them not in the evidence" in text
     shown = render.answer_markdown(answer)
     assert shown.startswith("**The bridge is old [\\[2\\]](#citation-1")
@@ -151,4 +156,4 @@ def test_several_notes_say_which_search_they_are_of_and_quotes_what_they_are() -
 
 def test_the_address_of_a_picture_holds_the_quote_as_numbers_only() -> None:
     citation = an_answer("x").citations[0]
-    assert render.page_address(citation, 3) == "/page/d/3.png?start=10&end=21"
+    assert page_address(citation, 3) == "/page/d/3.png?start=10&end=21"

@@ -17,12 +17,15 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+from rag.attribute.rerankers import AttributionReranker, ReaderReranker
 from rag.errors import ModelError, ReaderError
-from rag.llm.chat import Messages, Usage, open_reader
+from rag.llm.chat import ChatModel, Messages, Usage
+from rag.llm.open import open_reader
+from rag.llm.tokens import prompt_tokens
 from rag.models.registry import path_of
-from rag.read.prompts import HELPS, answer_messages, helps_messages, prompt_tokens
+from rag.read.prompts import HELPS, answer_messages, helps_messages
 from rag.records import Hit, Passage
-from rag.retrieve.rerank import AttributionReranker, CrossEncoderReranker, ReaderReranker, RerankingRetriever
+from rag.retrieve.rerank import CrossEncoderReranker, RerankingRetriever
 from rag.settings import ReaderSettings, load_settings
 from tests.conftest import LIGHT_READER
 from tests.parts import passage
@@ -198,7 +201,7 @@ def test_the_light_reader_tells_a_passage_with_the_answer_from_one_beside_the_po
 # ---- what passages do to answers
 
 
-class AnsweringReader:
+class AnsweringReader(ChatModel):
     """Says what a function of the prompt says, and a second line; remembers what it was asked, and whether afresh."""
 
     name = "answering"

@@ -15,12 +15,13 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.build import build, recipe
+from ingest.build import build
+from ingest.child_process import Children, Limits, Stopped
 from ingest.chunk import chunk
 from ingest.pdf.assemble import geometry
 from ingest.pdf.page_store import PageFile
-from ingest.read import Children, Source, content_id, read_document
-from ingest.worker import Limits, Stopped
+from ingest.pdf.pdf_reading import Source, pdf_recipe, read_document
+from ingest.read import content_id
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.records import Document
@@ -83,7 +84,7 @@ def at_once_in(folder: Path, file: Path) -> Path:
         source, folder / "reading", library.keep_picture, children, lambda read, count: None
     )
     passages = chunk(document, settings.passage_tokens, settings.overlap_tokens)
-    library.put(document, passages, str(file), str(file), recipe(settings), geometry(pages, pages.recurring))
+    library.put(document, passages, str(file), str(file), pdf_recipe(settings), geometry(pages, pages.recurring))
     pages.remove()
     return folder
 

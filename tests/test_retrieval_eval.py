@@ -21,6 +21,7 @@ from eval.retrieval.corpus import Corpus, Entry, open_corpus
 from eval.retrieval.measures import ALL_GOLD, DEPTH, MEASURES, check_ids, measure, run, write_run
 from rag.errors import UsageError
 from rag.settings import Settings
+from tests.conftest import Run
 
 SETTINGS = Settings()
 NAMES = "abcdefgh"
@@ -252,7 +253,7 @@ def test_a_hundred_passages_are_asked_for_and_one_query_at_a_time(corpus: Corpus
             return [[]]
 
     class Indexes:
-        def retriever(self, name: str) -> Nothing:
+        def retriever(self, name: str, report: object = None) -> Nothing:
             return Nothing()
 
     held = Corpus(ENTRIES, corpus.indexes)
@@ -278,3 +279,17 @@ def test_an_id_with_white_space_is_no_obstacle_but_to_a_run_file(identity: str, 
 def test_a_folder_is_no_run_file(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         evaluate(corpus, run_file=tmp_path)
+
+
+def test_a_file_with_empty_passages_is_measured_and_they_are_counted(tmp_path: Path, glossator: Run) -> None:
+    """As BEIR's Cranfield has two; no query finds them, and one judged relevant stays in the recall."""
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    passages = [{"_id": "d1", "title": "Tea", "text": "Tea is brewed."}, {"_id": "d2", "text": ""}, {"_id": "d3"}]
+    (beir / "corpus.jsonl").write_text("".join(f"{json.dumps(passage)}\n" for passage in passages))
+    (beir / "queries.jsonl").write_text('{"_id": "q1", "text": "How is tea brewed?"}\n')
+    (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t1\n")
+    asked = ["--beir", beir, "--retriever", "bm25", "--cache", tmp_path / "cache", "--json"]
+    done = glossator("eval", "retrieval", *asked)
+    result = json.loads(done.stdout)
+    assert (result["passages"], result["empty_passages"], result["metrics"]["R@5"]) == (3, 2, 0.5)

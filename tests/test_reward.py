@@ -13,15 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import ModelError
-from rag.train.reward import (
-    Trajectory,
-    evidence_quality,
-    hypothesis,
-    last_note,
-    open_judge,
-    parse_trajectory,
-    reward,
-)
+from rag.read.entailment import hypothesis, open_judge
+from rag.read.trajectory import Trajectory, parse_trajectory
+from rag.train.reward import evidence_quality, last_note, reward
 from tests.parts import assert_linear
 
 GOLD = ["Oslo", "the city of Oslo"]

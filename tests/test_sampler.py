@@ -15,6 +15,7 @@ from rag.library.catalogue import Library
 from rag.records import Document, Hit, Page, Passage
 from rag.retrieve.sampler import LABEL, READ, SEEN, SamplingRetriever, joint_top_k, labels_in, spellings
 from rag.retrieve.term_scores import ExplainedRetriever
+from rag.search import open_retriever
 from rag.settings import load_settings
 from tests.parts import encoder, passage
 
@@ -211,12 +212,12 @@ def test_the_hybrid_ends_in_the_sampler(tmp_path: Path) -> None:
         kind, label = (kind, f"{kind.capitalize()} {number}") if kind in ("table", "figure") else ("text", "")
         blocks.append(replace(passage(i, text, "1" * 16, start=whole.index(text)), kind=kind, label=label))
     indexes = Indexes(Library.open(tmp_path, create=True), load_settings())
-    indexes._encoder = encoder()
+    indexes.encoders._dense = encoder()
     library = indexes.library
     document = Document("1" * 16, "pdf", "", whole, (Page(1, 0, len(whole)),))
     with library.writing("a test"), indexes.updating():
         library.put(document, blocks, "/bridges.pdf", "bridges.pdf", "")
-    hybrid = indexes.retriever("hybrid")
+    hybrid = open_retriever(indexes, "hybrid")
     ours, plain, map_of_rivers = (
         hybrid.search([query], 4)[0]
         for query in ("What of bridges is in Tab. 2?", "What of bridges?", "a map of rivers")

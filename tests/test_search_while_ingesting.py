@@ -12,6 +12,7 @@ import pytest
 from rag.errors import LibraryError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.search import open_retriever
 from rag.settings import load_settings
 from tests.conftest import command
 
@@ -45,7 +46,7 @@ def test_a_new_library_is_searched_while_it_is_ingested(tmp_path: Path) -> None:
         indexes = Indexes(Library.open(folder), load_settings())
         while ingesting.poll() is None:
             for name in ("bm25", "sparse", "dense"):
-                hits = indexes.retriever(name).search(["harbour closed by ice in the winter"], 100)[0]
+                hits = open_retriever(indexes, name).search(["harbour closed by ice in the winter"], 100)[0]
                 found.append(len({hit.passage.document_id for hit in hits}))
                 if ingesting.poll() is not None:
                     break

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eval.retrieval.engines import Collection, synthetic
-from rag.index.seismic import ARRAYS, Seismic, SeismicSettings
-from rag.index.sparse import Segment, best
+from eval.retrieval.engines import SparseCollection, synthetic
+from rag.index.seismic import Seismic, SeismicSettings
+from rag.index.seismic_search import ARRAYS
+from rag.index.sparse_segments import Segment, best
 from rag.index.vectors import Vectors, invert, starts_of
 
 SAFE = SeismicSettings(n_postings=10**9, summary_energy=1.0, query_cut=10**9, heap_factor=1.0)
@@ -26,7 +27,7 @@ Query = tuple[NDArray[np.int64], NDArray[np.float32]]
 def vectors_of(rows: list[dict[int, float]], dimensions: int) -> Vectors:
     terms = np.asarray([t for row in rows for t in sorted(row)], np.int64)
     weights = np.asarray([row[t] for row in rows for t in sorted(row)], np.float32)
-    return Collection.of(starts_of([len(row) for row in rows]), terms, weights, dimensions).vectors
+    return SparseCollection.of(starts_of([len(row) for row in rows]), terms, weights, dimensions).vectors
 
 
 def query_of(weights: dict[int, float]) -> Query:
@@ -91,7 +92,7 @@ def test_careful_settings_find_it_with_long_lists_too() -> None:
 
 
 @cache
-def some() -> tuple[Collection, dict[str, list[Any]]]:
+def some() -> tuple[SparseCollection, dict[str, list[Any]]]:
     return synthetic(800, seed=5, queries=40)
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rag.errors import UsageError
-from rag.settings import ReaderSettings, Settings, load_settings
+from rag.settings import ReaderSettings, Settings, as_markdown, as_toml, load_settings
 from tests.conftest import ROOT
 
 # One other, valid value for every setting.
 OTHER = {
-    "ingest.pdf.ocr": "false",
+    "ingest.ocr": "false",
     "reader.vision": "true",
     "ingest.passage_tokens": "181",
     "ingest.overlap_tokens": "31",
@@ -38,21 +39,21 @@ OTHER = {
     "bm25.description_weight": "1",
     "retrieve.retriever": "bm25",
     "retrieve.k": "6",
-    "retrieve.fusion": "rrf",
+    "experimental.fusion": "rrf",
     "retrieve.bm25_weight": "2",
     "retrieve.sparse_weight": "0",
     "retrieve.dense_weight": "0.5",
     "retrieve.links": "false",
-    "retrieve.rank_constant": "61",
+    "experimental.rank_constant": "61",
     "retrieve.fusion_depth": "101",
     "retrieve.max_query_characters": "4001",
-    "feedback.method": "rocchio",
-    "feedback.interpolation": "after",
+    "experimental.feedback": "rocchio",
+    "experimental.feedback_interpolation": "after",
     "precedents.pooling": "nearby/pooling",
-    "rerank.model": "nearby/cross-encoder",
-    "rerank.depth": "10",
+    "experimental.rerank_model": "nearby/cross-encoder",
+    "experimental.rerank_depth": "10",
     "attribute.calls": "200",
-    "attribute.absence": "masked",
+    "experimental.absence": "masked",
     "attribute.permutations": "20",
     "attribute.runtime": "reader",
     "attribute.value": "likelihood",
@@ -61,9 +62,9 @@ OTHER = {
     "reader.answer_tokens": "65",
     "reader.timeout_seconds": "121",
     "reader.support_threshold": "0.6",
-    "reader.form": "written",
-    "reader.rounds": "2",
-    "reader.filter_threshold": "0.3",
+    "experimental.notes": "written",
+    "experimental.rounds": "2",
+    "experimental.filter_threshold": "0.3",
     "reader.judge": "nearby/judge",
 }
 
@@ -94,6 +95,19 @@ def test_settings_toml_lists_exactly_the_defaults() -> None:
         for key, value in values.items():
             assert type(value) is type(all_of(Settings())[section][key]), key
     assert load_settings(file=ROOT / "settings.toml") == load_settings() == Settings()
+
+
+@pytest.mark.parametrize(("file", "text"), [("settings.toml", as_toml), ("docs/settings.md", as_markdown)])
+def test_the_files_are_those_that_the_records_write(file: str, text: Callable[[], str]) -> None:
+    assert (ROOT / file).read_text("utf-8") == text(), "run: python -m rag.settings"
+
+
+def test_every_setting_is_described() -> None:
+    for name, stage in Settings.model_fields.items():
+        record: Any = stage.annotation
+        assert record.__doc__, name
+        for key, field in record.model_fields.items():
+            assert field.description and field.description[0] not in " .", f"{name}.{key}"
 
 
 def test_every_setting_has_another_value_here() -> None:

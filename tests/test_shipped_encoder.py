@@ -12,12 +12,13 @@ import pytest
 from eval.core.files import read_records
 from eval.retrieval.collection import beir_files, read_corpus, read_qrels
 from eval.retrieval.sparse_gain import ndcg_of
+from rag.encode.checkpoint import TRAINED
 from rag.errors import ModelError
 from rag.models.registry import SHIPPED, catalogue, fetch, path_of
 from rag.settings import Settings
 from rag.train.sparse.hard_negatives import Postings
 from rag.train.sparse.pairs import Pair, TrainingSet
-from rag.train.sparse.sparse_training import TRAINED, Student
+from rag.train.sparse.student import Student
 from tests.conftest import DATA, ROOT, needs_data
 
 NAME = "glossator-sparse"
@@ -30,8 +31,9 @@ def test_it_is_the_default_small_and_there_without_a_fetch(tmp_path: Path, monke
     assert path_of(NAME) == fetch(NAME) == FOLDER
     assert not (tmp_path / "nothing").exists()
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 12_000_000
-    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]["rag"]
-    assert {path for pattern in packaged for path in (ROOT / "rag").glob(pattern)} >= set(FOLDER.iterdir())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    packaged = project["tool"]["setuptools"]["package-data"]["rag.models"]
+    assert {path for pattern in packaged for path in (ROOT / "rag/models").glob(pattern)} >= set(FOLDER.iterdir())
 
 
 def test_a_damaged_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,6 @@ from safetensors.torch import save_file
 
 from rag.encode.heads import (
     METHODS,
-    SLICE,
     Side,
     binary,
     echo,
@@ -35,6 +34,7 @@ from rag.encode.heads import (
 )
 from rag.encode.inference_free import InferenceFreeQuery, idf, idf_of
 from rag.encode.sparse_encoder import BertBackbone, SparseTextEncoder, TransformerSparseEncoder, open_sparse_encoder
+from rag.encode.vocabulary_slice import SLICE
 from rag.errors import ModelError
 from rag.models.registry import path_of
 from rag.protocols import SparseVector

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,9 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag.errors import IndexMismatch, LibraryError, RagError
-from rag.index import sparse
+from rag.errors import IndexMismatch, LibraryError, RagError, UsageError
+from rag.index import machine_code, sparse, sparse_segments
 from rag.index.sparse import SparseIndex, SparseRetriever
+from rag.index.vectors import Vectors
 from rag.protocols import silent
 from rag.records import Passage, Removal
 from tests.conftest import ROOT
@@ -314,7 +317,7 @@ def test_what_is_read_stays_as_it_was_while_another_writes(tmp_path: Path) -> No
 
 def test_a_reader_that_a_merge_overtakes_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path, many(50))
-    checksum, merges = sparse._checksum, [1]
+    checksum, merges = sparse_segments.checksum, [1]
 
     def overtaken(file: Path) -> int:
         if merges:
@@ -322,7 +325,7 @@ def test_a_reader_that_a_merge_overtakes_reads_again(tmp_path: Path, monkeypatch
             build(tmp_path, [(99, passage(99, "a a a a"))], [Removal("d", 1, 40)])
         return checksum(file)
 
-    monkeypatch.setattr(sparse, "_checksum", overtaken)
+    monkeypatch.setattr(sparse_segments, "checksum", overtaken)
     assert open_index(tmp_path).count == 11
 
 
@@ -358,7 +361,7 @@ def test_a_commit_that_does_not_come_to_its_end_leaves_the_old_state(
                 assert finds(open_index(tmp_path)) == before
             else:
                 break
-    assert stop == len(sparse.fields(sparse.Vectors)) + 3 + 1  # every array was stopped at, and the rename
+    assert stop == len(fields(Vectors)) + 3 + 1  # every array was stopped at, and the rename
     after = finds(open_index(tmp_path))
     assert after == rebuilt([*many(50)[30:], (99, passage(99, "a a a a"))])
     assert len(list(tmp_path.glob("segment-*"))) <= 2  # what the kills left is gone
@@ -578,7 +581,7 @@ def test_a_large_segment_is_searched_by_seismic_and_finds_what_exact_search_find
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = build(tmp_path / "exact", many(400))
-    monkeypatch.setattr(sparse, "CROSSOVER", 300)
+    monkeypatch.setattr(sparse_segments, "CROSSOVER", 300)
     large = build(tmp_path / "large", many(400))
     assert (tmp_path / "large" / "segment-1" / "seismic-blocks.npy").is_file()
     assert not list((tmp_path / "exact").rglob("seismic-*"))
@@ -598,8 +601,32 @@ def test_a_large_segment_is_searched_by_seismic_and_finds_what_exact_search_find
 
 
 def test_a_damaged_seismic_array_is_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse, "CROSSOVER", 30)
+    monkeypatch.setattr(sparse_segments, "CROSSOVER", 30)
     build(tmp_path, many(50))
     forge(tmp_path, "seismic-members", lambda members: members + members.dtype.type(1 << 20))
     with pytest.raises(LibraryError, match="damaged"):
         open_index(tmp_path)
+
+
+def test_without_numba_a_large_library_is_searched_exactly_and_the_log_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = FAKE.vector("a b c d e f g")
+    expected = build(tmp_path / "exact", many(400)).search(query, 10)
+    monkeypatch.setattr(sparse_segments, "CROSSOVER", 300)
+    assert build(tmp_path / "with numba", many(400)).search(query, 10)
+    monkeypatch.setitem(sys.modules, "numba", None)  # as if it were not installed
+    machine_code.is_installed.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING, "glossator"):
+            assert build(tmp_path / "without", many(400)).search(query, 10) == expected
+            assert open_index(tmp_path / "with numba").search(query, 10) == expected
+    finally:
+        machine_code.is_installed.cache_clear()
+    assert not list((tmp_path / "without").rglob("seismic-*"))
+    assert [record.message for record in caplog.records] == [
+        "this library is large and is searched exactly, which takes longer. To search it faster: "
+        "pip install 'glossator[large]'"
+    ]
+    with pytest.raises(UsageError, match=r"glossator\[large\]"):
+        machine_code.numba()

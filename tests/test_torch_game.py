@@ -14,12 +14,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Road, ask, explain
+from rag.answer import Pipeline, ask
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import Player, absent_spans, clauses, complement, documents
-from rag.attribute.tree_reader import TreeReader, masked_tokens, playing
+from rag.attribute.tree_reader import TreeReader, coalition_reader, masked_tokens
 from rag.errors import UsageError
-from rag.llm.chat import ChatReader, Messages, Usage, open_reader
+from rag.explain import explain
+from rag.llm.chat import ChatModel, Messages, Usage
+from rag.llm.langchain_chat import LangChainChat
+from rag.llm.open import open_reader
 from rag.read.prompts import ANSWER, answer_messages
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings
@@ -77,19 +80,19 @@ def save_reader(folder: Path, penalty: float = 1.0) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> ChatReader:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> ChatModel:
     return open_reader(ReaderSettings(model=str(save_reader(tmp_path_factory.mktemp("reader") / "tiny"))))
 
 
-def said(reader: ChatReader, messages: Messages) -> str:
+def said(reader: ChatModel, messages: Messages) -> str:
     return "".join(reader.stream(messages, MAX_TOKENS))
 
 
 # ---- a causal model
 
 
-def test_it_says_what_the_plain_reader_says(reader: ChatReader) -> None:
-    tree = playing(reader)
+def test_it_says_what_the_plain_reader_says(reader: ChatModel) -> None:
+    tree = coalition_reader(reader)
     assert isinstance(tree, TreeReader)
     game = ReaderGame(HITS, lambda hits: {}, absence="filler")
     asked = [answer_messages(QUESTION, some) for one in SUBSETS for some in (game.evidence(one), _deleted(one))]
@@ -119,8 +122,8 @@ def forced(model: Any, ids: Sequence[int], absent: Sequence[bool], answer: Seque
     return logs
 
 
-def test_masked_is_an_attention_mask(reader: ChatReader) -> None:
-    tree = playing(reader, "masked")
+def test_masked_is_an_attention_mask(reader: ChatModel) -> None:
+    tree = coalition_reader(reader, "masked")
     assert isinstance(tree, TreeReader) and reader.weights is not None
     model, tokenizer = reader.weights
     messages = answer_messages(QUESTION, HITS)
@@ -144,8 +147,8 @@ def test_masked_is_an_attention_mask(reader: ChatReader) -> None:
     assert len(set(answers)) > 5 and said(tree, messages) == said(reader, messages)
 
 
-def test_an_answers_log_probability_comes_with_the_reply(reader: ChatReader) -> None:
-    tree = playing(reader)
+def test_an_answers_log_probability_comes_with_the_reply(reader: ChatModel) -> None:
+    tree = coalition_reader(reader)
     assert isinstance(tree, TreeReader) and reader.weights is not None
     model, tokenizer = reader.weights
     for hits in (HITS, HITS[1:3], []):
@@ -165,7 +168,7 @@ def test_an_answers_log_probability_comes_with_the_reply(reader: ChatReader) -> 
             assert tree.log_probability(messages, text) == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_reader_is_greedy_whatever_its_weights_come_with(reader: ChatReader, tmp_path: Path) -> None:
+def test_a_reader_is_greedy_whatever_its_weights_come_with(reader: ChatModel, tmp_path: Path) -> None:
     shy = open_reader(ReaderSettings(model=str(save_reader(tmp_path / "shy", penalty=9.0))))
     for hits in (HITS, HITS[:2]):
         assert said(shy, answer_messages(QUESTION, hits)) == said(reader, answer_messages(QUESTION, hits))
@@ -174,20 +177,20 @@ def test_a_reader_is_greedy_whatever_its_weights_come_with(reader: ChatReader, t
 # ---- answers explained
 
 
-def road(reader: ChatReader, *overrides: str, hits: Sequence[Hit] = HITS) -> Road:
+def pipeline(reader: ChatModel, *overrides: str, hits: Sequence[Hit] = HITS) -> Pipeline:
     settings = load_settings([f"reader.answer_tokens={MAX_TOKENS}", "reader.support_threshold=0", *overrides])
-    return Road(ScriptedRetriever(list(hits)), reader, lambda *span: (1, 1), "", settings)  # type: ignore[arg-type]
+    return Pipeline(ScriptedRetriever(list(hits)), reader, lambda *span: (1, 1), "", settings)  # type: ignore[arg-type]
 
 
-def answered(some: Road) -> Answer:
-    *_, answer = ask(QUESTION, some, 4, style="direct")
+def answered(some: Pipeline) -> Answer:
+    *_, answer = ask(QUESTION, some, 4, strategy="direct")
     assert isinstance(answer, Answer) and not answer.abstained
     return answer
 
 
 @pytest.mark.parametrize("absence", ["deleted", "filler", "masked"])
-def test_an_answer_is_explained_and_its_scores_add_up(reader: ChatReader, absence: str) -> None:
-    some = road(reader, f"attribute.absence={absence}")
+def test_an_answer_is_explained_and_its_scores_add_up(reader: ChatModel, absence: str) -> None:
+    some = pipeline(reader, f"experimental.absence={absence}")
     answer = answered(some)
     told = explain(answer, some, "direct", "document").attribution
     assert told is not None and (told.stopped, told.absence, told.permutations) == ("", absence, 0)
@@ -197,8 +200,8 @@ def test_an_answer_is_explained_and_its_scores_add_up(reader: ChatReader, absenc
     assert len(told.players) == 4
 
 
-def test_clauses_are_masked_too_for_as_many_permutations_as_set(reader: ChatReader) -> None:
-    some = road(reader, "attribute.absence=masked", "attribute.permutations=3")
+def test_clauses_are_masked_too_for_as_many_permutations_as_set(reader: ChatModel) -> None:
+    some = pipeline(reader, "experimental.absence=masked", "attribute.permutations=3")
     answer = answered(some)
     told = explain(answer, some, "direct", "clause").attribution
     assert told is not None and told.permutations == 3 and told.stopped == ""
@@ -206,8 +209,8 @@ def test_clauses_are_masked_too_for_as_many_permutations_as_set(reader: ChatRead
     assert explain(answer, some, "direct", "clause").attribution == told
 
 
-def test_another_answer_than_the_one_shown_is_said(reader: ChatReader) -> None:
-    some = road(reader)
+def test_another_answer_than_the_one_shown_is_said(reader: ChatModel) -> None:
+    some = pipeline(reader)
     other = replace(answered(some), answer="by heart")
     told = explain(other, some, "direct", "document").attribution
     assert told is not None and "not the answer shown" in told.stopped
@@ -217,33 +220,38 @@ def test_another_answer_than_the_one_shown_is_said(reader: ChatReader) -> None:
 
 
 @pytest.mark.parametrize("level", ["document", "clause"])
-def test_by_likelihood_scores_add_up_to_what_the_evidence_adds_in_nats(reader: ChatReader, level: str) -> None:
-    some = road(reader, "attribute.value=likelihood")
+def test_by_likelihood_scores_add_up_to_what_the_evidence_adds_in_nats(reader: ChatModel, level: str) -> None:
+    some = pipeline(reader, "attribute.value=likelihood")
     answer = answered(some)
     told = explain(answer, some, "direct", level, 2).attribution  # type: ignore[arg-type]
     assert told is not None and (told.stopped, told.value) == ("", "likelihood")
     shown = answer.answer.partition(" [")[0]
-    with_all, without = (playing(reader).log_probability(answer_messages(QUESTION, hits), shown) for hits in (HITS, []))
+    with_all, without = (
+        coalition_reader(reader).log_probability(answer_messages(QUESTION, hits), shown) for hits in (HITS, [])
+    )
     documents_alone = [player.score for player in told.players if player.kind == "document"]
     assert math.fsum(documents_alone) == pytest.approx(with_all - without, abs=1e-3)
-    assert told.baseline_answer == said(playing(reader), answer_messages(QUESTION, [])).strip().splitlines()[0].strip()
+    assert (
+        told.baseline_answer
+        == said(coalition_reader(reader), answer_messages(QUESTION, [])).strip().splitlines()[0].strip()
+    )
 
 
-def test_an_unrelated_passage_is_swapped_in(reader: ChatReader) -> None:
+def test_an_unrelated_passage_is_swapped_in(reader: ChatModel) -> None:
     other = Hit(5, 0.1, passage(0, "Snow lies deep.", "d9", title="X"))
-    some = road(reader, "attribute.absence=swapped", hits=[*HITS, other])
+    some = pipeline(reader, "experimental.absence=swapped", hits=[*HITS, other])
     answer = answered(some)
     told = explain(answer, some, "direct", "document").attribution
     assert told is not None and told.absence == "swapped"
-    nothing = road(reader, "attribute.absence=swapped", hits=answer.evidence)
+    nothing = pipeline(reader, "experimental.absence=swapped", hits=answer.evidence)
     with pytest.raises(UsageError, match="swapped: nothing but the evidence"):
         explain(answer, nothing, "direct", "document")
 
 
-def test_tokens_that_cannot_be_masked_are_an_error_and_other_readers_are_read_plainly(reader: ChatReader) -> None:
+def test_tokens_that_cannot_be_masked_are_an_error_and_other_readers_are_read_plainly(reader: ChatModel) -> None:
     from transformers import MistralConfig, MistralForCausalLM
 
-    class Plain:
+    class Plain(ChatModel):
         name, sees = "plain", False
 
         def going_on(self) -> Plain:
@@ -253,15 +261,15 @@ def test_tokens_that_cannot_be_masked_are_an_error_and_other_readers_are_read_pl
             yield "?"
 
     with pytest.raises(UsageError, match=r"masked: no token of reader plain .* not run by transformers"):
-        playing(Plain(), "masked")  # type: ignore[arg-type]
-    assert isinstance(playing(Plain()), Plain)  # type: ignore[arg-type]
+        coalition_reader(Plain(), "masked")  # type: ignore[arg-type]
+    assert isinstance(coalition_reader(Plain()), Plain)  # type: ignore[arg-type]
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
     mistral = MistralForCausalLM(MistralConfig(vocab_size=9, num_key_value_heads=2, sliding_window=8, **sizes))
     assert reader.weights is not None
-    sliding = ChatReader(reader._model, "sliding", weights=(mistral, reader.weights[1]))
-    assert type(playing(sliding)) is ChatReader
+    sliding = LangChainChat(reader._model, "sliding", weights=(mistral, reader.weights[1]))
+    assert type(coalition_reader(sliding)) is LangChainChat
     with pytest.raises(UsageError, match="SlidingWindow"):
-        playing(sliding, "masked")
+        coalition_reader(sliding, "masked")
 
 
 # ---- which tokens are masked
@@ -284,7 +292,7 @@ def test_a_token_is_masked_if_nothing_of_it_is_present(text: str, cuts: list[int
         assert masked == (len(matter) > 0 and gone.issuperset(matter))
 
 
-def test_masked_tokens_of_clauses_leave_the_words_that_are_there(reader: ChatReader) -> None:
+def test_masked_tokens_of_clauses_leave_the_words_that_are_there(reader: ChatModel) -> None:
     assert reader.weights is not None
     tokenizer = reader.weights[1]
     text = tokenizer.apply_chat_template(
@@ -301,7 +309,7 @@ def test_masked_tokens_of_clauses_leave_the_words_that_are_there(reader: ChatRea
 # ---- attention, a control of `eval attribution`
 
 
-def test_attention_is_that_of_one_plain_pass(reader: ChatReader) -> None:
+def test_attention_is_that_of_one_plain_pass(reader: ChatModel) -> None:
     assert reader.weights is not None
     model, tokenizer = reader.weights
     played = TreeReader(reader)
@@ -324,7 +332,7 @@ def test_attention_is_that_of_one_plain_pass(reader: ChatReader) -> None:
     assert 0 < sum(shares) < 1
 
 
-def test_the_first_tokens_say_yes_or_no(reader: ChatReader) -> None:
+def test_the_first_tokens_say_yes_or_no(reader: ChatModel) -> None:
     """P(yes) / (P(yes) + P(no)) over the ten likeliest, from one plain pass."""
     assert reader.weights is not None
     model = reader.weights[0]

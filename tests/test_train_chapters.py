@@ -16,7 +16,8 @@ from ingest.podcast.chapters import by_reader
 from ingest.podcast.podtile import MARK, ROLE, Chapteriser, Room, parsed
 from ingest.podcast.podtile_training import Example, encode, examples_of, reply_loss, save, train
 from rag.errors import DataError, UsageError
-from rag.llm.chat import open_reader
+from rag.llm.chat import ChatModel
+from rag.llm.open import open_reader
 from rag.protocols import silent
 from rag.records import Chapter, Document
 from rag.settings import ReaderSettings
@@ -84,7 +85,7 @@ def test_examples_are_the_prompts_of_the_reader_and_the_replies_that_give_the_ch
     assert [chapter for example in examples for chapter in parsed(example.target)] == titles
     assert "" in {example.target for example in examples}  # a chunk within a chapter
 
-    class Replying:
+    class Replying(ChatModel):
         """Says what the examples have, and is asked what they ask."""
 
         name = "replying"

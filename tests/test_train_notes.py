@@ -12,23 +12,14 @@ import pytest
 import torch
 
 from rag.errors import DataError, ModelError, UsageError
-from rag.llm.chat import open_reader
+from rag.llm.open import open_reader
 from rag.read.prompts import information
+from rag.read.trajectory import parse_trajectory
 from rag.settings import ReaderSettings
 from rag.train import note_training as trainer
-from rag.train.note_training import (
-    CLIP,
-    KL,
-    Example,
-    Policy,
-    Rollout,
-    advantages,
-    grpo_loss,
-    kl_estimate,
-    rewards_of,
-    roll_out,
-)
-from rag.train.reward import parse_trajectory
+from rag.train.grpo import CLIP, KL, advantages, grpo_loss, kl_estimate
+from rag.train.note_training import Example, rewards_of, roll_out
+from rag.train.policy import Policy, Rollout
 from tests.benchmarks import hotpot, written
 from tests.conftest import Run
 from tests.test_reward import small_judge
@@ -295,7 +286,7 @@ def test_steps_batches_and_warm_up(folder: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_adapter_is_merged_into_what_is_saved(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "LORA_RATE", 1e-2)
     monkeypatch.setattr(trainer, "TURN_TOKENS", 6)
-    monkeypatch.setattr(trainer, "LORA_ABOVE", 1_000)
+    monkeypatch.setattr("rag.train.policy.LORA_ABOVE", 1_000)
     policy = Policy(str(folder))
     assert policy.lora
     trained = trainer.train([example()], policy, constant, 3)

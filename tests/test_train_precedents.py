@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from eval.legal.precedents_trained import before_and_after, halves
 from rag.errors import DataError, ModelError, UsageError
+from rag.legal.court_cases import FIELDS, CourtCase, Field
 from rag.legal.pooling import RECORD, WEIGHTS, Pooling, mean_pool, open_pooling
-from rag.legal.precedents import FIELDS, CourtCase, Field, Precedents
+from rag.legal.precedents import Precedents
 from rag.records import Passage
 from rag.train import precedent_training as trainer
 from rag.train.precedent_training import (

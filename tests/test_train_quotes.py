@@ -13,9 +13,10 @@ import torch
 from typer.testing import CliRunner
 
 from eval.multihop.alignment import records_of
-from eval.multihop.questions import Paragraph, Question, read_questions
+from eval.multihop.questions import ContextParagraph, Question, read_questions
 from rag.errors import DataError, ModelError, UsageError
-from rag.llm.chat import Usage, open_reader
+from rag.llm.chat import Usage
+from rag.llm.open import open_reader
 from rag.protocols import silent
 from rag.read.prompts import COPY, FROM_SENTENCES, bullets, copy_messages, quotes_messages
 from rag.read.quote_selection import select
@@ -225,8 +226,8 @@ def test_what_cannot_be_trained_from_is_said(tiny: Path, tmp_path: Path, monkeyp
 # ---- records from questions
 
 CONTEXT = (
-    Paragraph("The Mill", ("The mill stood here.", " ", " It was sold by A &amp; B.")),
-    Paragraph("A &amp; B", ("They died in 1920.", "They died in 1920.")),
+    ContextParagraph("The Mill", ("The mill stood here.", " ", " It was sold by A &amp; B.")),
+    ContextParagraph("A &amp; B", ("They died in 1920.", "They died in 1920.")),
 )
 
 
@@ -252,7 +253,7 @@ def test_records_have_the_datas_own_sentences() -> None:
 
 
 def test_of_two_paragraphs_with_one_title_the_first_is_meant() -> None:
-    paragraphs = (Paragraph("Ada", ("She was first.",)), Paragraph("Ada", ("She was second.",)))
+    paragraphs = (ContextParagraph("Ada", ("She was first.",)), ContextParagraph("Ada", ("She was second.",)))
     asked = Question("q", "Who?", ("Ada",), "", paragraphs, (0,), ("Ada",), frozenset({("Ada", 0)}))
     assert [quote.text for quote in records_of([asked])[0].evidence] == ["She was first."]
 

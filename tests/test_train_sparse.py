@@ -27,7 +27,11 @@ from eval.retrieval.sparse_gain import ndcg_of
 from rag.errors import DataError, LibraryError, ModelError, UsageError
 from rag.train.sparse.hard_negatives import Postings
 from rag.train.sparse.pairs import Candidates, Pair, TrainingSet
-from rag.train.sparse.sparse_training import CHECKPOINT, Recipe, State, Student, _Steps, train
+from rag.train.sparse.sparse_recipe import Recipe
+from rag.train.sparse.sparse_training import train
+from rag.train.sparse.student import Student
+from rag.train.sparse.training_state import CHECKPOINT, State
+from rag.train.sparse.training_step import Steps
 from tests.conftest import ROOT
 from tests.made import Words
 
@@ -309,7 +313,7 @@ def test_a_damaged_checkpoint_is_refused(model: Path, tmp_path: Path) -> None:
     tensors = load_file(file)
     for damage in (b"", b"no such format", whole[:100], whole[:-1]):
         file.write_bytes(damage)
-        with pytest.raises(UsageError, match=rf"{CHECKPOINT} cannot be read: .* Remove it, and begin anew") as error:
+        with pytest.raises(UsageError, match=rf"{CHECKPOINT} cannot be read: .* Remove it, and begin again") as error:
             trained(model, tmp_path, recipe(steps=4))
         line(error)
     for record in ({}, {"record": "{"}, {"record": "[]"}):
@@ -432,10 +436,10 @@ def test_steps_draw_every_pair_once_before_any_again(
     data = TrainingSet(("x",) * size, ("d",) * size, tuple(range(size)), pairs)
     made = [Candidates(tuple(range(size)), positives, {}) for _ in pairs]
     how = recipe(queries=queries, given=share, negatives=negatives, seed=seed)
-    steps = [_Steps(data, made, how).drawn(step) for step in range(12)]
+    steps = [Steps(data, made, how).drawn(step) for step in range(12)]
     of_kind = {True: kinds.count("given"), False: len(kinds) - kinds.count("given")}
     mix = round(queries * share) if all(of_kind.values()) else queries * bool(of_kind[True])
-    whole = _Steps(data, made, how)
+    whole = Steps(data, made, how)
     order: dict[bool, list[int]] = {True: [], False: []}
     for number, drawn in enumerate(steps):
         assert whole.drawn(number) == drawn  # a function of its number

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from eval.retrieval.sparse_gain import FEWEST, Outcome, ndcg_of, watched_and_reported
+from eval.retrieval.sparse_gain import FEWEST, FitOutcome, ndcg_of, watched_and_reported
 from rag.errors import DataError, RagError, UsageError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
@@ -29,7 +29,7 @@ from tests.pdfs import make_pdf
 from tests.test_links_catalogue import put
 from tests.test_train_sparse import ASKED, OFTEN, SAID, tiny
 from ui.cli.main import app
-from ui.cli.train_sparse import _text
+from ui.cli.training.train_sparse import _format
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 # Every field that matters: what the defaults are is not the point here.
@@ -158,7 +158,7 @@ def test_a_gain_that_may_be_chance_wants_more_documents(gain: float, hint: str) 
         "n": 9, "steps": 5, "best_step": 5, "metrics": {}, "intervals": {}, "kept": False, "out": None,
         "gain": {"before": {"difference": gain, "interval": [-0.2, 0.2]}}, "terms_a_text": {"before": 1, "after": 1},
     }  # fmt: skip
-    last = _text(result, None).splitlines()[-1]
+    last = _format(result, None).splitlines()[-1]
     assert last.startswith(f"not better for certain: nothing was changed{hint}")
     assert bool(hint) == last.endswith("to tell by")
 
@@ -167,7 +167,7 @@ def test_what_is_interrupted_goes_on(base: Path, library: Path, monkeypatch: pyt
     from rag.train.sparse import sparse_training as train
 
     shorter = [*RECIPE, "--recipe=steps=6", "--recipe=every=2"]
-    step = train._step
+    step = train.loss_of_step
 
     def until(number: int, *others: Any) -> Any:
         if number == 5:
@@ -176,12 +176,12 @@ def test_what_is_interrupted_goes_on(base: Path, library: Path, monkeypatch: pyt
         return step(number, *others)
 
     numbers: list[int] = []
-    monkeypatch.setattr(train, "_step", until)
+    monkeypatch.setattr(train, "loss_of_step", until)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         told(base, "train", "sparse", "--library", library, *shorter)
     assert numbers == [0, 1, 2, 3, 4] and (library / "encoder.partial").is_dir()
     assert told(base, "check", "--library", library)["ok"]
-    monkeypatch.setattr(train, "_step", lambda number, *others: numbers.append(number) or step(number, *others))
+    monkeypatch.setattr(train, "loss_of_step", lambda number, *others: numbers.append(number) or step(number, *others))
     assert told(base, "train", "sparse", "--library", library, *shorter)["steps"] == 6
     assert numbers == [0, 1, 2, 3, 4, 4, 5] and not (library / "encoder.partial").exists()
 
@@ -218,8 +218,8 @@ def test_a_withheld_file_is_refused(base: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("nonsense=1", "no field is called so. Choose one of steps, "),
-        ("steps", "no field is called so"),
+        ("nonsense=1", "there is no such field. Choose one of steps, "),
+        ("steps", "there is no such field"),
         ("steps=abc", "valid integer"),
         ("teachers=owl", "'bm25', 'dense' or 'sparse'"),
         ("distillation=owl", "'kl', 'margin' or 'none'"),
@@ -281,7 +281,7 @@ def test_a_gain_on_a_handful_of_queries_is_not_certain() -> None:
     nothing = TrainingSet((), (), (), ())
 
     def better(before: list[float], after: list[float]) -> bool:
-        return Outcome(None, None, nothing, nothing, before, after, before, (1, 1)).better  # type: ignore[arg-type]
+        return FitOutcome(None, None, nothing, nothing, before, after, before, (1, 1)).better  # type: ignore[arg-type]
 
     assert FEWEST == 6
     assert not better([0.1] * 5, [0.9] * 5)

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from eval.retrieval.sparse_gain import teachers_of
+from rag.encode.checkpoint import TRAINED
 from rag.encode.inference_free import CHANGES, InferenceFreeQuery, idf
 from rag.encode.sparse_encoder import TransformerSparseEncoder
 from rag.errors import IndexMismatch, ModelError, UsageError
@@ -20,7 +21,10 @@ from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.settings import load_settings
 from rag.train.sparse.losses import flops
-from rag.train.sparse.sparse_training import TRAINED, Curve, State, Student, _step, _Steps, save
+from rag.train.sparse.sparse_training import save
+from rag.train.sparse.student import Student
+from rag.train.sparse.training_state import Curve, State
+from rag.train.sparse.training_step import Steps, loss_of_step
 from tests.test_train_sparse import line, mined, moved, recipe, same, student, tiny, toy, trained, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,8 +79,8 @@ def test_tied_methods_learn(tmp_path: Path, kind: str, method: str) -> None:
 def test_the_penalty_is_on_what_a_model_made(model: Path, method: str) -> None:
     some, data = student(model, method), toy()
     how = recipe(labels=0.0, distillation="none", penalty_weight=0.5, ramp_steps=0)
-    drawn = _Steps(data, mined(data), how).drawn(0)
-    loss, texts = _step(0, drawn, data, mined(data), some, how, False)
+    drawn = Steps(data, mined(data), how).drawn(0)
+    loss, texts = loss_of_step(0, drawn, data, mined(data), some, how, False)
     queries = flops(some.query_features([data.pairs[place].query for place, _ in drawn])).detach()
     assert texts > 0 and queries > 0
     assert loss.item() == pytest.approx(0.5 * (texts + queries * (method == "SPLADE")).item(), rel=1e-5)

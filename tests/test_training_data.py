@@ -10,7 +10,8 @@ import pytest
 from eval.retrieval.training_data import read_training_data
 from rag.errors import DataError, UsageError
 from rag.records import Passage
-from rag.train.sparse.pairs import Pair, training_set
+from rag.train.sparse.pairs import Pair
+from rag.train.sparse.self_made_queries import training_set
 from tests.benchmarks import GARDENS, PEOPLE, hotpot, musique, written
 from tests.conftest import DATA, needs_data
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.podcast.transcript import HEAD_BYTES, MOST_BYTES, Cue, is_transcript, plain, read_transcript, seconds_of
+from ingest.plain_text import HEAD_BYTES
+from ingest.podcast.formats.cues import Cue, plain, seconds_of
+from ingest.podcast.formats.transcript import MOST_BYTES, is_transcript, read_transcript
 from rag.errors import DocumentError
 from tests.conftest import DATA, ROOT, needs_data
 

@@ -20,7 +20,7 @@ from rag.read.prompts import answer_messages, memory_messages
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings
 from tests.parts import passage
-from tests.test_answer import HITS, QUESTION, ScriptedReader, road
+from tests.test_answer import HITS, QUESTION, ScriptedReader, pipeline
 
 SETTINGS = ReaderSettings(model="http://127.0.0.1:9/v1#m")
 QUESTIONS = [f"Who was the engineer of bridge {i}?" for i in range(6)]
@@ -32,11 +32,11 @@ def run(
     evidence: Mapping[str, Evidence | None],
     questions: Sequence[str] = (QUESTION,),
     k: int = 5,
-    style: str = "notes",
+    strategy: str = "notes",
     jobs: int = 1,
 ) -> list[list[Trial]]:
     replies = Replies(cache, SETTINGS)
-    return list(run_trials(Rows(questions, evidence), road(reader), k, style, replies, jobs))
+    return list(run_trials(Rows(questions, evidence), pipeline(reader), k, strategy, replies, jobs))
 
 
 def both(place: int, query: str) -> list[Hit]:
@@ -64,10 +64,10 @@ class Slow(ScriptedReader):
 # -- what is asked ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("style", ["notes", "direct"])
-def test_a_trial_is_the_answer_that_a_user_gets(tmp_path: Path, style: str) -> None:
-    ((trial,),) = run(tmp_path, ScriptedReader("Clyde Foundry [2]\nor so"), {"system": both}, k=1, style=style)
-    *_, expected = ask(QUESTION, road(ScriptedReader("Clyde Foundry [2]\nor so")), 1, style=style)
+@pytest.mark.parametrize("strategy", ["notes", "direct"])
+def test_a_trial_is_the_answer_that_a_user_gets(tmp_path: Path, strategy: str) -> None:
+    ((trial,),) = run(tmp_path, ScriptedReader("Clyde Foundry [2]\nor so"), {"system": both}, k=1, strategy=strategy)
+    *_, expected = ask(QUESTION, pipeline(ScriptedReader("Clyde Foundry [2]\nor so")), 1, strategy=strategy)
     assert isinstance(expected, Answer) and trial.answer is not None
     assert replace(trial.answer, seconds={}) == replace(expected, seconds={})
     assert (trial.row, trial.place, trial.error) == ("system", 0, None)
@@ -107,7 +107,7 @@ def test_each_row_gets_its_own_evidence_question_by_question(tmp_path: Path) -> 
 
     reader = ScriptedReader()
     rows = {"one": row("one", HITS), "none": row("none", []), "two": row("two", HITS[::-1])}
-    trials = run(tmp_path, reader, rows, QUESTIONS[:2], style="direct")
+    trials = run(tmp_path, reader, rows, QUESTIONS[:2], strategy="direct")
     assert [[(t.row, t.place) for t in some] for some in trials] == [[(row, i) for row in rows] for i in range(2)]
     assert places == [(row, i) for i in range(2) for row in rows]
     assert [messages for _, messages, _ in reader.asked] == [
@@ -123,7 +123,7 @@ def test_a_second_round_searches_the_row_with_another_query(tmp_path: Path) -> N
         asked.append(query)
         return HITS[:1] if query == QUESTION else HITS[::-1]
 
-    patient = replace(road(ScriptedReader(yes=0.1)), settings=load_settings(["reader.rounds=2"]))
+    patient = replace(pipeline(ScriptedReader(yes=0.1)), settings=load_settings(["experimental.rounds=2"]))
     ((trial,),) = run_trials(Rows([QUESTION], {"system": evidence}), patient, 5, "notes", Replies(tmp_path, SETTINGS))
     assert asked[0] == QUESTION and len(asked) == 2 and asked[1].startswith(f"{QUESTION} ")
     assert trial.hits == tuple(HITS[:1]), "the retriever's measures are of the question's own ranking"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import httpx
 import pytest
@@ -14,7 +12,7 @@ from PIL import Image
 from tests.conftest import Run, needs_browser
 from tests.pages import GUILD, HARBOUR, Endpoint, Site, prompt_of, replies, visit
 from tests.pdfs import make_pdf
-from ui.web.app import Desk
+from tests.test_page_handlers import a_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -210,9 +208,8 @@ def test_questions_wait_for_each_other_and_an_empty_one_gets_a_hint(site: Site, 
 
 
 def test_no_part_is_built_only_when_it_is_to_be_seen() -> None:
-    """Gradio 6.31 loses updates of such parts, see ui.web.app.seen."""
-    desk = Desk(*cast(Any, [SimpleNamespace(library=None), SimpleNamespace(stop=None), *[None] * 5, False]))
-    assert {getattr(block, "visible", True) for block in desk.blocks().blocks.values()} == {True}
+    """Gradio 6.31 loses updates of such parts, see ui/web/controls/updates.py."""
+    assert {getattr(block, "visible", True) for block in a_page(None).blocks().blocks.values()} == {True}
 
 
 @needs_browser

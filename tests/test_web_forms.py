@@ -24,7 +24,7 @@ INVENTED = "They were spent on a new lamp"
 ANSWERED = f"The Merrow Guild had saved 412 crowns. {INVENTED}."
 NOTED = "The Merrow Guild had saved *412 crowns* when the light closed, -perhaps in 1901-."
 LOOP = "You find information."
-SETTINGS = ("reader.form=written", "reader.filter_threshold=1.0", "retrieve.links=false")
+SETTINGS = ("experimental.notes=written", "experimental.filter_threshold=1.0", "retrieve.links=false")
 
 
 def reply_to(prompt: str) -> str:

@@ -24,7 +24,7 @@ MILL = [
     ("Ada Lind", "How often do the sails have to be mended?"),
     ("Bo Aas", "Twice a year, in spring and in autumn, and after each storm."),
     ("Ada Lind", "And how is the flour sifted today?"),
-    ("Bo Aas", "We sift it through silk, as the old miller did."),
+    ("Bo Aas", "We filter_passages it through silk, as the old miller did."),
     ("Ada Lind", "Who buys the flour?"),
     ("Bo Aas", "The bakers of Lund buy nine sacks a week, and the rest goes to the market."),
 ]

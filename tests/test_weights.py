@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rag.answer import Road, ask, explain
+from rag.answer import Pipeline, ask
 from rag.attribute.tree_reader import TreeReader, in_torch
 from rag.errors import ModelError
-from rag.llm.chat import open_reader
+from rag.explain import explain
 from rag.llm.gguf_weights import unpacked
+from rag.llm.open import open_reader
 from rag.models.registry import models_folder
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings
@@ -59,12 +60,12 @@ def test_where_it_cannot_be_unpacked_the_reader_itself_explains(
     def broken(reader: object, report: object) -> None:
         raise ModelError("no room")
 
-    monkeypatch.setattr("rag.answer.in_torch", broken)
+    monkeypatch.setattr("rag.explain.in_torch", broken)
     settings = load_settings(["reader.model=http://127.0.0.1:9/v1#m"])
     reader = open_reader(settings.reader)
     answer = Answer("?", "1911", False, (), (), tuple(HITS), None, "m", "h")
     monkeypatch.setattr(type(reader), "stream", lambda self, messages, *rest: iter(["1911"]))
-    some = Road(ScriptedRetriever(HITS), reader, lambda *span: (1, 1), "", settings)  # type: ignore[arg-type]
+    some = Pipeline(ScriptedRetriever(HITS), reader, lambda *span: (1, 1), "", settings)  # type: ignore[arg-type]
     told = explain(answer, some, "direct", "document").attribution
     assert told is not None and told.reader_calls == 7 and [player.score for player in told.players] == [0, 0, 0]
     assert "several times as long: no room" in caplog.text
@@ -78,9 +79,9 @@ def test_two_runtimes_of_the_same_weights_explain_alike() -> None:
     fast = in_torch(reader)
     assert isinstance(fast, TreeReader) and reader.file is not None
     assert unpacked(reader.file).parent == models_folder()
-    some = Road(ScriptedRetriever(HITS), reader, lambda *span: (1, 1), "", settings)  # type: ignore[arg-type]
+    some = Pipeline(ScriptedRetriever(HITS), reader, lambda *span: (1, 1), "", settings)  # type: ignore[arg-type]
     question = "In which year was the Tarn Bridge opened?"
-    *_, answer = ask(question, some, 3, style="direct")
+    *_, answer = ask(question, some, 3, strategy="direct")
     assert isinstance(answer, Answer) and answer.answer.startswith("1911")
     told = explain(answer, some, "direct", "document").attribution
     slow = load_settings([LIGHT_READER, "reader.support_threshold=0", "attribute.runtime=reader"])

@@ -11,11 +11,11 @@ from typing import Any
 
 from rag.records import Chapter
 from rag.timecodes import timecode, timestamp
-from ui.render import printable
+from ui.wording import printable
 
 
 def without_gaps(chapters: Sequence[Chapter]) -> list[Chapter]:
-    """Each up to where the next one begins, so that silence between two belongs to the first.
+    """The chapters, each extended to the start of the next, so that silence between two belongs to the first.
 
     >>> [c.end_seconds for c in without_gaps([Chapter("a", 0, 1, 0.0, 2.0), Chapter("b", 1, 2, 2.5, 4.0)])]
     [2.5, 4.0]
@@ -25,6 +25,7 @@ def without_gaps(chapters: Sequence[Chapter]) -> list[Chapter]:
 
 
 def chapters_json(document_id: str, title: str, chapters: Sequence[Chapter]) -> dict[str, Any]:
+    """The chapters as `glossator chapters --json` prints them (contract.md); times in seconds."""
     listed = [
         {
             "start_seconds": chapter.start_seconds,
@@ -38,7 +39,8 @@ def chapters_json(document_id: str, title: str, chapters: Sequence[Chapter]) -> 
 
 
 def line(chapter: Chapter) -> str:
-    """
+    """A chapter as one line: its start and its title.
+
     >>> line(Chapter("The winds", 0, 1, 3723.5, 4000.0))
     '1:02:03 The winds'
     """
@@ -46,7 +48,7 @@ def line(chapter: Chapter) -> str:
 
 
 def text(chapters: Sequence[Chapter]) -> str:
-    """A line a chapter, as players and video sites read it in show notes."""
+    """One line per chapter, as players and video sites read them in show notes."""
     return "".join(f"{line(chapter)}\n" for chapter in chapters)
 
 
@@ -60,7 +62,7 @@ def podcasting(chapters: Sequence[Chapter]) -> str:
 
 
 def webvtt(chapters: Sequence[Chapter]) -> str:
-    """A WebVTT track of the kind "chapters": a cue a chapter, its text the title.
+    """A WebVTT track of the kind "chapters": one cue per chapter, its text the title.
 
     >>> print(webvtt([Chapter("Q & A", 0, 1, 3723.5, 4000.0)]), end="")
     WEBVTT

@@ -6,36 +6,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.attribution.methods import OURS, PACKAGE, Outcome
+from eval.attribution.faithfulness import LEAST
+from eval.attribution.faithfulness_trials import AttributionOutcome
+from eval.attribution.methods import OURS, PACKAGE
 from eval.core.bootstrap import paired_difference, percentile, summarise
 from eval.core.report import cell, table, with_interval, write_lines, write_text
-from rag.attribute.faithfulness import LEAST
 from rag.settings import Settings
 
 
-def result_json(asked: Mapping[str, Any], outcomes: Sequence[Outcome], settings: Settings) -> dict[str, Any]:
+def result_json(asked: Mapping[str, Any], outcomes: Sequence[AttributionOutcome], settings: Settings) -> dict[str, Any]:
     """The command line's JSON. Its metrics are those of the scores that `ask --attribute document` shows.
 
     `methods` has those of each method, `differences` each of ours against each other method, paired over the questions.
     """
-    there = [outcome for outcome in outcomes if outcome.scores]
-    methods = {name: _row(name, there) for name in (there[0].scores or ())} if there else {}
-    seconds = [outcome.seconds * 1000 for outcome in there]
+    attributed = [outcome for outcome in outcomes if outcome.scores]
+    methods = {name: _row(name, attributed) for name in (attributed[0].scores or ())} if attributed else {}
+    seconds = [outcome.seconds * 1000 for outcome in attributed]
     ours = methods.get(OURS[0], {"metrics": {}, "intervals": {}})
     return {
         "task": "attribution",
         "n": len(outcomes),
-        "attributed": len(there),
+        "attributed": len(attributed),
         "metrics": ours["metrics"],
         "intervals": ours["intervals"],
         "latency_ms": {"p50": round(percentile(seconds, 0.5)), "p95": round(percentile(seconds, 0.95))},
         "failed": sum(outcome.error is not None for outcome in outcomes),
-        "abstained": len(outcomes) - len(there) - sum(outcome.error is not None for outcome in outcomes),
-        "reproduced": sum(bool(outcome.readings and outcome.readings.reproduced) for outcome in there),
+        "abstained": len(outcomes) - len(attributed) - sum(outcome.error is not None for outcome in outcomes),
+        "reproduced": sum(bool(outcome.readings and outcome.readings.reproduced) for outcome in attributed),
         **asked,
         "methods": methods,
         "differences": {
-            name: {other: _differences(name, other, there) for other in methods if other != name}
+            name: {other: _differences(name, other, attributed) for other in methods if other != name}
             for name in OURS
             if methods
         },
@@ -45,23 +46,25 @@ def result_json(asked: Mapping[str, Any], outcomes: Sequence[Outcome], settings:
     }
 
 
-def _row(name: str, there: Sequence[Outcome]) -> dict[str, Any]:
-    some = [_of(outcome, name) for outcome in there]
-    metrics, intervals = summarise(some)
-    counts = {measure: sum(scores.get(measure) is not None for scores in some) for measure in metrics}
-    budget = max(outcome.methods[name].budget for outcome in there if outcome.methods)
+def _row(name: str, attributed: Sequence[AttributionOutcome]) -> dict[str, Any]:
+    rows = [_scores_of(outcome, name) for outcome in attributed]
+    metrics, intervals = summarise(rows)
+    counts = {measure: sum(scores.get(measure) is not None for scores in rows) for measure in metrics}
+    budget = max(outcome.methods[name].budget for outcome in attributed if outcome.methods)
     return {"budget": budget, "n": counts, "metrics": metrics, "intervals": intervals}
 
 
-def _of(outcome: Outcome, name: str) -> Mapping[str, float | None]:
+def _scores_of(outcome: AttributionOutcome, name: str) -> Mapping[str, float | None]:
     assert outcome.scores is not None
     return outcome.scores[name]
 
 
-def _differences(name: str, other: str, there: Sequence[Outcome]) -> dict[str, Any]:
+def _differences(name: str, other: str, attributed: Sequence[AttributionOutcome]) -> dict[str, Any]:
     found = {}
     for measure in ("R@2", "recall_area"):
-        ours, theirs = ([_of(outcome, which)[measure] or 0.0 for outcome in there] for which in (name, other))
+        ours, theirs = (
+            [_scores_of(outcome, which)[measure] or 0.0 for outcome in attributed] for which in (name, other)
+        )
         found[measure] = paired_difference(ours, theirs).to_json()
     return found
 
@@ -116,15 +119,15 @@ def report(title: str, result: Mapping[str, Any]) -> str:
         "",
         f"{result['n']} of {result['of']} questions (seed {result['seed']}, every type with its share), each over its "
         f"own paragraphs; {cell(result['retriever'])} retrieval, k = {result['k']}, reader "
-        f"{cell(result['models']['reader'])} in its form {result['reader']}, {result['permutations']} permutations, "
-        f"settings {result['settings_hash']}. Absent passages are {result['settings']['attribute']['absence']}, the "
+        f"{cell(result['models']['reader'])}, strategy {result['reader']}, {result['permutations']} permutations, "
+        f"settings {result['settings_hash']}. Absent passages are {result['settings']['experimental']['absence']}, the "
         "others' ranks stay.",
         "",
         text(result),
     ]
     for name, others in result["differences"].items():
         lines += [f"## {cell(name)} against the others", "", "Paired over the questions: difference, 95 %, p.", ""]
-        rows = [[cell(other), *map(_told, measures.values())] for other, measures in others.items()]
+        rows = [[cell(other), *map(_format_difference, measures.values())] for other, measures in others.items()]
         lines += [*table(["against", "R@2", "recall area"], rows), ""]
     lines += [
         "## What this does not say",
@@ -150,12 +153,12 @@ def report(title: str, result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _told(d: Mapping[str, Any]) -> str:
+def _format_difference(d: Mapping[str, Any]) -> str:
     low, high = d["interval"]
     return f"{d['difference']:+.3f} [{low:+.2f}, {high:+.2f}], p {d['p']:.3f}"
 
 
-def line(outcome: Outcome) -> dict[str, Any]:
+def line(outcome: AttributionOutcome) -> dict[str, Any]:
     """One question, with every reading and every method's scores; `scores` are those of the first method."""
     readings, question = outcome.readings, outcome.question
     methods, scores = outcome.methods or {}, outcome.scores or {}
@@ -172,8 +175,8 @@ def line(outcome: Outcome) -> dict[str, Any]:
             for i, hit in enumerate(outcome.hits)
         ],
         "readings": [
-            {"present": sorted(i + 1 for i in c), "said": said, "log_probability": round(readings.log_p[c], 4)}
-            for c, said in readings.said.items()
+            {"present": sorted(i + 1 for i in c), "said": reply, "log_probability": round(readings.log_p[c], 4)}
+            for c, reply in readings.replies.items()
         ]
         if readings
         else [],
@@ -191,7 +194,7 @@ def line(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def write(out: Path, title: str, result: Mapping[str, Any], outcomes: Sequence[Outcome]) -> None:
+def write(out: Path, title: str, result: Mapping[str, Any], outcomes: Sequence[AttributionOutcome]) -> None:
     """per_question.jsonl and report.md in `out`."""
     write_lines(out / "per_question.jsonl", map(line, outcomes))
     write_text(out / "report.md", report(title, result))

@@ -1,8 +1,8 @@
-"""ContextCite by its own package, with our readings in its model's place: a comparison's extra, not a part.
+"""ContextCite by its own package, with our readings in place of its model: only for comparison, an optional extra.
 
-The package (context-cite 0.0.4 of arXiv 2409.00729) asks a model of transformers in a prompt of its own. What it draws
-and what it fits is kept here: which sources each ablation leaves, and the weights of the answer's logit. So it explains
-the same answer of the same reader as all other methods.
+The package (context-cite 0.0.4 of arXiv 2409.00729) asks a model of transformers in a prompt of its own. Only its
+draws of ablations (which sources each leaves) and its solver (the weights of the answer's logit) are used here. So it
+explains the same answer of the same reader as all other methods.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def package_scores(
 
 @cache
 def _package() -> tuple[Callable[[int, float, int], Any], Any]:
-    """Its draw of one ablation, and its solver. On import it would fetch a splitter of sentences, not needed here."""
+    """The package's draw of one ablation, and its solver. Its import would fetch a sentence splitter."""
     import nltk
 
     fetch, nltk.download = nltk.download, lambda *_, **__: True

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from eval.core.cache import RecordingReader, Replies
 from rag.attribute.players import Player
-from rag.attribute.tree_reader import TreeReader, playing
-from rag.llm.chat import ChatReader, Messages
+from rag.attribute.tree_reader import as_tree, coalition_reader
+from rag.llm.chat import ChatModel, Messages
 from rag.records import Hit
 
 
@@ -18,9 +18,8 @@ class MaskedReader(RecordingReader):
     The prompt is the same whoever is absent, so what is kept is kept by who is.
     """
 
-    def __init__(self, reader: ChatReader, replies: Replies):
-        tree = playing(reader, "masked")
-        assert isinstance(tree, TreeReader)
+    def __init__(self, reader: ChatModel, replies: Replies):
+        tree = as_tree(coalition_reader(reader, "masked"))
         super().__init__(tree, replies)
         self._tree = tree
         self._hidden: list[str] = []

@@ -18,33 +18,36 @@ import numpy as np
 from eval.core.bootstrap import percentile
 from eval.pdf.extraction import read_alone
 from ingest.chunk import chunk
-from rag.answer import Road, ask, explain
+from rag.answer import Pipeline, ask
 from rag.attribute.attribute import PERMUTATIONS, SEED
 from rag.attribute.game import MASK, ReaderGame
 from rag.attribute.players import Player, clauses, disjoint, documents, words
 from rag.attribute.shapley import Value
 from rag.attribute.tree_reader import in_torch
-from rag.children import python
+from rag.children import glossator
 from rag.errors import ReaderError
+from rag.explain import explain
 from rag.index.manager import NEEDS, Indexes
-from rag.llm.chat import ChatReader, first_line
+from rag.llm.chat import ChatModel, first_line
+from rag.llm.tokens import TURN_TOKENS
 from rag.protocols import Report, silent
-from rag.read.injection.mask import withhold
-from rag.read.prompts import TURN_TOKENS, answer_messages
+from rag.read.injection.mask import mask_injections
+from rag.read.prompts import answer_messages
 from rag.records import Answer, Attribution, Hit
+from rag.search import open_retriever
 from rag.settings import Settings
 
 REPEAT = 3
 WAYS = {
-    "naive": "every coalition of every permutation read anew: counted, not run",
-    "cache": "every different coalition read once, its prompt computed anew",
+    "naive": "every coalition of every permutation read again: counted, not run",
+    "cache": "every different coalition read once, its prompt computed again",
     "cache, prefix order": "sorted, so that a prompt is computed from where it differs from the one before",
     "the same in torch": "the reader's own weights, which read faster there, and a tree of answers that is verified",
 }
 TORCH = "the same in torch"
 WORD_WAYS = {
-    "naive": "every coalition of every permutation of all words read anew: counted, not run",
-    "naive, opened alone": "the same of the documents, clauses and words that were played: counted, not run",
+    "naive": "every coalition of every permutation of all words read again: counted, not run",
+    "naive, opened alone": "the same of the documents, clauses and words that were players: counted, not run",
     "hierarchy": "what `ask --attribute word` does with these settings: what matters is opened, nothing is read twice",
 }
 
@@ -52,10 +55,9 @@ WORD_WAYS = {
 def _ingest_once(file: Path) -> tuple[float, int]:
     """Wall seconds of the whole command into a new library, and its own figure of its peak memory in MB."""
     with tempfile.TemporaryDirectory() as folder:
-        program = python("-c", "from ui.cli.main import main; main()")
         began = time.perf_counter()
         done = subprocess.run(
-            [*program, "ingest", str(file), "--library", f"{folder}/library", "--json"], check=True, capture_output=True
+            glossator("ingest", str(file), "--library", f"{folder}/library", "--json"), check=True, capture_output=True
         )
         return time.perf_counter() - began, json.loads(done.stdout)["peak_memory_mb"]
 
@@ -97,7 +99,7 @@ def retrieval(indexes: Indexes, queries: Sequence[str], k: int) -> dict[str, Any
     """Milliseconds a query, one at a time, of each retriever over an opened library; warm-up not counted."""
     result: dict[str, Any] = {"queries": len(queries)}
     for name in NEEDS:
-        retriever = indexes.retriever(name)
+        retriever = open_retriever(indexes, name)
         times = []
         for query in [*queries[:3], *queries]:
             began = time.perf_counter()
@@ -108,11 +110,11 @@ def retrieval(indexes: Indexes, queries: Sequence[str], k: int) -> dict[str, Any
     return result
 
 
-def answer(road: Road, questions: Sequence[str], k: int) -> dict[str, Any]:
+def answer(pipeline: Pipeline, questions: Sequence[str], k: int) -> dict[str, Any]:
     """Seconds to the first token and to the end of an answer, and its prompt tokens: medians over the questions."""
     answers = []
     for question in questions:
-        *_, last = ask(question, road, k)
+        *_, last = ask(question, pipeline, k)
         assert isinstance(last, Answer)
         answers.append(last)
     parts = ("retrieve", "first_token", "answer", "note")
@@ -120,7 +122,7 @@ def answer(road: Road, questions: Sequence[str], k: int) -> dict[str, Any]:
     totals = [a.seconds["retrieve"] + a.seconds["answer"] + a.seconds["note"] for a in answers]
     return {
         "questions": len(answers),
-        "reader": road.reader.name,
+        "reader": pipeline.reader.name,
         "seconds": seconds | {"total": round(statistics.median(totals), 2)},
         "prompt_tokens": round(statistics.mean(a.tokens["prompt"] for a in answers)),
         "prompt_tokens_max": max(a.tokens["prompt"] for a in answers),
@@ -128,7 +130,7 @@ def answer(road: Road, questions: Sequence[str], k: int) -> dict[str, Any]:
 
 
 def attribution(
-    road: Road, questions: Sequence[str], k: int, permutations: int = 100, report: Report = silent
+    pipeline: Pipeline, questions: Sequence[str], k: int, permutations: int = 100, report: Report = silent
 ) -> dict[str, Any]:
     """Calls, prompt tokens and seconds of document-level Shapley values by permutations, one way against another.
 
@@ -139,30 +141,30 @@ def attribution(
     be unpacked; of its tokens all that went through the model are counted. `same_answers`: the share of the coalitions
     of which the third and the fourth way say what the second says. What abstains is not attributed.
     """
-    fast = in_torch(road.reader, report) is not None
+    fast = in_torch(pipeline.reader, report) is not None
     ways = [way for way in WAYS if fast or way != TORCH]
     sums = {way: {"calls": 0, "prompt_tokens": 0, "seconds": 0.0} for way in ways}
     attributed = 0
     same = dict.fromkeys(ways[2:], 0)
     for question in questions:
-        *_, last = ask(question, road, k, style="direct")
+        *_, last = ask(question, pipeline, k, strategy="direct")
         assert isinstance(last, Answer)
         hits = [hit for hit in last.evidence if not hit.ignored]
         if last.abstained or not hits:
             continue
         attributed += 1
-        found = _attributed(road, question, hits, permutations, report)
+        found = _attributed(pipeline, question, hits, permutations, report)
         for way, (calls, tokens, seconds, _) in found.items():
             _add(sums[way], calls, tokens, seconds)
-        anew = found["cache"][3]
+        from_start = found["cache"][3]
         for way in same:
-            same[way] += sum(anew[coalition] == found[way][3][coalition] for coalition in anew)
+            same[way] += sum(from_start[coalition] == found[way][3][coalition] for coalition in from_start)
     cached = sums["cache"]
     return {
         "level": "document",
         "questions": attributed,
         "abstained": len(questions) - attributed,
-        "reader": road.reader.name,
+        "reader": pipeline.reader.name,
         "k": k,
         "permutations": permutations,
         **_rounded(sums),
@@ -171,7 +173,7 @@ def attribution(
     }
 
 
-def word_attribution(road: Road, questions: Sequence[str], k: int, report: Report = silent) -> dict[str, Any]:
+def word_attribution(pipeline: Pipeline, questions: Sequence[str], k: int, report: Report = silent) -> dict[str, Any]:
     """Calls, prompt tokens and seconds of scores down to words: what they would be naively, and what they are.
 
     The naive way is what P permutations of n words ask for, P (n + 1) answers; titles, which are no words, would come
@@ -180,19 +182,19 @@ def word_attribution(road: Road, questions: Sequence[str], k: int, report: Repor
     counted behind what a prompt shares with the one before, as in `attribution`. `scored` of `words` have a value, and
     `stopped` says why questions ended early: values are then of fewer permutations, or of none on the lower levels.
     """
-    permutations = road.settings.attribute.permutations or PERMUTATIONS["word"]
+    permutations = pipeline.settings.attribute.permutations or PERMUTATIONS["word"]
     sums = {way: {"calls": 0, "prompt_tokens": 0, "seconds": 0.0} for way in WORD_WAYS}
     attributed = all_words = scored = 0
     stopped: list[str] = []
     for question in questions:
-        *_, last = ask(question, road, k, style="direct")
+        *_, last = ask(question, pipeline, k, strategy="direct")
         assert isinstance(last, Answer)
-        hits = disjoint(withhold(question, [hit for hit in last.evidence if not hit.ignored]))
+        hits = disjoint(mask_injections([hit for hit in last.evidence if not hit.ignored]))
         if last.abstained or not hits:
             continue
         attributed += 1
         number = sum(len(words(clause, hit)) for hit in hits for clause in clauses(hit))
-        found, costs = _by_words(road, last, hits, permutations * (number + 1), report)
+        found, costs = _by_words(pipeline, last, hits, permutations * (number + 1), report)
         for way, cost in costs.items():
             _add(sums[way], *cost)
         all_words += number
@@ -202,10 +204,10 @@ def word_attribution(road: Road, questions: Sequence[str], k: int, report: Repor
         "level": "word",
         "questions": attributed,
         "abstained": len(questions) - attributed,
-        "reader": road.reader.name,
+        "reader": pipeline.reader.name,
         "k": k,
         "permutations": permutations,
-        "budget": road.settings.attribute.calls,
+        "budget": pipeline.settings.attribute.calls,
         "words": all_words,
         "scored": scored,
         "stopped": stopped,
@@ -215,13 +217,13 @@ def word_attribution(road: Road, questions: Sequence[str], k: int, report: Repor
 
 
 def _by_words(
-    road: Road, answer: Answer, hits: Sequence[Hit], naive: int, report: Report
+    pipeline: Pipeline, answer: Answer, hits: Sequence[Hit], naive: int, report: Report
 ) -> tuple[Attribution, dict[str, Cost]]:
     """An answer attributed down to words, and what each way of WORD_WAYS costs. `naive`: the calls of the first."""
-    count = road.reader.count
+    count = pipeline.reader.count
     kept: dict[str, Value] = {}  # by the prompt, in the order in which they were read
-    told = explain(answer, road, "direct", "word", report=report, kept=kept)
-    found = told.attribution
+    explained = explain(answer, pipeline, "direct", "word", report=report, kept=kept)
+    found = explained.attribution
     assert found is not None
     head = answer_messages("", [])[:-1]
     read = [[*head, ("user", prompt.replace(MASK, "") + answer.question)] for prompt in kept]
@@ -233,7 +235,7 @@ def _by_words(
     counted = {"naive": naive, "naive, opened alone": found.naive_reader_calls}
     return found, {
         **{way: (calls, round(calls * each), calls * each * pace) for way, calls in counted.items()},
-        "hierarchy": (found.reader_calls, tokens, told.seconds["attribute"]),
+        "hierarchy": (found.reader_calls, tokens, explained.seconds["attribute"]),
     }
 
 
@@ -287,7 +289,7 @@ Said = dict[frozenset[Player], str]
 
 
 def _attributed(
-    road: Road, question: str, hits: Sequence[Hit], permutations: int, report: Report
+    pipeline: Pipeline, question: str, hits: Sequence[Hit], permutations: int, report: Report
 ) -> dict[str, tuple[int, int, float, Said]]:
     """(calls, prompt tokens, seconds, what each coalition says) of each way."""
     generator = np.random.default_rng(SEED)
@@ -297,28 +299,28 @@ def _attributed(
     visits = [frozenset(players[i] for i in order[:n]) for order in orders for n in range(len(players) + 1)]
     distinct = list(dict.fromkeys(visits))
 
-    anew: Said = {}
+    from_start: Said = {}
     seconds: dict[frozenset[Player], float] = {}
     tokens: dict[frozenset[Player], int] = {}
     for done, coalition in enumerate(distinct, start=1):
         messages = answer_messages(question, game.evidence(coalition))
-        tokens[coalition] = road.reader.count(messages)
+        tokens[coalition] = pipeline.reader.count(messages)
         began = time.perf_counter()
-        anew[coalition] = _said(road.reader, messages, road.settings)
+        from_start[coalition] = _reply_of(pipeline.reader, messages, pipeline.settings)
         seconds[coalition] = time.perf_counter() - began
-        report("coalitions, each anew", done, len(distinct))
+        report("coalitions, each from the start", done, len(distinct))
 
-    reader, before, processed, spent = road.reader.going_on(), "", 0, 0.0
+    reader, before, processed, spent = pipeline.reader.going_on(), "", 0, 0.0
 
     def read(some: Sequence[Hit]) -> Value:
         nonlocal before, processed, spent
         messages = answer_messages(question, some)
-        processed += _processed(road.reader.count, messages, before)
+        processed += _processed(pipeline.reader.count, messages, before)
         before = messages[-1][1]
         began = time.perf_counter()
-        said = _said(reader, messages, road.settings)
+        reply = _reply_of(reader, messages, pipeline.settings)
         spent += time.perf_counter() - began
-        return {said: 1.0}
+        return {reply: 1.0}
 
     ordered = ReaderGame(hits, read, budget=len(distinct), report=report)
     values = ordered(distinct)
@@ -326,15 +328,15 @@ def _attributed(
         raise ReaderError(ordered.stopped)
     found = {
         "naive": (len(visits), sum(map(tokens.__getitem__, visits)), sum(map(seconds.__getitem__, visits)), {}),
-        "cache": (len(distinct), sum(tokens.values()), sum(seconds.values()), anew),
+        "cache": (len(distinct), sum(tokens.values()), sum(seconds.values()), from_start),
         "cache, prefix order": (ordered.calls, processed, spent, _answers(values)),
     }
-    fast = in_torch(road.reader)
+    fast = in_torch(pipeline.reader)
     if fast is not None:
         began = time.perf_counter()
 
         def verified(some: Sequence[Hit]) -> Value:
-            return {_said(fast, answer_messages(question, some), road.settings): 1.0}
+            return {_reply_of(fast, answer_messages(question, some), pipeline.settings): 1.0}
 
         alike = ReaderGame(hits, verified, budget=len(distinct), report=report)
         values = alike(distinct)
@@ -347,7 +349,7 @@ def _answers(values: Mapping[frozenset[Player], Value]) -> Said:
     return {coalition: next(iter(value)) for coalition, value in values.items()}
 
 
-def _said(reader: ChatReader, messages: Sequence[tuple[str, Any]], settings: Settings) -> str:
+def _reply_of(reader: ChatModel, messages: Sequence[tuple[str, Any]], settings: Settings) -> str:
     return first_line("".join(reader.stream(messages, settings.reader.answer_tokens)))
 
 

@@ -1,9 +1,9 @@
 """Replies of readers, kept: the same reader asked the same words costs nothing the second time.
 
 A file of JSON lines per reader, a line per question asked, written when the question is through. So a run that was
-killed at question 300 goes on at 301, and another metric, threshold or note form needs no reader at all. What a reply
-depends on is its key: the reader's weights, its messages (instructions, evidence, question) and the length allowed; of
-a reader that goes on from its last prompt, all replies before it, too.
+killed at question 300 goes on at 301, and another metric, threshold or style of note needs no reader at all. The key
+of a reply is all that it depends on: the reader's weights, its messages (instructions, evidence, question) and the
+length allowed; of a reader that goes on from its last prompt, all replies before it, too.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from rag.attribute.tree_reader import TreeReader, playing
-from rag.llm.chat import ChatReader, Messages, Usage
+from rag.attribute.tree_reader import as_tree, coalition_reader
+from rag.llm.chat import ChatModel, Messages, Usage
 from rag.models.registry import catalogue, fingerprint
 from rag.records import Hit
 from rag.settings import ReaderSettings
@@ -67,7 +67,7 @@ def _weights(model: str) -> list[str]:
     return [model]
 
 
-class RecordingReader:
+class RecordingReader(ChatModel):
     """A reader for one question: says what is kept, asks the real one for the rest, and counts what it cost.
 
     `seconds` is the time all replies took when they were made, `first_seconds` the time to the first piece of the
@@ -75,22 +75,24 @@ class RecordingReader:
     `generated_tokens` are the sums over them.
     """
 
-    def __init__(self, reader: ChatReader, replies: Replies):
+    def __init__(self, reader: ChatModel, replies: Replies):
         self._reader = reader
         self._replies = replies
         self._new: dict[str, dict[str, Any]] = {}
         self._behind: tuple[Messages, int, Sequence[str]] | None = None  # kept, and not just given by the real reader
-        self.name = reader.name
-        # never kept, as it is a matter of milliseconds; a Reader that is no ChatReader need not count
-        self.count: Callable[[Messages], int] = reader.count
+        self.name, self.judges, self.sees = reader.name, reader.judges, reader.sees
         self.seconds = self.spent = 0.0
         self.calls = self.prompt_tokens = self.generated_tokens = 0
         self.first_seconds: float | None = None
 
+    def count(self, messages: Messages) -> int:
+        """As ChatModel.count. Never kept: it takes milliseconds."""
+        return self._reader.count(messages)
+
     def stream(
         self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
     ) -> Iterator[str]:
-        """As ChatReader.stream; a kept reply comes in one piece. One that was not heard to its end is not kept."""
+        """As ChatModel.stream; a kept reply comes in one piece. One that was not heard to its end is not kept."""
         key = self._key_of("stream", messages, [max_tokens, *stop] if stop else max_tokens)
         kept = self._replies.get(key)
         self._behind = (messages, max_tokens, stop) if kept else None
@@ -117,7 +119,7 @@ class RecordingReader:
         return _reply(own, seconds, text=text, first_seconds=round(seconds if first is None else first, 3))
 
     def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
-        """As ChatReader.yes_probability."""
+        """As ChatModel.yes_probability."""
         key = _key("yes", messages, goes_on)
         kept = self._replies.get(key)
         if kept is None:
@@ -137,7 +139,7 @@ class RecordingReader:
         return float(kept["probability"])
 
     def log_probability(self, messages: Messages, text: str, usage: Usage | None = None) -> float:
-        """As ChatReader.log_probability."""
+        """As ChatModel.log_probability."""
         key = self._key_of("log", messages, text)
         kept = self._replies.get(key)
         if kept is None:
@@ -153,25 +155,25 @@ class RecordingReader:
 
     def attended(self, messages: Messages, text: str, hits: Sequence[Hit]) -> list[float] | None:
         """As TreeReader.attended; None where the reader's weights are not in this process."""
-        reader = playing(self._reader)
-        if not isinstance(reader, TreeReader):
+        reader = coalition_reader(self._reader)
+        if not reader.masks:
             return None
         key = _key("attention", messages, text)
         kept = self._replies.get(key)
         if kept is None:
             began = time.monotonic()
-            shares = reader.attended(messages, text, hits)
+            shares = as_tree(reader).attended(messages, text, hits)
             kept = self._new[key] = _reply(Usage(), time.monotonic() - began, attention=shares)
         return list(kept["attention"])
 
     def going_on(self) -> RecordingReader:
-        """As ChatReader.going_on: another recording reader, with counts of its own, to be kept by itself."""
+        """As ChatModel.going_on: another recording reader, with counts of its own, to be kept by itself."""
         return _GoingOnReader(self._reader, self._replies)
 
     def _key_of(self, kind: str, messages: Messages, detail: int | str | list[int | str]) -> str:
         return _key(kind, messages, detail)
 
-    def _asked(self) -> ChatReader:
+    def _asked(self) -> ChatModel:
         """The real reader, for a reply that is not kept."""
         return self._reader
 
@@ -191,16 +193,16 @@ class RecordingReader:
 
 
 class _GoingOnReader(RecordingReader):
-    """The first prompt is computed anew, so that the replies do not depend on what the real reader read before it.
+    """The first prompt is computed from the start, so that no reply depends on what the real reader read before it.
 
     From there each goes on from the one before, and what is kept are replies in their place in this chain. Where what
-    is kept ends, the prompt before is read once more: a reply then differs by as much as `ChatReader.going_on` says.
+    is kept ends, the prompt before is read once more: a reply then differs by as much as `ChatModel.going_on` says.
     A reader whose weights are in this process does all that by itself.
     """
 
-    def __init__(self, reader: ChatReader, replies: Replies):
+    def __init__(self, reader: ChatModel, replies: Replies):
         super().__init__(reader, replies)
-        self._going_on = playing(reader)
+        self._going_on = coalition_reader(reader)
         self._chain = ""
         self._before: Messages | None = None
         self._now: Messages | None = None
@@ -212,9 +214,9 @@ class _GoingOnReader(RecordingReader):
         self._chain = _key(kind, messages, [self._chain, json.dumps(detail)])
         return self._chain
 
-    def _asked(self) -> ChatReader:
+    def _asked(self) -> ChatModel:
         self._now_is_held = True
-        if isinstance(self._going_on, TreeReader):
+        if self._going_on.masks:
             return self._going_on
         if self._before is None:
             return self._reader

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.children import python
+from rag.children import glossator
 from rag.errors import DataError, RagError, UsageError
 from rag.protocols import Report, silent
 
@@ -22,13 +22,13 @@ SHARED = "../shared"  # data sets that stand beside a checkout, and not on every
 NUMBER = (int, float)
 KEYS: dict[str, Any] = {"command": str, "metric": str, "value": NUMBER, "tolerance": NUMBER, "source": str}
 OPTIONAL_KEYS: dict[str, Any] = {"first": str, "quick": bool, "n": int, "interval": list}
-SCRATCH = "{scratch}"  # in a row's commands: an empty folder that both of them see, and nobody afterwards
+SCRATCH = "{scratch}"  # in a row's commands: an empty folder that both of them share, removed afterwards
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     """One row: `command`, run from the top of a checkout, gives `metric` as `value`, `tolerance` more or less; `first`
-    is another command that makes what it needs.
+    is another command, run before it, that prepares what it needs.
 
     `n` questions and the 95 % `interval` say how much the figure can carry. `quick`: takes a few minutes at most.
     """
@@ -47,7 +47,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What came of a row. `status`: "ok", "drift", "failed", or "not run" where its data set is not on this machine.
+    """The result of a row. `status`: "ok", "drift", "failed", or "not run" where its data set is not on this machine.
 
     `seen` is None, and `why` says why, for the last two.
     """
@@ -93,17 +93,17 @@ def _row(where: str, name: str, keys: Any) -> Expected:
 
 
 def execute(command: str) -> dict[str, Any]:
-    """The JSON that a `glossator ...` command prints, run from the top of the checkout in this interpreter.
+    """The JSON that a `glossator ...` command prints, run from the top of the checkout by the installed command.
 
-    DataError, with the last line on standard error, where it ends with an error or prints something else.
+    DataError, with the last line on standard error, where it ends with an error or prints something else. RagError
+    where the command is not installed beside this interpreter.
     """
-    program = python("-c", "from ui.cli.main import main; main()")
     done = subprocess.run(
-        [*program, *shlex.split(command)[1:]], cwd=TOP, capture_output=True, encoding="utf-8", errors="replace"
+        glossator(*shlex.split(command)[1:]), cwd=TOP, capture_output=True, encoding="utf-8", errors="replace"
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}, and not a word why"]
-        raise DataError(said[-1].removeprefix("glossator: "))
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}, and no line on standard error"]
+        raise DataError(lines[-1].removeprefix("glossator: "))
     try:
         result = json.loads(done.stdout)
     except ValueError:
@@ -136,14 +136,14 @@ def replay(
     checks = {}
     for done, pair in enumerate(commands):
         report("commands", done, len(commands))
-        some = [row for row in rows if (row.first, row.command) == pair]
-        checks.update({check.name: check for check in _checks([one for one in pair if one], some, run)})
+        sharing = [row for row in rows if (row.first, row.command) == pair]
+        checks.update({check.name: check for check in _checks([one for one in pair if one], sharing, run)})
     report("commands", len(commands), len(commands))
     return [checks[row.name] for row in rows]
 
 
 def _checks(commands: Sequence[str], rows: Sequence[Expected], run: Callable[[str], dict[str, Any]]) -> Iterator[Check]:
-    """Of rows whose figures the last of the commands prints."""
+    """Run the commands and check the rows, whose figures the last command prints."""
     status, why, result = "failed", "", {}
     if missing := _missing(" ".join(commands)):
         status, why = "not run", f"{missing} is not on this machine"
@@ -179,8 +179,8 @@ def _look_up(result: Mapping[str, Any], metric: str) -> float | None:
     >>> _look_up({"controls": {"bm25": {"metrics": {"em": 0.3}}}}, "controls/bm25/em")
     0.3
     """
-    for place in (result.get("metrics"), result):
-        if (value := _at(place, metric)) is not None:
+    for level in (result.get("metrics"), result):
+        if (value := _at(level, metric)) is not None:
             return value
     if metric.startswith("controls/") and metric.count("/") > 1:
         _, control, rest = metric.split("/", 2)
@@ -189,15 +189,15 @@ def _look_up(result: Mapping[str, Any], metric: str) -> float | None:
     return None
 
 
-def _at(place: Any, name: str) -> float | None:
-    """The number under the key `name`, else under a key and the rest of the name in it, parted by a dot."""
-    if not isinstance(place, dict):
+def _at(level: Any, name: str) -> float | None:
+    """The number under the key `name`, else under nested keys separated by dots."""
+    if not isinstance(level, dict):
         return None
-    value = place.get(name)
+    value = level.get(name)
     if isinstance(value, NUMBER) and not isinstance(value, bool):
         return value
     for dot in (i for i, character in enumerate(name) if character == "."):
-        if (value := _at(place.get(name[:dot]), name[dot + 1 :])) is not None:
+        if (value := _at(level.get(name[:dot]), name[dot + 1 :])) is not None:
             return value
     return None
 

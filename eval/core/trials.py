@@ -13,7 +13,7 @@ from typing import TypeVar
 from eval.core.bootstrap import percentile
 from eval.core.cache import RecordingReader, Replies
 from rag.answer import Evidence as Found
-from rag.answer import Road, Token, ask
+from rag.answer import Pipeline, Token, ask
 from rag.errors import RagError, ReaderError
 from rag.llm.chat import Usage, first_line
 from rag.read.prompts import memory_messages
@@ -25,13 +25,13 @@ BM25, ORACLE, RANDOM, CLOSED_BOOK = "bm25", "oracle", "random", "closed book"
 CONTROLS = {
     BM25: "the same, with passages found by words alone",
     ORACLE: "the reader gets the gold evidence and nothing else: the most that retrieval could give it",
-    RANDOM: "the reader gets passages drawn by chance from the same pool",
+    RANDOM: "the reader gets random passages of the same pool",
     CLOSED_BOOK: "no passage at all: what the reader knows by heart",
 }
 
 Running = Callable[[int, int, str], None]  # progress: (questions done, of how many, the score so far)
 Outcome = TypeVar("Outcome")  # what a benchmark makes of a trial
-GIVE_UP = 5  # so many questions failed from the first on, and a run is given up
+GIVE_UP = 5  # questions: where the first GIVE_UP all failed, the run is given up
 
 Evidence = Callable[[int, str], list[Hit]]  # a question's place, and what is searched for -> the ranking, best first
 
@@ -40,7 +40,7 @@ Evidence = Callable[[int, str], list[Hit]]  # a question's place, and what is se
 class Trial:
     """What came of one question in one row. `hits` is the whole ranking, `answer.evidence` what the reader saw of it.
 
-    `draft` is what the reader said, also where the answer is an abstention. `seconds`: retrieve, reader (when the reply
+    `draft` is the reader's reply, also where the answer is an abstention. `seconds`: retrieve, reader (when the reply
     was made, be it in an earlier run), first_token. `busy_seconds`: how long retriever and reader took
     now, nothing for a kept reply. `calls`: how often the reader was asked. A trial that failed has an `error` and no
     answer.
@@ -78,7 +78,9 @@ class Rows:
     evidence: Mapping[str, Evidence | None]
 
 
-def run_trials(rows: Rows, road: Road, k: int, style: str, replies: Replies, jobs: int = 1) -> Iterator[list[Trial]]:
+def run_trials(
+    rows: Rows, pipeline: Pipeline, k: int, strategy: str, replies: Replies, jobs: int = 1
+) -> Iterator[list[Trial]]:
     """The trials of each question, in the order of the questions and rows, whatever `jobs` says.
 
     Question by question through all rows, so that what an interrupted run has is comparable. A single failure is a
@@ -87,7 +89,7 @@ def run_trials(rows: Rows, road: Road, k: int, style: str, replies: Replies, job
 
     def trials(place: int) -> list[Trial]:
         return [
-            _trial(rows.questions[place], place, row, evidence, road, k, style, replies)
+            _trial(rows.questions[place], place, row, evidence, pipeline, k, strategy, replies)
             for row, evidence in rows.evidence.items()
         ]
 
@@ -122,19 +124,26 @@ def judge_trials(
 
 
 def _trial(
-    question: str, place: int, row: str, evidence: Evidence | None, road: Road, k: int, style: str, replies: Replies
+    question: str,
+    place: int,
+    row: str,
+    evidence: Evidence | None,
+    pipeline: Pipeline,
+    k: int,
+    strategy: str,
+    replies: Replies,
 ) -> Trial:
-    reader, began = RecordingReader(road.reader, replies), time.monotonic()
+    reader, began = RecordingReader(pipeline.reader, replies), time.monotonic()
     hits, pieces, answer, error = list[Hit](), list[str](), None, None
     retrieved = began
     try:
         if evidence is None:
-            pieces, answer = _from_memory(question, reader, road)
+            pieces, answer = _from_memory(question, reader, pipeline)
         else:
             hits = evidence(place, question)
             retrieved = time.monotonic()
             finder = RowRetriever(evidence, place, question, hits)
-            for step in ask(question, replace(road, retriever=finder, reader=reader), k, style=style):
+            for step in ask(question, replace(pipeline, retriever=finder, reader=reader), k, strategy=strategy):
                 if isinstance(step, Found):
                     pieces.clear()
                 if isinstance(step, Token):
@@ -154,13 +163,13 @@ def _trial(
     return Trial(place, row, tuple(hits), draft, answer, error, seconds, busy, reader.calls)
 
 
-def _from_memory(question: str, reader: RecordingReader, road: Road) -> tuple[list[str], Answer]:
+def _from_memory(question: str, reader: RecordingReader, pipeline: Pipeline) -> tuple[list[str], Answer]:
     usage = Usage()
-    pieces = list(reader.stream(memory_messages(question), road.settings.reader.answer_tokens, usage))
+    pieces = list(reader.stream(memory_messages(question), pipeline.settings.reader.answer_tokens, usage))
     draft = first_line("".join(pieces))
     tokens = {"prompt": usage.prompt, "generated": usage.generated}
     answer = Answer(
-        question, draft, declines(draft), (), (), (), None, reader.name, road.settings.hash, {}, tokens
+        question, draft, declines(draft), (), (), (), None, reader.name, pipeline.settings.hash, {}, tokens
     )  # fmt: skip
     return pieces, answer
 
@@ -176,7 +185,7 @@ def seed_of(seed: int, question_id: str) -> int:
 
 
 def draw(passages: Sequence[Passage], count: int, question_id: str, seed: int) -> list[Hit]:
-    """So many of the passages by chance, the same ones for a question and a seed."""
+    """`count` random passages, the same ones for a question and a seed."""
     return as_hits(random.Random(seed_of(seed, question_id)).sample(list(passages), min(count, len(passages))))
 
 

@@ -50,7 +50,7 @@ def is_withheld(question: str) -> bool:
 
 
 def digest_of(question: str) -> str:
-    """The first twelve hex digits of the sha256 of its words: of two thousand no two are alike by chance."""
+    """The first twelve hex digits of the sha256 of its words, by which two thousand questions are told apart."""
     return hashlib.sha256(" ".join(words_of(question)).encode()).hexdigest()[:12]
 
 

@@ -32,7 +32,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class JudgmentReading:
     """A case as it was read, beside what is given, and its scores (None where a measure does not apply)."""
 
     itemid: str
@@ -44,13 +44,13 @@ class Reading:
 
 def given_of(record: Record) -> Given:
     """Raises DataError naming the field that is not as in the layout of cases-a."""
-    starts = {}
+    starts: dict[str, int] = {}
     for section in record.get(list, "sections"):
         if not isinstance(section, dict) or not isinstance(section.get("start"), int):
             raise record.error("sections holds something without a start")
         if section.get("section") in KINDS:
             starts.setdefault(section["section"], section["start"])
-    outcome = {}
+    outcome: dict[str, bool] = {}
     for finding in record.get(list, "outcome"):
         if not isinstance(finding, dict) or not isinstance(finding.get("violation"), bool):
             raise record.error("outcome holds something without a violation")
@@ -63,12 +63,13 @@ def given_of(record: Record) -> Given:
 
 
 def known_case(record: Record) -> KnownCase:
-    """A record as a case that others may cite; its date is "" where none can be read."""
+    """A record as a case that others may cite; its date is "" where there is none, or none that can be read."""
     numbers = tuple(map(str, record.get(list, "application_numbers")))
-    return KnownCase(record.text("itemid"), record.text("title"), numbers, iso_date(record.text("date")))
+    date = "" if record.fields.get("date") is None else iso_date(record.get(str, "date"))
+    return KnownCase(record.text("itemid"), record.text("title"), numbers, date)
 
 
-def read(record: Record, court: Court, known: KnownCases) -> Reading:
+def read(record: Record, court: Court, known: KnownCases) -> JudgmentReading:
     """Read one record's text and score it; `known` are the cases of the whole file. Raises DataError."""
     given = given_of(record)
     try:
@@ -82,7 +83,7 @@ def read(record: Record, court: Court, known: KnownCases) -> Reading:
     scores |= set_scores("edges", targets, given.cases)
     scores |= set_scores("outcome", set(decided(case).items()), set(given.outcome.items()))
     scores["outcome_agreement"] = agreement(decided(case), given.outcome)
-    return Reading(itemid, text, case, given, scores)
+    return JudgmentReading(itemid, text, case, given, scores)
 
 
 def starts_of(case: Case) -> dict[str, int]:
@@ -95,7 +96,8 @@ def starts_of(case: Case) -> dict[str, int]:
 
 def cited_by(case: Case) -> set[str]:
     """The numbers of other cases that are cited."""
-    return {number for some in case.citations for number in some.application_numbers} - set(case.application_numbers)
+    numbers = {number for citation in case.citations for number in citation.application_numbers}
+    return numbers - set(case.application_numbers)
 
 
 def decided(case: Case) -> dict[str, bool]:
@@ -104,7 +106,7 @@ def decided(case: Case) -> dict[str, bool]:
 
 
 def boundary_scores(found: Mapping[str, int], given: Mapping[str, int]) -> dict[str, float | None]:
-    """Of the starts given, the share found exactly, and within 200; of those found, the share given so near."""
+    """The share of the given starts found exactly, or within 200 characters; the share of found ones that are given."""
     off = {kind: abs(found[kind] - start) if kind in found else None for kind, start in given.items()}
     scores: dict[str, float | None] = {}
     for name, reach in (("exact", 0), (f"within_{NEAR}", NEAR)):
@@ -143,20 +145,20 @@ def agreement(found: Mapping[str, bool], given: Mapping[str, bool]) -> float | N
     return right / len(given) if given else None
 
 
-def result_json(readings: Sequence[Reading]) -> dict[str, Any]:
+def result_json(readings: Sequence[JudgmentReading]) -> dict[str, Any]:
     """Means over cases with 95 % bootstrap intervals; `pooled` counts citations and findings over all cases."""
     metrics, intervals = summarise([reading.scores for reading in readings])
-    pairs = {
+    pairs: dict[str, list[tuple[set[Any], set[Any]]]] = {
         "cited": [(cited_by(reading.case), set(reading.given.cited)) for reading in readings],
         "outcome": [(set(decided(r.case).items()), set(r.given.outcome.items())) for r in readings],
     }
     pooled = {
         name: {
-            "found": sum(len(found) for found, _ in some),
-            "given": sum(len(given) for _, given in some),
-            "right": sum(len(found & given) for found, given in some),
+            "found": sum(len(found) for found, _ in of_cases),
+            "given": sum(len(given) for _, given in of_cases),
+            "right": sum(len(found & given) for found, given in of_cases),
         }
-        for name, some in pairs.items()
+        for name, of_cases in pairs.items()
     }
     return {"n": len(readings), "metrics": metrics, "intervals": intervals, "pooled": pooled}
 
@@ -165,5 +167,5 @@ def halves(records: Sequence[Record], court: Court) -> dict[str, Any]:
     """The patterns were tuned on the first half of the file, by order: the second half is the test."""
     middle = len(records) // 2
     known = KnownCases(map(known_case, records))
-    some = {"tuned on": records[:middle], "test": records[middle:]}
-    return {name: result_json([read(record, court, known) for record in half]) for name, half in some.items()}
+    parts = {"tuned on": records[:middle], "test": records[middle:]}
+    return {name: result_json([read(record, court, known) for record in part]) for name, part in parts.items()}

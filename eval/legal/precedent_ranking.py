@@ -1,4 +1,4 @@
-"""Finding precedents: what a judgment cites, looked for by its facts or its reasoning among the earlier judgments."""
+"""Finding precedents: the cases that a judgment cites are searched for by its facts or its law among earlier ones."""
 
 from __future__ import annotations
 
@@ -20,16 +20,9 @@ from ingest.legal.courts import Court, court_of, read_courts
 from ingest.legal.judgment import of_record
 from rag.errors import DataError, DocumentError, UsageError
 from rag.legal.casebook import NOTHING, Parts
-from rag.legal.precedents import (
-    DEFAULT,
-    FIELDS,
-    SCORERS,
-    CourtCase,
-    Field,
-    Scorer,
-    Scores,
-    SectionIndex,
-)
+from rag.legal.court_cases import FIELDS, CourtCase, Field, Scores
+from rag.legal.precedents import DEFAULT, SCORERS, Scorer
+from rag.legal.section_index import SectionIndex
 from rag.library.cited import KnownCase, KnownCases, edges
 from rag.read.rules.finding_question import answer, read_question
 from rag.records import Case, Document, Page, Passage
@@ -39,7 +32,7 @@ DEPTH = 100  # cases a query, in every measure and in the run file
 MEASURES = ("R@10", "R@50", "R@100", "AP", "RR")
 PARTS = ("facts", "law")
 VERSUS = re.compile(r"\s\[?[vc]\.?\s")
-SHORTEST_NAME = 4  # characters of a party's name that is blotted out wherever it stands; below, words would go
+SHORTEST_NAME = 4  # characters of a party's name that is blanked out wherever it stands; below, words would go
 Row = tuple[Scorer, Field, Field]  # scorer, what is asked, the section by which cases are found
 
 
@@ -90,13 +83,15 @@ def _judgment(
 def masked(found: CourtCase, text: str, case: Case) -> CourtCase:
     """The case with blanks where its text names what it cites."""
     blank = without_citations(text, case)
-    parts = {name: tuple(replace(p, text=blank[p.start : p.end]) for p in some) for name, some in found.parts.items()}
+    parts = {
+        name: tuple(replace(p, text=blank[p.start : p.end]) for p in passages) for name, passages in found.parts.items()
+    }
     return replace(found, parts=parts)
 
 
 def _parts(text: str, case: Case, key: str, settings: Settings) -> dict[str, tuple[Passage, ...]]:
     """The passages of facts and law, cut as the library cuts a judgment."""
-    document = Document(key, "judgment", case.title, text, (Page(1, 0, len(text)),), case=case)
+    document = Document(key, "legal", case.title, text, (Page(1, 0, len(text)),), case=case)
     passages = chunk(document, settings.ingest.passage_tokens, settings.ingest.overlap_tokens)
     return {name: tuple(passage for passage in passages if passage.part == name) for name in PARTS}
 
@@ -104,7 +99,7 @@ def _parts(text: str, case: Case, key: str, settings: Settings) -> dict[str, tup
 def without_citations(text: str, case: Case) -> str:
     """The text with blanks for its citations, and for the applicants it cites by their bare names.
 
-    Else a query by its reasoning would hold the answer: the names of the cases it cites. Offsets stay.
+    Otherwise a query by its reasoning would contain the answer: the names of the cases it cites. Offsets stay.
     """
     names = {VERSUS.split(citation.name)[0].strip() for citation in case.citations if citation.name}
     names = {name for name in names if len(name) > SHORTEST_NAME}
@@ -127,6 +122,18 @@ def read_pairs(file: Path, judgments: Sequence[Judgment]) -> Qrels:
     return qrels
 
 
+def dated(qrels: Qrels, judgments: Sequence[Judgment]) -> Qrels:
+    """The queries whose date is known. Without it nobody can say which cases are earlier, so nothing can be measured.
+
+    Raises DataError where there is none.
+    """
+    dates = {judgment.itemid: judgment.candidate.date for judgment in judgments}
+    kept = {query: cited for query, cited in qrels.items() if dates[query]}
+    if not kept:
+        raise DataError("no query of these qrels is a case with a date. Name qrels of cases with dates")
+    return kept
+
+
 # -- measures --------------------------------------------------------------------------------------------------
 
 
@@ -136,12 +143,12 @@ def measure(ranking: Sequence[str], relevant: set[str] | frozenset[str]) -> dict
     >>> round(measure(["a", "b", "c"], {"b", "c", "z"})["AP"], 4)  # (1/2 + 2/3) / 3
     0.3889
     """
-    places = [place for place, key in enumerate(ranking[:DEPTH], start=1) if key in relevant]
-    if not places:
+    ranks = [rank for rank, key in enumerate(ranking[:DEPTH], start=1) if key in relevant]
+    if not ranks:
         return dict.fromkeys(MEASURES, 0.0)
-    values = {f"R@{k}": sum(place <= k for place in places) / len(relevant) for k in (10, 50, 100)}
-    values["AP"] = sum(found / place for found, place in enumerate(places, start=1)) / len(relevant)
-    return values | {"RR": 1 / places[0]}
+    values = {f"R@{k}": sum(rank <= k for rank in ranks) / len(relevant) for k in (10, 50, 100)}
+    values["AP"] = sum(found / rank for found, rank in enumerate(ranks, start=1)) / len(relevant)
+    return values | {"RR": 1 / ranks[0]}
 
 
 def tuned_on(query_ids: Iterable[str]) -> frozenset[str]:
@@ -184,9 +191,11 @@ def run(
 
     The system is `scorer` by `asked` and `field`; `rows` are all that is compared with it (by default every scorer
     whose parts are given, every choice of sections). Each row has its paired difference to BM25 by the same sections.
-    `held_out` has all of that for the half of the queries that nothing was chosen on.
+    `held_out` has all of that for the half of the queries that nothing was chosen on. `undated` counts the cases
+    without a date, which no query finds, and the queries without one, which are left out.
     """
     started = time.monotonic()
+    given_queries, qrels = len(qrels), dated(qrels, judgments)
     for given in (asked, field):
         if given not in FIELDS:
             raise UsageError(f"--section {given}: choose one of {', '.join(FIELDS)}")
@@ -207,6 +216,10 @@ def run(
         "cases": len(judgments),
         "relevant": sum(len(cited) for cited in qrels.values()),
         "unreachable": _unreachable(judgments, qrels),
+        "undated": {
+            "cases": sum(not judgment.candidate.date for judgment in judgments),
+            "queries": given_queries - len(qrels),
+        },
         "seed": seed,
         **{name: whole[_name(system)][name] for name in ("metrics", "intervals")},
         "rows": whole,

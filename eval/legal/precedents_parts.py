@@ -15,12 +15,12 @@ from rag.legal.casebook import NOTHING, Parts, nearest_of, trained_pooling, vect
 from rag.legal.concepts import Concepts
 from rag.legal.precedents import DEFAULT, Scorer, Vectors
 from rag.library.catalogue import Library
-from rag.llm.chat import open_reader
+from rag.llm.open import open_reader
 from rag.protocols import Report, silent
 from rag.records import Document, Page
 from rag.settings import ReaderSettings, Settings
 
-# What `--retriever` says of passages, said of cases: the best of its kind on ECtHR's 221 cases (eval/log.md).
+# `--retriever` names a way to find passages; for cases, the best scorer of its kind on ECtHR's 221 cases (eval/log.md).
 SCORER_OF: Mapping[str | None, Scorer] = {
     None: DEFAULT, "bm25": "bm25", "sparse": "sparse", "dense": "late", "hybrid": "hybrid"
 }  # fmt: skip

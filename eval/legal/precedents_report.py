@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.core.report import cell, table, with_interval, write_lines, write_text
-from eval.legal.precedent_ranking import MEASURES, Judgment, measure
+from eval.legal.precedent_ranking import MEASURES, Judgment, dated, measure
 from eval.retrieval.collection import Qrels
 
 RUN = "glossator.run"  # in --out
@@ -18,7 +18,8 @@ def text(result: Mapping[str, Any]) -> str:
     """The result for people, as Markdown."""
     lines = [
         f"{result['n']} queries, {result['relevant']} cited cases among {result['cases']} (of {result['unreachable']} "
-        f"the date is the query's own, or not known); {result['latency_ms']['p50']} ms a query (median).",
+        f"the date is the query's own, or not known); {result['latency_ms']['p50']} ms a query (median)."
+        + _undated(result),
         "",
         *_rows(result["rows"]),
         "",
@@ -43,9 +44,14 @@ def text(result: Mapping[str, Any]) -> str:
                 ["questions", *measures],
                 [[found["n"], *(with_interval(name, found["metrics"], found["intervals"]) for name in measures)]],
             ),
-            *(["", f"Not answered rightly: {', '.join(map(cell, found['wrong']))}."] if found["wrong"] else []),
+            *(["", f"Answered wrongly: {', '.join(map(cell, found['wrong']))}."] if found["wrong"] else []),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _undated(result: Mapping[str, Any]) -> str:
+    cases, queries = result["undated"]["cases"], result["undated"]["queries"]
+    return f" {cases} cases have no date, and {queries} queries without one are left out." if cases else ""
 
 
 def _rows(rows: Mapping[str, Any]) -> list[str]:
@@ -55,14 +61,14 @@ def _rows(rows: Mapping[str, Any]) -> list[str]:
             [
                 cell(name),
                 *(with_interval(measure, row["metrics"], row["intervals"]) for measure in MEASURES),
-                _told(row["against_bm25"].get("AP")),
+                _format_difference(row["against_bm25"].get("AP")),
             ]
             for name, row in rows.items()
         ],
     )
 
 
-def _told(difference: Mapping[str, Any] | None) -> str:
+def _format_difference(difference: Mapping[str, Any] | None) -> str:
     if difference is None:
         return "-"
     low, high = difference["interval"]
@@ -76,7 +82,8 @@ def write(out: Path, title: str, result: Mapping[str, Any], judgments: Sequence[
 
 
 def _lines(run: Path, judgments: Sequence[Judgment], qrels: Qrels) -> Iterator[dict[str, Any]]:
-    """A query each: what it cites, what was found, and the measures."""
+    """A line for each query: what it cites, what was found, and the measures."""
+    qrels = dated(qrels, judgments)
     rankings: dict[str, list[str]] = {query: [] for query in qrels}
     for line in run.read_text("utf-8").splitlines():
         query, _, key, *_ = line.split()

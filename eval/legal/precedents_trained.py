@@ -9,7 +9,8 @@ from typing import Any
 from eval.core.bootstrap import paired_difference, summarise
 from eval.core.report import table, with_interval
 from eval.legal.precedent_ranking import MEASURES, masked, measure
-from rag.legal.precedents import CourtCase, Field, Precedents, Scorer
+from rag.legal.court_cases import CourtCase, Field
+from rag.legal.precedents import Precedents, Scorer
 from rag.library.catalogue import Library
 
 ROWS: tuple[Scorer, ...] = ("bm25", "mean", "trained")  # the mean is what training begins from
@@ -63,13 +64,13 @@ def before_and_after(
         pairs = zip(rankings, queries, strict=True)
         scores[row] = [measure(list(ranking), set(query.cites)) for ranking, query in pairs]
     rows = {}
-    for row, some in scores.items():
-        metrics, intervals = summarise(some, seed)
+    for row, of_queries in scores.items():
+        metrics, intervals = summarise(of_queries, seed)
         rows[row] = {"metrics": metrics, "intervals": intervals}
-    more = {
-        name: paired_difference(*([one[name] for one in scores[row]] for row in ("trained", "mean")), seed).to_json()
-        for name in MEASURES
-    }
+    more = {}
+    for name in MEASURES:
+        trained, mean = ([of_query[name] for of_query in scores[row]] for row in ("trained", "mean"))
+        more[name] = paired_difference(trained, mean, seed).to_json()
     return {"n": len(queries), "rows": rows, "more_than_mean": more}
 
 
@@ -83,6 +84,6 @@ def text(result: Mapping[str, Any]) -> str:
     ]
     more = result["more_than_mean"]["AP"]
     low, high = more["interval"]
-    told = f"AP more than the mean's: {more['difference']:+.3f} [{low:+.3f}, {high:+.3f}], p {more['p']:.3f}"
+    difference = f"AP more than the mean's: {more['difference']:+.3f} [{low:+.3f}, {high:+.3f}], p {more['p']:.3f}"
     heading = f"The {result['n']} citing judgments held out"
-    return "\n".join([*table([heading, *MEASURES], rows), "", told])
+    return "\n".join([*table([heading, *MEASURES], rows), "", difference])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Iterator
 
-from eval.multihop.questions import Fact, Paragraph, Question
+from eval.multihop.questions import ContextParagraph, Fact, Question
 from rag.read.match import holds_answer
 from rag.read.quotes import Quote
 from rag.records import Hit, Passage
@@ -37,9 +37,9 @@ def _record(question: Question) -> Record | None:
     return Record(question.question, tuple(context), evidence, answer)
 
 
-def _sentences(rank: int, paragraph: Paragraph, answer: str) -> Iterator[tuple[int, Quote]]:
+def _sentences(rank: int, paragraph: ContextParagraph, answer: str) -> Iterator[tuple[int, Quote]]:
     """The index and the span of each sentence that says something."""
-    shown = Paragraph(html.unescape(paragraph.title), tuple(html.unescape(each) for each in paragraph.sentences))
+    shown = ContextParagraph(html.unescape(paragraph.title), tuple(html.unescape(each) for each in paragraph.sentences))
     entry, text = shown.entry, shown.text
     passage = Passage(f"{entry.id}#0", entry.id, shown.title, "", text, 0, len(text), 1, 1)
     hit = Hit(rank, 0.0, passage)

@@ -28,14 +28,15 @@ from eval.core.trials import (
     judge_trials,
     run_trials,
 )
-from eval.multihop.questions import Benchmark, Fact, Paragraph, Question
+from eval.multihop.questions import Benchmark, ContextParagraph, Fact, Question
 from eval.retrieval.collection import read_corpus, read_qrels
 from eval.retrieval.corpus import Corpus, Entry, open_corpus
-from rag.answer import Road
+from rag.answer import Pipeline
 from rag.errors import DataError
 from rag.protocols import Report, silent
 from rag.read.cite import MARKER
 from rag.records import Citation, Hit
+from rag.search import open_retriever
 from rag.sentences import sentence_spans
 from rag.settings import Settings
 
@@ -138,7 +139,7 @@ def rows_of(
     """The system's row, named by its retriever, and the controls. `without_gold`: no ranking has the gold passages."""
 
     def searching(name: str) -> Evidence:
-        finder = pool.corpus.indexes.retriever(name, report)
+        finder = open_retriever(pool.corpus.indexes, name, report)
 
         def search(place: int, query: str) -> list[Hit]:
             question = questions[place]
@@ -155,7 +156,7 @@ def rows_of(
         some = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
         return as_hits([passage for passage in some if passage.passage_id in gold])
 
-    def by_chance(place: int, query: str) -> list[Hit]:
+    def random_passages(place: int, query: str) -> list[Hit]:
         some = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
         return draw(some, max(k, DEPTH), questions[place].id, seed)
 
@@ -163,7 +164,7 @@ def rows_of(
     if controls:
         if retriever != BM25:
             evidence[BM25] = searching(BM25)
-        evidence |= {ORACLE: oracle, RANDOM: by_chance, CLOSED_BOOK: None}
+        evidence |= {ORACLE: oracle, RANDOM: random_passages, CLOSED_BOOK: None}
     return Rows([question.question for question in questions], evidence)
 
 
@@ -206,7 +207,7 @@ def _place_of(citation: Citation, question: Question, corpus: Corpus) -> int | N
     return None
 
 
-def _spans(paragraph: Paragraph) -> list[tuple[int, int]]:
+def _spans(paragraph: ContextParagraph) -> list[tuple[int, int]]:
     """Each sentence's span in the passage, whose text is the sentences without HTML entities, joined."""
     spans, end = [], 0
     for i in range(len(paragraph.sentences)):
@@ -260,7 +261,7 @@ def _noted(note: str, question: Question) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MultihopOutcome:
     """A trial with its question, the facts it cites, and its scores."""
 
     question: Question
@@ -272,23 +273,23 @@ class Outcome:
 def evaluate(
     questions: Sequence[Question],
     pool: Pool,
-    road: Road,
+    pipeline: Pipeline,
     rows: Rows,
     k: int,
-    style: str,
+    strategy: str,
     replies: Replies,
     jobs: int = 1,
     report: Running = lambda done, total, score: None,
-) -> dict[str, list[Outcome]]:
+) -> dict[str, list[MultihopOutcome]]:
     """Ask every question in every row: row -> its outcomes in the order of the questions. Errors as of run_trials."""
 
-    def judge(trial: Trial) -> Outcome:
+    def judge(trial: Trial) -> MultihopOutcome:
         question = questions[trial.place]
         facts = facts_of(trial.answer.citations if trial.answer else (), question, pool.corpus)
-        return Outcome(question, trial, facts, scores(trial, question, pool.gold[question.id], facts))
+        return MultihopOutcome(question, trial, facts, scores(trial, question, pool.gold[question.id], facts))
 
-    def note(first: Sequence[Outcome]) -> str:
+    def note(first: Sequence[MultihopOutcome]) -> str:
         ems, f1s = ([outcome.scores[name] or 0.0 for outcome in first] for name in ("em", "f1"))
         return f"EM {sum(ems) / len(ems):.2f} F1 {sum(f1s) / len(f1s):.2f}"
 
-    return judge_trials(run_trials(rows, road, k, style, replies, jobs), rows, judge, note, report)
+    return judge_trials(run_trials(rows, pipeline, k, strategy, replies, jobs), rows, judge, note, report)

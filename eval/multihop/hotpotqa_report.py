@@ -10,7 +10,7 @@ from typing import Any
 from eval.core.bootstrap import paired_difference, summarise
 from eval.core.report import bars, cell, histogram, table, with_interval, write_lines, write_text
 from eval.core.trials import CONTROLS, ORACLE, latency_ms
-from eval.multihop.hotpotqa import Outcome, predicted
+from eval.multihop.hotpotqa import MultihopOutcome, predicted
 from rag.settings import Settings
 
 FAILURES = 10
@@ -32,7 +32,7 @@ CAUSES = {
 }
 
 
-def row_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def row_json(outcomes: Sequence[MultihopOutcome]) -> dict[str, Any]:
     """One row of the table: n, means, 95 % intervals, latency, failures."""
     metrics, intervals = summarise([outcome.scores for outcome in outcomes])
     return {
@@ -44,7 +44,7 @@ def row_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def by_type(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+def by_type(outcomes: Sequence[MultihopOutcome]) -> dict[str, dict[str, float]]:
     """Exact match and F1 for each type of question, yes/no answers apart; {} where the file names no type."""
     strata = sorted({outcome.question.stratum for outcome in outcomes})
     result = {}
@@ -55,7 +55,7 @@ def by_type(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
     return result
 
 
-def predictions(benchmark: str, outcomes: Sequence[Outcome]) -> str:
+def predictions(benchmark: str, outcomes: Sequence[MultihopOutcome]) -> str:
     """The file to hand in, in the benchmark's own format.
 
     HotpotQA: {"answer": {id: text}, "sp": {id: [[title, index]]}}; 2WikiMultihopQA: the same with "evidence", which we
@@ -72,7 +72,7 @@ def predictions(benchmark: str, outcomes: Sequence[Outcome]) -> str:
     return json.dumps(handed_in, ensure_ascii=False) + "\n"
 
 
-def _musique(outcome: Outcome) -> dict[str, Any]:
+def _musique(outcome: MultihopOutcome) -> dict[str, Any]:
     answer = outcome.trial.answer
     return {
         "id": outcome.question.id,
@@ -82,7 +82,7 @@ def _musique(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def line(outcome: Outcome, gold: frozenset[str]) -> dict[str, Any]:
+def line(outcome: MultihopOutcome, gold: frozenset[str]) -> dict[str, Any]:
     """One question, with all that led to its scores."""
     question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
     return {
@@ -116,7 +116,7 @@ def line(outcome: Outcome, gold: frozenset[str]) -> dict[str, Any]:
 # -- the report ------------------------------------------------------------------------------------------------
 
 
-def cause(outcome: Outcome, gold: frozenset[str], alone: Outcome | None) -> str | None:
+def cause(outcome: MultihopOutcome, gold: frozenset[str], alone: MultihopOutcome | None) -> str | None:
     """Why an answer is wrong: a key of CAUSES, None for a right one. `alone`: the same question with gold only."""
     scores, answer = outcome.scores, outcome.trial.answer
     if scores["em"]:
@@ -135,10 +135,10 @@ def cause(outcome: Outcome, gold: frozenset[str], alone: Outcome | None) -> str 
 
 
 def instructive(
-    outcomes: Sequence[Outcome], gold: Mapping[str, frozenset[str]], alone: Sequence[Outcome] | None
-) -> list[tuple[str, Outcome]]:
+    outcomes: Sequence[MultihopOutcome], gold: Mapping[str, frozenset[str]], alone: Sequence[MultihopOutcome] | None
+) -> list[tuple[str, MultihopOutcome]]:
     """(cause, outcome) of ten failures: the causes take turns, and of each the one it was surest of comes first."""
-    found: dict[str, list[Outcome]] = {name: [] for name in CAUSES}
+    found: dict[str, list[MultihopOutcome]] = {name: [] for name in CAUSES}
     for i, outcome in enumerate(outcomes):
         if name := cause(outcome, gold[outcome.question.id], alone[i] if alone else None):
             found[name].append(outcome)
@@ -150,7 +150,10 @@ def instructive(
 
 
 def report(
-    title: str, result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]], gold: Mapping[str, frozenset[str]]
+    title: str,
+    result: Mapping[str, Any],
+    outcomes: Mapping[str, Sequence[MultihopOutcome]],
+    gold: Mapping[str, frozenset[str]],
 ) -> str:
     """report.md: what was asked, the table with its controls, charts, and the failures to learn from."""
     system, *controls = outcomes
@@ -203,7 +206,7 @@ def _asked(result: Mapping[str, Any]) -> list[str]:
     where = {"distractor": "each over its own paragraphs", "open": f"over one pool of {result['passages']:,} passages"}
     return [
         f"{result['n']} of {result['of']} questions (seed {result['seed']}, every type with its share), "
-        f"{where[result['setting']]}; reader {cell(result['models']['reader'])} in its form {result['reader']}, "
+        f"{where[result['setting']]}; reader {cell(result['models']['reader'])} by the strategy {result['reader']}, "
         f"k = {result['k']}, settings {result['settings_hash']}.",
         *([f"**{result['failed']} questions failed** and count as wrong."] if result["failed"] else []),
     ]
@@ -228,15 +231,15 @@ def _tokens(row: Mapping[str, Any]) -> list[object]:
     return [*("-" if count is None else f"{count:.0f}" for count in tokens), f"{calls:.1f}"]
 
 
-def _copied(first: Sequence[Outcome]) -> str:
-    """How many of the sentences that the reader chose or copied are not in the evidence; "" in forms without them."""
+def _copied(first: Sequence[MultihopOutcome]) -> str:
+    """How many of the sentences that the reader chose or copied are not in the evidence; "" if it copied none."""
     copied, invented = (sum(o.scores.get(name) or 0.0 for o in first) for name in ("copied", "invented"))
     if not copied:
         return ""
     return f" Of {copied:.0f} sentences that the reader chose, {invented:.0f} were not there and were dropped."
 
 
-def _against(first: Sequence[Outcome], name: str, other: Sequence[Outcome]) -> list[str]:
+def _against(first: Sequence[MultihopOutcome], name: str, other: Sequence[MultihopOutcome]) -> list[str]:
     cells = [cell(name)]
     for measure in ("em", "f1"):
         ours, theirs = ([o.scores[measure] or 0.0 for o in some] for some in (first, other))
@@ -246,18 +249,18 @@ def _against(first: Sequence[Outcome], name: str, other: Sequence[Outcome]) -> l
 
 
 def _failure(
-    number: int, name: str, outcome: Outcome, gold: frozenset[str], alone: Sequence[Outcome] | None
+    number: int, name: str, outcome: MultihopOutcome, gold: frozenset[str], alone: Sequence[MultihopOutcome] | None
 ) -> list[str]:
     question, trial = outcome.question, outcome.trial
     answer = trial.answer
-    said = f"abstained; its draft: {cell(trial.draft)}" if answer and answer.abstained else cell(trial.draft)
+    reply = f"abstained; its draft: {cell(trial.draft)}" if answer and answer.abstained else cell(trial.draft)
     lines = [
         f"### {number}. {cell(question.question)}",
         "",
         f"{CAUSES[name].capitalize()}. ({cell(question.kind or 'no type')}, {cell(question.id)})",
         "",
         f"- gold: **{cell(question.answers[0])}**, in {cell('; '.join(question.gold_titles))}",
-        f"- said: **{said}**" + (f", support {answer.support:.2f}" if answer and answer.support is not None else ""),
+        f"- said: **{reply}**" + (f", support {answer.support:.2f}" if answer and answer.support is not None else ""),
     ]
     if trial.error:
         lines.append(f"- error: {cell(trial.error)}")
@@ -273,14 +276,14 @@ def _failure(
     return lines
 
 
-def _of(outcomes: Sequence[Outcome], identity: str) -> Outcome:
+def _of(outcomes: Sequence[MultihopOutcome], identity: str) -> MultihopOutcome:
     return next(outcome for outcome in outcomes if outcome.question.id == identity)
 
 
 def result_json(
-    benchmark: str, asked: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]], settings: Settings
+    benchmark: str, asked: Mapping[str, Any], outcomes: Mapping[str, Sequence[MultihopOutcome]], settings: Settings
 ) -> dict[str, Any]:
-    """The command line's JSON. `asked` is what the request said: setting, k, seed, and the like."""
+    """The command line's JSON. `asked` is what the request names: setting, k, seed, and the like."""
     system, *controls = outcomes
     rows = {row: row_json(some) for row, some in outcomes.items()}
     return {
@@ -300,7 +303,7 @@ def write(
     title: str,
     benchmark: str,
     result: Mapping[str, Any],
-    outcomes: Mapping[str, Sequence[Outcome]],
+    outcomes: Mapping[str, Sequence[MultihopOutcome]],
     gold: Mapping[str, frozenset[str]],
 ) -> None:
     """predictions.json, per_question.jsonl and report.md in `out`; each control's first two in a folder of its own."""

@@ -16,7 +16,7 @@ Fact = tuple[str, int]  # a paragraph's title, and a sentence's index in it (fro
 
 
 @dataclass(frozen=True, slots=True)
-class Paragraph:
+class ContextParagraph:
     """One paragraph of a question's context; its text is its sentences joined."""
 
     title: str
@@ -26,7 +26,7 @@ class Paragraph:
     def text(self) -> str:
         """HotpotQA's sentences bring their own blanks; where a file's do not, one is put in.
 
-        >>> Paragraph("t", ("One.", " Two.", "Three.")).text
+        >>> ContextParagraph("t", ("One.", " Two.", "Three.")).text
         'One. Two. Three.'
         """
         text = ""
@@ -54,7 +54,7 @@ class Question:
     question: str
     answers: tuple[str, ...]
     kind: str
-    paragraphs: tuple[Paragraph, ...]
+    paragraphs: tuple[ContextParagraph, ...]
     gold: tuple[int, ...]
     gold_titles: tuple[str, ...]
     facts: frozenset[Fact] | None
@@ -120,10 +120,10 @@ def _hotpotqa(record: Record) -> Question:
     )
 
 
-def _paragraph(record: Record, place: int, value: Any) -> Paragraph:
+def _paragraph(record: Record, place: int, value: Any) -> ContextParagraph:
     match value:
         case [str(title), list(sentences)] if all(isinstance(sentence, str) for sentence in sentences):
-            return Paragraph(title, tuple(sentences))
+            return ContextParagraph(title, tuple(sentences))
     raise record.error(f"context[{place}] is not [title, [sentence, ...]]")
 
 
@@ -146,7 +146,7 @@ def _musique(record: Record) -> Question:
     for i, value in enumerate(record.get(list, "paragraphs")):
         match value:
             case {"title": str(title), "paragraph_text": str(text)}:
-                paragraphs.append(Paragraph(title, (text,)))
+                paragraphs.append(ContextParagraph(title, (text,)))
             case _:
                 raise record.error(f"paragraphs[{i}] has no title and paragraph_text")
         if value.get("is_supporting"):

@@ -35,7 +35,7 @@ COUNTS = (50, 100, 200, 400)  # pages
 TURN_SECONDS = 600.0  # for the whole of a file
 LOOK_SECONDS = 0.02  # between two looks at the memory of all children together
 PAGE_SECONDS, MEMORY_MB = 60.0, 2048  # the settings' own limits of a page and of the child that parses
-JOBS = 2  # children side by side, as `glossator ingest` runs them if not told otherwise
+JOBS = 2  # children side by side, as `glossator ingest` runs them by default
 OURS, WITHOUT_OCR = "ours", "ours without OCR"
 RATIOS = {"seconds_ratio": "seconds", "cpu_ratio": "cpu_seconds", "memory_ratio": "peak_memory_mb"}
 
@@ -98,8 +98,10 @@ def _ours(file: Path, ocr: bool = True) -> tuple[int, int]:
 
 def read_alone(file: Path, ocr: bool) -> Document:
     """The whole reading of a document as ingest does it: in limited child processes, pages and pictures on disk."""
-    from ingest.read import Children, Source, content_id, read_document
-    from ingest.worker import Limits
+    # Here, not above: a child that measures another library's memory must not load ours.
+    from ingest.child_process import Children, Limits
+    from ingest.pdf.pdf_reading import Source, read_document
+    from ingest.read import content_id
 
     source = Source(file, content_id(file), (), Limits(PAGE_SECONDS, MEMORY_MB), ocr)
     children = Children(threading.Semaphore(JOBS), JOBS, threading.Event())
@@ -268,7 +270,9 @@ def pages_and_padding(first: Sequence[tuple[Path, int]], file: Path, count: int,
     for other, page in first:
         writer.append(PdfReader(other), pages=(page - 1, page), import_outline=False)
     while len(writer.pages) < count:
-        reader = PdfReader(file)  # anew: objects of one reader are written once, however often its pages are added
+        reader = PdfReader(
+            file
+        )  # opened again: objects of one reader are written once, however often its pages are added
         writer.append(reader, pages=(0, min(len(reader.pages), count - len(writer.pages))), import_outline=False)
     writer.write(to)
     return to

@@ -26,7 +26,7 @@ from rag.train.dense_training import Example
 
 # Share of the shorter one's words (0..100, rapidfuzz's partial ratio over words) from which passage and evidence
 # overlap: 50 is a third of the shorter one where the other ends, and passages of other pages have at most 44 from 12
-# words on. Fewer words meet by chance, so most of them must be there.
+# words on. Fewer words agree by accident, so most of them must be there.
 OVERLAP, FEW_WORDS, OVERLAP_OF_FEW = 50.0, 12, 80.0
 
 
@@ -78,7 +78,7 @@ def question_of(record: Record) -> PaperQuestion:
 
 def _entries(record: Record, evidence: dict[str, Any], names: Sequence[str], field: str) -> tuple[str, ...]:
     """The texts or captions under the first of these names that is there."""
-    value = next((evidence[name] for name in names if evidence.get(name)), [])
+    value: Any = next((evidence[name] for name in names if evidence.get(name)), [])
     if not isinstance(value, list) or (value and isinstance(value[0], int)):
         value = [value]  # one entry, not a list of them
     found = []

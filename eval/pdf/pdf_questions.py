@@ -29,21 +29,22 @@ from eval.core.trials import (
 )
 from eval.pdf.paperpdf import is_paperpdf, overlaps, question_of
 from ingest.build import build
-from ingest.chunk import count_tokens
-from rag.answer import Road
+from ingest.text_passages import count_tokens
+from rag.answer import Pipeline
 from rag.errors import DataError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.protocols import Report, silent
 from rag.read.prompts import shown
 from rag.records import Hit, Passage
+from rag.search import open_retriever
 from rag.settings import Settings
 
 WHERE = ("text", "table", "figure", "scan")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PdfQuestion:
     """A record of a questions file: the answer stands on `page` (1-based) of `file`, in text, table, figure or scan.
 
     With `evidence` (PaperPDF) the page is not known, and 0: the gold page is wherever one of these texts stands.
@@ -66,12 +67,12 @@ class Question:
         return first_page <= self.page <= last_page
 
 
-def read_questions(file: Path) -> list[Question]:
+def read_questions(file: Path) -> list[PdfQuestion]:
     """The questions of a file, ours or PaperPDF's, which is known by its evidence.
 
     Raises UsageError without a file, DataError naming record and field of a broken one.
     """
-    questions: list[Question] = []
+    questions: list[PdfQuestion] = []
     for record in read_records(file):
         question = _of_paperpdf(record) if is_paperpdf(record) else _question(record)
         if any(question.id == other.id for other in questions):
@@ -80,7 +81,7 @@ def read_questions(file: Path) -> list[Question]:
     return questions
 
 
-def _question(record: Record) -> Question:
+def _question(record: Record) -> PdfQuestion:
     aliases = record.fields.get("aliases") or []
     if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
         raise record.error("aliases is not a list of texts")
@@ -90,13 +91,13 @@ def _question(record: Record) -> Question:
     if where not in WHERE:
         raise record.error(f"where is {where}, not one of {', '.join(WHERE)}")
     golds = (record.text("answer"), *aliases)
-    return Question(record.text("id"), record.text("file"), record.text("question"), golds, page, where)
+    return PdfQuestion(record.text("id"), record.text("file"), record.text("question"), golds, page, where)
 
 
-def _of_paperpdf(record: Record) -> Question:
+def _of_paperpdf(record: Record) -> PdfQuestion:
     paper = question_of(record)
     evidence = paper.texts + paper.captions
-    return Question(paper.id, paper.file, paper.query, paper.answers, 0, paper.where, evidence)
+    return PdfQuestion(paper.id, paper.file, paper.query, paper.answers, 0, paper.where, evidence)
 
 
 def open_library(folder: Path, library: Path, settings: Settings, report: Report = silent) -> Indexes:
@@ -110,7 +111,7 @@ def open_library(folder: Path, library: Path, settings: Settings, report: Report
 
 
 def rows_of(
-    questions: Sequence[Question],
+    questions: Sequence[PdfQuestion],
     indexes: Indexes,
     retriever: str,
     k: int,
@@ -133,26 +134,26 @@ def rows_of(
     if without_gold:
         seen = {file: indexes.library.numbers_outside(file) for file in seen}
 
-    def searching(name: str, within: Callable[[Question], list[int]]) -> Evidence:
-        finder = indexes.retriever(name, report)
+    def searching(name: str, within: Callable[[PdfQuestion], list[int]]) -> Evidence:
+        finder = open_retriever(indexes, name, report)
         return lambda place, query: finder.search([query], k, within(questions[place]))[0]
 
-    def of_gold_page(question: Question) -> list[int]:
+    def of_gold_page(question: PdfQuestion) -> list[int]:
         numbers = seen[question.file]
         return [number for number in numbers if question.on_gold_page(*_place(passages[number]))]
 
-    def by_chance(place: int, query: str) -> list[Hit]:
+    def random_passages(place: int, query: str) -> list[Hit]:
         question = questions[place]
         return draw([passages[number] for number in seen[question.file]], k, question.id, seed)
 
-    def visible(question: Question) -> list[int]:
+    def visible(question: PdfQuestion) -> list[int]:
         return seen[question.file]
 
     evidence: dict[str, Evidence | None] = {retriever: searching(retriever, visible)}
     if controls:
         if retriever != BM25:
             evidence[BM25] = searching(BM25, visible)
-        evidence |= {ORACLE: searching(retriever, of_gold_page), RANDOM: by_chance, CLOSED_BOOK: None}
+        evidence |= {ORACLE: searching(retriever, of_gold_page), RANDOM: random_passages, CLOSED_BOOK: None}
     return Rows([question.question for question in questions], evidence)
 
 
@@ -163,7 +164,7 @@ def _place(passage: Passage) -> tuple[str, int, int, str]:
 # -- scores ----------------------------------------------------------------------------------------------------
 
 
-def scores(trial: Trial, question: Question, k: int) -> dict[str, float | None]:
+def scores(trial: Trial, question: PdfQuestion, k: int) -> dict[str, float | None]:
     """Every measure of one trial; None where it does not apply (a citation where the answer is wrong).
 
     `evidence_tokens` are those of the passages' texts as the reader saw them, counted as when passages are cut;
@@ -189,40 +190,40 @@ def scores(trial: Trial, question: Question, k: int) -> dict[str, float | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PdfOutcome:
     """A trial with its question and scores."""
 
-    question: Question
+    question: PdfQuestion
     trial: Trial
     scores: dict[str, float | None]
 
 
 def evaluate(
-    questions: Sequence[Question],
-    road: Road,
+    questions: Sequence[PdfQuestion],
+    pipeline: Pipeline,
     rows: Rows,
     k: int,
-    style: str,
+    strategy: str,
     replies: Replies,
     jobs: int = 1,
     report: Running = lambda done, total, score: None,
-) -> dict[str, list[Outcome]]:
+) -> dict[str, list[PdfOutcome]]:
     """Ask every question in every row: row -> its outcomes in the order of the questions. Errors as of run_trials."""
 
-    def judge(trial: Trial) -> Outcome:
+    def judge(trial: Trial) -> PdfOutcome:
         question = questions[trial.place]
-        return Outcome(question, trial, scores(trial, question, k))
+        return PdfOutcome(question, trial, scores(trial, question, k))
 
-    def note(first: Sequence[Outcome]) -> str:
+    def note(first: Sequence[PdfOutcome]) -> str:
         return f"{sum(bool(outcome.scores['correct']) for outcome in first)} right"
 
-    return judge_trials(run_trials(rows, road, k, style, replies, jobs), rows, judge, note, report)
+    return judge_trials(run_trials(rows, pipeline, k, strategy, replies, jobs), rows, judge, note, report)
 
 
 # -- the result ------------------------------------------------------------------------------------------------
 
 
-def _row_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _row_json(outcomes: Sequence[PdfOutcome]) -> dict[str, Any]:
     metrics, intervals = summarise([outcome.scores for outcome in outcomes])
     prompts = [outcome.scores["prompt_tokens"] or 0 for outcome in outcomes]
     trials = [outcome.trial for outcome in outcomes]
@@ -242,9 +243,9 @@ def _row_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def result_json(
-    asked: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]], settings: Settings
+    asked: Mapping[str, Any], outcomes: Mapping[str, Sequence[PdfOutcome]], settings: Settings
 ) -> dict[str, Any]:
-    """The command line's JSON. `asked` is what the request said: the retriever, k, seed, and the like."""
+    """The command line's JSON. `asked` is what the request names: the retriever, k, seed, and the like."""
     system, *controls = outcomes
     rows = {row: _row_json(some) for row, some in outcomes.items()}
     return {
@@ -258,7 +259,7 @@ def result_json(
     }
 
 
-def write(out: Path, result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]) -> None:
+def write(out: Path, result: Mapping[str, Any], outcomes: Mapping[str, Sequence[PdfOutcome]]) -> None:
     """per_question.jsonl (of a control: in a folder of its own) and report.md in `out`."""
     for i, (row, some) in enumerate(outcomes.items()):
         folder = out if i == 0 else out / row.replace(" ", "-")
@@ -266,7 +267,7 @@ def write(out: Path, result: Mapping[str, Any], outcomes: Mapping[str, Sequence[
     write_text(out / "report.md", _report(result, outcomes))
 
 
-def _line(outcome: Outcome) -> dict[str, Any]:
+def _line(outcome: PdfOutcome) -> dict[str, Any]:
     question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
     citations = answer.citations if answer else ()
     return {
@@ -294,13 +295,13 @@ def _page(passage: Passage) -> str:
     return f"{Path(passage.path).name} {passage.first_page}-{passage.last_page}"
 
 
-def _report(result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+def _report(result: Mapping[str, Any], outcomes: Mapping[str, Sequence[PdfOutcome]]) -> str:
     system = next(iter(outcomes))
     rows = {system: result, **result["controls"]}
     names = [f"page@{result['k']}", "correct", "cited_page", "abstained"]
     lines = [
         "# Questions over PDFs", "",
-        f"{result['n']} questions, reader {cell(result['models']['reader'])} in its form {result['reader']}, "
+        f"{result['n']} questions, reader {cell(result['models']['reader'])} by the strategy {result['reader']}, "
         f"k = {result['k']}, settings {result['settings_hash']}, gold document {result['gold_document']}.", "",
     ]  # fmt: skip
     lines += table(
@@ -330,14 +331,14 @@ def _report(result: Mapping[str, Any], outcomes: Mapping[str, Sequence[Outcome]]
     return "\n".join(lines) + "\n"
 
 
-def _failure(outcome: Outcome, k: int) -> list[str]:
+def _failure(outcome: PdfOutcome, k: int) -> list[str]:
     question, trial, answer = outcome.question, outcome.trial, outcome.trial.answer
-    said = f"abstained; its draft: {cell(trial.draft)}" if answer and answer.abstained else cell(trial.draft)
+    reply = f"abstained; its draft: {cell(trial.draft)}" if answer and answer.abstained else cell(trial.draft)
     gold_page = f"on page {question.page} of" if question.page else "in"
     lines = [
         f"- **{cell(question.question)}** ({cell(question.id)}, {question.where})",
         f"  - gold: {cell(question.golds[0])}, {gold_page} {cell(question.file)}",
-        f"  - said: {said}" + (f", support {answer.support:.2f}" if answer and answer.support is not None else ""),
+        f"  - said: {reply}" + (f", support {answer.support:.2f}" if answer and answer.support is not None else ""),
         f"  - passages: {', '.join(cell(_page(hit.passage)) for hit in trial.hits) or 'none'}",
     ]
     return [*lines, f"  - error: {cell(trial.error)}"] if trial.error else lines

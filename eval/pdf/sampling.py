@@ -1,4 +1,4 @@
-"""What the sampler is worth over PDFs: without tables and figures, with captions alone, without OCR, by chance, and for
+"""The effect of the sampler over PDFs: without tables and figures, with captions alone, without OCR, by chance, and for
 every k; and whether evidence stays as small, and answers as quick, while a document grows.
 
 Retrieval only, except for the growing document: is the gold page among the k passages, and how many tokens are they?
@@ -17,14 +17,16 @@ from eval.core.bootstrap import summarise
 from eval.core.report import table, with_interval
 from eval.core.trials import draw
 from eval.pdf.extraction import pages_and_padding
-from eval.pdf.pdf_questions import WHERE, Question
-from ingest.chunk import count_tokens
-from rag.answer import ask, open_road
+from eval.pdf.pdf_questions import WHERE, PdfQuestion
+from ingest.build import build
+from ingest.text_passages import count_tokens
+from rag.answer import ask, build_pipeline
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.protocols import Report, silent
 from rag.read.prompts import shown
 from rag.records import Answer, Hit, Passage
+from rag.search import open_retriever
 from rag.settings import Settings
 
 KS = (1, 3, 5, 10)
@@ -59,7 +61,12 @@ VARIANTS: dict[str, Change] = {
 
 
 def ablation(
-    questions: Sequence[Question], library: Library, settings: Settings, k: int, seed: int = 0, report: Report = silent
+    questions: Sequence[PdfQuestion],
+    library: Library,
+    settings: Settings,
+    k: int,
+    seed: int = 0,
+    report: Report = silent,
 ) -> dict[str, Any]:
     """Rows name -> {metrics, intervals}: page@k over all and by kind, and tokens of the evidence.
 
@@ -69,7 +76,7 @@ def ablation(
     for name, change in VARIANTS.items():
         with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
             varied = _varied(library, Path(folder) / "library", settings, change, report)
-            finder = varied.retriever(settings.retrieve.retriever, report)
+            finder = open_retriever(varied, settings.retrieve.retriever, report)
             for depth in KS if name == WHOLE else (k,):
                 found = [finder.search([question.question], depth)[0] for question in questions]
                 row = f"{name}, k = {depth}"
@@ -95,7 +102,7 @@ def _varied(library: Library, folder: Path, settings: Settings, change: Change, 
     return indexes
 
 
-def _scores(questions: Sequence[Question], found: Sequence[Sequence[Hit]]) -> dict[str, Any]:
+def _scores(questions: Sequence[PdfQuestion], found: Sequence[Sequence[Hit]]) -> dict[str, Any]:
     rows: list[dict[str, float | None]] = []
     for question, hits in zip(questions, found, strict=True):
         good = float(any(_is_gold(question, hit.passage) for hit in hits))
@@ -106,7 +113,7 @@ def _scores(questions: Sequence[Question], found: Sequence[Sequence[Hit]]) -> di
     return {"metrics": metrics, "intervals": intervals}
 
 
-def _is_gold(question: Question, passage: Passage) -> bool:
+def _is_gold(question: PdfQuestion, passage: Passage) -> bool:
     return question.on_gold_page(passage.path, passage.first_page, passage.last_page, passage.text)
 
 
@@ -124,7 +131,7 @@ def ablation_text(result: dict[str, Any]) -> str:
 
 
 def growth(
-    questions: Sequence[Question],
+    questions: Sequence[PdfQuestion],
     files: Sequence[Path],
     padding: Path,
     counts: Sequence[int],
@@ -137,8 +144,6 @@ def growth(
     The document begins with the gold page of each question and goes on with pages of `padding`. The reader's own time
     moves with the length of its prompt alone, so that it is taken from the run itself.
     """
-    from ingest.build import build
-
     sizes = []
     for done, count in enumerate(counts):
         with tempfile.TemporaryDirectory(prefix="glossator-") as scratch:
@@ -146,11 +151,11 @@ def growth(
             _grown(questions, files, padding, count, file)
             indexes = Indexes(Library.open(Path(scratch) / "library", create=True), settings)
             build([file], indexes.library, indexes, settings.ingest)
-            road = open_road(indexes)
+            pipeline = build_pipeline(indexes)
             answers = []
             for question in [questions[0], *questions]:  # the first warms up
                 began = time.perf_counter()
-                *_, answer = ask(question.question, road, k)
+                *_, answer = ask(question.question, pipeline, k)
                 assert isinstance(answer, Answer)
                 answers.append((answer, time.perf_counter() - began))
             sizes.append({"pages": count, **_mean(answers[1:])})
@@ -174,7 +179,7 @@ def _mean(answers: Sequence[tuple[Answer, float]]) -> dict[str, float]:
     }
 
 
-def _grown(questions: Sequence[Question], files: Sequence[Path], padding: Path, count: int, out: Path) -> None:
+def _grown(questions: Sequence[PdfQuestion], files: Sequence[Path], padding: Path, count: int, out: Path) -> None:
     """A PDF of `count` pages: the questions' gold pages, then the first pages of `padding`, over and over."""
     gold = dict.fromkeys((question.file, question.page) for question in questions)
     wanted = [(next(f for f in files if f.name == name), page) for name, page in gold]

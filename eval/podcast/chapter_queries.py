@@ -18,7 +18,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eval.core.bootstrap import paired_difference, summarise
 from eval.core.files import read_records
@@ -32,11 +35,8 @@ from rag.library.catalogue import Library
 from rag.library.episodes import to_json
 from rag.protocols import DenseEncoder
 from rag.records import Chapter, Document, Hit
+from rag.search import open_retriever
 from rag.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 DEPTH = 10  # passages looked at
 MEASURES = ("R@1", "R@5", "RR@10")
@@ -44,8 +44,8 @@ BM25 = "bm25"
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked, and where it is spoken of: in an episode, from one second to another."""
+class EpisodeQuery:
+    """A query, and where it is answered: in an episode, from one second to another."""
 
     id: str
     episode: str
@@ -61,7 +61,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SearchRow:
     """A way to search: whose chapters cut the passages, and which fields are searched besides what is said.
 
     `base` is the row that it differs from in one thing, for the paired difference.
@@ -76,45 +76,45 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RankedRow:
     """Of each query the rank of the first hit, 0 where there is none among the first DEPTH passages."""
 
-    row: Row
+    row: SearchRow
     passages: int
     ranks: tuple[int, ...]
 
 
 UNCUT, OURS, BLANK, OUR_TITLES, MAKERS = "none", "ours", "ours, titles emptied", "makers', our titles", "makers'"
 ROWS = (
-    Row("bm25, no chapters", UNCUT, False, False),
-    Row("bm25, our chapters", OURS, False, False, base="bm25, no chapters"),
-    Row("bm25, our chapters, description", OURS, True, False, base="bm25, our chapters"),
-    Row("bm25, our chapters, description, our titles", OURS, True, True, base="bm25, our chapters, description"),
-    Row("bm25, makers' chapters, description", MAKERS, True, False, base="bm25, our chapters, description"),
-    Row(
+    SearchRow("bm25, no chapters", UNCUT, False, False),
+    SearchRow("bm25, our chapters", OURS, False, False, base="bm25, no chapters"),
+    SearchRow("bm25, our chapters, description", OURS, True, False, base="bm25, our chapters"),
+    SearchRow("bm25, our chapters, description, our titles", OURS, True, True, base="bm25, our chapters, description"),
+    SearchRow("bm25, makers' chapters, description", MAKERS, True, False, base="bm25, our chapters, description"),
+    SearchRow(
         "bm25, makers' chapters, description, our titles", OUR_TITLES, True, True,
         base="bm25, makers' chapters, description",
     ),
-    Row(
+    SearchRow(
         "bm25, makers' chapters, description, makers' titles (a leak)", MAKERS, True, True,
         base="bm25, makers' chapters, description",
     ),
 )  # fmt: skip
 
 
-def rows_of(retriever: str) -> tuple[Row, ...]:
+def rows_of(retriever: str) -> tuple[SearchRow, ...]:
     """ROWS, and for another retriever two of its own; its last row, or that of BM25 with our titles, is the system."""
     if retriever == BM25:
         return ROWS
     without = f"{retriever}, our chapters, description"
     return (
         *ROWS,
-        Row(without, BLANK, True, False, retriever),
-        Row(f"{without}, our titles", OURS, True, True, retriever, without),
+        SearchRow(without, BLANK, True, False, retriever),
+        SearchRow(f"{without}, our titles", OURS, True, True, retriever, without),
     )
 
 
-class Remembered:
+class CachedEncoder:
     """An encoder that encodes no text twice."""
 
     def __init__(self, encoder: DenseEncoder):
@@ -122,8 +122,6 @@ class Remembered:
         self._vectors: dict[str, NDArray[np.float32]] = {}
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = lambda encoded: None) -> NDArray[np.float32]:
-        import numpy as np
-
         fresh = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         if fresh:
             self._vectors |= zip(fresh, self._encoder.encode(fresh, report), strict=True)
@@ -133,16 +131,16 @@ class Remembered:
 # -- what is searched, and for what --------------------------------------------------------------------------------
 
 
-def read_queries(file: Path, episodes: Collection[str]) -> list[Query]:
+def read_queries(file: Path, episodes: Collection[str]) -> list[EpisodeQuery]:
     """The queries about these episodes: `id`, `query`, `episode`, `start` and `end` in seconds (null: to the end)."""
     queries = []
     for record in read_records(file):
         start, end = (record.fields.get(name) for name in ("start", "end"))
         end = math.inf if end is None else end
-        if not all(isinstance(second, int | float) for second in (start, end)) or start >= end:
+        if not isinstance(start, int | float) or not isinstance(end, int | float) or start >= end:
             raise record.error(f"start {start!r} and end {end!r} are not two seconds in order")
         asked = record.text("query", "text", "question")
-        queries.append(Query(record.text("id", "_id"), record.text("episode"), asked, float(start), float(end)))
+        queries.append(EpisodeQuery(record.text("id", "_id"), record.text("episode"), asked, float(start), float(end)))
     return [query for query in queries if query.episode in episodes]
 
 
@@ -189,16 +187,19 @@ def open_episodes(
     documents: Sequence[Document], cache: Path, settings: Settings, retriever: str, report: Running
 ) -> Indexes:
     """The episodes as a library below `cache`, with the indexes that the retriever needs; what is there is kept."""
-    read = [[document.document_id, document.title, document.text, document.episode] for document in documents]
+    read = [
+        [document.document_id, document.title, document.text, to_json(document.episode) if document.episode else None]
+        for document in documents
+    ]
     made_with = [part.model_dump() for part in (settings.ingest, settings.dense, settings.sparse)]
-    said = json.dumps([[*some, to_json(episode) if episode else None] for *some, episode in read] + made_with)
-    name = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    contents = json.dumps([*read, *made_with])
+    name = hashlib.sha256(contents.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     indexes = Indexes(Library.open(cache / "episodes" / name, create=True), settings)
-    there = {document.document_id for document in indexes.library.documents()}
+    stored = {document.document_id for document in indexes.library.documents()}
     sizes = settings.ingest.passage_tokens, settings.ingest.overlap_tokens
     with indexes.library.writing("glossator eval"):
         for document in documents:
-            if document.document_id not in there:
+            if document.document_id not in stored:
                 shown = document.document_id
                 indexes.library.put(document, chunk(document, *sizes), f"/{shown}", shown, "an episode of eval")
         with indexes.updating(report, sorted(NEEDS[retriever])):
@@ -211,13 +212,13 @@ def open_episodes(
 
 def evaluate(
     documents: Sequence[Document],
-    queries: Sequence[Query],
+    queries: Sequence[EpisodeQuery],
     encoder: DenseEncoder,
     cache: Path,
     settings: Settings,
     retriever: str = BM25,
     report: Running = lambda what, done, total, note="": None,
-) -> list[Found]:
+) -> list[RankedRow]:
     """Every query in every row of rows_of(retriever). Weights of fields that a row searches are those of `settings`."""
     kinds = chaptered(documents, encoder, report)
     rows = rows_of(retriever)
@@ -228,17 +229,17 @@ def evaluate(
         weights |= {} if row.description else {"description_weight": 0.0}
         weighted = settings.model_copy(update={"bm25": settings.bm25.model_copy(update=weights)})
         indexes = open_episodes(kinds[row.chapters], cache, weighted, row.retriever, report)
-        finder = indexes.retriever(row.retriever)
+        finder = open_retriever(indexes, row.retriever)
         ranks = []
         for query in queries:
             ranks.append(rank_of(query, finder.search([query.text], DEPTH)[0]))
             report("queries", next(searched), len(rows) * len(queries))
-        found.append(Found(row, len(indexes.library.numbers()), tuple(ranks)))
+        found.append(RankedRow(row, len(indexes.library.numbers()), tuple(ranks)))
     return found
 
 
-def rank_of(query: Query, hits: Sequence[Hit]) -> int:
-    """Of the first hit, from 1; 0 for none."""
+def rank_of(query: EpisodeQuery, hits: Sequence[Hit]) -> int:
+    """The rank of the first hit in the query's time span, from 1; 0 for none."""
     return next((rank for rank, hit in enumerate(hits, start=1) if query.is_in(hit)), 0)
 
 
@@ -254,7 +255,9 @@ def scores_of(rank: int) -> dict[str, float]:
 # -- the result ----------------------------------------------------------------------------------------------------
 
 
-def with_retrieval(result: dict[str, Any], queries: Sequence[Query], found: Sequence[Found]) -> dict[str, Any]:
+def with_retrieval(
+    result: dict[str, Any], queries: Sequence[EpisodeQuery], found: Sequence[RankedRow]
+) -> dict[str, Any]:
     """The result of eval chapters, and under "retrieval" each row, its difference to its base, and both for episodes
     that nothing was tuned on. The measures of the system's row come to the others."""
     system = next((f for f in reversed(found) if f.row.retriever != BM25), found[3])
@@ -274,7 +277,7 @@ def with_retrieval(result: dict[str, Any], queries: Sequence[Query], found: Sequ
     }
 
 
-def _part(found: Sequence[Found], places: Sequence[int]) -> dict[str, Any]:
+def _part(found: Sequence[RankedRow], places: Sequence[int]) -> dict[str, Any]:
     scores = {f.row.name: [scores_of(f.ranks[place]) for place in places] for f in found}
     summaries = {name: summarise(some) for name, some in scores.items()}
     return {
@@ -307,7 +310,7 @@ def text(result: Mapping[str, Any]) -> str:
             for name, row in part["rows"].items()
         ]
         differences = [
-            [cell(name), cell(row["base"]), *(_told(row[measure]) for measure in MEASURES)]
+            [cell(name), cell(row["base"]), *(_format_difference(row[measure]) for measure in MEASURES)]
             for name, row in part["differences"].items()
         ]
         lines += [f"### {head}", "", *table(["row", "passages", *MEASURES], rows), ""]
@@ -321,12 +324,12 @@ def text(result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _told(d: Mapping[str, Any]) -> str:
+def _format_difference(d: Mapping[str, Any]) -> str:
     low, high = d["interval"]
     return f"{d['difference']:+.3f} [{low:+.2f}, {high:+.2f}], p {d['p']:.3f}"
 
 
-def write(out: Path, result: Mapping[str, Any], queries: Sequence[Query], found: Sequence[Found]) -> None:
+def write(out: Path, result: Mapping[str, Any], queries: Sequence[EpisodeQuery], found: Sequence[RankedRow]) -> None:
     """queries.jsonl, a line a query with the rank of its first hit in each row, and retrieval.md in `out`."""
     lines = (
         {

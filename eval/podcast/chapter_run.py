@@ -12,12 +12,13 @@ from eval.core.cache import Replies
 from eval.core.files import read_records
 from eval.podcast import chapter_queries, chapters_report
 from eval.podcast import chapter_scores as chapters
-from eval.podcast.chapter_queries import Found, Query, Remembered
-from eval.podcast.chapter_scores import Case, Outcome, Running, document_of
+from eval.podcast.chapter_queries import CachedEncoder, EpisodeQuery, RankedRow
+from eval.podcast.chapter_scores import ChapteredEpisode, ChapterOutcome, Running, document_of
 from rag.attribute.tree_reader import in_torch
 from rag.encode.dense_encoder import open_encoder
 from rag.errors import DataError, ModelError
-from rag.llm.chat import ChatReader, open_reader
+from rag.llm.chat import ChatModel
+from rag.llm.open import open_reader
 from rag.records import Document
 from rag.settings import Settings
 
@@ -26,15 +27,15 @@ log = logging.getLogger("glossator")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Episodes with chapters of their makers, `of` so many in the file; queries about them, and all that is searched.
+    """Episodes with chapters of their makers (`of`: their number in the file), queries, and all that is searched.
 
     Without queries nothing is searched, and `documents` is empty.
     """
 
     file: Path
     of: int
-    cases: Sequence[Case]
-    queries: Sequence[Query] = ()
+    cases: Sequence[ChapteredEpisode]
+    queries: Sequence[EpisodeQuery] = ()
     documents: Sequence[Document] = ()
 
 
@@ -66,10 +67,10 @@ def run(
     with_reader: bool = False,
     seed: int = 0,
     report: Running = lambda what, done, total, note="": None,
-) -> tuple[dict[str, Any], list[Outcome], list[Found]]:
+) -> tuple[dict[str, Any], list[ChapterOutcome], list[RankedRow]]:
     """The command line's JSON, and what it is made from. What the reader says and what is indexed stay in `cache`."""
     dense = settings.dense
-    encoder = Remembered(open_encoder(dense.model, dense.max_tokens, dense.batch_size))
+    encoder = CachedEncoder(open_encoder(dense.model, dense.max_tokens, dense.batch_size))
     reader, name = _reader(settings, report) if with_reader else (None, "")
     replies = Replies(cache, settings.reader.model_copy(update={"model": name})) if reader else None
     outcomes = chapters.evaluate(asked.cases, encoder, settings, reader, replies, seed, report)
@@ -81,7 +82,7 @@ def run(
     return chapter_queries.with_retrieval(result, asked.queries, found), outcomes, found
 
 
-def _reader(settings: Settings, report: Running) -> tuple[ChatReader, str]:
+def _reader(settings: Settings, report: Running) -> tuple[ChatModel, str]:
     """The reader and its name: its weights in torch, where attribute.runtime says so and they can be unpacked.
 
     Chapters are mostly reading, which torch does several times as fast.
@@ -105,7 +106,7 @@ def text(result: Mapping[str, Any]) -> str:
 
 
 def write(
-    out: Path, result: Mapping[str, Any], asked: Asked, outcomes: Sequence[Outcome], found: Sequence[Found]
+    out: Path, result: Mapping[str, Any], asked: Asked, outcomes: Sequence[ChapterOutcome], found: Sequence[RankedRow]
 ) -> None:
     """per_question.jsonl and report.md in `out`; with queries queries.jsonl and retrieval.md, too."""
     chapters_report.write(out, f"{asked.file.name}, chapters", result, outcomes)

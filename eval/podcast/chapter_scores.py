@@ -24,7 +24,7 @@ from ingest.podcast.cohesion import SentenceVectors, cohesion_cuts
 from ingest.podcast.episode import read_podcast
 from ingest.podcast.podtile import Chapteriser, Room
 from rag.errors import DataError, DocumentError
-from rag.llm.chat import ChatReader
+from rag.llm.chat import ChatModel
 from rag.protocols import DenseEncoder, Report
 from rag.records import Document, Utterance
 from rag.settings import Settings
@@ -42,7 +42,7 @@ Running = Callable[..., None]  # progress: (what, done, total, note)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ChapteredEpisode:
     """An episode with its maker's chapters: the seconds where all but the first begin, and all titles."""
 
     id: str
@@ -79,18 +79,18 @@ class Cost:
 
     @classmethod
     def of(cls, reader: RecordingReader, before: float = 0.0) -> Cost:
-        """All that a reader was asked, behind so many seconds of other work."""
+        """The cost of all a reader's replies, after `before` seconds of other work."""
         return cls(before + reader.seconds, reader.calls, reader.prompt_tokens, reader.generated_tokens)
 
 
 @dataclass(slots=True)
-class Outcome:
+class ChapterOutcome:
     """What each method made of an episode: seconds of boundaries and titles, their scores, and what it cost.
 
     Costs are those of boundaries with titles for them; of rows of titles, those of titles for the maker's segments.
     """
 
-    case: Case
+    case: ChapteredEpisode
     cuts: dict[str, list[float]] = field(default_factory=dict)
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     titles: dict[str, list[str]] = field(default_factory=dict)  # for the maker's segments
@@ -99,7 +99,7 @@ class Outcome:
     costs: dict[str, Cost] = field(default_factory=dict)
 
 
-def read_cases(file: Path) -> list[Case]:
+def read_cases(file: Path) -> list[ChapteredEpisode]:
     """The episodes of a file that have chapters of their makers. Paths in it are relative to it.
 
     Raises UsageError or DataError for a file that does not hold what it should, or that names no such episode.
@@ -110,7 +110,7 @@ def read_cases(file: Path) -> list[Case]:
     return cases
 
 
-def sample(cases: Sequence[Case], limit: int | None, seed: int) -> list[Case]:
+def sample(cases: Sequence[ChapteredEpisode], limit: int | None, seed: int) -> list[ChapteredEpisode]:
     """`limit` of the cases in their order; the same for a seed, and a smaller sample is part of a larger one."""
     taken = {case.id for case in sorted(cases, key=lambda case: seed_of(seed, case.id))[:limit]}
     return [case for case in cases if case.id in taken]
@@ -125,34 +125,34 @@ def document_of(record: Record) -> Document:
         raise record.error(f"{path} {problem}") from problem
 
 
-def _case(record: Record) -> Case | None:
+def _case(record: Record) -> ChapteredEpisode | None:
     document = document_of(record)
     chapters = document.episode.chapters if document.episode else ()
     if len(chapters) < 2:
         return None  # nothing to find
     cuts = tuple(chapter.start_seconds for chapter in chapters[1:])
-    return Case(record.text("id"), document, cuts, tuple(chapter.title for chapter in chapters))
+    return ChapteredEpisode(record.text("id"), document, cuts, tuple(chapter.title for chapter in chapters))
 
 
 # -- boundaries and titles ---------------------------------------------------------------------------------------------
 
 
 def evaluate(
-    cases: Sequence[Case],
+    cases: Sequence[ChapteredEpisode],
     encoder: DenseEncoder,
     settings: Settings,
-    reader: ChatReader | None = None,
+    reader: ChatModel | None = None,
     replies: Replies | None = None,
     seed: int = 0,
     report: Running = lambda what, done, total, note="": None,
-) -> list[Outcome]:
+) -> list[ChapterOutcome]:
     """All methods on each episode; those that need a reader where one is given, with `replies` to keep what it says.
 
     A reply is kept as soon as it is there, so a run that was stopped goes on where it was. Raises ReaderError.
     """
     outcomes = []
     for case in cases:
-        outcome = Outcome(case)
+        outcome = ChapterOutcome(case)
         _by_controls(outcome, seed)
         _by_cohesion(outcome, encoder, report)
         if reader is not None:
@@ -166,7 +166,7 @@ def evaluate(
     return outcomes
 
 
-def _by_controls(outcome: Outcome, seed: int) -> None:
+def _by_controls(outcome: ChapterOutcome, seed: int) -> None:
     case = outcome.case
     first, last = case.span
     starts = [u.start_seconds for u in case.utterances]
@@ -180,7 +180,7 @@ def _by_controls(outcome: Outcome, seed: int) -> None:
     outcome.cuts[TILES] = [starts[number] for number in texttiling_cuts(texts)]
 
 
-def _by_cohesion(outcome: Outcome, encoder: DenseEncoder, report: Running) -> None:
+def _by_cohesion(outcome: ChapterOutcome, encoder: DenseEncoder, report: Running) -> None:
     case = outcome.case
     began = time.monotonic()
     vectors = SentenceVectors(case.document, encoder, report)
@@ -191,7 +191,9 @@ def _by_cohesion(outcome: Outcome, encoder: DenseEncoder, report: Running) -> No
     outcome.titles[KEYPHRASE] = list(titles_by_words(vectors, _makers(case)))
 
 
-def _by_reader(outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running) -> None:
+def _by_reader(
+    outcome: ChapterOutcome, reader: ChatModel, replies: Replies, settings: Settings, report: Running
+) -> None:
     case, asked = outcome.case, RecordingReader(reader, replies)
     starts = [u.start_seconds for u in case.utterances]
     chapteriser = Chapteriser(case.document, asked, Room.of(settings.reader.context_tokens))
@@ -202,7 +204,9 @@ def _by_reader(outcome: Outcome, reader: ChatReader, replies: Replies, settings:
     outcome.costs[READER] = Cost.of(asked)
 
 
-def _combined(outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running) -> None:
+def _combined(
+    outcome: ChapterOutcome, reader: ChatModel, replies: Replies, settings: Settings, report: Running
+) -> None:
     """The boundaries of cohesion, which are there, with the reader's titles."""
     asked = RecordingReader(reader, replies)
     outcome.cuts[COMBINED] = outcome.cuts[COHESION]
@@ -211,7 +215,7 @@ def _combined(outcome: Outcome, reader: ChatReader, replies: Replies, settings: 
 
 
 def _titled_by_reader(
-    outcome: Outcome, reader: ChatReader, replies: Replies, settings: Settings, report: Running
+    outcome: ChapterOutcome, reader: ChatModel, replies: Replies, settings: Settings, report: Running
 ) -> None:
     for row, context in ((BARE, False), (PODTILE, True)):
         asked = RecordingReader(reader, replies)
@@ -220,7 +224,13 @@ def _titled_by_reader(
 
 
 def _titles(
-    case: Case, cuts: Sequence[int], reader: RecordingReader, settings: Settings, report: Running, *, context: bool
+    case: ChapteredEpisode,
+    cuts: Sequence[int],
+    reader: RecordingReader,
+    settings: Settings,
+    report: Running,
+    *,
+    context: bool,
 ) -> list[str]:
     keeping = _keeping(reader, report)
     titles = list(
@@ -233,7 +243,7 @@ def _titles(
 
 
 def _keeping(reader: RecordingReader, report: Running) -> Report:
-    """Progress, and what the reader has said so far is kept."""
+    """Report progress, and keep the reader's replies so far."""
 
     def keeping(what: str, done: int, total: int) -> None:
         reader.keep()
@@ -242,13 +252,13 @@ def _keeping(reader: RecordingReader, report: Running) -> Report:
     return keeping
 
 
-def _cuts_of(outcome: Outcome) -> list[int]:
+def _cuts_of(outcome: ChapterOutcome) -> list[int]:
     """The sentences with which the chapters by cohesion begin."""
     numbers = {u.start_seconds: number for number, u in reversed(list(enumerate(outcome.case.utterances)))}
     return [0, *(numbers[second] for second in outcome.cuts[COHESION])]
 
 
-def _makers(case: Case) -> list[int]:
+def _makers(case: ChapteredEpisode) -> list[int]:
     """The sentences with which the maker's chapters begin."""
     assert case.document.episode
     numbers = {u.start: number for number, u in enumerate(case.utterances)}
@@ -258,7 +268,7 @@ def _makers(case: Case) -> list[int]:
 # -- measures ----------------------------------------------------------------------------------------------------------
 
 
-def _score(outcome: Outcome, encoder: DenseEncoder) -> None:
+def _score(outcome: ChapterOutcome, encoder: DenseEncoder) -> None:
     case = outcome.case
     for method, cuts in outcome.cuts.items():
         outcome.scores[method] = boundary_scores(case.reference, cuts, *case.span)
@@ -284,6 +294,6 @@ def boundary_scores(reference: Sequence[float], cuts: Sequence[float], first: fl
     }
 
 
-def _note(outcomes: Sequence[Outcome]) -> str:
+def _note(outcomes: Sequence[ChapterOutcome]) -> str:
     values: list[Mapping[str, float]] = [outcome.scores[COHESION] for outcome in outcomes]
     return f"Pk {sum(scores['Pk'] for scores in values) / len(values):.2f}"

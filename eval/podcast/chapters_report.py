@@ -9,7 +9,17 @@ from typing import Any
 
 from eval.core.bootstrap import paired_difference, percentile, summarise
 from eval.core.report import cell, table, with_interval, write_lines, write_text
-from eval.podcast.chapter_scores import BARE, COHESION, COMBINED, EQUAL, KEYPHRASE, NONE, READER, TUNED_ON, Outcome
+from eval.podcast.chapter_scores import (
+    BARE,
+    COHESION,
+    COMBINED,
+    EQUAL,
+    KEYPHRASE,
+    NONE,
+    READER,
+    TUNED_ON,
+    ChapterOutcome,
+)
 from rag.settings import Settings
 
 BOUNDARIES = ("Pk", "WindowDiff", "F1@30s", "boundaries")
@@ -19,7 +29,7 @@ COSTS = ("seconds", "reader_calls", "prompt_tokens", "generated_tokens")
 
 
 def result_json(
-    asked: Mapping[str, Any], outcomes: Sequence[Outcome], settings: Settings, reader: str = ""
+    asked: Mapping[str, Any], outcomes: Sequence[ChapterOutcome], settings: Settings, reader: str = ""
 ) -> dict[str, Any]:
     """The command line's JSON. Its metrics are those of combined where a reader was asked, else of cohesion.
 
@@ -54,7 +64,7 @@ def result_json(
     }
 
 
-def _part(outcomes: Sequence[Outcome], default: str) -> dict[str, Any]:
+def _part(outcomes: Sequence[ChapterOutcome], default: str) -> dict[str, Any]:
     return {
         "methods": {name: _row([outcome.scores[name] for outcome in outcomes]) for name in outcomes[0].scores},
         "titles": {name: _row([outcome.title_scores[name] for outcome in outcomes]) for name in outcomes[0].titles},
@@ -62,7 +72,7 @@ def _part(outcomes: Sequence[Outcome], default: str) -> dict[str, Any]:
     }
 
 
-def _per_hour(outcome: Outcome, name: str) -> dict[str, float]:
+def _per_hour(outcome: ChapterOutcome, name: str) -> dict[str, float]:
     return {what: value / outcome.case.hours for what, value in asdict(outcome.costs[name]).items()}
 
 
@@ -71,7 +81,7 @@ def _row(scores: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {"metrics": metrics, "intervals": intervals}
 
 
-def _differences(name: str, other: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _differences(name: str, other: str, outcomes: Sequence[ChapterOutcome]) -> dict[str, Any]:
     found = {}
     for measure in BOUNDARIES[:3]:
         ours, theirs = ([outcome.scores[which][measure] for outcome in outcomes] for which in (name, other))
@@ -95,7 +105,10 @@ def text(result: Mapping[str, Any]) -> str:
     for name, part in parts:
         lines += [f"### {name}", "", *_rows("boundaries", BOUNDARIES, part["methods"]), ""]
         lines += [*_rows("titles of the makers' segments", TITLES, part["titles"]), ""]
-        rows = [[cell(other), *map(_told, measures.values())] for other, measures in part["differences"].items()]
+        rows = [
+            [cell(other), *map(_format_difference, measures.values())]
+            for other, measures in part["differences"].items()
+        ]
         head = f"{result['default']['boundaries']} against"
         lines += [*table([head, *BOUNDARIES[:3]], rows), ""]
     lines += [
@@ -143,7 +156,7 @@ def _rows(head: str, measures: Sequence[str], part: Mapping[str, Any]) -> list[s
     )
 
 
-def _told(d: Mapping[str, Any]) -> str:
+def _format_difference(d: Mapping[str, Any]) -> str:
     low, high = d["interval"]
     return f"{d['difference']:+.3f} [{low:+.2f}, {high:+.2f}], p {d['p']:.3f}"
 
@@ -157,13 +170,13 @@ def report(title: str, result: Mapping[str, Any]) -> str:
         "## What this does not say",
         "",
         f"- The numbers in ingest/podcast/cohesion.py were chosen on {', '.join(TUNED_ON)}, if these are among them.",
-        "- Another maker would cut elsewhere: an F1 of 1 is not to be had.",
+        "- Another maker would cut elsewhere: an F1 of 1 cannot be reached.",
         "- WindowDiff and Pk forgive who cuts little; F1@30s does not.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def line(outcome: Outcome) -> dict[str, Any]:
+def line(outcome: ChapterOutcome) -> dict[str, Any]:
     """One episode: the makers' chapters, and what each method made of it."""
     case = outcome.case
     return {
@@ -181,7 +194,7 @@ def line(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def write(out: Path, title: str, result: Mapping[str, Any], outcomes: Sequence[Outcome]) -> None:
+def write(out: Path, title: str, result: Mapping[str, Any], outcomes: Sequence[ChapterOutcome]) -> None:
     """per_question.jsonl, a line an episode, and report.md in `out`."""
     write_lines(out / "per_question.jsonl", map(line, outcomes))
     write_text(out / "report.md", report(title, result))

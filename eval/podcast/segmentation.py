@@ -1,15 +1,14 @@
-"""How well a text is cut, and how close a title is to another: Pk, WindowDiff, F1 of boundaries, ROUGE-L.
+"""Measures of text segmentation and of titles: Pk, WindowDiff, F1 of boundaries, ROUGE-L.
 
-A segmentation of n units (here 10 s of an episode each) is the set of its boundaries: how many units stand before each,
-1..n-1.
+A segmentation of n units (here 10 s of an episode each) is the set of its boundaries, each the number of units before
+it, 1..n-1.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Collection, Iterable, Sequence
 
 WORD = re.compile(r"\w+")
 
@@ -17,14 +16,15 @@ WORD = re.compile(r"\w+")
 def units_of(times: Iterable[float], first: float, last: float, unit: float = 10.0) -> tuple[int, frozenset[int]]:
     """(number of units, boundaries) of the time from `first` to `last` cut at `times`, all in seconds as is `unit`.
 
-    A cut goes to the nearest border between units; one at the very beginning or end is none, two in one place are one.
+    A cut goes to the nearest border between units; one at the very beginning or end does not count, two at one border
+    count once.
 
     >>> units_of([14.0, 16.0, 30.0, 60.0], 0.0, 60.0)
     (6, frozenset({1, 2, 3}))
     """
     units = max(1, math.ceil((last - first) / unit))
-    places = (math.floor((time - first) / unit + 0.5) for time in times)
-    return units, frozenset(place for place in places if 0 < place < units)
+    borders = (math.floor((time - first) / unit + 0.5) for time in times)
+    return units, frozenset(border for border in borders if 0 < border < units)
 
 
 def window(units: int, reference: Collection[int]) -> int:
@@ -37,41 +37,42 @@ def window(units: int, reference: Collection[int]) -> int:
 
 
 def pk(units: int, reference: Collection[int], found: Collection[int], k: int | None = None) -> float:
-    """Pk: how often two units that are k apart are in one segment by only one of both. 0 is best; 0 if none are.
+    """Pk, by nltk: the share of windows whose two ends, k units apart, are in one segment by only one of both sides.
 
-    Beeferman, Berger and Lafferty, Statistical Models for Text Segmentation, Machine Learning 34 (1999), section 5.
-    k is window() by default. Every window of k gaps counts that fits, so there are units - k.
+    0 is best; 0 without windows. Beeferman, Berger and Lafferty, Statistical Models for Text Segmentation, Machine
+    Learning 34 (1999), section 5. k is window() by default; of `units` units there are units - k windows.
 
     >>> pk(6, {3}, {2}, k=2)
     0.5
     """
-    return _share(units, reference, found, k, lambda ours, theirs: (ours > 0) != (theirs > 0))
+    from nltk.metrics.segmentation import pk as nltk_pk
+
+    k = window(units, reference) if k is None else k
+    return float(nltk_pk(_gaps(units, reference), _gaps(units, found), k)) if k < units else 0.0
 
 
 def window_diff(units: int, reference: Collection[int], found: Collection[int], k: int | None = None) -> float:
-    """WindowDiff: in how many windows the two have different numbers of boundaries. 0 is best; 0 without windows.
+    """WindowDiff, by nltk: the share of windows in which the two sides have different numbers of boundaries.
 
-    Pevzner and Hearst, A Critique and Improvement of an Evaluation Metric for Text Segmentation, Computational
-    Linguistics 28 (2002), section 4. Windows as of pk.
+    0 is best; 0 without windows. Pevzner and Hearst, A Critique and Improvement of an Evaluation Metric for Text
+    Segmentation, Computational Linguistics 28 (2002), section 4. Windows as in pk.
 
     >>> window_diff(6, {3}, {3, 4}, k=2)
     0.5
     """
-    return _share(units, reference, found, k, lambda ours, theirs: ours != theirs)
+    from nltk.metrics.segmentation import windowdiff
 
-
-def _share(
-    units: int, reference: Collection[int], found: Collection[int], k: int | None, wrong: Callable[[int, int], bool]
-) -> float:
     k = window(units, reference) if k is None else k
-    windows = range(units - k)
-    if not windows:
-        return 0.0
-    # before[i]: boundaries up to unit i, so that between i and i + k there are before[i + k] - before[i]
-    ours, theirs = (
-        list(accumulate((unit in cuts for unit in range(1, units)), initial=0)) for cuts in (set(reference), set(found))
-    )
-    return sum(wrong(ours[i + k] - ours[i], theirs[i + k] - theirs[i]) for i in windows) / len(windows)
+    return float(windowdiff(_gaps(units, reference), _gaps(units, found), k)) if k < units else 0.0
+
+
+def _gaps(units: int, boundaries: Collection[int]) -> str:
+    """The gaps between units as nltk takes them, "1" where there is a boundary.
+
+    >>> _gaps(5, {2})
+    '0100'
+    """
+    return "".join("01"[unit in boundaries] for unit in range(1, units))
 
 
 def boundary_f1(reference: Sequence[float], found: Sequence[float], tolerance: float = 30.0) -> float:

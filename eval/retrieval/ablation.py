@@ -142,11 +142,11 @@ def query_sides(
     sides: dict[str, list[SparseVector]] = {kind: [] for kind in (BINARY, OWN, EXPANDED, IDF)}
     encoded = encoder.encode_documents(texts)  # SPLADE's one model reads queries as it reads passages
     for (terms, values), words in zip(encoded, encoder.token_ids(texts), strict=True):
-        own, said = np.isin(terms, words), np.asarray(words, np.int32)
-        sides[BINARY].append((said, np.ones(len(said), np.float32)))
-        sides[OWN].append((terms[own], values[own]))
+        present, token_ids = np.isin(terms, words), np.asarray(words, np.int32)
+        sides[BINARY].append((token_ids, np.ones(len(token_ids), np.float32)))
+        sides[OWN].append((terms[present], values[present]))
         sides[EXPANDED].append((terms, values))
-        sides[IDF].append((said, weights[said]))
+        sides[IDF].append((token_ids, weights[token_ids]))
     return sides
 
 

@@ -38,6 +38,11 @@ class Collection:
     qrels: Qrels
     unjudged: int
 
+    @property
+    def empty(self) -> int:
+        """How many passages have neither title nor text. They stay in the corpus, where no query should find them."""
+        return sum(entry.is_empty for entry in self.entries)
+
 
 def read_collection(corpus: Path, queries: Path, qrels: Path) -> Collection:
     """The collection of three files. UsageError for a file that is not there.
@@ -56,7 +61,7 @@ def read_collection(corpus: Path, queries: Path, qrels: Path) -> Collection:
 
 
 def read_corpus(file: Path) -> list[Entry]:
-    """The records of a corpus: `id` or `_id`, `text`, and a `title` that may be missing or empty.
+    """The records of a corpus: `id` or `_id`, and a `title` and `text` that may be missing or empty.
 
     Raises UsageError without a file, DataError naming record and field of a broken one or of an id that is there twice.
     """
@@ -64,10 +69,7 @@ def read_corpus(file: Path) -> list[Entry]:
 
 
 def _entry(record: Record) -> Entry:
-    title = "" if record.fields.get("title") is None else record.get(str, "title")
-    text = record.get(str, "text")
-    if not (title.strip() or text.strip()):
-        raise record.error("title and text are empty")
+    title, text = ("" if record.fields.get(name) is None else record.get(str, name) for name in ("title", "text"))
     return Entry(_id(record), title, text)
 
 

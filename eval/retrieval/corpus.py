@@ -27,6 +27,11 @@ class Entry:
     text: str
 
     @property
+    def is_empty(self) -> bool:
+        """Whether neither title nor text holds a word."""
+        return not (self.title.strip() or self.text.strip())
+
+    @property
     def document_id(self) -> str:
         return _digest(self.id, self.title, self.text)
 

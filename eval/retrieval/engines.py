@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -21,9 +22,12 @@ from numpy.typing import NDArray
 
 from eval.core.bootstrap import percentile
 from rag.index.seismic import Seismic, SeismicSettings
-from rag.index.sparse import Segment, best
+from rag.index.sparse_segments import Segment, best
 from rag.index.vectors import Vectors, invert, starts_of
 from rag.protocols import SparseVector
+
+# a search for one query, which gives the row numbers of the best; bytes a passage; processor seconds of the build
+Engine = tuple[Callable[[SparseVector], "Sequence[int] | NDArray[Any]"], float, float]
 
 VOCABULARY = 30_522  # BERT's
 DRAWS = 145  # of a passage's terms, some of which fall together: about 119 are left, as of SPLADE's on MS MARCO
@@ -38,7 +42,7 @@ SETTINGS = {  # by what they are for
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class SparseCollection:
     """Vectors with 8-bit impacts, and their weights in full precision, (entries,): what recall is measured against."""
 
     vectors: Vectors
@@ -48,7 +52,7 @@ class Collection:
     @classmethod
     def of(
         cls, starts: NDArray[np.int64], terms: NDArray[Any], weights: NDArray[np.float32], dimensions: int
-    ) -> Collection:
+    ) -> SparseCollection:
         """From compressed sparse rows; each term's weight above 0, terms ascending in a row."""
         many = len(starts) - 1
         largest = np.zeros(many, np.float32)
@@ -57,7 +61,7 @@ class Collection:
             largest[full] = np.maximum.reduceat(weights, starts[full])
         steps = np.maximum(largest / np.float32(255), np.finfo(np.float32).tiny)
         impacts = np.clip(np.rint(weights / steps.repeat(np.diff(starts))), 1, 255).astype(np.uint8)
-        narrow = terms.astype(np.uint16 if dimensions <= 1 << 16 else np.uint32)
+        narrow: NDArray[np.unsignedinteger[Any]] = terms.astype(np.uint16 if dimensions <= 1 << 16 else np.uint32)
         none = np.zeros(0, narrow.dtype)
         numbers = np.arange(many, dtype=np.int64)
         return cls(
@@ -65,7 +69,7 @@ class Collection:
         )
 
 
-def synthetic(count: int, seed: int = 1, queries: int = 500) -> tuple[Collection, dict[str, list[SparseVector]]]:
+def synthetic(count: int, seed: int = 1, queries: int = 500) -> tuple[SparseCollection, dict[str, list[SparseVector]]]:
     """Vectors like a learned sparse encoder's, and queries "splade" (40 terms) and "free" (18, without a model).
 
     Terms are as rare as Zipf's law has it. Passages belong to topics, which grow in number as the root of `count`: a
@@ -77,7 +81,9 @@ def synthetic(count: int, seed: int = 1, queries: int = 500) -> tuple[Collection
     names = rng.permutation(VOCABULARY)  # a term's number says nothing of its rarity
 
     def common(shape: Any) -> NDArray[np.int64]:
-        return names[np.searchsorted(share, rng.random(shape, np.float32) * share[-1]).clip(max=VOCABULARY - 1)]
+        drawn = np.searchsorted(share, rng.random(shape, np.float32) * share[-1]).clip(max=VOCABULARY - 1)
+        terms: NDArray[np.int64] = names[drawn]
+        return terms
 
     topics = 20 + round(2 * count**0.5)
     topic_terms = common((topics, TOPIC_TERMS))
@@ -98,7 +104,9 @@ def synthetic(count: int, seed: int = 1, queries: int = 500) -> tuple[Collection
         lengths.append(first.sum(1))
         terms.append(term[first].astype(np.uint16))
         weights.append(weight[first])
-    made = Collection.of(starts_of(np.concatenate(lengths)), np.concatenate(terms), np.concatenate(weights), VOCABULARY)
+    made = SparseCollection.of(
+        starts_of(np.concatenate(lengths)), np.concatenate(terms), np.concatenate(weights), VOCABULARY
+    )
     held = made.vectors
     df = np.bincount(held.terms, minlength=VOCABULARY)
     idf = np.log1p((count - df + 0.5) / (df + 0.5)).astype(np.float32)
@@ -116,7 +124,7 @@ def synthetic(count: int, seed: int = 1, queries: int = 500) -> tuple[Collection
 
 
 def compare_engines(
-    collection: Collection,
+    collection: SparseCollection,
     queries: Mapping[str, Sequence[SparseVector]],
     settings: Mapping[str, SeismicSettings] = SETTINGS,
     k: int = 10,
@@ -125,16 +133,16 @@ def compare_engines(
 ) -> list[dict[str, Any]]:
     """A row for each engine and kind of query, all measured in turns on one thread.
 
-    engine, queries, p50_us, p95_us (over the queries, of each the best of `repeat` rounds: on a machine with other work
-    the rest is waiting), recall (of the k best by the weights in
-    full precision; a query that has fewer counts those), scored (share of the passages that get a score), bytes a
-    passage (what a search reads), build_cpu_seconds (None where nothing is built). "exact" is rag/index/sparse.py,
-    "seismic <name>" one of `settings`, which share a build where only the search differs. The rows of "pyseismic-lsr"
-    are left out where that package is not importable or `package` is False.
+    engine, queries, p50_us, p95_us (over the queries, of each the best of `repeat` rounds: on a machine with other
+    work the rest is waiting), recall (of the k best by the weights in full precision; a query that has fewer counts
+    those), scored (share of the passages that get a score), bytes a passage (what a search reads),
+    build_cpu_seconds (None where nothing is built). "exact" is rag/index/sparse.py, "seismic <name>" one of
+    `settings`, which share a build where only the search differs. The rows of "pyseismic-lsr" are left out where
+    that package is not importable or `package` is False.
     """
     held, many = collection.vectors, max(1, len(collection.vectors.steps))
     by_scipy, matrix_bytes, scipy_seconds = _scipy(collection)
-    engines: dict[str, tuple[Callable[[SparseVector], Sequence[int]], float, float]] = {}
+    engines: dict[str, Engine] = {}
     began = time.process_time()
     segment = Segment(held, np.ones(len(held.steps), dtype=np.bool_), invert(held, collection.dimensions))
     postings = segment.postings
@@ -145,14 +153,14 @@ def compare_engines(
     engines["scipy"] = (lambda query: _top(by_scipy(query), k), matrix_bytes / many, scipy_seconds)
     ours = _ours(collection, settings)
     for name, (index, size, seconds) in ours.items():
-        engines[f"seismic {name}"] = (lambda query, index=index: index.search(*query, k)[0], size / many, seconds)
+        engines[f"seismic {name}"] = (partial(_by_seismic, index, k), size / many, seconds)
     spec = find_spec("seismic")
     if package and spec and spec.origin:  # a folder of that name is none
         engines |= _package(collection, settings, k)
     rows = []
-    for kind, some in queries.items():
+    for kind, queries_of_kind in queries.items():
         best, matched = [], []
-        for query in some:
+        for query in queries_of_kind:
             scores = by_scipy(query)
             best.append(set(_top(scores, k).tolist()))
             matched.append(np.count_nonzero(scores) / many)
@@ -160,14 +168,16 @@ def compare_engines(
         found: dict[str, list[float]] = {}
         for _ in range(repeat + 1):  # the first round warms up
             for name, (search, _, _) in engines.items():
-                answers, spent = _timed(search, some)
+                answers, spent = _timed(search, queries_of_kind)
                 times[name].append(spent)
                 found[name] = [len(b & set(a)) / len(b) for a, b in zip(answers, best, strict=True) if b]
-        for name, (_, size, seconds) in engines.items():
+        for name, (_, bytes_of_one, seconds) in engines.items():
             scored: float | None = float(np.mean(matched))
             if name.startswith("seismic "):
                 index = ours[name.removeprefix("seismic ")][0]
-                scored = float(np.mean([index.explain(*query, k).scored / many for query in some]))
+                scored = float(
+                    np.mean([index.explain(terms.astype(np.int64), w, k).scored / many for terms, w in queries_of_kind])
+                )
             best_of = np.min(times[name][1:], axis=0).tolist()
             rows.append(
                 {
@@ -177,7 +187,7 @@ def compare_engines(
                     "p95_us": round(percentile(best_of, 0.95), 1),
                     "recall": round(float(np.mean(found[name])), 4),
                     "scored": None if name.startswith("pyseismic") else scored,
-                    "bytes": round(size),
+                    "bytes": round(bytes_of_one),
                     "build_cpu_seconds": round(seconds, 2),
                 }
             )
@@ -210,19 +220,23 @@ def _timed(search: Callable[[SparseVector], Any], queries: Sequence[SparseVector
     return answers, spent
 
 
+def _by_seismic(index: Seismic, k: int, query: SparseVector) -> NDArray[np.uint32]:
+    return index.search(query[0].astype(np.int64), query[1], k)[0]
+
+
 def _exact(segment: Segment, query: SparseVector, k: int) -> NDArray[np.uint32]:
     slots, scores = best(segment, query[0].astype(np.int64), query[1], segment.alive, k)
     return slots[np.argsort(-scores, kind="stable")[:k]]
 
 
 def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The places of the k best above 0, best first."""
-    some = np.argpartition(-scores, k)[:k] if k < len(scores) else np.arange(len(scores))
-    some = some[scores[some] > 0]
-    return some[np.argsort(-scores[some], kind="stable")]
+    """The indexes of the k best scores above 0, best first."""
+    best_k = np.argpartition(-scores, k)[:k] if k < len(scores) else np.arange(len(scores))
+    best_k = best_k[scores[best_k] > 0]
+    return best_k[np.argsort(-scores[best_k], kind="stable")]
 
 
-def _scipy(collection: Collection) -> tuple[Callable[[SparseVector], NDArray[np.float32]], int, float]:
+def _scipy(collection: SparseCollection) -> tuple[Callable[[SparseVector], NDArray[np.float32]], int, float]:
     """All scores of a query by scipy's sparse product with the transposed matrix; its bytes, processor seconds."""
     from scipy.sparse import csr_matrix
 
@@ -233,12 +247,15 @@ def _scipy(collection: Collection) -> tuple[Callable[[SparseVector], NDArray[np.
 
     def scores(query: SparseVector) -> NDArray[np.float32]:
         row = csr_matrix((query[1], query[0], [0, len(query[0])]), shape=(1, collection.dimensions))
-        return (row @ by_term).toarray()[0]
+        products: NDArray[np.float32] = (row @ by_term).toarray()[0]
+        return products
 
     return scores, by_term.data.nbytes + by_term.indices.nbytes + by_term.indptr.nbytes, seconds
 
 
-def _ours(collection: Collection, settings: Mapping[str, SeismicSettings]) -> dict[str, tuple[Seismic, int, float]]:
+def _ours(
+    collection: SparseCollection, settings: Mapping[str, SeismicSettings]
+) -> dict[str, tuple[Seismic, int, float]]:
     """By name an index, its bytes with the vectors', and processor seconds of the build."""
     held = collection.vectors
     forward = held.starts.nbytes + held.terms.nbytes + held.impacts.nbytes + held.steps.nbytes
@@ -272,16 +289,14 @@ def _printing_to_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _package(
-    collection: Collection, settings: Mapping[str, SeismicSettings], k: int
-) -> dict[str, tuple[Callable[[SparseVector], Sequence[int]], float, float]]:
-    """The authors' own engine, with each of the settings; how many bytes it takes it does not tell (0)."""
+def _package(collection: SparseCollection, settings: Mapping[str, SeismicSettings], k: int) -> dict[str, Engine]:
+    """The authors' own engine, with each of the settings; its bytes are 0, as it does not report them."""
     import seismic
 
     held = collection.vectors
     ids = [str(row) for row in range(len(held.steps))]
     text = seismic.get_seismic_string()
-    engines: dict[str, tuple[Callable[[SparseVector], Sequence[int]], float, float]] = {}
+    engines: dict[str, Engine] = {}
     built: dict[tuple[Any, ...], tuple[Any, float]] = {}
 
     def search(index: Any, wanted: SeismicSettings, query: SparseVector) -> list[int]:
@@ -303,7 +318,5 @@ def _package(
                 )  # fmt: skip
             built[key] = (index, time.process_time() - began)
         index, seconds = built[key]
-        engines[f"pyseismic-lsr {name}"] = (
-            lambda query, index=index, wanted=wanted: search(index, wanted, query), 0.0, seconds
-        )  # fmt: skip
+        engines[f"pyseismic-lsr {name}"] = (partial(search, index, wanted), 0.0, seconds)
     return engines

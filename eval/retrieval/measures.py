@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eval.core.bootstrap import percentile, summarise
 from eval.core.report import cell, table, with_interval, write_lines, write_text
 from eval.core.trials import BM25, ORACLE, RANDOM, Running, as_hits, draw
@@ -15,6 +17,7 @@ from eval.retrieval.collection import Collection, Qrels, Query
 from eval.retrieval.corpus import Corpus
 from rag.errors import UsageError
 from rag.records import Hit
+from rag.search import open_retriever
 from rag.settings import Settings
 
 DEPTH = 100  # passages a query in every row and in the run file: AP and RR see no further either
@@ -69,8 +72,6 @@ def _falling(ranking: Ranking) -> Iterable[tuple[str, float]]:
     trec_eval does not take our order: it sorts by score, kept in 32 bits, and ties by falling id. A score that is not
     below the one before becomes the next float32 below that, so that every tool finds the order that we returned.
     """
-    import numpy as np
-
     before = np.float32(np.inf)
     for key, score in ranking:
         before = min(np.float32(score), np.nextafter(before, np.float32(-np.inf)))
@@ -92,7 +93,7 @@ def check_ids(collection: Collection) -> None:
 
 
 def write_run(file: Path, rankings: Mapping[str, Ranking]) -> None:
-    """TREC's run format: `query Q0 passage rank score tag`, ranks from 1. The file is there wholly or not at all."""
+    """TREC's run format: `query Q0 passage rank score tag`, ranks from 1. The file is written whole or not at all."""
     lines = [
         f"{query} Q0 {key} {rank} {score:.9g} {TAG}\n"  # 9 digits tell any two float32 apart
         for query, ranking in rankings.items()
@@ -118,7 +119,7 @@ def run(
     """The whole evaluation as the command line's JSON. `corpus` holds the collection's entries.
 
     With `out`, per_question.jsonl (of a control: in a folder of its name) and report.md are written, with `run_file`
-    the ranking. Controls are BM25, passages drawn by chance, and the relevant passages by falling grade (the ceiling);
+    the ranking. Controls are BM25, random passages, and the relevant passages by falling grade (the ceiling);
     no retrieval at all would be a row of zeros. Raises UsageError, before any search, for a run file that cannot be.
     """
     started = time.monotonic()
@@ -133,14 +134,14 @@ def run(
     rows: dict[str, Row] = {}
     note = ""
 
-    def told(done: int, ndcg: float) -> None:
+    def report_ndcg(done: int, ndcg: float) -> None:
         nonlocal note
         if not rows:  # the controls leave the system's score standing
             note = f"nDCG@10 {ndcg:.2f}"
         report(len(rows) * len(collection.queries) + done, total, note)
 
     for name, search in searches.items():
-        rows[name] = search_all(collection, corpus, search, told)
+        rows[name] = search_all(collection, corpus, search, report_ndcg)
     summaries = {name: summarise_row(row, seed) for name, row in rows.items()}
     if run_file is not None:
         write_run(run_file, rows[retriever].rankings)
@@ -155,6 +156,7 @@ def run(
         "n": len(collection.queries),
         "unjudged": collection.unjudged,
         "passages": len(collection.entries),
+        "empty_passages": collection.empty,
         "seed": seed,
         **summaries.pop(retriever),
         "controls": summaries,
@@ -168,12 +170,12 @@ def _searches(collection: Collection, corpus: Corpus, retriever: str, controls: 
     """The rows by name, the system's first."""
 
     def searching(name: str) -> Search:
-        finder = corpus.indexes.retriever(name)
+        finder = open_retriever(corpus.indexes, name)
         return lambda query: finder.search([query.text], DEPTH)[0]
 
     passages = [corpus.passages[entry.id] for entry in collection.entries]
 
-    def by_chance(query: Query) -> list[Hit]:
+    def random_passages(query: Query) -> list[Hit]:
         return draw(passages, DEPTH, query.id, seed)
 
     def oracle(query: Query) -> list[Hit]:
@@ -183,7 +185,7 @@ def _searches(collection: Collection, corpus: Corpus, retriever: str, controls: 
     if controls:
         if retriever != BM25:
             searches[BM25] = searching(BM25)
-        searches |= {RANDOM: by_chance, ORACLE: oracle}
+        searches |= {RANDOM: random_passages, ORACLE: oracle}
     return searches
 
 
@@ -197,9 +199,9 @@ def search_all(
     collection: Collection,
     corpus: Corpus,
     search: Search,
-    told: Callable[[int, float], None] = lambda done, ndcg: None,
+    report: Callable[[int, float], None] = lambda done, ndcg: None,
 ) -> Row:
-    """Search for each query by itself, as a user does: that is what is timed. `told` gets the count so far and the
+    """Search for each query by itself, as a user does: that is what is timed. `report` gets the count so far and the
     mean nDCG@10."""
     rankings: dict[str, Ranking] = {}
     scores: dict[str, Mapping[str, float]] = {}
@@ -214,7 +216,7 @@ def search_all(
         rankings[query.id] = [(corpus.ids[hit.passage.passage_id], hit.score) for hit in hits]
         scores |= measure({query.id: rankings[query.id]}, {query.id: collection.qrels[query.id]})
         ndcg += scores[query.id]["nDCG@10"]
-        told(done, ndcg / done)
+        report(done, ndcg / done)
     return Row(rankings, scores, milliseconds)
 
 
@@ -251,7 +253,8 @@ def _markdown(
     lines = [f"# Retrieval: {retriever}", ""]
     lines.append(
         f"{len(collection.queries):,} queries over {len(collection.entries):,} passages, {DEPTH} hits a query, seed "
-        f"{seed}; {collection.unjudged:,} queries without a judgement are left out. 95 % bootstrap intervals."
+        f"{seed}; {collection.unjudged:,} queries without a judgement are left out; {collection.empty:,} passages are "
+        "empty. 95 % bootstrap intervals."
     )
     cells = [
         [name, *(with_interval(measured, summary["metrics"], summary["intervals"]) for measured in names)]

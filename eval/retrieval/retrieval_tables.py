@@ -68,11 +68,11 @@ def run(data: Path, cache: Path, settings: Settings, synthetic: int, report: Rep
         }
         corpus = opened["inference-free"]
 
-        def told(done: int, of: int, note: str, name: str = name) -> None:
+        def report_queries(done: int, of: int, note: str, name: str = name) -> None:
             report(f"{name}, queries", done, of)
 
         result["systems"][name] = systems.compare_systems(
-            collection, corpus, partial(_systems, opened), measures, BASELINE, report=told
+            collection, corpus, partial(_systems, opened), measures, BASELINE, report=report_queries
         )
         result["ablation"][name] = ablation.ablate(collection, corpus, measures)
         result["engines"][name] = _engines(collection, opened)
@@ -197,13 +197,13 @@ class _Alpha:
 def _engines(collection: Collection, opened: Mapping[str, Corpus]) -> list[dict[str, Any]]:
     """Engines over the collection's own vectors, with both kinds of its own queries."""
     queries = {}
-    vectors = None
+    vectors, dimensions = None, 0
     for method, corpus in opened.items():
         retriever = corpus.indexes.retriever("sparse")
         assert isinstance(retriever, SparseRetriever)
         queries[method] = retriever.encode_queries([query.text for query in collection.queries])
-        vectors = retriever.index.vectors()
+        vectors, dimensions = retriever.index.vectors(), len(retriever.index.document_frequency())
     assert vectors is not None
     weights = vectors.impacts * vectors.steps.repeat(vectors.starts[1:] - vectors.starts[:-1])
-    held = engines.Collection(vectors, weights, len(retriever.index.document_frequency()))
+    held = engines.SparseCollection(vectors, weights, dimensions)
     return engines.compare_engines(held, queries, SEISMIC, repeat=3)

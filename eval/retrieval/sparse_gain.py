@@ -19,20 +19,23 @@ from rag.settings import Settings
 from rag.train.sparse.hard_negatives import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, Teacher, best, mine
 from rag.train.sparse.held_out import split
 from rag.train.sparse.pairs import TrainingSet, hash_of, partly_uncut
-from rag.train.sparse.sparse_training import Recipe, State, Student, faster_device, train
+from rag.train.sparse.sparse_recipe import Recipe
+from rag.train.sparse.sparse_training import faster_device, train
+from rag.train.sparse.student import Student
+from rag.train.sparse.training_state import State
 
 K = 10  # of nDCG
 # Of five queries that all gain, the gain may be chance: a sign test says 2 / 2^5, which is above 0.05.
 FEWEST = 6
-# What a measurement on the way is of: at most so many queries of the held-out part, among at most so many texts. They
-# choose when to end, so they are not among those that the gain is reported on.
+# Measurements in training take at most WATCHED held-out queries, among at most AMONG texts. They choose when to end,
+# so they are not among the queries that the gain is reported on.
 WATCHED, AMONG = 200, 1500
 WATCHED_SHARE = 1 / 3  # at most, of the held-out queries
 Scores = Callable[[Sequence[str]], "np.ndarray[Any, Any]"]  # queries -> (queries, texts)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FitOutcome:
     """A training and what it gave: nDCG@10 of each held-out query before, after, and by BM25 over the same texts."""
 
     student: Student
@@ -52,7 +55,7 @@ class Outcome:
 
 def fit(
     data: TrainingSet, settings: Settings, recipe: Recipe, checkpoint: Path, report: Callable[..., None]
-) -> Outcome:
+) -> FitOutcome:
     """Hold a part out, have the teachers score, train, and measure. Raises as split, train and the encoders do."""
     learnt, apart = split(data, recipe.seed)
     learnt = partly_uncut(learnt)
@@ -65,7 +68,7 @@ def fit(
     state = train(learnt, candidates, student, recipe, lambda some: _mean(_ndcg(some, watched)[0]), checkpoint, report)
     after, terms_after = _ndcg(student, held_out)
     bm25 = ndcg_of(Bm25Teacher(held_out.texts).scores, held_out)
-    return Outcome(student, state, learnt, held_out, before, after, bm25, (terms_before, terms_after))
+    return FitOutcome(student, state, learnt, held_out, before, after, bm25, (terms_before, terms_after))
 
 
 def teachers_of(data: TrainingSet, names: Sequence[str], settings: Settings, report: Report) -> dict[str, Teacher]:
@@ -111,7 +114,7 @@ def ndcg_of(scores: Scores, data: TrainingSet) -> list[float]:
     return values
 
 
-def report_of(outcome: Outcome, seed: int) -> dict[str, Any]:
+def report_of(outcome: FitOutcome, seed: int) -> dict[str, Any]:
     """The held-out figures as JSON: means, intervals, and the paired differences that decide."""
     rows: Mapping[str, list[float]] = {"before": outcome.before, "after": outcome.after, "bm25": outcome.bm25}
     return {

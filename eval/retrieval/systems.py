@@ -73,11 +73,11 @@ def compare_systems(
         def search(query: Query, system: Retriever = system) -> list[Hit]:
             return system.search([query.text], DEPTH)[0]
 
-        def told(done: int, ndcg: float, name: str = name) -> None:
+        def report_ndcg(done: int, ndcg: float, name: str = name) -> None:
             before = len(rows) * len(collection.queries)
             report(before + done, len(systems) * len(collection.queries), f"{name} nDCG@10 {ndcg:.2f}")
 
-        rows[name] = search_all(collection, corpus, search, told)
+        rows[name] = search_all(collection, corpus, search, report_ndcg)
     step = max(1, len(collection.queries) // TIMED)
     times = _milliseconds(collection.queries[::step][:TIMED], build(lambda retriever: retriever))
     found = []

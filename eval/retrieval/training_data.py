@@ -25,25 +25,25 @@ TRAIN = "train"  # BEIR's name of the split
 
 @dataclass(slots=True)
 class _Pool:
-    """Passages so far, each once, a title's passages being one document; and pairs with places in them."""
+    """Passages so far, each once, a title's passages being one document; and pairs with indexes in them."""
 
-    places: dict[tuple[str, str], int] = field(default_factory=dict)  # (title, text) -> place
+    indexes: dict[tuple[str, str], int] = field(default_factory=dict)  # (title, text) -> index in passages
     passages: list[Passage] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)  # document -> how many passages it has
     left_out: int = 0  # questions of the file at hand that we measure on
 
-    def place(self, title: str, text: str) -> int:
+    def index(self, title: str, text: str) -> int:
         title, text = html.unescape(title).strip(), html.unescape(text).strip()
-        if (title, text) not in self.places:
+        if (title, text) not in self.indexes:
             document = hashlib.sha256((title or text).encode()).hexdigest()[:16]
             ordinal = self.parts.get(document, 0)
             self.parts[document] = ordinal + 1
-            self.places[title, text] = len(self.passages)
+            self.indexes[title, text] = len(self.passages)
             self.passages.append(
                 Passage(f"{document}#{ordinal}", document, title, "", text, 0, len(text), first_page=1, last_page=1)
             )
-        return self.places[title, text]
+        return self.indexes[title, text]
 
     def ask(self, query: str, positives: Iterable[int]) -> None:
         if is_withheld(query):
@@ -56,7 +56,8 @@ def read_training_data(files: Sequence[Path]) -> tuple[list[Passage], list[Pair]
     """The passages of all files, pooled without repetition, and their questions with the passages that answer them.
 
     A file of questions with paragraphs gives all its paragraphs; a folder in BEIR's layout its corpus, and of its
-    queries those of qrels/train.tsv. `positives` are places in the passages.
+    queries those of qrels/train.tsv. `positives` are indexes into the passages. Passages
+    without title and text are left out.
     Questions that we measure on are left out, with a warning.
     Raises UsageError for what is not there or is withheld (withheld.py), DataError naming record and field of a broken
     one, and for a query of another split.
@@ -67,19 +68,19 @@ def read_training_data(files: Sequence[Path]) -> tuple[list[Passage], list[Pair]
         asked, pool.left_out = len(pool.pairs), 0
         (_read_beir if file.is_dir() else _read_questions)(file, pool)
         if pool.left_out:
-            told = f"--data {file}: encoders are measured on {pool.left_out} of its questions"
+            warning = f"--data {file}: encoders are measured on {pool.left_out} of its questions"
             if len(pool.pairs) == asked:
-                raise UsageError(f"{told}, and there are no others. Name a training file")
-            log.warning("%s, which are left out", told)
+                raise UsageError(f"{warning}, and there are no others. Name a training file")
+            log.warning("%s, which are left out", warning)
     return pool.passages, pool.pairs
 
 
 def _read_questions(file: Path, pool: _Pool) -> None:
     """A question without a gold paragraph among its own cannot be trained on; its paragraphs still are passages."""
     for question in read_questions(file).questions:
-        places = [pool.place(paragraph.title, paragraph.text) for paragraph in question.paragraphs]
+        indexes = [pool.index(paragraph.title, paragraph.text) for paragraph in question.paragraphs]
         if question.gold:
-            pool.ask(question.question, (places[i] for i in question.gold))
+            pool.ask(question.question, (indexes[i] for i in question.gold))
 
 
 def _read_beir(folder: Path, pool: _Pool) -> None:
@@ -87,8 +88,9 @@ def _read_beir(folder: Path, pool: _Pool) -> None:
     for file in files:
         check_not_withheld(file)
     corpus, queries, judged = files
-    places = {entry.id: pool.place(entry.title, entry.text) for entry in read_corpus(corpus)}
-    qrels = read_qrels(judged, places)
+    entries = read_corpus(corpus)
+    indexes = {entry.id: pool.index(entry.title, entry.text) for entry in entries if not entry.is_empty}
+    qrels = read_qrels(judged, {entry.id for entry in entries})
     asked = {record.text("id", "_id"): record for record in read_records(queries)}
     for identity, grades in qrels.items():
         if identity not in asked:
@@ -97,6 +99,6 @@ def _read_beir(folder: Path, pool: _Pool) -> None:
         split = record.fields.get("split", TRAIN)
         if split != TRAIN:
             raise record.error(f"split is {split!r:.20}, but {judged} has its query {identity!r:.60}")
-        positives = [places[passage] for passage, grade in grades.items() if grade > 0]
+        positives = [indexes[passage] for passage, grade in grades.items() if grade > 0 and passage in indexes]
         if positives:
             pool.ask(record.text("text", "query", "question"), positives)

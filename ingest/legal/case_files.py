@@ -1,4 +1,7 @@
-"""Files with judgments -> cases: text, HTML, and JSON with a record for each (the layout of cases-a)."""
+"""Files with judgments -> cases: text, HTML, and JSON with a record for each (the layout of cases-a).
+
+`serve` runs in a child process; the parent only asks whether a file holds judgments.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,20 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ingest.legal.courts import KINDS, OPENING, Court, court_of, read_courts
-from ingest.legal.judgment import of_record, plain, read_judgment, sections_of, text_of_html
-from ingest.podcast.transcript import BAD, decoded
+from ingest.legal.courts import OPENING, SECTION_KINDS, Court, court_of, read_courts
+from ingest.legal.html_text import plain, text_of_html
+from ingest.legal.judgment import of_record, read_judgment
+from ingest.legal.judgment_sections import sections_of
+from ingest.plain_text import BAD, decoded
+from ingest.read_context import Member
 from rag import bounds
 from rag.errors import DocumentError, first_line_of
+from rag.library import cases
 from rag.records import Case
 
 MOST_BYTES = 512 << 20  # of a file, unpacked: twenty thousand judgments
@@ -31,30 +38,16 @@ MARKUP = re.compile(r"\s*<(?:!doctype|!--|\?xml|html|head|body|div|p|h\d|title|m
 NO_COURT = "no court is named in its opening: it was read as a judgment of the {}"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A judgment in a file: what tells it from the others there, its document_id, and what else is said of it.
-
-    `said` is a hash of what its record says beside the text. `error`: why it cannot be read, or "". All are "" for
-    what is alone in its file.
-    """
-
-    key: str = ""
-    document_id: str = ""
-    said: str = ""
-    error: str = ""
-
-
 @cache
 def courts() -> Mapping[str, Court]:
     return read_courts()
 
 
-# -- what is one -----------------------------------------------------------------------------------------------------
+# -- recognising judgments ------------------------------------------------------------------------------------------
 
 
 def is_legal(head: bytes) -> bool:
-    """Whether a file that begins with `head` (64 KiB are enough) holds judgments, by its content alone."""
+    """Whether a file holds judgments, by the bytes it begins with (HEAD_BYTES are enough) and not by its name."""
     if b"\0" in head[:1024] and not _packed(head) and not _is_utf_16(head):
         return False
     text = decoded(_unpacked(head, OPENING * 16) if _packed(head) else head, is_cut=True)
@@ -73,11 +66,11 @@ def is_judgment(text: str) -> bool:
     if not any(court.sign.search(text[:OPENING]) for court in courts().values()):
         return False
     found = sections_of(plain(text), court_of(text, courts()))
-    return len({section.kind for section in found} & set(KINDS)) >= LEAST_HEADED
+    return len({section.kind for section in found} & set(SECTION_KINDS)) >= LEAST_HEADED
 
 
 def is_collection(head: bytes) -> bool:
-    """Whether a file of judgments is one of records, which are a document each."""
+    """Whether a file of judgments, by the bytes it begins with, has records, each of which becomes a document."""
     return _is_json(decoded(_unpacked(head, 1024) if _packed(head) else head[:1024], is_cut=True))
 
 
@@ -94,8 +87,7 @@ def _is_utf_16(head: bytes) -> bool:
 
 
 def _unpacked(data: bytes, most: int) -> bytes:
-    """At most so many bytes of what gzip packed, several members behind one another too; what is cut off or damaged
-    ends there."""
+    """At most `most` bytes of gzip data, of several members too; data that is cut off or damaged ends there."""
     found = bytearray()
     while data.startswith(GZIP) and len(found) < most:
         unpacker = zlib.decompressobj(wbits=31)
@@ -141,10 +133,31 @@ def case_of(text: str) -> Case:
 
 
 def warnings_of(text: str, case: Case) -> list[str]:
-    """The reader's, and that the court was guessed."""
+    """The warnings of a case, and one if its court was guessed."""
     court = courts()[case.court]
     guessed = [] if court.sign.search(text[:OPENING]) else [NO_COURT.format(court.title)]
     return [*guessed, *case.warnings]
+
+
+def serve(request: dict[str, Any], numbers: Iterator[int]) -> Iterator[tuple[str, Any]]:
+    """What the child process replies (ingest/worker.py): ("open", fields of a Member for each judgment), then for each
+    number ("case", title, text, warnings and case) or ("bad", why).
+
+    `request` is {"path"}, or {"text"} of one judgment, whose text is not sent back.
+    """
+    file = CaseFile(Path(request["path"])) if "path" in request else None
+    yield "open", [astuple(member) for member in (file.members if file else [Member()])]
+    for number in numbers:
+        try:
+            text, case = file.read(number) if file else (request["text"], case_of(request["text"]))
+        except DocumentError as error:
+            yield "bad", str(error)
+            continue
+        sent = text if file else None
+        yield (
+            "case",
+            {"title": case.title, "text": sent, "warnings": warnings_of(text, case), "case": cases.to_json(case)},
+        )
 
 
 def _text_of(path: Path) -> str:
@@ -165,7 +178,7 @@ def _text_of(path: Path) -> str:
 
 
 def _records(text: str) -> Iterator[dict[str, Any] | DocumentError]:
-    """Of JSON lines, or of one list or object; in place of what is no record, why."""
+    """The records of JSON lines, or of one list or object; an error in place of each that is no record."""
     lines = [line for line in text.split("\n") if line.strip()]
     try:
         by_line = isinstance(json.loads(lines[0]), dict)
@@ -189,7 +202,7 @@ def _records(text: str) -> Iterator[dict[str, Any] | DocumentError]:
 
 
 def _cleaned(record: dict[str, Any]) -> dict[str, Any]:
-    """Without the signs that are no text; of its text every sign keeps its place."""
+    """The record's known fields without characters that are no text; its `text` keeps every offset."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, list):
@@ -212,8 +225,8 @@ def _member(record: object, number: int, keys: set[str]) -> Member:
     if key in keys:
         return Member(str(number), error=f"the itemid {key} comes twice: this is record {number}. Name it otherwise")
     keys.add(key)
-    said = json.dumps([record.get(name) for name in ("title", "application_numbers", "date", "importance")])
-    return Member(key, _hash(f"{key}\0{BAD.sub(' ', str(text))}"), _hash(said))
+    metadata = json.dumps([record.get(name) for name in ("title", "application_numbers", "date", "importance")])
+    return Member(key, _hash(f"{key}\0{BAD.sub(' ', str(text))}"), _hash(metadata))
 
 
 def _hash(text: str) -> str:

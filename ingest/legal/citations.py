@@ -86,20 +86,20 @@ def _by_name(text: str, style: CitationStyle) -> Iterator[CaseCitation]:
         yield _citation(text, start, last if numbers else end, numbers, name, style)
 
 
-def _numbers_behind(text: str, place: int, style: CitationStyle) -> tuple[tuple[str, ...], int]:
+def _numbers_behind(text: str, offset: int, style: CitationStyle) -> tuple[tuple[str, ...], int]:
     """The numbers that follow a name, and where they end."""
     for _ in range(2):  # "((dec.), no. 1/01)" opens a bracket before what qualifies it
-        qualified = QUALIFIER.match(text, place)
-        place = qualified.end() if qualified else place
-        opened = OPENS.match(text, place)
-        place = opened.end() if opened else place
-    sign = style.introduction.match(text, place) if style.introduction else None
-    numbers = style.numbers.match(text, sign.end() if sign else place)
-    return (tuple(application_numbers(numbers[0], style)), numbers.end()) if numbers else ((), place)
+        qualified = QUALIFIER.match(text, offset)
+        offset = qualified.end() if qualified else offset
+        opened = OPENS.match(text, offset)
+        offset = opened.end() if opened else offset
+    sign = style.introduction.match(text, offset) if style.introduction else None
+    numbers = style.numbers.match(text, sign.end() if sign else offset)
+    return (tuple(application_numbers(numbers[0], style)), numbers.end()) if numbers else ((), offset)
 
 
 def _by_number(text: str, style: CitationStyle) -> Iterator[CaseCitation]:
-    """Numbers that speak for themselves, with the name before them where there is one."""
+    """Citations by number, with the name before the number where there is one."""
     for match in style.numbers.finditer(text):
         first = max(0, match.start() - 250)
         named = style.before.search(text[first : match.start()]) if style.before else None
@@ -185,17 +185,17 @@ def _above(text: str, style: CitationStyle, found: Sequence[CaseCitation], taken
     """ "A., cited above": the last citation before it of that name, else the last whose name begins so."""
     whole: dict[tuple[str, ...], CaseCitation] = {}
     begun: dict[tuple[str, ...], CaseCitation] = {}  # the beginning of a name -> the last citation of such a name
-    place = 0
+    index = 0
     for match in ABOVE.finditer(text):
         start = _name_start(text, _without_qualifier(text, match.start()))
         if start is None or taken.touch(start, match.end()):
             continue
-        while place < len(found) and found[place].start < start:
-            words = words_of(applicant_of(found[place].name or ""))
+        while index < len(found) and found[index].start < start:
+            words = words_of(applicant_of(found[index].name or ""))
             if words:
-                whole[tuple(words)] = found[place]
-                begun |= {tuple(words[:length]): found[place] for length in range(1, min(len(words), LONGEST_NAME))}
-            place += 1
+                whole[tuple(words)] = found[index]
+                begun |= {tuple(words[:length]): found[index] for length in range(1, min(len(words), LONGEST_NAME))}
+            index += 1
         short = tuple(words_of(applicant_of(text[start : match.start()])))
         if meant := whole.get(short) or begun.get(short):
             yield _citation(text, start, match.end(), meant.application_numbers[:AGAIN], meant.name, style)

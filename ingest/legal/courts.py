@@ -1,4 +1,4 @@
-"""Courts: what is particular about each one's judgments, as courts.toml describes it."""
+"""Profiles of courts: how each court's judgments are headed, numbered and cited, from courts.toml."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rag.errors import DataError
 
 PROFILES: Traversable = package_files("ingest.legal").joinpath("courts.toml")
 OPENING = 5_000  # characters in which a judgment says whose it is
-KINDS = ("procedure", "facts", "law", "operative", "opinion", "annex")  # of sections that have a heading
+SECTION_KINDS = ("procedure", "facts", "law", "operative", "opinion", "annex")  # of sections that have a heading
 
 
 @dataclass(frozen=True, slots=True)
 class CitationStyle:
-    """How a court's cases are cited: see courts.toml. Without `versus` the name stands in `before` the number."""
+    """How a court's cases are cited: see courts.toml. Without `versus` the pattern `before` finds a name and number."""
 
     number: re.Pattern[str]
     numbers: re.Pattern[str]  # one or several: "1/01, 2/01 and 3/01"
@@ -61,7 +61,7 @@ def court_of(text: str, courts: Mapping[str, Court]) -> Court:
     """
     opening = text[:OPENING]
     found = [
-        (match.start(), place) for place, court in enumerate(courts.values()) if (match := court.sign.search(opening))
+        (match.start(), index) for index, court in enumerate(courts.values()) if (match := court.sign.search(opening))
     ]
     return list(courts.values())[min(found)[1] if found else 0]
 
@@ -85,8 +85,8 @@ def _court(name: str, table: Any, file: str) -> Court:
     if not isinstance(table, dict) or not isinstance(table.get("title"), str):
         raise DataError(f"{file}: {name} is not a court with a title. Give it one")
     headings, style = table.get("headings", {}), table.get("citations", {})
-    if unknown := set(headings) - set(KINDS):
-        raise DataError(f"{file}: {name}: {min(unknown)} is no kind of section. The kinds: {', '.join(KINDS)}")
+    if unknown := set(headings) - set(SECTION_KINDS):
+        raise DataError(f"{file}: {name}: {min(unknown)} is no kind of section. The kinds: {', '.join(SECTION_KINDS)}")
     number = pattern(style, "number").pattern
     versus = optional("versus")
     if versus:

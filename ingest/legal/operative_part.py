@@ -1,4 +1,4 @@
-"""What a court found in the operative part of its judgment: which articles were violated, and which were not."""
+"""The findings in the operative part of a judgment: which articles were violated, and which were not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PROTOCOL = re.compile(  # "(P1-1)" was how the first protocols' articles were no
     re.I,
 )
 ORDINALS = {"first": "1", "fourth": "4", "sixth": "6", "seventh": "7", "twelfth": "12"}
-TOGETHER = re.compile(  # what follows is not what was found on
+TOGETHER = re.compile(  # the articles that follow have no finding
     r"\b(?:in\s+conjunction|together|in\s+combination)\s+with|\bin\s+(?:relation\s+to|the\s+light\s+of)"
     r"|\bcombiné\w*\s+(?:avec|à)|\b(?:in\s+respect\s+of|as\s+regards|with\s+(?:regard|respect)\s+to|concerning|on\s+account\s+of"
     r"|in\s+(?:so\s+far|that)|for\s+(?:his|her|their|the)\s+complaint|as\s+well\s+as|quant\s+à|en\s+raison)\b",
@@ -51,7 +51,7 @@ REACH = 250  # characters behind "violation" in which its articles are named
 def findings(text: str, start: int, end: int) -> tuple[Finding, ...]:
     """The findings of the operative part text[start:end], in the order of their first mention: bounds.ARTICLES at most.
 
-    Of articles read in conjunction only the first is what was found on: "Article 14 in conjunction with Article 8".
+    Of articles read in conjunction only the first has a finding: "Article 14 in conjunction with Article 8".
 
     >>> rules = "1. Holds that there has been no violation of Articles 8 and 13 of the Convention;"
     >>> [(found.article, found.violation) for found in findings(rules, 0, len(rules))]
@@ -64,10 +64,10 @@ def findings(text: str, start: int, end: int) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             article,
-            violations.pop() if len(violations := {violation for violation, _ in some}) == 1 else None,
-            tuple(dict.fromkeys(span for _, span in some)),
+            violations.pop() if len(violations := {violation for violation, _ in spans}) == 1 else None,
+            tuple(dict.fromkeys(span for _, span in spans)),
         )
-        for article, some in islice(votes.items(), bounds.ARTICLES)
+        for article, spans in islice(votes.items(), bounds.ARTICLES)
     )
 
 
@@ -86,12 +86,12 @@ def _statements(text: str, start: int, end: int) -> Iterator[tuple[bool, list[st
             yield not match["not"], articles, (first, last)
 
 
-def _item(text: str, place: int, start: int, end: int) -> tuple[int, int]:
-    """The numbered item, or the part of it between semicolons, around text[place]."""
-    first = max(start, place - FARTHEST)
-    begins = [match.end() for match in BEGINS.finditer(text, first, place)]
-    stop = ENDS.search(text, place, min(end, place + FARTHEST))
-    return begins[-1] if begins else first, stop.start() if stop else min(end, place + FARTHEST)
+def _item(text: str, offset: int, start: int, end: int) -> tuple[int, int]:
+    """(start, end) of the numbered item, or the part of it between semicolons, around text[offset]."""
+    first = max(start, offset - FARTHEST)
+    begins = [match.end() for match in BEGINS.finditer(text, first, offset)]
+    stop = ENDS.search(text, offset, min(end, offset + FARTHEST))
+    return begins[-1] if begins else first, stop.start() if stop else min(end, offset + FARTHEST)
 
 
 def articles_in(text: str) -> list[str]:
@@ -106,14 +106,14 @@ def articles_in(text: str) -> list[str]:
         text = text[: together.start()]
     found: list[str] = []
     for match in ARTICLE.finditer(text):
-        numbers, place = [], match.end()
-        while number := NUMBER.match(text, place):
+        numbers, offset = [], match.end()
+        while number := NUMBER.match(text, offset):
             numbers.append(number)
-            place = number.end()
-            joint = AND.match(text, place)
+            offset = number.end()
+            joint = AND.match(text, offset)
             if not joint:
                 break
-            place = joint.end()
+            offset = joint.end()
         protocol = PROTOCOL.match(text, numbers[-1].end()) if numbers else None
         suffix = f" of Protocol No. {_number_of(protocol)}" if protocol else ""
         for number in numbers:

@@ -1,4 +1,4 @@
-"""The headings within a judgment's sections, and under which of them each paragraph stands."""
+"""The headings within the sections of a judgment, and the path of headings above each paragraph."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from ingest.legal.judgment import SUBHEADING
+from ingest.legal.numbered_paragraphs import SUBHEADING
 from rag import bounds
 from rag.bounds import shortened
 from rag.records import Case, Section
@@ -19,10 +19,10 @@ UPPER_ROMAN, LETTER, NUMBER, LOWER, LOWER_ROMAN, GREEK = range(1, 7)  # how deep
 
 
 def blocks(case: Case, text: str) -> list[tuple[int, str]]:
-    """Where passages may begin, in order: each section, and each paragraph with the headings before it.
+    """(offset, path) of every start of a passage, in order: each section, and each paragraph with its headings.
 
-    With each its path: the section's heading and those above it within the section, "THE LAW > I. ALLEGED VIOLATION
-    OF ARTICLE 8 > A. Admissibility".
+    The path is the section's heading and the headings in force within the section, "THE LAW > I. ALLEGED VIOLATION OF
+    ARTICLE 8 > A. Admissibility".
     """
     found: list[tuple[int, str]] = []
     for section in case.sections:
@@ -51,7 +51,7 @@ def blocks(case: Case, text: str) -> list[tuple[int, str]]:
 
 
 def heading_of(section: Section, text: str) -> str:
-    """What a section is called in paths and places: by its own heading, where that is a name."""
+    """The name of a section in paths and labels: its own heading where that is a name."""
     line = " ".join(text[section.start : section.end].lstrip().partition("\n")[0].split())
     if section.kind == "opinion":
         return f"Separate opinion of {section.author}" if section.author else "Separate opinion"
@@ -66,7 +66,7 @@ def _is_heading(line: str) -> bool:
 
 
 def _under(above: Sequence[tuple[int, str]], line: str) -> list[tuple[int, str]]:
-    """The headings in force behind this one: (depth, words), outermost first.
+    """The headings in force after `line`: (depth, words), outermost first.
 
     >>> _under([(1, "I. FACTS"), (2, "B. Law")], "C. Practice"), _under([(1, "II. FACTS"), (2, "A. Law")], "III. X")
     ([(1, 'I. FACTS'), (2, 'C. Practice')], [(1, 'III. X')])
@@ -90,6 +90,6 @@ def _depth(line: str, above: Sequence[tuple[int, str]]) -> int:
 
 
 def _follows(letter: str, depth: int, above: Sequence[tuple[int, str]]) -> bool:
-    """Whether a letter that may be a number is the next one of a list of letters: "D." behind "C."."""
+    """Whether a letter that may be a Roman number continues a list of letters: "D." after "C."."""
     before = next((words for deep, words in above if deep == depth), "").lstrip("(")
     return len(letter) == 1 and before[:1] == chr(ord(letter) - 1)

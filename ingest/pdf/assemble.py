@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from ingest.long_text import sentences_in
-from ingest.pdf.text_repair import mend, words_in
+from ingest.pdf.text_repair import repair_text, words_in
 from rag import bounds
 from rag.bounds import shortened
 from rag.records import Page, Region
@@ -53,7 +53,7 @@ def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tu
     """The document; `pages` gives its pages from the first on, and is called twice."""
     recurring = _recurring(pages())
     levels = _outline_levels(outline)
-    # A word is mended by what the whole document writes, so all pages are read before the first is mended.
+    # A word is repaired by the spelling of the whole document, so all pages are read before the first is repaired.
     waiting = deque(_raw_page(page, number, recurring) for number, page in enumerate(pages(), start=1))
     known = words_in(page.text for page in waiting)
     texts: list[str] = []
@@ -65,12 +65,12 @@ def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tu
     section = ""
     start = raw_start = 0
     while waiting:
-        page = waiting.popleft()  # and let go: no page is held unmended and mended
+        page = waiting.popleft()  # and let go: no page is held raw and repaired
         number = len(spans) + 1
-        text, page_offsets = mend(page.text, known)
-        to_mended = _inverse(page_offsets)
+        text, page_offsets = repair_text(page.text, known)
+        to_repaired = _inverse(page_offsets)
         for region, level in page.regions:
-            first, last = start + to_mended(region.start), start + to_mended(region.end)
+            first, last = start + to_repaired(region.start), start + to_repaired(region.end)
             while last > first and text[last - start - 1].isspace():
                 last -= 1
             if region.kind == "heading":
@@ -79,12 +79,12 @@ def assemble(pages: Callable[[], Iterator[dict[str, Any]]], outline: Sequence[tu
                 path = [entry for entry in path if entry[0] < level] + [(level, shortened(words, bounds.HEADING))]
                 section = shortened(" > ".join(words for _, words in path), bounds.SECTION)
             if last > first:
-                caption = text[first - start : min(to_mended(region.caption_end), last - start)]
+                caption = text[first - start : min(to_repaired(region.caption_end), last - start)]
                 caption_end = first + _caption_length(caption)
                 regions.append(replace(region, start=first, end=last, section=section, caption_end=caption_end))
         texts.append(text)
         spans.append(Page(number, start, start + len(text)))
-        offsets += [(start + mended, raw_start + original) for mended, original in page_offsets]
+        offsets += [(start + repaired, raw_start + original) for repaired, original in page_offsets]
         if page.ocr:
             ocr_pages.append(number)
         start += len(text) + 1
@@ -99,7 +99,7 @@ def _caption_length(caption: str) -> int:
 
 
 def geometry(pages: Iterable[dict[str, Any]], recurring: frozenset[Place]) -> Iterator[list[list[Any]]]:
-    """Of each page the runs of its lines: [where it begins in the page's unmended text, axis, low, high, edges].
+    """Of each page the runs of its lines: [where it begins in the page's raw text, axis, low, high, edges].
 
     Axis 0: the edges of the letters are x, 1: y; all in tenths of points of the page as it is shown. `recurring` as in
     Assembled. Apart from `assemble`, so that no more than a page's runs are held: they are far larger than the text.
@@ -111,14 +111,14 @@ def geometry(pages: Iterable[dict[str, Any]], recurring: frozenset[Place]) -> It
             at += len(glue) if i else 0
             for j, (text, line_runs) in enumerate(block["lines"]):
                 at += 1 if j else 0
-                runs += [[at + place, *rest] for place, *rest in line_runs]
+                runs += [[at + offset, *rest] for offset, *rest in line_runs]
                 at += len(text)
         yield runs
 
 
 @dataclass(frozen=True, slots=True)
 class _RawPage:
-    """A page's unmended text, and its regions in it: without their sections, with the levels of headings."""
+    """A page's raw text, and its regions in it: without their sections, with the levels of headings."""
 
     text: str
     regions: tuple[tuple[Region, int], ...]
@@ -199,11 +199,11 @@ def _recurring(pages: Iterable[dict[str, Any]]) -> frozenset[Place]:
     seen: dict[tuple[str, int, int], set[int]] = defaultdict(set)
     lines: list[tuple[Place, list[tuple[str, int, int]], bool, list[tuple[str, int, int]]]] = []
     for number, page in enumerate(pages, start=1):
-        for place, text, middle, outer, alone in _edge_lines(page):
+        for position, text, middle, outer, alone in _edge_lines(page):
             height = round(middle / 6)
             keys = [(words, value - number, height) for value, words in _numbers(text.lower())]
             is_number = alone and bool(PAGE_NUMBER.match(text))
-            lines.append(((number, *place), [*keys, (text.lower(), 0, height)], is_number, keys if outer else []))
+            lines.append(((number, *position), [*keys, (text.lower(), 0, height)], is_number, keys if outer else []))
             for key, count, at in lines[-1][1]:
                 for near in (-1, 0, 1):
                     seen[key, count, at + near].add(number)
@@ -297,7 +297,7 @@ def _outline_levels(outline: Sequence[Sequence[Any]]) -> dict[tuple[int, str], i
     for level, title, page in outline:
         levels[page, _key(title)] = level
         every[_key(title)].add(level)
-    return levels | {(0, title): next(iter(some)) for title, some in every.items() if len(some) == 1}
+    return levels | {(0, title): next(iter(found)) for title, found in every.items() if len(found) == 1}
 
 
 def _key(title: str) -> str:
@@ -306,16 +306,16 @@ def _key(title: str) -> str:
 
 
 def _inverse(offsets: Sequence[tuple[int, int]]) -> Callable[[int], int]:
-    """From an offset in a page's unmended text to one in its mended text; see mend."""
+    """From an offset in a page's raw text to one in its repaired text; see repair_text."""
     raws = [raw for _, raw in offsets]
 
-    def to_mended(raw: int) -> int:
+    def to_repaired(raw: int) -> int:
         at = bisect_right(raws, raw) - 1
-        mended, original = offsets[at]
-        limit = offsets[at + 1][0] if at + 1 < len(offsets) else mended + raw - original
-        return min(mended + raw - original, limit)
+        repaired, original = offsets[at]
+        limit = offsets[at + 1][0] if at + 1 < len(offsets) else repaired + raw - original
+        return min(repaired + raw - original, limit)
 
-    return to_mended
+    return to_repaired
 
 
 # -- references ------------------------------------------------------------------------------------------------------
@@ -345,8 +345,8 @@ def references(text: str, regions: Sequence[Region]) -> dict[str, str]:
             number = bisect_right(spans, at, key=lambda span: span[0]) - 1
             if number >= 0 and at < spans[number][1] and len(found[label]) < bounds.REFERENCES:
                 start, end = spans[number]
-                said = words[start : min(end, start + 10 * bounds.REFERENCE)]  # white space is taken together
-                sentence = shortened(" ".join(said.split()), bounds.REFERENCE)
+                sentence = words[start : min(end, start + 10 * bounds.REFERENCE)]  # white space is taken together
+                sentence = shortened(" ".join(sentence.split()), bounds.REFERENCE)
                 if sentence not in found[label]:
                     found[label].append(sentence)
     return {label: " ".join(sentences) for label, sentences in found.items()}

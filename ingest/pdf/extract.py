@@ -1,17 +1,18 @@
-"""A PDF's pages -> blocks of lines with their places, by pdfium; its title and outline, by pypdf.
+"""A PDF's pages -> blocks of lines with their positions, by pdfium; its title and outline, by pypdf.
 
-Runs in the limited child process of worker.py: what it returns is plain JSON.
+Runs in a limited child process (ingest/worker.py), which asks `serve`: all replies are plain JSON.
 """
 
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -20,12 +21,15 @@ from ingest.pdf.blocks import Block, Line, line_of, rows, union
 from ingest.pdf.glyphs import PageContent, read_content
 from ingest.pdf.layout import layout
 from ingest.pdf.lines import Piece, pieces_of, turned
-from ingest.pdf.ocr import OcrLine, is_garbled, read_picture
-from ingest.pdf.text_repair import mend
+from ingest.pdf.page_store import OUTLINE, most_pages
+from ingest.pdf.text_repair import is_garbled, repair_text
 from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError
 from rag.records import Box
+
+if TYPE_CHECKING:
+    from ingest.pdf.ocr import OcrLine
 
 NO_TITLE = re.compile(
     r"^(untitled.*|microsoft (word|powerpoint) - .*|.*\.(docx?|pdf|tex|dvi|indd|qxd|rtf)|\W*|\d+)$", re.I
@@ -54,6 +58,23 @@ def open_document(path: Path, passwords: Sequence[str]) -> tuple[pypdfium2.PdfDo
             raise DocumentError(f"cannot be read: {failed.strerror}. Check its permissions") from failed
     tried = "no password that was given opens it" if passwords else "it needs a password"
     raise DocumentError(f"encrypted: {tried}. Give the right one (--password TEXT)") from error
+
+
+def serve(request: dict[str, Any], numbers: Iterator[int]) -> Iterator[tuple[str, Any]]:
+    """What the child process replies (ingest/worker.py): ("open", number of pages), then for each number the reply of
+    read_page or, for OUTLINE, ("outline", that of read_outline).
+
+    `request` is {"path", "passwords", "ocr"}.
+    """
+    logging.disable(logging.CRITICAL)  # pypdf warns of every flaw of every file
+    path = Path(request["path"])
+    document, password = open_document(path, request["passwords"])
+    yield "open", min(len(document), most_pages(path))
+    for number in numbers:
+        if number == OUTLINE:
+            yield "outline", read_outline(path, password)
+        else:
+            yield read_page(document, number, request["ocr"])
 
 
 def read_page(document: pypdfium2.PdfDocument, number: int, ocr: bool) -> tuple[str, Any]:
@@ -125,6 +146,8 @@ def _scanned_page(page: pypdfium2.PdfPage, content: PageContent) -> dict[str, An
 
 def _ocr(page: pypdfium2.PdfPage, box: Box, content: PageContent) -> tuple[list[OcrLine], float]:
     """The lines of text in a part of a page, in pixels from its upper left corner; and pixels a point."""
+    from ingest.pdf.ocr import read_picture  # numpy and more: most pages are read without
+
     scale = min(OCR_DPI / 72, 4000 / max(content.width, content.height))
     return read_picture(_crop(page, box, content, scale)), scale
 
@@ -192,11 +215,11 @@ def _inside(
 ) -> list[list[Piece]]:
     """Rows of the words read from a figure's picture, without those of its caption."""
     found, scale = _ocr(page, box, content)
-    said = " ".join(line.text for line in lines)
+    caption = " ".join(line.text for line in lines)
     pieces = [
         _ocr_piece(line, scale, box[0], box[3], turn, content.width, content.height)
         for line in found
-        if line.text not in said
+        if line.text not in caption
     ]
     return rows(pieces)
 
@@ -238,7 +261,7 @@ def read_outline(path: Path, password: str | None) -> dict[str, Any]:
 
     Of the outline the first bounds.OUTLINE entries. A damaged outline does not cost the title.
     """
-    from pypdf import PdfReader
+    from pypdf import PdfReader  # slow to import, and asked for once a document
 
     try:
         reader = PdfReader(path)
@@ -280,9 +303,9 @@ def _title(reader: Any) -> str:
 
 
 def _one_line(title: str) -> str:
-    """A title mended, in one line within bounds.TITLE. Of a very long one the rest is not looked at: one string may be
+    """A repaired title on one line within bounds.TITLE. Of a very long one the rest is not looked at: one string may be
     the title of every entry."""
-    return shortened(" ".join(mend(title[: 10 * bounds.TITLE])[0].split()), bounds.TITLE)
+    return shortened(" ".join(repair_text(title[: 10 * bounds.TITLE])[0].split()), bounds.TITLE)
 
 
 def _largest_words(page: Any) -> str:

@@ -26,11 +26,11 @@ def take_figures(
     No figure holds the caption of another, or a table with its caption.
     """
     page = (0.0, 0.0, width, height)
-    shown = [g for g in graphics if _on_page(g.box, page) and _share(g.box, page) < 0.85]
-    boxes = [_clip(g.box, page) for g in shown]
+    visible = [g for g in graphics if _on_page(g.box, page) and _share(g.box, page) < 0.85]
+    boxes = [_clip(g.box, page) for g in visible]
     rest = list(pieces)
     blocks: list[Block] = []
-    tables = _captioned_tables(pieces, shown, strips, body, width)
+    tables = _captioned_tables(pieces, visible, strips, body, width)
     starts = [
         piece for piece in pieces
         if (m := CAPTION.match(piece.text)) and m["word"][0] not in TABLE_WORDS and _is_caption(piece, pieces, body)
@@ -56,7 +56,7 @@ def take_figures(
         blocks.append(_figure(caption, inside, area or box, label_of(match), area is not None))
         taken |= set(map(id, inside))
         rest = [p for p in rest if id(p) not in taken]
-    for graphic in shown:
+    for graphic in visible:
         box = _clip(graphic.box, page)
         if graphic.kind == "image" and min(box[2] - box[0], box[3] - box[1]) >= SMALLEST_PICTURE:
             inside = [p for p in rest if id(p) not in reserved and is_inside(p.box, box)]
@@ -72,7 +72,7 @@ def take_figures(
 def _captioned_tables(
     pieces: Sequence[Piece], graphics: Sequence[Graphic], strips: Sequence[float], body: float, width: float
 ) -> list[Block]:
-    """The tables with a caption, as far as they can be told before the words in the figures are known.
+    """The tables with a caption, as far as they can be found before the words in the figures are known.
 
     The words in a picture or a drawing of its own are left out: they may stand in rows under a table as its cells do.
     """
@@ -144,13 +144,13 @@ def _area(
             return smallest
     wide = [b for b in boxes if _reaches_over(b, caption, pieces, body)]
     left, right = min([left, *(b[0] for b in wide)]), max([right, *(b[2] for b in wide)])
-    there = [b for b in boxes if left - 5 <= (b[0] + b[2]) / 2 <= right + 5]
+    nearby = [b for b in boxes if left - 5 <= (b[0] + b[2]) / 2 <= right + 5]
     prose_boxes = [
         p.box for p in pieces
         if len(p.text) >= 30 and p.width > 0.5 * min(right - left, width / 2) and p.height > 0.8 * body
         and overlap(p.box, caption, 0) > 0
     ]  # fmt: skip
-    solid = [b for b in there if not is_rule(b)]
+    solid = [b for b in nearby if not is_rule(b)]
     framed = [b for b in solid if b[2] - b[0] > 60 and b[3] - b[1] > 40]
     prose_boxes = [b for b in prose_boxes if not any(is_inside(b, f) for f in framed)]
     ends = [
@@ -167,7 +167,7 @@ def _area(
         max((b[3] for b in ends if b[3] <= caption[1] + 2), default=-1e9) + 1,
     ), caption[1] + 4  # fmt: skip
     for low, high in (above, below):
-        near = [b for b in there if low <= (b[1] + b[3]) / 2 <= high]
+        near = [b for b in nearby if low <= (b[1] + b[3]) / 2 <= high]
         if any(not is_rule(b) for b in near):
             area = union(near)
             area = max(area[0], left - 5), max(area[1], low), min(area[2], right + 5), min(area[3], high)

@@ -1,23 +1,20 @@
-"""Text recognition: the lines of text in a scanned page or a figure, and whether a page's text layer is fit for use."""
+"""Text recognition: the lines of text in a scanned page or a figure. Numpy, rapidocr and cv2 are loaded here only."""
 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from importlib.resources import files
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL.Image import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-    Pixels = NDArray[np.uint8]  # height x width x 3, blue first
-    Boxes = NDArray[np.float32]  # number x 4 x 2: top left, top right, bottom right, bottom left; x, y in pixels
-
+Pixels: TypeAlias = NDArray[np.uint8]  # (height, width, 3), blue first
+Boxes: TypeAlias = NDArray[np.float32]  # (n, 4, 2): top left, top right, bottom right, bottom left; x, y in pixels
 Point = tuple[float, float]
 Reading = tuple[str, float, int]  # text, confidence, the corner of the box at which the first letter's top is
 
@@ -49,15 +46,13 @@ class OcrLine:
     confidence: float
 
 
-def read_picture(picture: Image) -> list[OcrLine]:
+def read_picture(picture: Image.Image) -> list[OcrLine]:
     """The lines of text in a page scan or a figure, from top to bottom as the picture stands; not merged, not columns.
 
     The picture may lie on a side or on its head, and be skewed by 10 degrees. What the recogniser is less than 70 %
     sure of is left out, and so is all of a picture with a side below 16 pixels, and the end of one that has more text
     than three dense pages.
     """
-    import numpy as np
-
     if min(picture.size) < MIN_SIDE:
         return []
     pixels = _pixels(picture)
@@ -79,8 +74,6 @@ def _is_outline(text: str, box: Boxes, pixels: Pixels) -> bool:
 
 @cache
 def _engine() -> Any:
-    from importlib.resources import files
-
     import cv2
     from rapidocr import RapidOCR
 
@@ -104,11 +97,8 @@ def _engine() -> Any:
     )
 
 
-def _pixels(picture: Image) -> Pixels:
+def _pixels(picture: Image.Image) -> Pixels:
     """The picture on white, in a size in which its letters can be found."""
-    import numpy as np
-    from PIL import Image
-
     if picture.has_transparency_data:
         drawn = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn)
@@ -121,8 +111,6 @@ def _pixels(picture: Image) -> Pixels:
 
 
 def _find_lines(pixels: Pixels) -> Boxes:
-    import numpy as np
-
     boxes = _detect(pixels)
     if not _is_lying(boxes):
         return boxes
@@ -133,15 +121,11 @@ def _find_lines(pixels: Pixels) -> Boxes:
 
 
 def _detect(pixels: Pixels) -> Boxes:
-    import numpy as np
-
     boxes = _engine()(pixels, use_det=True, use_cls=False, use_rec=False).boxes
     return np.zeros((0, 4, 2), np.float32) if boxes is None else np.asarray(boxes, np.float32)
 
 
 def _sides(boxes: Boxes) -> tuple[NDArray[Any], NDArray[Any]]:
-    import numpy as np
-
     widths = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)
     heights = np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1)
     return np.maximum(widths, 1), np.maximum(heights, 1)
@@ -156,8 +140,6 @@ def _is_lying(boxes: Boxes) -> bool:
 
 def _read_lines(pixels: Pixels, boxes: Boxes) -> list[Reading]:
     """What each box reads as, the right way up."""
-    import numpy as np
-
     widths, heights = _sides(boxes)
     ratios = np.maximum(widths, heights) / np.minimum(widths, heights)
     # A narrow letter on an upright page is no line that runs up the page.
@@ -203,7 +185,6 @@ def _mean(readings: Sequence[Reading]) -> float:
 def _crop(pixels: Pixels, box: Boxes, squeeze: float) -> Pixels:
     """The line in a box, upright and by itself; its width times `squeeze`."""
     import cv2
-    import numpy as np
 
     width = max(1, int(squeeze * max(math.dist(box[0], box[1]), math.dist(box[2], box[3]))))
     height = max(1, int(max(math.dist(box[0], box[3]), math.dist(box[1], box[2]))))
@@ -211,78 +192,3 @@ def _crop(pixels: Pixels, box: Boxes, squeeze: float) -> Pixels:
     matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(box, np.float32), target)
     line = cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(line, np.uint8)
-
-
-# -- is a text layer fit for use? ------------------------------------------------------------------------------
-
-SHORTEST = 20  # visible characters; less says nothing
-MAX_BAD = 0.1  # of the visible characters. Formulas have up to 0.02: pieces of large brackets in private codes
-BAD = {"Co", "Cc", "Cn", "Cs"}  # private, control, unassigned, half a character
-CID = re.compile(r"\(cid:\d+\)")
-MOJIBAKE = re.compile("(?:[\u00c2-\u00df][\u0080-\u00bf]|[\u00e0-\u00ef][\u0080-\u00bf]{2}|\u00f0[\u0080-\u00bf]{3})+")
-MIN_MOJIBAKE = 0.01  # of the visible characters: in German one letter in fifty is not ASCII
-MIN_READABLE = 0.3  # letters and digits of the visible characters; source code and formulas have 0.5 and more
-LEAST_PAIRS = 50
-# Pairs of letters that are common in the languages of Europe in Latin, Cyrillic and Greek letters: 0.45 and more of the
-# pairs in their words, source code included; after a shift or an exchange of letters 0.1 to 0.3.
-MIN_COMMON = 0.3
-COMMON_PAIRS = frozenset(
-    """
-    th he in er an re nd on en at ou ed ha to or it is hi es ng st ar te se al ti nt as le ve me de ri ro ne ea ra ce li
-    ch co io ic la ta ma el si om ur ie ei un ge be ec tr ns et di us ss il ll na no pr lo ca ac so po qu os do ai ab ol
-    ad ct
-    ст но то на ен ов ни ра во ко по ер го ре ал ли не ос от та пр ро ес ка ть ет ны де ин ол ан ва ом ор ел ои ит ло ла
-    ки
-    ου το αι τα ησ τη να ει ια οσ ισ στ ερ αν ικ εν απ ρο τι μα ον ασ με κα ων αρ τε ετ ατ εσ οι αλ ορ πο σε λο ηρ ση υσ
-    πα
-    """.split()
-)
-WITH_PAIRS = re.compile(r"[a-zα-ωа-я]+")
-ACCENTED = re.compile("[^\\W\\d_a-zA-Z\u0300-\U0010ffff]")  # and phonetic signs
-MAX_ACCENTED = 0.5  # of the letters; Vietnamese has 0.3
-
-
-def is_garbled(text: str) -> bool:
-    """Whether a page's text layer is not to be trusted. A text of fewer than 20 visible characters is never garbled.
-
-    It is if 10 % of the characters are private, unassigned, control or replacement characters or (cid:12) marks; if 1 %
-    are UTF-8 read as Latin-1; if fewer than 30 % are letters or digits; if more than half of the letters are accented;
-    or if fewer than 30 % of the pairs of Latin, Cyrillic or Greek letters are common ones. Exchanged letters of other
-    scripts, and digits, are not noticed.
-
-    >>> is_garbled("Wkh txlfn eurzq ira mxpsv ryhu wkh odcb grj, dqg wkhq wkh grj mxpsv ryhu wkh txlfn eurzq ira.")
-    True
-    """
-    plain, marks = CID.subn("", text)
-    # U+FFFE is how pdfium says that a word goes on in the next line.
-    visible = "".join(c for c in plain if not c.isspace() and c != "\ufffe")
-    total = len(visible) + marks
-    if total < SHORTEST:
-        return False
-    kinds = [unicodedata.category(c) for c in visible]
-    bad = marks + visible.count("\ufffd") + sum(kind in BAD for kind in kinds)
-    if bad >= MAX_BAD * total:
-        return True
-    if sum(len(found) for found in MOJIBAKE.findall(_to_latin_1(visible))) >= MIN_MOJIBAKE * total:
-        return True
-    once = re.sub(r"([^\w])\1+", r"\1", visible)  # the dots of a table of contents
-    if sum(unicodedata.category(c)[0] in "LMN" for c in once) < MIN_READABLE * len(once):
-        return True
-    letters = sum(kind[0] == "L" for kind in kinds)
-    if len(ACCENTED.findall(visible)) > max(MAX_ACCENTED * letters, LEAST_PAIRS):
-        return True
-    return _has_uncommon_pairs(plain, letters)
-
-
-def _to_latin_1(text: str) -> str:
-    """Windows' typographic signs as the bytes that they stand for."""
-    return text.encode("cp1252", "replace").decode("latin-1") if any("\u0152" <= c <= "\u2122" for c in text) else text
-
-
-def _has_uncommon_pairs(text: str, letters: int) -> bool:
-    folded = "".join(c for c in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(c))
-    words = WITH_PAIRS.findall(folded)
-    pairs = [word[i : i + 2] for word in words for i in range(len(word) - 1)]
-    if len(pairs) < LEAST_PAIRS or 2 * sum(map(len, words)) < letters:
-        return False
-    return sum(pair in COMMON_PAIRS for pair in pairs) < MIN_COMMON * len(pairs)

@@ -1,7 +1,7 @@
-"""The pages of a document while it is read: one file in the library folder, so that a kill costs one page.
+"""The pages of a PDF while it is read: one file in the library folder, so that a kill costs one page.
 
-Each line is a page as it came from the child; the first says what it was read with, and a file read otherwise is begun
-anew. Pages may come in any order. Pictures are taken out and kept by their hash.
+Each line is a page as it came from the child. The first line has the recipe that it was read by, and a file with
+another recipe is started again. Pages may come in any order. Pictures are taken out and kept by their hash.
 """
 
 from __future__ import annotations
@@ -15,9 +15,17 @@ from typing import Any
 
 from rag.errors import LibraryError
 
+OUTLINE = 0  # what a child is asked for beside the pages, which count from 1: the document's title and outline
+SMALLEST_PAGE = 4  # bytes of a file
+
+
+def most_pages(file: Path) -> int:
+    """The most pages that a PDF's bytes can hold, and 1,000 at least; a file that claims more has no more."""
+    return max(1000, file.stat().st_size // SMALLEST_PAGE)
+
 
 class PageFile:
-    """The pages read so far of one document. `recipe` is everything that their content depends on beside the bytes."""
+    """The pages of one PDF read so far. `recipe` is everything that their content depends on beside the bytes."""
 
     def __init__(self, file: Path, recipe: str, keep_picture: Callable[[bytes], str]):
         self._file = file

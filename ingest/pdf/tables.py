@@ -43,8 +43,8 @@ def take_tables(
         rest = [piece for piece in rest if id(piece) not in taken]
         blocks.append(table_block(caption, cells, rules, body))
     for top, second in _ruled_heads(rules, width):
-        there = [p for p in rest if p.middle < top[1] and top[0] - 2 <= p.box[0] and p.box[2] <= top[2] + 2]
-        cells = _cells(rows(there), rules, top[1], top[0], top[2], body)
+        inside = [p for p in rest if p.middle < top[1] and top[0] - 2 <= p.box[0] and p.box[2] <= top[2] + 2]
+        cells = _cells(rows(inside), rules, top[1], top[0], top[2], body)
         if (
             _tabular(cells) < 3
             or median(len(LEADERS.sub("", p.text)) for p in cells) > 24
@@ -140,9 +140,9 @@ def _captioned(
         wide = max(near, key=lambda r: r[2] - r[0])
         if wide[2] - wide[0] > 0.15 * width:
             left, right = wide[0], max(wide[2], left + 1)
-    there = [p for p in pieces if id(p) not in taken and left - 3 * body <= p.box[0] and p.box[2] <= right + 3 * body]
-    below = _cells(rows([p for p in there if p.middle < box[1]]), rules, box[1], left, right, body)
-    above = _cells(rows([p for p in there if p.middle > box[3]])[::-1], rules, box[3], left, right, body)
+    nearby = [p for p in pieces if id(p) not in taken and left - 3 * body <= p.box[0] and p.box[2] <= right + 3 * body]
+    below = _cells(rows([p for p in nearby if p.middle < box[1]]), rules, box[1], left, right, body)
+    above = _cells(rows([p for p in nearby if p.middle > box[3]])[::-1], rules, box[3], left, right, body)
     across = [r for r in rules if overlap(r, (left, 0, right, 0), 0) > 0.5 * (right - left)]
     inside = [r[1] for r in across if box[3] < r[1] and above and r[1] < max(p.box[3] for p in above) + body]
     if len(inside) >= 2:  # nothing stands above a table's first rule but the page's head
@@ -189,7 +189,7 @@ def _cells(
             doubtful.append(list(row))
         else:
             before = doubtful if cells or across else []
-            cells += [*(piece for some in before for piece in some), *row]
+            cells += [*(piece for earlier in before for piece in earlier), *row]
             doubtful = []
         last = far
     return cells

@@ -1,7 +1,7 @@
 """Chapters of an episode while they are made: kept in the library folder, so that a kill costs one of them.
 
-The file has a line a chapter behind a first line that says how they are made; one that was made otherwise is begun
-anew, and a line torn by a kill is left out.
+The file has one line for each chapter, after a first line with the recipe by which they are made. A file with another
+recipe is started again, and a line torn by a kill is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ingest.podcast.chapters import chapters_of
 from rag.errors import LibraryError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.llm.chat import open_reader
+from rag.llm.open import open_reader
 from rag.protocols import Report, silent
 from rag.records import Chapter, Document
 
@@ -25,16 +25,16 @@ NEED_ENCODER, NEED_READER = ("cohesion", "combined"), ("reader", "combined")
 def make_chapters(document: Document, method: str, indexes: Indexes, report: Report = silent) -> Iterator[Chapter]:
     """The chapters of an episode by chapters_of's `method`, each as soon as it is made, first those made before a kill.
 
-    They are kept until `forget_chapters`. Raises RagError for a model that is not to be had, or a reader that fails.
+    They are kept until `forget_chapters`. Raises RagError for a model that cannot be loaded, or a reader that fails.
     """
     settings = indexes.settings
     encoder = indexes.encoder() if method in NEED_ENCODER else None
     reader = open_reader(settings.reader) if method in NEED_READER else None
     models = settings.dense.model if encoder else "", reader.name if reader else "", settings.reader.context_tokens
-    how = json.dumps([method, *models, len(document.text)])
+    recipe = json.dumps([method, *models, len(document.text)])
     file = _file(indexes.library, document.document_id)
-    kept = _kept(file, how)
-    _write(file, [how, *map(_line, kept)], "w")
+    kept = _kept(file, recipe)
+    _write(file, [recipe, *map(_line, kept)], "w")
     yield from kept
     for chapter in chapters_of(document, method, encoder, reader, report, kept, settings.reader.context_tokens):
         _write(file, [_line(chapter)], "a")
@@ -42,7 +42,7 @@ def make_chapters(document: Document, method: str, indexes: Indexes, report: Rep
 
 
 def forget_chapters(library: Library, document_id: str) -> None:
-    """Drop what is kept: the chapters are stored with their document."""
+    """Delete the file of a document's chapters: they are stored with the document."""
     _file(library, document_id).unlink(missing_ok=True)
 
 
@@ -54,14 +54,14 @@ def _line(chapter: Chapter) -> str:
     return json.dumps(astuple(chapter))
 
 
-def _kept(file: Path, how: str) -> tuple[Chapter, ...]:
-    """The chapters in a file that was begun in this way, up to the first line that is none."""
+def _kept(file: Path, recipe: str) -> tuple[Chapter, ...]:
+    """The chapters in a file with this recipe, up to the first line that is not a chapter."""
     try:
         first, *lines = file.read_text("utf-8", errors="replace").split("\n")
     except OSError:
         return ()
     chapters: list[Chapter] = []
-    for line in lines[:-1] if first == how else ():  # behind the last line's end there is nothing, or a torn line
+    for line in lines[:-1] if first == recipe else ():  # after the last line's end there is nothing, or a torn line
         try:
             chapters.append(Chapter(*json.loads(line)))
         except (ValueError, TypeError, RecursionError):

@@ -12,7 +12,7 @@ from ingest.podcast.keyphrases import Keyphrases
 from ingest.podcast.podtile import Chapteriser, Room
 from rag import bounds
 from rag.errors import UsageError
-from rag.llm.chat import ChatReader
+from rag.llm.chat import ChatModel
 from rag.protocols import DenseEncoder, Report, silent
 from rag.records import Chapter, Document, Utterance
 
@@ -24,13 +24,13 @@ def chapters_of(
     document: Document,
     method: str,
     encoder: DenseEncoder | None,
-    reader: ChatReader | None,
+    reader: ChatModel | None,
     report: Report = silent,
     done: Sequence[Chapter] = (),
     context_tokens: int = CONTEXT,
 ) -> Iterator[Chapter]:
-    """The chapters, each as soon as it is known where it ends: in order, without gaps, titles all different. There
-    are at most bounds.CHAPTERS: the last of that many goes on to the end.
+    """The chapters, each as soon as its end is known: in order, without gaps, titles all different. There are at most
+    bounds.CHAPTERS; the last of them extends to the end.
 
     "cohesion" cuts by the vectors of sentences and by turns, and takes titles from the words of a chapter; it needs the
     encoder. "reader" has the reader do both, chunk by chunk (PODTILE). "combined" cuts by cohesion, and has the reader
@@ -118,7 +118,7 @@ def titles_by_words(vectors: SentenceVectors, cuts: Sequence[int], done: Sequenc
 def titles_by_reader(
     document: Document,
     cuts: Sequence[int],
-    reader: ChatReader,
+    reader: ChatModel,
     room: Room = Room.of(CONTEXT),  # noqa: B008  (frozen)
     done: Sequence[Chapter] = (),
     report: Report = silent,
@@ -140,7 +140,7 @@ def titles_by_reader(
 def _titled(
     title: Callable[[int, int, Sequence[str]], str], cuts: Sequence[int], sentences: int, done: Sequence[Chapter]
 ) -> Iterator[str]:
-    """Titles of chapters in their order; `title` is told the sentences of one, and the titles before it."""
+    """Titles of chapters in order; `title` gets the first sentence of a chapter, its end, and the titles before it."""
     titles: list[str] = []
     for number, start in enumerate(cuts):
         end = cuts[number + 1] if number + 1 < len(cuts) else sentences
@@ -149,7 +149,7 @@ def _titled(
 
 
 def _closed(document: Document, begun: Iterable[tuple[int, str]], done: Sequence[Chapter]) -> Iterator[Chapter]:
-    """The chapters behind those done, each when the next one has begun."""
+    """The chapters after those done, each when the next one has begun."""
     assert document.episode
     utterances = document.episode.utterances
     behind = done[-1].end if done else utterances[0].start
@@ -165,5 +165,5 @@ def _closed(document: Document, begun: Iterable[tuple[int, str]], done: Sequence
 
 
 def _number_at(utterances: Sequence[Utterance], offset: int) -> int:
-    """Of the first sentence that begins at an offset or behind it."""
+    """The number of the first sentence that begins at an offset or after it."""
     return bisect_left(utterances, offset, key=lambda utterance: utterance.start)

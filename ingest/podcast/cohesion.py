@@ -2,7 +2,7 @@
 
 Local evidence for a chapter at each sentence is weighed against how long chapters are: the best of all ways to cut, by
 dynamic programming (a semi-Markov chain, as Utiyama and Isahara 2001 cut texts). The evidence is the depth of the
-valley between the vectors of what is said before and behind (TextTiling, Hearst 1997), and whose turn it is.
+valley between the vectors of the sentences before and after (TextTiling, Hearst 1997), and the turns of speakers.
 
 The weights are round numbers chosen on three episodes (bart-decrem, bruce-perens, cat-allman) and on stitched ones;
 eval/log.md has what else was tried.
@@ -12,15 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ingest.podcast.keyphrases import Likeness
 from rag.protocols import DenseEncoder, Report, silent
 from rag.records import Document, Utterance
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 TURN = 1.0  # what a new speaker is worth, in nats
 QUESTION = 3.0  # a short turn with a question at its end, which gets a long answer
@@ -49,8 +47,6 @@ class SentenceVectors:
     """
 
     def __init__(self, document: Document, encoder: DenseEncoder, report: Report = silent):
-        import numpy as np
-
         self.document = document
         self.utterances: Sequence[Utterance] = document.episode.utterances if document.episode else ()
         self.words = np.array([len(document.text[u.start : u.end].split()) for u in self.utterances], dtype=np.int_)
@@ -58,18 +54,14 @@ class SentenceVectors:
         self._encoder = encoder
 
     def likeness(self, first: int, behind: int) -> Likeness:
-        """Of texts, (count,): the cosine of each with what sentences `first` to `behind` say, less WHOLE of that with
-        the episode: what a chapter is about that the others are not."""
-        import numpy as np
-
+        """A function of texts that returns (count,): the cosine of each with sentences `first` to `behind`, less WHOLE
+        times its cosine with the episode: what only this chapter is about."""
         about, all_of_it = _unit(np.stack([self.sums[behind] - self.sums[first], self.sums[-1]]))
         towards = about - WHOLE * all_of_it
         return lambda texts: self._encoder.encode(texts) @ towards
 
     def _running_sums(self, encoder: DenseEncoder, report: Report) -> NDArray[np.float32]:
-        """Made BATCH by BATCH."""
-        import numpy as np
-
+        """(n + 1, d), encoded in batches of BATCH sentences."""
         sums: NDArray[np.float32] = np.zeros((1, 0), dtype=np.float32)
         total: NDArray[np.float64] | float = 0.0
         n = len(self.utterances)
@@ -92,8 +84,6 @@ def cohesion_cuts(vectors: SentenceVectors) -> list[int]:
     Time grows with the sentences times those of the longest possible chapter, MOST_SENTENCES at most; memory is their
     vectors.
     """
-    import numpy as np
-
     utterances = vectors.utterances
     if not utterances:
         return []
@@ -109,12 +99,9 @@ def best_cuts(seconds: NDArray[np.float64], end: float, evidence: NDArray[np.flo
 
     `seconds` (n,) are those of the sentences, ascending, `end` is that of the last one's end.
 
-    >>> import numpy as np
     >>> best_cuts(np.arange(0.0, 300, 10), 300.0, np.where(np.arange(30) == 20, 3.0, -3.0))
     [0, 20]
     """
-    import numpy as np
-
     n = len(seconds)
     borders = np.append(seconds, max(end, seconds[-1]))
     usual = USUAL * np.sqrt(max(1.0, borders[-1] - borders[0]))
@@ -141,9 +128,7 @@ def best_cuts(seconds: NDArray[np.float64], end: float, evidence: NDArray[np.flo
 
 
 def _depths(sums: NDArray[np.float32], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,): how much less alike SPAN seconds before and behind are than is usual around; in standard deviations."""
-    import numpy as np
-
+    """(n,) in standard deviations: how much less similar SPAN seconds before and after are than the mean around."""
     n = len(seconds)
     here = np.arange(n)
     left = _unit(sums[here] - sums[np.searchsorted(seconds, seconds - SPAN)])
@@ -159,28 +144,24 @@ def _depths(sums: NDArray[np.float32], seconds: NDArray[np.float64]) -> NDArray[
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    import numpy as np
-
     unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1e-9)
     return unit
 
 
 def _turns(text: str, utterances: Sequence[Utterance], words: NDArray[np.int_]) -> NDArray[np.float64]:
-    """(n,): what speaks for a chapter at a sentence that begins a turn; nothing elsewhere.
+    """(n,): the evidence for a chapter at each sentence that begins a turn; 0 elsewhere.
 
     A question may be the turn's last sentence or the last but one ("What was it like? I mean the work.").
     """
-    import numpy as np
-
     n = len(utterances)
     begins = [0, *(i for i in range(1, n) if utterances[i].speaker != utterances[i - 1].speaker), n]
-    said = [int(words[a:b].sum()) for a, b in pairwise(begins)]
+    lengths = [int(words[a:b].sum()) for a, b in pairwise(begins)]
     worth = np.zeros(n)
-    for turn in range(1, len(said)):
+    for turn in range(1, len(lengths)):
         first, behind = begins[turn], begins[turn + 1]
         asks = any(
             sign in text[utterances[max(first, behind - 2)].start : utterances[behind - 1].end] for sign in "?？؟"
         )
-        answered = turn + 1 < len(said) and said[turn + 1] >= LONG_ANSWER
-        worth[first] = TURN + QUESTION * (asks and answered and said[turn] <= SHORT_TURN)
+        answered = turn + 1 < len(lengths) and lengths[turn + 1] >= LONG_ANSWER
+        worth[first] = TURN + QUESTION * (asks and answered and lengths[turn] <= SHORT_TURN)
     return worth

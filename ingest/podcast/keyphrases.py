@@ -7,17 +7,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag import bounds
 from rag.bounds import shortened
 from rag.read.match import STOPWORDS
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-Likeness: TypeAlias = "Callable[[Sequence[str]], NDArray[np.float32]]"  # phrases -> (phrases,): cosines or the like
+Likeness: TypeAlias = Callable[[Sequence[str]], NDArray[np.float32]]  # phrases -> (phrases,): cosines or the like
 WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 LONGEST = 4  # words of a phrase
 LONGEST_WORD = 80  # letters of a word in a phrase: German compounds have 79, what is longer is no word
@@ -27,7 +26,7 @@ ABOUT = 12.0  # a phrase counts e^(ABOUT x likeness); from 6 on ROUGE-L to maker
 OPENING = 2000  # characters of a part that says nothing, of which its first words are taken
 COUNTED = 10  # characters kept free for " (1234)"
 BLOCK = 2000  # characters: about two minutes of speech, the "document" of document frequency
-# What people say in conversation whatever it is about: in no phrase. With STOPWORDS, but for the "of" inside a phrase.
+# Words of any conversation, which occur in no phrase; so do STOPWORDS, except "of" inside a phrase.
 SAID = STOPWORDS | frozenset(
     """
     about absolutely actually after again ago ah all almost already also always am another any anybody anyone anything
@@ -134,7 +133,7 @@ class Keyphrases:
 
 
 def _phrases(text: str) -> Iterator[_Phrase]:
-    """Every run of 1 to LONGEST words that nothing but blanks parts, which begins and ends with a word that tells."""
+    """Every run of 1 to LONGEST content words with only blanks between them."""
     run: list[tuple[str, bool]] = []  # (word, whether it begins a sentence)
     behind = 0
     begins = True
@@ -145,26 +144,26 @@ def _phrases(text: str) -> Iterator[_Phrase]:
         plain = word.lower().replace("’", "'")  # as SAID spells it
         of = plain == "of" and bool(run) and run[-1][0][0].isupper()  # Summer of Code
         if gap.strip() or not match or (plain in SAID and not of) or (len(word) < 3 and not word.isupper() and not of):
-            yield from _of_run(run)
+            yield from _phrases_of_run(run)
             run = []
         if match:
             if of:
                 run.append((word, False))
-            elif _tells(word, plain):
+            elif _is_content(word, plain):
                 run.append((word, begins))
             else:
-                yield from _of_run(run)
+                yield from _phrases_of_run(run)
                 run = []
             begins, behind = False, match.end()
 
 
-def _tells(word: str, plain: str) -> bool:
-    """Whether a word, `plain` as SAID spells it, may stand in a title."""
+def _is_content(word: str, plain: str) -> bool:
+    """Whether a word may occur in a title; `plain` is the word as SAID spells it."""
     long_enough = len(word) > 2 or (word.isupper() and len(word) > 1)
     return plain not in SAID and long_enough and len(word) <= LONGEST_WORD and not word.isdigit()
 
 
-def _of_run(run: list[tuple[str, bool]]) -> Iterator[_Phrase]:
+def _phrases_of_run(run: list[tuple[str, bool]]) -> Iterator[_Phrase]:
     for first in range(len(run)):
         for last in range(first, min(first + LONGEST, len(run))):
             words = [word for word, _ in run[first : last + 1]]
@@ -188,12 +187,12 @@ def _titles(ranked: list[str]) -> Iterator[str]:
 
 
 def _stems(phrase: str) -> set[str]:
-    """What its words begin with, without a plural's ending: podcast and podcasts, reduction and reducing are one."""
+    """The stems of a phrase's words: podcast and podcasts, reduction and reducing have the same."""
     words = re.split(r"[\s-]+", phrase.lower())
     return {re.sub(r"(?<=..)(?:ies|y|es|(?<!s)s)$", "", word)[:5] for word in words}
 
 
 def _capital(text: str) -> str:
-    """As a title. Of Haskell's it names Haskell."""
+    """A phrase as a title: with a capital, "Haskell" for "Haskell's"."""
     text = re.sub(r"['’]s(?=,|$)", "", text)
     return text[:1].upper() + text[1:]

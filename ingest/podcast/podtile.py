@@ -1,4 +1,4 @@
-"""The reader as a maker of chapters: boundaries and titles in one reply, chunk by chunk.
+"""Chapters by the reader: boundaries and titles in one reply, chunk by chunk.
 
 PODTILE (Ghazimatin et al., CIKM 2024, arXiv 2410.16148): a transcript that does not fit is cut into static consecutive
 chunks, and each one's prompt begins with what is known of the whole episode: its title, its description, and the titles
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ingest.podcast.keyphrases import Keyphrases
 from rag.errors import ReaderError
-from rag.llm.chat import ChatReader, Messages
+from rag.llm.chat import ChatModel, Messages
 from rag.records import Document, Utterance
 
 ROLE = "You write the table of contents of a recorded conversation."
@@ -48,7 +48,7 @@ class Room:
 
     @classmethod
     def of(cls, context: int) -> Room:
-        """A context of so many tokens."""
+        """The budget of a context of `context` tokens."""
         return cls(context, min(REPLY, context // 4))
 
     @property
@@ -62,7 +62,7 @@ class Chapteriser:
     Raises ReaderError where not even one sentence fits.
     """
 
-    def __init__(self, document: Document, reader: ChatReader, room: Room, context: bool = True):
+    def __init__(self, document: Document, reader: ChatModel, room: Room, context: bool = True):
         self._document = document
         self._reader = reader
         self._room = room
@@ -74,9 +74,9 @@ class Chapteriser:
     # -- chunks
 
     def chunks(self, start: int = 0) -> Iterator[tuple[int, int]]:
-        """(first, behind the last) sentence of each chunk from sentence `start` on, as many as fit in a prompt.
+        """(first, one past the last) sentence of each chunk from sentence `start` on, as many as fit in a prompt.
 
-        Where one ends does not depend on what was replied to those before it: room for earlier titles is set aside.
+        The end of a chunk does not depend on the replies to those before it: tokens are reserved for earlier titles.
         """
         room = self._room.prompt - (self._room.context // SHARE if self._context else 0)
         n = len(self._utterances)
@@ -108,7 +108,7 @@ class Chapteriser:
         taken = list(titles)
         for number, (sentence, title) in enumerate(found):
             behind = found[number + 1][0] if number + 1 < len(found) else end
-            if not title or title.casefold() in {some.casefold() for some in taken}:
+            if not title or title.casefold() in {other.casefold() for other in taken}:
                 title = self.keyphrase(sentence, behind, taken)
             taken.append(title)
             chapters.append((sentence, title))
@@ -139,7 +139,7 @@ class Chapteriser:
         """A title for sentences start to end, other than `titles`, which stand in the prompt: those so far."""
         reply = "".join(self._reader.stream(self._naming(start, end, titles), NAME_TOKENS, stop=["\n\n"]))
         title = next(filter(None, map(clean, reply.splitlines())), "")
-        if not title or title.casefold() in {some.casefold() for some in titles}:
+        if not title or title.casefold() in {other.casefold() for other in titles}:
             return self.keyphrase(start, end, titles)
         return title
 
@@ -186,10 +186,10 @@ class Chapteriser:
         lines = []
         speaker = None
         for number, utterance in enumerate(self._utterances[start:end], start):
-            said = " ".join(self._document.text[utterance.start : utterance.end].split())[:most]
+            words = " ".join(self._document.text[utterance.start : utterance.end].split())[:most]
             who = f"{utterance.speaker}: " if utterance.speaker and utterance.speaker != speaker else ""
             speaker = utterance.speaker
-            lines.append(f"[{number}] {who}{said}")
+            lines.append(f"[{number}] {who}{words}")
         return self._asking(MARK, "\n".join(lines), titles)
 
 
@@ -197,7 +197,7 @@ class Chapteriser:
 
 
 def parsed(reply: str) -> list[tuple[int, str]]:
-    """The lines "number: title" of a reply, in its order; others are passed over.
+    """The lines "number: title" of a reply, in its order; others are left out.
 
     >>> parsed("Sure!\\n[0]: **Early years**\\n12 - The mill.\\nChapter 3")
     [(0, 'Early years'), (12, 'The mill')]

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ingest.podcast.podtile import Chapteriser, Room, clean
+from rag.encode.checkpoint import base_of
 from rag.errors import DataError
-from rag.llm.chat import ChatReader, Messages, Usage
+from rag.llm.chat import ChatModel, Messages, Usage
 from rag.protocols import Report, silent
 from rag.records import Document
-from rag.train.common import adapted, base_of, write_folder
+from rag.train.common import adapted, write_folder
 from rag.train.quote_training import MAX_TOKENS, Row, Trained
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Example:
 
 
 class _Teacher:
-    """What Chapteriser needs of a reader; it says what it is told to, and remembers what it was asked."""
+    """In place of a reader: it gives the reply that is set, and keeps the prompt that it was asked with."""
 
     name = "teacher"
 
@@ -62,7 +63,7 @@ class _Teacher:
 def examples_of(document: Document, tokenizer: Any, room: Room) -> list[Example]:
     """One of each chunk of an episode with chapters of its maker; [] for another. Raises ReaderError as Chapteriser.
 
-    `room` is that of the reader to be, in tokens: with it the chunks are those that it will be asked about.
+    `room` is the token budget of the reader to be trained: the chunks are those that it will be asked about.
     """
     episode = document.episode
     if episode is None or not episode.chapters:
@@ -70,7 +71,7 @@ def examples_of(document: Document, tokenizer: Any, room: Room) -> list[Example]
     numbers = {utterance.start: number for number, utterance in enumerate(episode.utterances)}
     theirs = [(numbers[chapter.start], title) for chapter in episode.chapters if (title := clean(chapter.title))]
     teacher = _Teacher(tokenizer)
-    chapteriser = Chapteriser(document, cast("ChatReader", teacher), room)
+    chapteriser = Chapteriser(document, cast("ChatModel", teacher), room)
     examples: list[Example] = []
     found: list[tuple[int, str]] = []
     for start, end in chapteriser.chunks():

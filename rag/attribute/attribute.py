@@ -1,6 +1,6 @@
-"""Attribution of a shown answer: the levels of TextGenSHAP played with a reader, as a record to show.
+"""Attribution of a shown answer by TextGenSHAP (arXiv 2312.01279), with a reader as the value function.
 
-After arXiv 2312.01279: documents first; those that matter are opened to clauses, and these to words.
+Documents come first; those that matter are expanded into clauses, and these into words.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from math import comb, fsum
 from typing import Literal, TypeAlias
 
 from rag.attribute.game import LOG_P, ReaderGame
-from rag.attribute.hierarchy import Hierarchy, open_up
+from rag.attribute.hierarchy import Hierarchy, expand_hierarchy
 from rag.attribute.players import Player, documents, parts, text_of
 from rag.attribute.shapley import MOST_EXACT, Scores, Value, exact_shapley
 from rag.records import AttributedPlayer, Attribution
 
 Level: TypeAlias = Literal["document", "clause", "word"]
 LEVELS: tuple[Level, ...] = ("document", "clause", "word")
-THRESHOLDS = (0.3, 0.1)  # of a document's and of a clause's score, to be opened [paper]
+THRESHOLDS = (0.3, 0.1)  # of a document's and of a clause's score, to be expanded [paper]
 PERMUTATIONS = {"document": 100, "clause": 10, "word": 10}  # the paper's default, and its quick setting
 SEED = 0
 
@@ -35,16 +35,16 @@ def attribute(
     """Score the evidence of `game` for the answer `shown`, down to a level.
 
     Values are Owen's from `permutations` random orders, with standard errors. Up to eight documents alone are scored
-    exactly, by all their coalitions if the budget has room for them: of five there are 32, which 100 permutations ask
-    for anyway, and visited in one walk they share more of their prompts' beginnings than in batches.
+    exactly, by all their coalitions if the budget suffices: of five there are 32, which 100 permutations need anyway,
+    and visited in one walk they share more of their prompts' prefixes than in batches.
 
-    Each level takes its part of the budget; `stopped` says if that were fewer permutations, or not all that matters was
-    opened. Of a game that ends early the first permutations are told, and why it ended; of one that should have been
-    exact the middle of what the coalitions that were not read leave open, and as the errors half its width. `stopped`
-    says also if the reader gives another answer to the whole evidence: the scores are then of an answer that it does
-    not give.
+    Each level takes its part of the budget; `stopped` says if that meant fewer permutations, or that not all that
+    matters was expanded. If a game ends early, its first permutations are reported, and why it ended. If it should have
+    been exact, a score is the middle of the interval that the missing coalitions leave open, and its error half the
+    width. `stopped` also says if the reader gives another answer to the whole evidence: the scores are then of an
+    answer that it does not give.
 
-    A game whose values are {LOG_P: log-probability of the answer shown} is scored in nats, and opened at so many.
+    A game whose values are {LOG_P: log-probability of the answer shown} is scored in nats; thresholds are nats then.
     """
     number = PERMUTATIONS[level] if permutations is None else permutations
     roots = documents(game.hits)
@@ -55,11 +55,11 @@ def attribute(
         values = game(_subsets(roots))
         if not game.stopped or (len(values) > 1 and not _likelihood(values)):
             return _exact(game, shown, roots, values, number)
-    found = open_up(
+    found = expand_hierarchy(
         roots, lambda player: parts(player, game.hits), game, seed, number, thresholds[:depth],
-        room=lambda: game.budget - game.calls,
+        remaining_budget=lambda: game.budget - game.calls,
     )  # fmt: skip
-    return _told(game, shown, level, found, number)
+    return _from_levels(game, shown, level, found, number)
 
 
 def _exact(
@@ -75,7 +75,7 @@ def _exact(
         replace(player, standard_error=_half_width(roots[i], len(roots), unread))
         for i, player in enumerate(_players(game, roots, scores, shown))
     ]
-    baseline = _said(values.get(frozenset()))
+    baseline = _reply_in(values.get(frozenset()))
     whole = values.get(frozenset(roots))
     return Attribution(
         "document", tuple(players), shown, baseline, game.calls, number * (len(roots) + 1), 0, game.absence,
@@ -90,17 +90,17 @@ def _half_width(player: Player, players: int, unread: Sequence[frozenset[Player]
 
 
 def _subsets(roots: Sequence[Player]) -> list[frozenset[Player]]:
-    return [frozenset(some) for n in range(len(roots) + 1) for some in combinations(roots, n)]
+    return [frozenset(subset) for n in range(len(roots) + 1) for subset in combinations(roots, n)]
 
 
-def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player], number: int) -> Attribution:
+def _from_levels(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player], number: int) -> Attribution:
     """All levels, a document before its clauses and a clause before its words."""
     players = [player for each in found.levels for player in _players(game, each.units, each.scores, shown)]
     samples = [each.scores.samples for each in found.levels]
     units = [len(each.units) + len(each.nodes) for each in found.levels]
     naive = sum(count * (size + 1) for count, size in zip(samples, units, strict=True))
     empty = game([frozenset()]) if found.levels else {}
-    baseline = _said(empty.get(frozenset()))
+    baseline = _reply_in(empty.get(frozenset()))
     everything = frozenset(documents(game.hits))
     whole = game([everything]).get(everything) if found.levels else None
     return Attribution(
@@ -110,11 +110,11 @@ def _told(game: ReaderGame, shown: str, level: Level, found: Hierarchy[Player], 
 
 
 def _cut_short(game: ReaderGame, found: Hierarchy[Player], number: int) -> str:
-    """What the budget had no room for, in words."""
+    """What the budget did not suffice for, in words."""
     fewer = min((level.scores.samples for level in found.levels), default=number)
     said = [f"{fewer} of {number} permutations"] if fewer < number else []
-    if found.unopened:
-        said.append(f"{found.unopened} more that matter not opened")
+    if found.unexpanded:
+        said.append(f"{found.unexpanded} more that matter not opened")
     return f"{', '.join(said)}: {game.budget} calls are the limit (attribute.calls)" if said else ""
 
 
@@ -122,14 +122,14 @@ def _likelihood(values: Mapping[frozenset[Player], Value]) -> bool:
     return any(LOG_P in value for value in values.values())
 
 
-def _said(value: Value | None) -> str | None:
-    """What was said, if that is the value."""
+def _reply_in(value: Value | None) -> str | None:
+    """The reply, where a value is a vote for one."""
     said = next(iter(value or ()), None)
     return None if said == LOG_P else said
 
 
 def _another(whole: Value, shown: str) -> str:
-    """That the value of the whole evidence is not that of the answer shown, in words."""
+    """In words, that the whole evidence gives another answer than the one shown; "" where it gives the same."""
     said = next(iter(whole))
     return (
         ""

@@ -1,4 +1,4 @@
-"""The reader's game: what it says when only some of the evidence is there. Coalitions in, values out."""
+"""The value function: what the reader says when only a part of the evidence is present. Coalitions in, values out."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ReaderGame:
         all_calls = min(self.calls + len(left), self.budget)
         self._report("readings", self.calls, all_calls)
         values: dict[frozenset[Player], Value] = {}
-        for coalition in sorted(coalitions, key=lambda some: readings[some][0]):
+        for coalition in sorted(coalitions, key=lambda coalition: readings[coalition][0]):
             value = self._value(*readings[coalition])
             if value is None:
                 continue  # others may have been read before

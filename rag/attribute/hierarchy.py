@@ -1,7 +1,7 @@
-"""From documents to clauses to words: only what matters on one level is opened on the next.
+"""Hierarchical attribution, from documents to clauses to words: only what matters on one level is expanded.
 
-After TextGenSHAP (arXiv 2312.01279): values as Owen's for players in unions. In a permutation the parts of an opened
-unit stand together in its place, in an order of their own; a unit that is not opened moves as one block.
+After TextGenSHAP (arXiv 2312.01279): Owen values, for players in unions. In a permutation the parts of an expanded
+unit stand together in its place, in an order of their own; a unit that is not expanded moves as one block.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from rag.attribute.shapley import BATCH, GameOver, Scores, Tally, Unit, Value, ask
 from rag.protocols import Report, silent
 
-FEWEST = 3  # permutations of a unit's parts that must fit into what may still be asked, or it is not opened
+FEWEST = 3  # permutations of a unit's parts that must fit into the remaining budget, or it is not expanded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level(Generic[Unit]):
-    """The scores of one level's units, a row each, in order; on each level below the first, `nodes` were opened.
+    """The scores of one level's units, a row each, in order; on each level below the first, `nodes` were expanded.
 
     `node_scores` are the nodes' own, a row each, as blocks in this level's permutations. So for each output a node's
     parts add up to the node, signed, in every permutation. They do not add up to the node's row on the level above,
@@ -30,21 +30,21 @@ class Level(Generic[Unit]):
 
     units: tuple[Unit, ...]
     scores: Scores
-    nodes: Mapping[Unit, tuple[Unit, ...]]  # what was opened -> its parts, which are this level's units
+    nodes: Mapping[Unit, tuple[Unit, ...]]  # expanded unit -> its parts, which are this level's units
     node_scores: Scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hierarchy(Generic[Unit]):
-    """The levels from the roots down. A unit of no level, its parent not opened, counts as zero.
+    """The levels from the roots down. A unit of no level, its parent not expanded, counts as zero.
 
     `complete` is False if it was stopped: the last level may then have fewer permutations, and levels may be missing.
-    `unopened` counts the units that reached a threshold and were not opened, for want of room.
+    `unexpanded` counts the units that reached a threshold and were not expanded, since the budget was spent.
     """
 
     levels: tuple[Level[Unit], ...]
     complete: bool
-    unopened: int = 0
+    unexpanded: int = 0
 
 
 def never() -> bool:
@@ -55,7 +55,7 @@ def unlimited() -> int:
     return sys.maxsize
 
 
-def open_up(
+def expand_hierarchy(
     roots: Sequence[Unit],
     children: Callable[[Unit], Sequence[Unit]],
     game: GameOver[Unit],
@@ -65,51 +65,56 @@ def open_up(
     *,
     batch: int = BATCH,
     early_stop: bool = False,
-    room: Callable[[], int] = unlimited,
+    remaining_budget: Callable[[], int] = unlimited,
     report: Report = silent,
     stop: Callable[[], bool] = never,
 ) -> Hierarchy[Unit]:
-    """Score the roots, open those whose score reaches thresholds[0], score their children, and so on.
+    """Score the roots, expand those whose score reaches thresholds[0], score their children, and so on.
 
     Units are distinct on all levels. Each level has as many permutations, and one pass scores the children of all that
-    is opened; below the last threshold nothing is opened, so () scores the roots alone. The paper tries (0.3, 0.3),
-    (0.3, 0.1) and (0.1, 0.1). Sum laws, signed, for each output and in every permutation: the roots add up to
-    v(all) - v(nobody), the children of a node to the node (see `Level`).
+    is expanded; below the last threshold nothing is expanded, so () scores the roots alone. The paper tries (0.3, 0.3),
+    (0.3, 0.1) and (0.1, 0.1). Efficiency axiom, signed, for each output and in every permutation: the roots add up to
+    v(all) - v(empty), the children of a node to the node (see `Level`).
 
-    The game is asked with units of mixed levels, always the largest that are wholly present: a node, never all its
-    children, so what one level has asked serves the next. Of an unopened unit's coalitions only those beside an
-    opened one are needed. With `early_stop` a level that will be opened ends when its gains are settled, looked at
+    The value function gets units of mixed levels, always the largest that are completely present: a node, never all its
+    children, so the values of one level serve the next. Of an unexpanded unit's coalitions only those beside an
+    expanded one are needed. With `early_stop` a level that will be expanded ends when its gains are settled, looked at
     after each `batch` permutations; then `report` and `stop` are called, too. A game that cannot go on may leave
     coalitions out. Its batch is not counted, for what it finished first is no random sample, and the result is not
     complete. ValueError unless permutations > 0 and batch > 0.
 
-    `room` says how many coalitions may still be asked for. Each level then takes no more than its part of that, shared
-    equally with the levels below, by fewer permutations (one at least); and of the units that reach a threshold the
-    highest are opened, as many as leave room for FEWEST permutations, or the highest alone if there is room for one.
+    `remaining_budget` gives the number of coalitions that may still be evaluated. Each level takes at most its share of
+    it, equal to those of the levels below, by fewer permutations (one at least); and of the units that reach a
+    threshold the highest are expanded, as many as FEWEST permutations fit for, or the highest alone if one permutation
+    fits.
     """
     if permutations < 1 or batch < 1:
         raise ValueError(f"{permutations} permutations, {batch} a batch: at least one is needed")
     generator = np.random.default_rng(seed)
     known: dict[frozenset[Unit], Value] = {}
-    opened: dict[Unit, tuple[Unit, ...]] = {}
+    expanded: dict[Unit, tuple[Unit, ...]] = {}
     nodes: dict[Unit, tuple[Unit, ...]] = {}
     units = tuple(roots)
     levels: list[Level[Unit]] = []
-    unopened = 0
+    unexpanded = 0
     for depth in range(len(thresholds) + 1):
         threshold = thresholds[depth] if depth < len(thresholds) else None
         row_of = {unit: row for row, unit in enumerate([*units, *nodes])}
         rows, node_rows = slice(len(units)), slice(len(units), None)
         tally, before = Tally(len(row_of)), len(known)
-        rest = room()
-        spare = rest - rest // (len(thresholds) + 1 - depth)  # of the levels below
+        budget = remaining_budget()
+        reserved = budget - budget // (len(thresholds) + 1 - depth)  # for the levels below
         stopped = False
         while tally.samples < permutations and not (stopped := stop()):
-            fitting = (room() - spare) // (len(row_of) + 1)
+            fitting = (remaining_budget() - reserved) // (len(row_of) + 1)
             if tally.samples and fitting < 1:
                 break
             runs = [
-                [step for step in _steps(roots, frozenset(), frozenset(roots), opened, generator) if step[0] in row_of]
+                [
+                    step
+                    for step in _steps(roots, frozenset(), frozenset(roots), expanded, generator)
+                    if step[0] in row_of
+                ]
                 for _ in range(min(batch, permutations - tally.samples, max(1, fitting)))
             ]
             if stopped := bool(ask(game, [c for run in runs for _, *both in run for c in both], known)):
@@ -123,25 +128,25 @@ def open_up(
             scores = tally.scores(len(known) - before)
             levels.append(Level(units, scores.of(rows), nodes, scores.of(node_rows)))
         if stopped:
-            return Hierarchy(tuple(levels), False, unopened)
+            return Hierarchy(tuple(levels), False, unexpanded)
         if threshold is None:
             break
         score_of = dict(zip(units, levels[-1].scores.score.tolist(), strict=True))
         reached = [unit for unit, score in score_of.items() if score >= threshold]
         wanted = {unit: parts for unit in reached if (parts := tuple(children(unit)))}
-        nodes = _fitting(wanted, score_of, room() // (len(thresholds) - depth))
-        unopened += len(wanted) - len(nodes)
+        nodes = _fitting(wanted, score_of, remaining_budget() // (len(thresholds) - depth))
+        unexpanded += len(wanted) - len(nodes)
         if not nodes:
             break
-        opened |= nodes
+        expanded |= nodes
         units = tuple(part for parts in nodes.values() for part in parts)
-    return Hierarchy(tuple(levels), True, unopened)
+    return Hierarchy(tuple(levels), True, unexpanded)
 
 
 def _fitting(
     nodes: Mapping[Unit, tuple[Unit, ...]], score_of: Mapping[Unit, float], share: int
 ) -> dict[Unit, tuple[Unit, ...]]:
-    """Those with the highest scores, in their order, of whose parts FEWEST permutations fit into so many coalitions."""
+    """The highest nodes, in their order, as many as FEWEST permutations of their parts cost `share` calls at most."""
     chosen: set[Unit] = set()
     size = 1  # coalitions of a permutation, at most: each part's, each node's, and one to begin with
     for node in sorted(nodes, key=lambda unit: -score_of[unit]):
@@ -156,10 +161,10 @@ def _steps(
     units: Sequence[Unit],
     before: frozenset[Unit],
     after: frozenset[Unit],
-    opened: Mapping[Unit, Sequence[Unit]],
+    expanded: Mapping[Unit, Sequence[Unit]],
     generator: np.random.Generator,
 ) -> Iterator[tuple[Unit, frozenset[Unit], frozenset[Unit]]]:
-    """(unit, who is there before it, who after) in a random order of the units, and within each opened one of its own.
+    """(unit, coalition before it, coalition after) in a random order of the units, and within each expanded one.
 
     `before` and `after` are the coalitions around all of them: the last unit completes what is named in `after`.
     """
@@ -168,6 +173,6 @@ def _steps(
         unit = units[chosen]
         present = after if i == len(order) else before | {unit}
         yield unit, before, present
-        if unit in opened:
-            yield from _steps(opened[unit], before, present, opened, generator)
+        if unit in expanded:
+            yield from _steps(expanded[unit], before, present, expanded, generator)
         before = present

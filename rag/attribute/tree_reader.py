@@ -1,56 +1,59 @@
-"""Coalitions played with a model whose weights are in this process: causal ones, and FiD's encoder-decoders.
+"""A causal language model whose weights are in this process, asked for many replies that are alike at few passes.
 
-What these readers say of a coalition is what the same weights say when they are asked plainly, at fewer passes
-(rag/llm/decode.py). After TextGenSHAP (arXiv 2312.01279), whose absent players are masked in place.
+Its reply to a coalition is the reply of the same weights when they are asked plainly (speculative decoding over a tree
+of answers, rag/llm/decode.py). After TextGenSHAP (arXiv 2312.01279), whose absent players are masked in place.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from rag.attribute.game import LOG_P, Prompt, ReaderGame, prompt_of
 from rag.attribute.players import Player, absent_spans, documents
-from rag.attribute.shapley import Value
-from rag.errors import UsageError, not_loaded
-from rag.llm.chat import ChatReader, Messages, Usage, first_line, open_reader, share_of_yes
-from rag.llm.decode import MAX_TOKENS, Decoded, TreeDecoder, unfit
-from rag.llm.fusion_in_decoder import FusionReader
+from rag.errors import UsageError
+from rag.llm.chat import ChatModel, Messages, Usage, reply_errors, share_of_yes, until
+from rag.llm.decode import MAX_TOKENS, Decoded
 from rag.llm.gguf_weights import unpacked
+from rag.llm.open import open_reader
+from rag.llm.tree_decoder import TreeDecoder, unfit
 from rag.protocols import Report, silent
-from rag.read.prompts import answer_messages
-from rag.read.strategies import in_form
 from rag.records import Hit
 from rag.settings import ReaderSettings
 
-ROWS = 100  # coalitions in a batch, as in the paper
 FIRST = 10  # first tokens of a reply that are looked at for a yes or no, as llama.cpp is asked for
 
 
-def playing(reader: ChatReader, absence: str = "deleted") -> ChatReader:
-    """The reader with which to play coalitions one after the other: what two prompts share is computed once.
+def coalition_reader(reader: ChatModel, absence: str = "deleted") -> ChatModel:
+    """The model with which to evaluate coalitions one after the other: a prefix that two prompts share is read once.
 
     That is a TreeReader where transformers runs the model here and it can verify trees. UsageError if tokens are to be
-    masked, and they cannot.
+    masked, and this model's cannot.
     """
-    weights: Any = getattr(reader, "weights", None)  # a reader of kept replies has none
-    why = "it is not run by transformers" if weights is None else unfit(weights[0])
-    why = "it reads passages apart" if isinstance(reader, FusionReader) else why
-    if absence == "masked" and not why and not weights[1].is_fast:
+    why = "it is not run by transformers" if reader.weights is None else unfit(reader.weights[0])
+    if not reader.judges:
+        why = "it reads passages apart"
+    if absence == "masked" and not why and reader.weights and not reader.weights[1].is_fast:
         why = "its tokenizer does not say where tokens stand in a text"
     if absence == "masked" and why:
         raise UsageError(
-            f"attribute.absence=masked: no token of reader {reader.name} can be masked: {why}. "
+            f"experimental.absence=masked: no token of reader {reader.name} can be masked: {why}. "
             "Use deleted, filler or swapped, or a reader.model that transformers loads, with full attention"
         )
     return reader.going_on() if why else TreeReader(reader)
 
 
-def in_torch(reader: ChatReader, report: Report = silent) -> TreeReader | None:
+def as_tree(reader: ChatModel) -> TreeReader:
+    """A model that masks tokens, by its type."""
+    if not reader.masks:
+        raise ValueError(f"{reader.name} masks no tokens")
+    return cast(TreeReader, reader)
+
+
+def in_torch(reader: ChatModel, report: Report = silent) -> TreeReader | None:
     """The weights of an embedded reader, run by torch: a prompt is read several times as fast. None for other readers.
 
     What it says is what llama.cpp says but for rounding, since that rounds what goes through the model to 8 bits and
@@ -63,28 +66,47 @@ def in_torch(reader: ChatReader, report: Report = silent) -> TreeReader | None:
 
 
 @cache
-def _opened(folder: Path) -> ChatReader:
+def _opened(folder: Path) -> ChatModel:
     """Weights that lie in a folder, loaded once in this process."""
     return open_reader(ReaderSettings(model=str(folder)))
 
 
-class TreeReader(ChatReader):
+class TreeReader(ChatModel):
     """A reader that transformers runs here, asked for many replies that are alike: it says the same, at fewer passes.
 
     `decoders` has what was spent, by the most tokens of a reply.
     """
 
-    def __init__(self, reader: ChatReader):
-        super().__init__(
-            reader._model, reader.name, reader._gives_probabilities, None, reader.sees, reader._count, reader.weights
-        )
+    def __init__(self, reader: ChatModel):
         assert reader.weights is not None
+        self.name, self.sees, self.weights = reader.name, reader.sees, reader.weights
+        self.masks = True
+        self._reader = reader
         self._weights, self._tokenizer = reader.weights
         ends = self._weights.generation_config.eos_token_id
         self._end_ids: list[int] = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
         self._hits: Sequence[Hit] = ()
         self._absent: Sequence[Player] = ()
         self.decoders: dict[int, TreeDecoder] = {}
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        """The reply in one piece, up to the first of the `stop` strings. Raises ReaderError."""
+        with reply_errors(self.name):
+            decoded = self._decode(messages, max_tokens)
+            (usage or Usage()).add(
+                {"input_tokens": len(self._prompt(messages)[0]), "output_tokens": len(decoded.tokens)}
+            )
+            yield from until(iter([self._text(decoded)]), [text for text in stop if text])
+
+    def count(self, messages: Messages) -> int:
+        """Tokens of the prompt with its chat template, by the model's own tokenizer."""
+        return self._reader.count(messages)
+
+    def going_on(self) -> TreeReader:
+        """Itself: shared prefixes are read once in any case."""
+        return self
 
     def masking(self, hits: Sequence[Hit], absent: Sequence[Player]) -> TreeReader:
         """This reader, to which the tokens of these players in a prompt of `answer_messages` with `hits` are not there.
@@ -117,7 +139,7 @@ class TreeReader(ChatReader):
         return [math.fsum(share for share, own in zip(attention, mask, strict=True) if own) for mask in masks]
 
     def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
-        """As ChatReader.yes_probability, from the ten likeliest first tokens; shared beginnings are read once."""
+        """As ChatModel.yes_probability, from the ten likeliest first tokens; shared beginnings are read once."""
         prompt, absent = self._prompt(messages)
         likeliest = self._decoder(MAX_TOKENS).following(prompt, FIRST, absent)
         (usage or Usage()).add({"input_tokens": len(prompt), "output_tokens": 1})
@@ -126,11 +148,6 @@ class TreeReader(ChatReader):
             text = str(self._tokenizer.decode([token]))
             alternatives[text] = alternatives.get(text, 0.0) + probability
         return share_of_yes(alternatives)
-
-    def _pieces(self, messages: Messages, max_tokens: int, usage: Usage, stop: Sequence[str]) -> Iterator[str]:
-        decoded = self._decode(messages, max_tokens)
-        usage.add({"input_tokens": len(self._prompt(messages)[0]), "output_tokens": len(decoded.tokens)})
-        yield self._text(decoded)
 
     def _decode(self, messages: Messages, max_tokens: int, answer: Sequence[int] | None = None) -> Decoded:
         prompt, absent = self._prompt(messages)
@@ -175,82 +192,3 @@ def masked_tokens(text: str, tokens: Sequence[tuple[int, int]], spans: Sequence[
             start, end = end - len(piece.lstrip()), start + len(piece.rstrip())
         masked.append(start < end and any(first <= start and end <= last for first, last in spans))
     return masked
-
-
-class FusionGame(ReaderGame):
-    """The game of an encoder-decoder that reads passages apart (FiD, arXiv 2007.01282), among its documents.
-
-    Passages are encoded once, as all of the evidence shows them. An absent one is a mask over what the decoder attends
-    to, and the model says what it says if the passage was never there. Coalitions are decoded about a hundred at a
-    time. Parts of passages cannot be played so: what the encoder has read of one word is in all others. With `answer`,
-    values are its log-probabilities. UsageError for parts.
-    """
-
-    def __init__(
-        self,
-        reader: FusionReader,
-        question: str,
-        hits: Sequence[Hit],
-        max_tokens: int = MAX_TOKENS,
-        answer: str | None = None,
-        budget: int = 1000,
-        stop: Callable[[], bool] = lambda: False,
-        report: Report = silent,
-        kept: dict[Prompt, Value] | None = None,
-    ):
-        super().__init__(
-            hits, lambda some: self._values_of([some])[0], None, "deleted", None, budget, stop, report, kept=kept
-        )
-        self._reader, self._question = reader, question
-        self._answer = None if answer is None else reader.spelled(answer)
-        blocks = reader.blocks(answer_messages(question, self.hits)) if self.hits else []
-        (alone,) = reader.blocks(answer_messages(question, []))
-        self.decoder = reader.decoder(blocks, alone, max_tokens)
-
-    def __call__(self, coalitions: Sequence[frozenset[Player]]) -> Mapping[frozenset[Player], Value]:
-        """As ReaderGame's. Where it was stopped or little is left to spend, coalitions are decoded one by one."""
-        evidence = {prompt_of(hits): hits for hits in map(self.evidence, coalitions)}
-        new = [prompt for prompt in evidence if prompt not in self._values]
-        for begin in range(0, len(new), ROWS):
-            batch = new[begin : begin + ROWS]
-            if self.stopped or self._stop() or self.calls + len(batch) > self.budget:
-                break
-            self.calls += len(batch)
-            self._values.update(zip(batch, self._values_of([evidence[prompt] for prompt in batch]), strict=True))
-        return super().__call__(coalitions)
-
-    def evidence(self, present: Collection[Player]) -> list[Hit]:
-        if any(player.kind != "document" for player in present):
-            raise UsageError("a reader of passages apart is attributed to whole documents. Name the level document")
-        return super().evidence(present)
-
-    def _values_of(self, evidences: Sequence[Sequence[Hit]]) -> list[Value]:
-        ranks = [{hit.rank for hit in hits} for hits in evidences]
-        rows = [[hit.rank in some for hit in self.hits] for some in ranks]
-        if self._answer is not None:
-            return [{LOG_P: sum(each)} for each in self.decoder.log_probabilities(rows, self._answer)]
-        said = [first_line(self._reader.text(each.tokens)) for each in self.decoder.decode(rows)]
-        return [{in_form(self._question, each): 1.0} for each in said]
-
-
-def reads_apart(model: str) -> bool:
-    """Whether a folder or hub id is of an encoder-decoder. Raises whatever transformers does where there is none."""
-    from transformers import AutoConfig
-
-    return bool(AutoConfig.from_pretrained(model).is_encoder_decoder)
-
-
-def open_fusion(model: str) -> FusionReader:
-    """An encoder-decoder by a folder or hub id. Raises ModelError for one that is not to be had, or not T5-like."""
-    import torch
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(model)
-        loaded: Any = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=torch.float32)
-    except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
-        remedy = "Name a T5-like model: a hub id or folder that transformers can load"
-        raise not_loaded(f"reader.model {model}", error, remedy) from error
-    return FusionReader(model, loaded.eval(), tokenizer)

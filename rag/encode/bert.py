@@ -9,11 +9,14 @@ import json
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+from rag.encode import functional
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -51,12 +54,6 @@ class Bert:
     def __init__(self, folder: Path | str, max_tokens: int):
         """`folder` is_plain_bert; texts are cut at `max_tokens`, or at the model's last position. Raises what json,
         safetensors and tokenizers raise for damaged files, and KeyError where a weight is missing."""
-        import numpy as np
-        from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
-
-        from rag.encode import functional
-
         config = json.loads(Path(folder, "config.json").read_text("utf-8"))
         self.dimensions: int = config["hidden_size"]
         self._heads: int = config["num_attention_heads"]
@@ -92,8 +89,6 @@ class Bert:
 
     def tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Token ids, and which of them are no padding: both (texts, tokens)."""
-        import numpy as np
-
         encodings = self._tokenizer.encode_batch(list(texts))
         return (
             np.asarray([encoding.ids for encoding in encodings]),

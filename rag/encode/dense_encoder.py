@@ -12,14 +12,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
 from rag.encode.bert import FEW, Bert, is_plain_bert
 from rag.errors import LibraryError, ModelError, first_line_of, not_loaded
 from rag.models.registry import catalogue, path_of
 from rag.protocols import DenseEncoder, PictureEncoder
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 TRAINED = "sampler.json"  # in a folder that our trainer wrote: what it was trained from
@@ -43,7 +45,7 @@ class BertEncoder:
         try:
             self._bert = Bert(folder, max_tokens)
         except Exception as error:  # safetensors and tokenizers raise kinds of their own
-            raise _not_to_be_had(folder, error) from error
+            raise _cannot_load(folder, error) from error
         self.dimensions = self._bert.dimensions
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
@@ -52,8 +54,6 @@ class BertEncoder:
         return _in_batches(texts, self._batch_size, vectors, self.dimensions, report)
 
     def _in_numpy(self, texts: list[str]) -> NDArray[np.float32]:
-        import numpy as np
-
         ids, real = self._bert.tokens(texts)
         hidden = self._bert.hidden(ids, real)
         mean = (hidden * real[..., None]).sum(1) / real.sum(1, keepdims=True)
@@ -82,8 +82,8 @@ class TransformerEncoder:
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
             self._model: Any = AutoModel.from_pretrained(folder, dtype=_number_type(exact)).eval()
-        except Exception as error:  # transformers raises many kinds, and all mean: not to be had
-            raise _not_to_be_had(folder, error) from error
+        except Exception as error:  # transformers raises many kinds, and all mean that it cannot be loaded
+            raise _cannot_load(folder, error) from error
         # No model reads on behind its last position, whatever the settings say.
         longest = getattr(self._model.config, "max_position_embeddings", max_tokens)
         self._max_tokens = min(max_tokens, longest, self._tokenizer.model_max_length)
@@ -129,7 +129,7 @@ class PictureTextEncoder:
             self._padding = "max_length" if self._model.config.model_type.startswith("siglip") else True
             self.dimensions = int(self.features([""]).shape[1])
         except Exception as error:  # as above
-            raise _not_to_be_had(folder, error) from error
+            raise _cannot_load(folder, error) from error
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
         """As BertEncoder.encode."""
@@ -181,8 +181,6 @@ class TrainedEncoder:
 
     def encode(self, texts: Sequence[str], report: Callable[[int], None] = _nobody) -> NDArray[np.float32]:
         """As BertEncoder.encode."""
-        import numpy as np
-
         vectors = self._text.encode(texts, report)
         if self._projection is None:
             return vectors
@@ -220,7 +218,7 @@ def folder_of(model: str) -> Path | str:
 def open_encoder(model: str, max_tokens: int, batch_size: int) -> DenseEncoder:
     """The encoder of a name in models.toml, a folder (of transformers or of our trainer), or a hub id.
 
-    Raises ModelError for one that is not to be had, or is damaged.
+    Raises ModelError for one that cannot be loaded, or is damaged.
     """
     folder = folder_of(model)
     record = trained_record(folder)
@@ -260,7 +258,7 @@ def open_in_transformers(
     try:
         sees = hasattr(AutoConfig.from_pretrained(folder), "vision_config")
     except Exception as error:  # as above
-        raise _not_to_be_had(folder, error) from error
+        raise _cannot_load(folder, error) from error
     return (PictureTextEncoder if sees else TransformerEncoder)(folder, max_tokens, batch_size, exact)
 
 
@@ -287,9 +285,6 @@ def fingerprint_of_trained(folder: str) -> str | None:
 
 def _read_projection(file: Path, dimensions: int) -> NDArray[np.float32]:
     """Raises ModelError for a file that is missing, damaged, or of another shape than (dimensions, dimensions)."""
-    import numpy as np
-    from safetensors.numpy import load_file
-
     try:
         projection = np.asarray(load_file(file)["projection"], dtype=np.float32)
         if projection.shape != (dimensions, dimensions):
@@ -318,8 +313,6 @@ def _in_batches(
     report: Callable[[int], None],
 ) -> NDArray[np.float32]:
     """encode() of all, `size` at a time, in order: (len(items), dimensions)."""
-    import numpy as np
-
     vectors = np.zeros((len(items), dimensions), dtype=np.float32)
     # Texts of like length share a batch, so little is padded.
     order = sorted(range(len(items)), key=lambda i: len(items[i]))
@@ -367,6 +360,6 @@ def _opened(picture: bytes) -> Any:
         ) from error
 
 
-def _not_to_be_had(folder: Path | str, error: Exception) -> ModelError:
+def _cannot_load(folder: Path | str, error: Exception) -> ModelError:
     remedy = "Set dense.model to a name from: glossator models list; or fetch it again: glossator models fetch"
     return not_loaded(f"dense encoder {folder}", error, remedy)

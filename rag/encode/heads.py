@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from rag.encode.vocabulary_slice import SLICE
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-SLICE = 2048  # terms: 256 positions x 2,048 fp32 logits are 2 MB and stay in the cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
 
 from rag.errors import ModelError, not_loaded
 from rag.protocols import SparseVector
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
 
 CHANGES = "queries.safetensors"  # beside a trained encoder's files, where the idf was trained: ln of what each is times
 
@@ -25,16 +26,12 @@ def idf(document_frequency: ArrayLike, documents: int) -> NDArray[np.float32]:
     >>> [f"{weight:.3f}" for weight in idf([0, 1, 2], documents=2)]
     ['1.792', '0.693', '0.182']
     """
-    import numpy as np
-
     df = np.asarray(document_frequency, dtype=np.float64)
     return np.log1p((documents - df + 0.5) / (df + 0.5)).astype(np.float32)
 
 
 def idf_of(texts: Sequence[Sequence[int]], dimensions: int) -> NDArray[np.float32]:
     """(dimensions,): the idf of each term id in these texts, each given by its unique ids as `token_ids` gives them."""
-    import numpy as np
-
     df = np.zeros(dimensions, dtype=np.int64)
     for ids in texts:
         df[ids] += 1
@@ -67,8 +64,6 @@ class Vocabulary:
 
 def tokenizer_of(folder: Path | str) -> tuple[Any, list[int]]:
     """The tokenizer of a folder with tokenizer.json, or of a hub id, and its special ids. Raises ModelError."""
-    from tokenizers import Tokenizer
-
     file = Path(folder, "tokenizer.json")
     try:
         tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(str(folder))
@@ -84,21 +79,17 @@ class InferenceFreeQuery(Vocabulary):
     def __init__(self, folder: Path | str, idf: NDArray[np.float32]):
         """`folder` (or a hub id) holds tokenizer.json; `idf`, (terms,), has the weight of each term id. Raises
         ModelError."""
-        import numpy as np
-
         super().__init__(*tokenizer_of(folder))
         # A model may have room for more terms than its tokenizer knows.
         if idf.ndim != 1 or len(idf) < self.dimensions or not (np.isfinite(idf) & (idf >= 0)).all():
             raise ModelError(
                 f"the idf table for {folder} has {idf.size} weights for {self.dimensions} terms, or wrong ones: "
-                "it belongs to another tokenizer. Count document frequencies again, by building the index anew"
+                "it belongs to another tokenizer. Count document frequencies again, by rebuilding the index"
             )
         self._table = idf * _changes(Path(folder, CHANGES), len(idf))
 
     def encode_queries(self, texts: Sequence[str]) -> list[SparseVector]:
         """One vector per text, in order; an empty one for an empty text."""
-        import numpy as np
-
         vectors = []
         for ids in self.token_ids(texts):
             terms = np.asarray(ids, dtype=np.int32)
@@ -109,9 +100,6 @@ class InferenceFreeQuery(Vocabulary):
 
 def _changes(file: Path, terms: int) -> NDArray[np.float32] | float:
     """What training made of each term's idf, as a factor (terms,); 1 where nothing was trained. Raises ModelError."""
-    import numpy as np
-    from safetensors.numpy import load_file
-
     if not file.is_file():
         return 1.0
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rag.encode.heads import SLICE
+from rag.encode.vocabulary_slice import SLICE
 
 TEXTS = 8  # of a batch at a time: 8 x 128 positions x 2,048 logits are 4 MB in bfloat16, and stay in the cache
 
@@ -31,10 +31,10 @@ class MaxLogits(torch.autograd.Function):
         inputs = _filled(states, keep).to(kind)
         pooled = weight.new_zeros(len(states), len(weight))
         for first in range(0, len(states), TEXTS):
-            some = slice(first, first + TEXTS)
+            batch = slice(first, first + TEXTS)
             parts = zip(torch.split(matrix, SLICE), torch.split(shift, SLICE), strict=True)
-            highest = [torch.nn.functional.linear(inputs[some], part, by).amax(1) for part, by in parts]
-            pooled[some] = torch.cat(highest, 1).to(weight.dtype).relu()
+            highest = [torch.nn.functional.linear(inputs[batch], part, by).amax(1) for part, by in parts]
+            pooled[batch] = torch.cat(highest, 1).to(weight.dtype).relu()
         pooled[~keep.any(1)] = 0
         ctx.save_for_backward(states, keep, weight, bias, pooled)
         return pooled
@@ -45,13 +45,13 @@ class MaxLogits(torch.autograd.Function):
         of_states, of_weight, of_bias = torch.zeros_like(states), torch.zeros_like(weight), torch.zeros_like(bias)
         for row, kept in enumerate(keep):
             terms = (gradients[0][row].ne(0) & pooled[row].gt(0)).nonzero().squeeze(1)
-            places = kept.nonzero().squeeze(1)
-            if not len(terms) or not len(places):
+            positions = kept.nonzero().squeeze(1)
+            if not len(terms) or not len(positions):
                 continue
-            text, matrix = states[row, places], weight[terms]
+            text, matrix = states[row, positions], weight[terms]
             best = torch.addmm(bias[terms].unsqueeze(1), matrix, text.T).argmax(1)  # of each term its position
             by = gradients[0][row, terms].unsqueeze(1)
-            of_states[row].index_add_(0, places[best], by * matrix)
+            of_states[row].index_add_(0, positions[best], by * matrix)
             of_weight.index_add_(0, terms, by * text[best])
             of_bias.index_add_(0, terms, by.squeeze(1))
         return of_states, None, of_weight, of_bias, None

@@ -11,15 +11,18 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
 from rag.encode.bert import FEW, Bert, is_plain_bert
-from rag.encode.heads import METHODS, SLICE, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
+from rag.encode.heads import METHODS, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
 from rag.encode.inference_free import Vocabulary, cannot_load, tokenizer_of
+from rag.encode.vocabulary_slice import SLICE
 from rag.errors import ModelError, summary_of
 from rag.protocols import SparseVector
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 HEADS = "heads.safetensors"  # beside the backbone's files, with the parameter names of the framework's code
@@ -45,7 +48,6 @@ class Backbone:
         """
         import torch
         import transformers
-        from tokenizers import Tokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
@@ -59,7 +61,7 @@ class Backbone:
                 folder, dtype=getattr(torch, dtype), output_loading_info=True
             )
             vocabulary = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # a copy: calls set its truncation
-        except Exception as error:  # transformers raises many kinds, and all mean: not to be had
+        except Exception as error:  # transformers raises many kinds, and all mean that it cannot be loaded
             raise cannot_load(folder, error) from error
         if training:
             pass_on(model, found["missing_keys"])
@@ -225,8 +227,6 @@ class BertBackbone:
 
     def weights(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """As Backbone.weights."""
-        import numpy as np
-
         ids, real = self._bert.tokens([text[: self._characters] for text in texts])
         own = real & ~np.isin(ids, self._special)
         keep = real & own.any(1, keepdims=True) if side.marks else own
@@ -237,8 +237,6 @@ class BertBackbone:
 
     def _in_numpy(self, ids: Any, real: Any, keep: Any) -> NDArray[np.float32]:
         """As heads.mlm."""
-        import numpy as np
-
         states = self._bert.predicted(self._bert.hidden(ids, real))
         matrix, bias = self._bert.output_layer()
         weights = np.zeros((len(ids), len(bias)), dtype=np.float32)
@@ -258,8 +256,8 @@ class BertBackbone:
             return weights
 
 
-class Weigher(Protocol):
-    """A Backbone or a BertBackbone."""
+class TermWeightingModel(Protocol):
+    """A term-weighting model: a Backbone or a BertBackbone."""
 
     name: str
     vocabulary: Vocabulary
@@ -269,9 +267,9 @@ class Weigher(Protocol):
 
 
 class SparseTextEncoder:
-    """A method of METHODS over what weighs a text's terms, for documents and for queries (see SparseEncoder)."""
+    """A method of METHODS over term-weighting models, for documents and for queries (see SparseEncoder)."""
 
-    def __init__(self, method: str, document: Weigher, query: Weigher, batch_size: int):
+    def __init__(self, method: str, document: TermWeightingModel, query: TermWeightingModel, batch_size: int):
         self.method = METHODS[method]
         self._document, self._query, self._batch_size = document, query, batch_size
         self.dimensions = document.dimensions
@@ -302,10 +300,8 @@ class SparseTextEncoder:
         return self._document.vocabulary.term(term_id)
 
     def _encode(
-        self, backbone: Weigher, texts: Sequence[str], side: Side, report: Callable[[int], None]
+        self, backbone: TermWeightingModel, texts: Sequence[str], side: Side, report: Callable[[int], None]
     ) -> list[SparseVector]:
-        import numpy as np
-
         vectors: list[SparseVector] = [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * len(texts)
         # Texts of like length share a batch, so little is padded.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))

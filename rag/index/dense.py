@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.errors import LibraryError
 from rag.protocols import CaptionEncoder, DenseEncoder, PictureEncoder, Report
 from rag.records import Hit, Passage, Removal
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FILE = "vectors.faiss"
 FOOTER = struct.Struct("<8sQ")  # the file's last bytes: a mark, and how many hashes stand before it
@@ -74,7 +73,7 @@ class DenseIndex:
             except (RuntimeError, MemoryError) as error:  # a damaged size asks for all the memory there is
                 raise LibraryError(
                     f"{file}: FAISS cannot read this index: {_line(error)}. "
-                    f"Make it anew: glossator check --library {self._folder.parent} --repair"
+                    f"Rebuild it: glossator check --library {self._folder.parent} --repair"
                 ) from error
 
     @property
@@ -84,7 +83,6 @@ class DenseIndex:
     def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
         """As DerivedIndex.apply. What has a vector already, also one that is removed here, is not encoded again."""
         import faiss
-        import numpy as np
 
         numbered = list(passages)
         made = self._vectors_of([passage for _, passage in numbered], report) if numbered else None
@@ -107,7 +105,6 @@ class DenseIndex:
     def _numbers(self) -> NDArray[np.int64]:
         """Catalogue numbers in the order of the vectors."""
         import faiss
-        import numpy as np
 
         return np.asarray(faiss.vector_to_array(self._index.id_map), dtype=np.int64)
 
@@ -123,8 +120,6 @@ class DenseIndex:
         self, passages: Sequence[Passage], report: Report
     ) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
         """Vectors (passages, d) and the hashes of what they are made from; the same content is encoded once."""
-        import numpy as np
-
         encoder = self._encoder()
         contents = [_content(passage, encoder) for passage in passages]
         hashes = np.asarray([_hash(*content) for content in contents], dtype=np.uint64)
@@ -153,8 +148,6 @@ class DenseIndex:
 
     def _known(self, hashes: NDArray[np.uint64]) -> dict[int, NDArray[np.float32]]:
         """Hash -> the vector that is here already, of those of these that have one."""
-        import numpy as np
-
         if self._index is None:
             return {}
         rows = np.flatnonzero(np.isin(self._hashes, hashes))
@@ -191,7 +184,6 @@ class DenseIndex:
     ) -> list[tuple[int, float]]:
         """(number, inner product) of the k nearest, best first; and of all that tie with the last of them."""
         import faiss
-        import numpy as np
 
         if not self.count or (within is not None and not len(within)):
             return []
@@ -212,8 +204,6 @@ class DenseIndex:
 
         As stored: fp16 has made a unit vector up to 0.05 % longer or shorter. Who needs its length scales it again.
         """
-        import numpy as np
-
         rows = []
         for number in numbers if self.count else ():
             with suppress(RuntimeError):  # FAISS's way to say that it has no such id
@@ -238,8 +228,6 @@ def _hash(side: str, content: str) -> int:
 
 def _read_hashes(file: Path) -> NDArray[np.uint64]:
     """The hashes behind the vectors, (count,). RuntimeError for bytes that have changed since they were written."""
-    import numpy as np
-
     with file.open("rb") as data:
         end = data.seek(0, os.SEEK_END) - FOOTER.size
         data.seek(max(0, end))

@@ -1,8 +1,8 @@
-"""The indexes derived from a library's catalogue: bring them up to date, check them, search them.
+"""The indexes derived from a library's catalogue: bring them up to date, check them, open them.
 
 Each index folder has a `built.json`: the catalogue generation it holds, what it was built with, and its size. It is
 written after the index itself, so after a kill an index is at worst ahead of its record, and applying the same changes
-again changes nothing. A stale index gets the changes since its generation; a damaged one is made anew; both are logged.
+again changes nothing. A stale index gets the changes since its generation; a damaged one is rebuilt; both are logged.
 """
 
 from __future__ import annotations
@@ -16,37 +16,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
-from hashlib import sha256
 from pathlib import Path
 
-from rag.encode.dense_encoder import fingerprint_of_trained, folder_of, open_encoder
-from rag.encode.heads import METHODS, Method
+from rag.encode.dense_encoder import folder_of
 from rag.encode.inference_free import InferenceFreeQuery, idf
-from rag.encode.sparse_encoder import SparseTextEncoder, open_sparse_encoder
+from rag.encode.sparse_encoder import SparseTextEncoder
 from rag.errors import IndexMismatch, LibraryBusy, LibraryError, UsageError
 from rag.index.bm25 import Bm25Index, Bm25Retriever
 from rag.index.dense import DenseIndex, DenseRetriever
+from rag.index.encoders import Encoders, fingerprint_of
+from rag.index.leases import OpenIndex
 from rag.index.sparse import SparseIndex, SparseRetriever
 from rag.library.catalogue import Library
-from rag.llm.chat import open_reader
-from rag.models.registry import catalogue, fingerprint
-from rag.protocols import DenseEncoder, DerivedIndex, PictureEncoder, Report, Retriever, SparseQueries, silent
+from rag.protocols import DenseEncoder, DerivedIndex, Report, Retriever, SparseQueries, silent
 from rag.records import Hit
-from rag.retrieve.feedback import FeedbackRetriever
-from rag.retrieve.fuse import HybridRetriever
-from rag.retrieve.rerank import (
-    AttributionReranker,
-    CrossEncoderReranker,
-    ReaderReranker,
-    Reranker,
-    RerankingRetriever,
-)
-from rag.retrieve.sampler import SamplingRetriever
-from rag.retrieve.second_hop import LinkedRetriever
-from rag.retrieve.term_scores import ExplainedRetriever
 from rag.settings import Settings
-from rag.train.common import base_of
-from rag.train.sparse.sparse_training import TRAINED
 
 RETRY_SECONDS = (0.05, 0.2, 0.5)
 CHECKPOINT_SECONDS = 30.0
@@ -71,12 +55,10 @@ class Indexes:
     def __init__(self, library: Library, settings: Settings):
         self.library = library
         self.settings = settings
-        self._encoder: DenseEncoder | None = None
-        self._sparse_encoder: tuple[str, SparseTextEncoder] | None = None  # its model's fingerprint first
-        self._reranker_opened: Reranker | None = None
-        self._encoder_lock = threading.Lock()
+        self.encoders = Encoders(library.folder, settings)
+        self._lock = threading.RLock()  # threads of a server open and replace the same indexes
         self._table: tuple[DerivedIndex, InferenceFreeQuery] | None = None  # made from this opened index
-        self._searching: dict[str, tuple[Built, DerivedIndex]] = {}  # name -> its record when it was opened, index
+        self._opened: dict[str, tuple[Built, OpenIndex]] = {}  # name -> its record when it was opened, index
 
     # -- the parts -----------------------------------------------------------------------------------------------
 
@@ -95,57 +77,30 @@ class Indexes:
             return Bm25Index(folder, bm25.k1, bm25.b, weights)
         if name == "sparse":
             sparse = self.settings.sparse
-            side = " ".join(map(str, astuple(self._method().document)))  # of queries nothing is indexed
-            with_what = f"{_fingerprint(self.sparse_model)}, {side}, {sparse.max_tokens} tokens"
-            return SparseIndex(folder, self.sparse_encoder, with_what)
+            side = " ".join(map(str, astuple(self.encoders.method.document)))  # of queries nothing is indexed
+            built_with = f"{fingerprint_of(self.sparse_model)}, {side}, {sparse.max_tokens} tokens"
+            return SparseIndex(folder, self.sparse_encoder, built_with)
         dense = self.settings.dense
-        with_what = f"{_fingerprint(dense.model)} of {dense.max_tokens} tokens"
-        return DenseIndex(folder, self.encoder, with_what, self.library.picture)
+        built_with = f"{fingerprint_of(dense.model)} of {dense.max_tokens} tokens"
+        return DenseIndex(folder, self.encoder, built_with, self.library.picture)
 
     def encoder(self) -> DenseEncoder:
-        """The dense encoder of the settings: a name in models.toml, a folder, or a hub id."""
-        with self._encoder_lock:
-            if self._encoder is None:
-                dense = self.settings.dense
-                self._encoder = open_encoder(dense.model, dense.max_tokens, dense.batch_size)
-            return self._encoder
+        """As Encoders.dense."""
+        return self.encoders.dense()
 
     def sparse_encoder(self) -> SparseTextEncoder:
-        """The library's own sparse encoder, or that of the settings, as `encoder`."""
-        with self._encoder_lock:
-            model = self.sparse_model
-            which = _fingerprint(model)  # another process may have trained one since
-            if self._sparse_encoder is None or self._sparse_encoder[0] != which:
-                sparse = self.settings.sparse
-                query_folder = folder_of(sparse.query_model) if sparse.query_model else None
-                self._sparse_encoder = (
-                    which,
-                    open_sparse_encoder(
-                        sparse.method, folder_of(model), query_folder, sparse.max_tokens, sparse.batch_size
-                    ),
-                )
-            return self._sparse_encoder[1]
+        """As Encoders.sparse."""
+        return self.encoders.sparse()
 
     @property
     def own_encoder(self) -> Path:
-        """Where the library's own sparse encoder lies, if it was trained one (`glossator train sparse`)."""
-        return self.library.folder / "encoder"
+        """As Encoders.own."""
+        return self.encoders.own
 
     @property
     def sparse_model(self) -> str:
-        """The library's own sparse encoder while the settings name what it was trained from; else the settings'."""
-        named = self.settings.sparse.model
-        try:
-            base = json.loads((self.own_encoder / TRAINED).read_text("utf-8"))["base"]
-        except (OSError, ValueError, KeyError, TypeError):  # there is none, or nothing that we wrote
-            return named
-        return str(self.own_encoder) if base == base_of(named) else named
-
-    def _method(self) -> Method:
-        name = self.settings.sparse.method
-        if name not in METHODS:
-            raise UsageError(f"settings: sparse.method {name!r}: choose one of {', '.join(METHODS)}")
-        return METHODS[name]
+        """As Encoders.sparse_model."""
+        return self.encoders.sparse_model
 
     def _built(self, name: str) -> Built:
         try:
@@ -211,7 +166,7 @@ class Indexes:
         self.check_settings(names)
         for name in names:
             if damage := self._damage(name):
-                log.warning("%s. It is made anew from the catalogue now", damage)
+                log.warning("%s. It is rebuilt from the catalogue now", damage)
             if damage or not self._built(name).built_with:  # files without a record may be anything
                 shutil.rmtree(self._folder(name), ignore_errors=True)
         indexes = {name: self._index(name) for name in names}
@@ -251,14 +206,14 @@ class Indexes:
                 index.close()
 
     def rebuild(self, report: Report = silent) -> None:
-        """Make every index anew from the catalogue, with the present settings."""
+        """Rebuild every index from the catalogue, with the present settings."""
         for name in INDEXES:
             shutil.rmtree(self._folder(name), ignore_errors=True)
         with self.updating(report):
             pass
 
     def rebuild_sparse(self, change: Callable[[], None], report: Report = silent) -> None:
-        """Make the sparse index anew, if it was made at all, after `change` has put another encoder in its place.
+        """Rebuild the sparse index, if there is one, after `change` has put another encoder in its place.
 
         The old index goes first: after a kill there is none, and the next search makes it with whichever encoder lies
         there.
@@ -288,28 +243,34 @@ class Indexes:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def retriever(self, name: str, report: Report = silent) -> Retriever:
-        """The retriever bm25, sparse, dense or hybrid over the newest state of the indexes it needs.
+        """The retriever bm25, sparse or dense over the newest state of its index; for hybrid see rag/search.py.
 
-        A stale or damaged index is mended first, unless another process is writing. Raises UsageError for another
-        name, IndexMismatch, and LibraryError for an index that cannot be mended.
+        Raises as `prepare`.
+        """
+        if not self.prepare(name, report):
+            return NothingIndexed()
+        opening: dict[str, Callable[[], Retriever]] = {"bm25": self.bm25, "sparse": self.sparse, "dense": self.dense}
+        return opening[name]()
+
+    def prepare(self, name: str, report: Report = silent) -> bool:
+        """Bring up to date what the retriever `name` needs, unless another process is writing.
+
+        Says whether there is anything to search: False where nothing is stored, or another process is about to write
+        an index for the first time. Raises UsageError for an unknown retriever, IndexMismatch, and LibraryError for an
+        index that cannot be repaired.
         """
         if name not in NEEDS:
             raise UsageError(f"--retriever {name}: choose one of {', '.join(NEEDS)}")
         self.check_settings(NEEDS[name])
         if self.library.generation > 0:  # else whoever is about to fill the library would find it locked
-            self._mend(NEEDS[name], report)
-        if not all(self._built(needed).built_with for needed in NEEDS[name]):
-            return _Nothing()  # nothing is stored, or another process is about to write them for the first time
-        opening: dict[str, Callable[[], Retriever]] = {
-            "bm25": self._bm25, "sparse": self._sparse, "dense": self._dense, "hybrid": self._hybrid
-        }  # fmt: skip
-        return opening[name]()
+            self._repair(NEEDS[name], report)
+        return all(self._built(needed).built_with for needed in NEEDS[name])
 
-    def _mend(self, names: Sequence[str], report: Report) -> None:
+    def _repair(self, names: Sequence[str], report: Report) -> None:
         generation = self.library.generation
-        opened = [name in self._searching and self._searching[name][0].generation == generation for name in names]
-        if all(opened):
-            return
+        with self._lock:
+            if all(name in self._opened and self._opened[name][0].generation == generation for name in names):
+                return
         stale = [name for name in names if not self._is_current(name) or self._damage(name)]
         if not stale:
             return
@@ -328,10 +289,12 @@ class Indexes:
         built = self._built(name)
         return bool(built.built_with) and built.generation == self.library.generation
 
-    def _open(self, name: str) -> DerivedIndex:
-        built = self._built(name)
-        opened_at, index = self._searching.get(name, (Built(), None))
-        if index is None or opened_at != built:
+    def _open(self, name: str) -> OpenIndex:
+        """The index as it lies on disk now; the one opened before is closed when its last retriever is gone."""
+        with self._lock:
+            built = self._built(name)
+            if name in self._opened and self._opened[name][0] == built:
+                return self._opened[name][1]
             index = self._index(name)
             for pause in (*RETRY_SECONDS, 0.0):
                 try:
@@ -342,96 +305,45 @@ class Indexes:
                         raise
                     time.sleep(pause)
                     built = self._built(name)
-            self._searching[name] = (built, index)
-        return index
+            before = self._opened.get(name)
+            self._opened[name] = built, OpenIndex(index)
+        if before:
+            before[1].replace()
+        return self._opened[name][1]
 
-    def _hybrid(self) -> Retriever:
-        """All retrievers fused, with what the settings put before and behind that."""
-        settings, feedback = self.settings.retrieve, self.settings.feedback
-        weights = {"bm25": settings.bm25_weight, "sparse": settings.sparse_weight, "dense": settings.dense_weight}
-        if not sum(weights.values()):
-            raise UsageError("settings: retrieve.bm25_weight, sparse_weight and dense_weight are all 0: raise one")
-        bm25, sparse, dense = self._bm25(explain=False), self._sparse(explain=False), self._dense()
-        parts: dict[str, Retriever] = {"bm25": bm25, "sparse": sparse, "dense": dense}
-        fusion = settings.fusion_depth, weights, settings.fusion, settings.rank_constant
-        first: Retriever = HybridRetriever(parts, *fusion)
-        if feedback.method != "none":
-            words = HybridRetriever({"bm25": bm25, "sparse": sparse}, *fusion)
-            first = FeedbackRetriever(
-                dense,
-                words,
-                self.library.numbers_of,
-                feedback.method,
-                interpolation=feedback.interpolation,
-                sparse_weight=1 - weights["dense"] / sum(weights.values()),
-                fusion_depth=settings.fusion_depth,
-            )
-        if settings.links:
-            first = LinkedRetriever(first, self.library, sparse)
-        if self.settings.rerank.model:
-            first = RerankingRetriever(first, self._reranker(), self.settings.rerank.depth)
-        first = SamplingRetriever(
-            first,
-            settings.fusion_depth,
-            self.library.labelled,
-            self.library.numbers_of,
-            lambda: isinstance(self.encoder(), PictureEncoder),
-        )
-        return ExplainedRetriever(first, {"bm25": bm25, "sparse": sparse})
+    def bm25(self, explain: bool = True) -> Bm25Retriever:
+        """A retriever over the BM25 index; with `explain`, hits say what each term contributed."""
+        opened = self._open("lexical")
+        assert isinstance(opened.index, Bm25Index)
+        return opened.lend(Bm25Retriever(opened.index, self.library.passages, explain))
 
-    def _reranker(self) -> Reranker:
-        model, reader = self.settings.rerank.model, self.settings.reader
-        if self._reranker_opened is None:
-            if model == "reader":
-                self._reranker_opened = ReaderReranker(open_reader(reader))
-            elif model == "attribution":
-                self._reranker_opened = AttributionReranker(open_reader(reader), reader)
-            else:
-                self._reranker_opened = CrossEncoderReranker(model)
-        return self._reranker_opened
-
-    def _bm25(self, explain: bool = True) -> Bm25Retriever:
-        index = self._open("lexical")
-        assert isinstance(index, Bm25Index)
-        return Bm25Retriever(index, self.library.passages, explain)
-
-    def _sparse(self, explain: bool = True) -> SparseRetriever:
-        index = self._open("sparse")
+    def sparse(self, explain: bool = True) -> SparseRetriever:
+        """A retriever over the index of learned sparse vectors; `explain` as for bm25."""
+        opened, library = self._open("sparse"), self.library
+        index = opened.index
         assert isinstance(index, SparseIndex)
-        library = self.library
-        return SparseRetriever(
-            index, lambda: self._queries(index), library.passages_numbered, library.numbers_of, explain
+        return opened.lend(
+            SparseRetriever(index, lambda: self._queries(index), library.passages_numbered, library.numbers_of, explain)
         )
 
     def _queries(self, index: SparseIndex) -> SparseQueries:
-        if self._method().query.head != "IDF":
+        if self.encoders.method.query.head != "IDF":
             return self.sparse_encoder()
-        if self._table is None or self._table[0] is not index:
-            weights = idf(index.document_frequency(), index.count)
-            self._table = index, InferenceFreeQuery(folder_of(self.sparse_model), weights)
-        return self._table[1]
+        with self._lock:
+            if self._table is None or self._table[0] is not index:
+                weights = idf(index.document_frequency(), index.count)
+                self._table = index, InferenceFreeQuery(folder_of(self.sparse_model), weights)
+            return self._table[1]
 
-    def _dense(self) -> DenseRetriever:
-        index = self._open("dense")
-        assert isinstance(index, DenseIndex)
-        return DenseRetriever(index, self.encoder, self.library.passages_numbered)
+    def dense(self) -> DenseRetriever:
+        """A retriever over the index of dense vectors."""
+        opened = self._open("dense")
+        assert isinstance(opened.index, DenseIndex)
+        return opened.lend(DenseRetriever(opened.index, self.encoder, self.library.passages_numbered))
 
 
-class _Nothing:
+class NothingIndexed:
     """The Retriever of a library of which nothing is indexed yet."""
 
     def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
         return [[] for _ in queries]
-
-
-def _fingerprint(model: str) -> str:
-    return fingerprint(model) if model in catalogue() else fingerprint_of_trained(model) or _of_trained(model) or model
-
-
-def _of_trained(model: str) -> str | None:
-    """Of a sparse encoder that our trainer wrote, the first 12 hex digits of its record's sha256; None of another.
-
-    Without its folder's name: a library with an encoder of its own may be moved.
-    """
-    record = Path(model, TRAINED)
-    return f"trained@{sha256(record.read_bytes()).hexdigest()[:12]}" if record.is_file() else None

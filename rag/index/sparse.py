@@ -1,11 +1,12 @@
 """Retrieval over learned sparse vectors: an inverted index of 8-bit impacts, scored term at a time.
 
-Exact; only a segment of seismic.CROSSOVER passages or more also gets a Seismic index, which answers faster there.
+Exact; only a segment of sparse_segments.CROSSOVER passages or more also gets a Seismic index, which answers faster
+there, and that only where Numba is installed.
 
 A vector maps terms to weights above 0, and a score is the inner product of a query's and a passage's. The vectors lie
 in at most two segments, a main one and a fresh one: folders of .npy files that never change once written, named by a
 manifest that is replaced as a whole. A passage that left is dead in its segment until the commit, which writes what
-lives anew: a removed document's words do not stay on the disk.
+lives again: a removed document's words do not stay on the disk.
 """
 
 from __future__ import annotations
@@ -15,42 +16,24 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.encode.inference_free import idf
 from rag.errors import IndexMismatch, LibraryError, RagError
-from rag.index.seismic import CROSSOVER, Seismic
-from rag.index.vectors import Postings, Vectors, among, invert, join, pack
+from rag.index.sparse_segments import Segment, best, living, read_segment, write_segment
+from rag.index.vectors import Vectors, among, invert, join, pack
 from rag.protocols import Report, SparseEncoder, SparseQueries, SparseVector
 from rag.records import Hit, Passage, Removal
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 MANIFEST = "segments.json"
-SEISMIC = "seismic-"  # before the names of its arrays
 FORMAT = "glossator sparse index 1"
 ENCODE_AT_ONCE = 256  # passages: their weights in full precision are some 300 kB
 MERGE_SHARE, MERGE_MOST = 0.1, 20_000  # of the fresh segment: of all passages, and in passages
-
-
-@dataclass(slots=True)
-class Segment:
-    """Vectors, the rows of them that are still in the library, and their postings once somebody needs them."""
-
-    vectors: Vectors
-    alive: NDArray[np.bool_]
-    postings: Postings | None = None
-    seismic: Seismic | None = None  # of a large one
-    record: dict[str, Any] | None = None  # its entry in the manifest, once it is on disk
-
-    @property
-    def count(self) -> int:
-        return int(self.alive.sum())
 
 
 class SparseIndex:
@@ -72,8 +55,6 @@ class SparseIndex:
 
     def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
         """As DerivedIndex.apply. Raises RagError for weights no index can hold, LibraryError when memory is short."""
-        import numpy as np
-
         if not self._opened:
             self.open()  # else a commit would drop what is there
         numbered = sorted(dict(passages).items())
@@ -130,7 +111,7 @@ class SparseIndex:
         records = [segment.record for segment in main if segment.record]
         try:
             if outside:
-                records.append(self._write(join([_living(segment) for segment in self._segments[len(main) :]])))
+                records.append(self._write(join([living(segment) for segment in self._segments[len(main) :]])))
         except MemoryError as error:
             raise LibraryError(
                 f"{self._folder}: out of memory while {self.count} passages were indexed. "
@@ -138,7 +119,7 @@ class SparseIndex:
             ) from error
         content = json.dumps({"format": FORMAT, "dimensions": self._dimensions, "segments": records})
         # Written beside the old one and renamed over it, so that a kill leaves one or the other. Not synced: what a
-        # power failure takes from the files, their checksums tell, and the catalogue can make them anew.
+        # power failure takes from the files, their checksums show, and the catalogue can rebuild them.
         beside = self._folder / f"{MANIFEST}.new"
         beside.write_text(f"{zlib.crc32(content.encode()):08x} {content}", "utf-8")
         os.replace(beside, self._folder / MANIFEST)
@@ -149,26 +130,9 @@ class SparseIndex:
 
     def _write(self, vectors: Vectors) -> dict[str, Any]:
         """The manifest's entry for a new segment with these vectors."""
-        import numpy as np
-
         taken = [int(folder.name.removeprefix("segment-")) for folder in self._folder.glob("segment-*")]
         folder = self._folder / f"segment-{max(taken, default=0) + 1}"
-        parts = (vectors, invert(vectors, self._dimensions))
-        arrays = {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
-        if len(vectors.numbers) >= CROSSOVER:
-            built = Seismic.build(vectors, self._dimensions).arrays()
-            arrays |= {f"{SEISMIC}{name}": array for name, array in built.items()}
-        checksums = {}
-        try:
-            folder.mkdir()
-            for name, array in arrays.items():
-                file = folder / f"{name}.npy"
-                np.save(file, array, allow_pickle=False)
-                checksums[name] = _checksum(file)
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise OSError(f"{folder}: {error.strerror or error}") from error
-        return {"folder": folder.name, "checksums": checksums}
+        return {"folder": folder.name, "checksums": write_segment(folder, vectors, self._dimensions)}
 
     def close(self) -> None:
         self._segments, self._dimensions, self._frequency = [], 0, None
@@ -200,41 +164,21 @@ class SparseIndex:
     def _damaged(self, why: object) -> LibraryError:
         return LibraryError(
             f"{self._folder / MANIFEST}: this sparse index is damaged: {why}. "
-            f"Make it anew: glossator check --library {self._folder.parent} --repair"
+            f"Rebuild it: glossator check --library {self._folder.parent} --repair"
         )
 
     def _load(self, file: Path) -> None:
-        import numpy as np
-
         checksum, _, content = file.read_text("utf-8").partition(" ")
         if checksum != f"{zlib.crc32(content.encode()):08x}":
             raise ValueError("its checksum does not match")
         manifest = json.loads(content)
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']!r}, not {FORMAT!r}")
-        segments = []
-        for record in manifest["segments"]:
-            arrays = {}
-            for name, wanted in record["checksums"].items():
-                array = self._folder / record["folder"] / f"{name}.npy"
-                if _checksum(array) != wanted:
-                    raise ValueError(f"the checksum of {record['folder']}/{array.name} does not match")
-                arrays[name] = np.load(array, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-            vectors = Vectors(**{field.name: arrays[field.name] for field in fields(Vectors)})
-            postings = Postings(**{field.name: arrays[field.name] for field in fields(Postings)})
-            ends = (int(postings.offsets[0]), int(postings.offsets[-1]), len(postings.offsets), len(vectors.steps))
-            places = len(postings.slots)
-            if (
-                ends != (0, places, manifest["dimensions"] + 1, len(vectors.numbers))
-                or len(postings.slot_impacts) != places
-                or (np.diff(postings.offsets) < 0).any()
-            ):
-                raise ValueError(f"the arrays of {record['folder']} do not fit each other")
-            large = {name.removeprefix(SEISMIC): array for name, array in arrays.items() if name.startswith(SEISMIC)}
-            seismic = Seismic(large, vectors) if large else None
-            alive = np.ones(len(vectors.numbers), dtype=np.bool_)
-            segments.append(Segment(vectors, alive, postings, seismic, record))
-        self._segments, self._dimensions = segments, manifest["dimensions"]
+        self._segments = [
+            read_segment(self._folder / record["folder"], manifest["dimensions"], record)
+            for record in manifest["segments"]
+        ]
+        self._dimensions = manifest["dimensions"]
 
     @property
     def count(self) -> int:
@@ -248,8 +192,6 @@ class SparseIndex:
         A passage's weight is off by half its step at most, and by less than a step where it is smaller than that: a
         step is 1/255 of the passage's largest weight. Raises RagError for query weights below 0 or not finite.
         """
-        import numpy as np
-
         terms, weights = self._known(vector)
         if k < 1 or not len(terms):
             return []
@@ -304,20 +246,16 @@ class SparseIndex:
 
     def vector(self, number: int) -> SparseVector:
         """A passage's vector as it is searched. Raises KeyError for a number that is not in the index."""
-        import numpy as np
-
         vectors, row = self._find(number)
         entries = slice(vectors.starts[row], vectors.starts[row + 1])
         return vectors.terms[entries].astype(np.int32), vectors.impacts[entries] * vectors.steps[row]
 
     def vectors(self) -> Vectors | None:
         """Every passage's vector, for another index to be made of; None where there is none."""
-        return join([_living(segment) for segment in self._segments]) if self._segments else None
+        return join([living(segment) for segment in self._segments]) if self._segments else None
 
     def document_frequency(self) -> NDArray[np.int32]:
         """In how many passages each token is one of the passage's own: shape (dimensions,), int32."""
-        import numpy as np
-
         if self._frequency is None:
             dimensions = self._dimensions or self._encoder().dimensions
             frequency = np.zeros(dimensions, dtype=np.int32)
@@ -336,8 +274,6 @@ class SparseIndex:
 
     def _known(self, vector: SparseVector) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The query's terms that a passage can have, with weights above 0."""
-        import numpy as np
-
         terms, weights = np.asarray(vector[0], dtype=np.int64), np.asarray(vector[1], dtype=np.float32)
         if len(terms) != len(weights) or not np.isfinite(weights).all() or (weights < 0).any():
             raise RagError(
@@ -349,55 +285,8 @@ class SparseIndex:
         return terms[known], weights[known]
 
 
-def _living(segment: Segment) -> Vectors:
-    """The segment's vectors without the dead."""
-    import numpy as np
-
-    return segment.vectors if segment.alive.all() else segment.vectors.take(np.flatnonzero(segment.alive))
-
-
 def _report_from(report: Report, before: int, total: int, done: int) -> None:
     report("sparse vectors", before + done, total)
-
-
-def _checksum(file: Path) -> int:
-    """CRC-32 of a file, read in pieces: through the memory map it would all stay in memory."""
-    checksum = 0
-    with file.open("rb") as opened:
-        while piece := opened.read(1 << 20):
-            checksum = zlib.crc32(piece, checksum)
-    return checksum
-
-
-# -- scoring ---------------------------------------------------------------------------------------------------------
-
-
-def best(
-    segment: Segment, terms: NDArray[np.int64], weights: NDArray[np.float32], allowed: NDArray[np.bool_], k: int
-) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-    """The slots and scores of the k best, in no order, and of all that tie with the last of them.
-
-    Terms are added in the query's order, so a score is the same in whatever slot. Machine code (Numba) takes a fifth of
-    the time, 0.24 ms less for 10,000 passages, and two seconds to be made in each process. Raises IndexError for
-    postings that name passages which the segment does not hold, or weigh nothing.
-    """
-    import numpy as np
-
-    assert segment.postings is not None
-    offsets, slots, impacts = segment.postings.offsets, segment.postings.slots, segment.postings.slot_impacts
-    scores = np.zeros(len(allowed), dtype=np.float32)
-    for term, weight in zip(terms.tolist(), weights, strict=True):
-        entries = slice(offsets[term], offsets[term + 1])
-        if not impacts[entries].all():
-            raise IndexError(f"a posting of term {term} weighs nothing")  # a checksum can be forged
-        np.add.at(scores, slots[entries], weight * impacts[entries])  # 2.6 times as fast as scores[...] += ...
-    scores *= segment.vectors.steps
-    scores[~allowed] = 0
-    found = np.flatnonzero(scores).astype(np.uint32)
-    if len(found) > k:
-        last = np.partition(scores[found], len(found) - k)[len(found) - k]
-        found = found[scores[found] >= last]
-    return found, scores[found]
 
 
 class SparseRetriever:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.errors import RagError
 from rag.protocols import SparseVector
 from rag.records import Passage
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,6 @@ def pack(
     dimensions: int,
 ) -> Vectors:
     """Encoded passages as rows. Raises RagError for terms or weights that break the encoder's promise."""
-    import numpy as np
-
     lengths = [len(terms) for terms, _ in vectors]
     if not len(numbered) == len(vectors) == len(words) or lengths != [len(weights) for _, weights in vectors]:
         raise RagError(f"sparse encoder: no vector for each of {len(numbered)} texts. Choose another sparse.model")
@@ -104,8 +101,6 @@ def pack(
 
 def invert(vectors: Vectors, dimensions: int) -> Postings:
     """Of each term the rows that have it, ascending; needs 12 bytes a posting meanwhile."""
-    import numpy as np
-
     by_term = np.argsort(vectors.terms, kind="stable")
     rows = np.arange(len(vectors.numbers), dtype=np.uint32).repeat(np.diff(vectors.starts))
     lengths = np.bincount(vectors.terms, minlength=dimensions)
@@ -114,18 +109,16 @@ def invert(vectors: Vectors, dimensions: int) -> Postings:
 
 def join(parts: Sequence[Vectors]) -> Vectors:
     """All rows of these (one part at least), ascending by number."""
-    import numpy as np
-
     if len(parts) == 1:
         return parts[0]
     numbers, steps, starts, terms, impacts, word_starts, words = zip(*map(astuple, parts), strict=True)
     joined = Vectors(
         np.concatenate(numbers),
         np.concatenate(steps),
-        starts_of(np.concatenate([np.diff(some) for some in starts])),
+        starts_of(np.concatenate([np.diff(part) for part in starts])),
         np.concatenate(terms),
         np.concatenate(impacts),
-        starts_of(np.concatenate([np.diff(some) for some in word_starts])),
+        starts_of(np.concatenate([np.diff(part) for part in word_starts])),
         np.concatenate(words),
     )
     if (np.diff(joined.numbers) > 0).all():  # as it is when documents are only added
@@ -135,17 +128,13 @@ def join(parts: Sequence[Vectors]) -> Vectors:
 
 def starts_of(lengths: Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
     """Where rows of these lengths begin, and where the last one ends."""
-    import numpy as np
-
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts
 
 
 def take(starts: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The starts of these rows when they stand one behind the other, and the places where their entries are now."""
-    import numpy as np
-
+    """The starts of these rows when they stand one behind the other, and the indices where their entries are now."""
     lengths = np.diff(starts)[rows]
     taken = starts_of(lengths)
     return taken, np.repeat(starts[rows] - taken[:-1], lengths) + np.arange(taken[-1])
@@ -153,10 +142,8 @@ def take(starts: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np
 
 def among(numbers: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of the ascending `numbers` are chosen."""
-    import numpy as np
-
     among = np.zeros(len(numbers), dtype=np.bool_)
     if len(numbers):
-        places = numbers.searchsorted(chosen).clip(max=len(numbers) - 1)
-        among[places[numbers[places] == chosen]] = True
+        indices = numbers.searchsorted(chosen).clip(max=len(numbers) - 1)
+        among[indices[numbers[indices] == chosen]] = True
     return among

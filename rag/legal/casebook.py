@@ -7,25 +7,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.encode.checkpoint import base_of
 from rag.index.bm25 import Bm25Retriever
 from rag.index.dense import DenseRetriever
 from rag.index.manager import Indexes
 from rag.index.sparse import SparseRetriever
 from rag.legal.concepts import Concepts
+from rag.legal.court_cases import CourtCase
 from rag.legal.pooling import Pooling, open_pooling
-from rag.legal.precedents import SCORERS, CourtCase, Nearest, Precedents, Scorer, SectionIndex, Vectors
+from rag.legal.precedents import SCORERS, Nearest, Precedents, Scorer, Vectors
+from rag.legal.section_index import SectionIndex
 from rag.library.catalogue import Library
-from rag.llm.chat import open_reader
+from rag.llm.open import open_reader
 from rag.protocols import Report, silent
 from rag.records import Case, Passage
 from rag.settings import Settings
-from rag.train.common import base_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FOLDER = "precedents"  # in the library: derived, and gone with the first judgment that leaves
 
@@ -120,7 +120,6 @@ def vectors_of(indexes: Indexes, report: Report = silent) -> Vectors:
     encoded: dict[str, NDArray[np.float32]] = {}
 
     def vectors(passages: Sequence[Passage]) -> NDArray[np.float32]:
-        import numpy as np
 
         texts = [passage.searched for passage in passages]
         fresh = [text for text in dict.fromkeys(texts) if text not in numbers and text not in encoded]

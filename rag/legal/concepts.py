@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rag.llm.chat import ChatReader, Usage
+from rag.llm.chat import ChatModel, Usage
 from rag.read.prompts import plain
 
 MOST = 8  # concepts of a case
@@ -24,7 +24,7 @@ MARK = re.compile(r"^(?:[-*\u2022]|\d{1,2}[.)])\s+")
 class Concepts:
     """A text of facts -> its concepts, by a reader whose window is `context_tokens` long. No text is asked of twice."""
 
-    def __init__(self, reader: ChatReader, context_tokens: int):
+    def __init__(self, reader: ChatModel, context_tokens: int):
         self._reader = reader
         self._room = context_tokens - REPLY_TOKENS
         self._kept: dict[str, tuple[str, ...]] = {}

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from rag.errors import ModelError, first_line_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 RECORD = "precedents.json"  # in a trained folder: what it was trained from
 WEIGHTS = "pooling.safetensors"
@@ -58,8 +58,6 @@ class Pooling:
         return _unit(self.projection @ _attended(vectors, self.attention))
 
     def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
         save_file({"projection": self.projection, "attention": self.attention}, folder / WEIGHTS)
 
 
@@ -68,9 +66,6 @@ def open_pooling(folder: Path, base: str) -> Pooling:
 
     Raises ModelError for a folder that is missing or damaged, and for one that was trained on another encoder's.
     """
-    import numpy as np
-    from safetensors.numpy import load_file
-
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
         trained_on = str(record["base"])
@@ -95,8 +90,6 @@ def open_pooling(folder: Path, base: str) -> Pooling:
 
 def _attended(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of (n, d) vectors weighted by softmax(v_i . query): (d,); the sum of none is zeros."""
-    import numpy as np
-
     likeness = vectors @ query
     weights = np.exp(likeness - likeness.max(initial=-np.inf))
     mean: NDArray[np.float32] = (weights / max(weights.sum(), 1e-9)) @ vectors
@@ -104,7 +97,5 @@ def _attended(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArr
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    import numpy as np
-
     length = float(np.linalg.norm(vector))
     return (vector / length).astype(np.float32) if length > 1e-6 else np.zeros_like(vector, dtype=np.float32)

@@ -10,179 +10,27 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.errors import UsageError
-from rag.index.bm25 import Bm25Index
+from rag.legal.citation_graph import best_first, citations_among, expand
+from rag.legal.court_cases import CourtCase, Field, Scores, candidates
 from rag.legal.pooling import Pooling, attention_pool, late_interaction, mean_pool
-from rag.protocols import silent
+from rag.legal.section_index import SectionIndex
 from rag.records import Hit, Passage
 from rag.retrieve.feedback import rocchio
 from rag.retrieve.fuse import minmax_fusion
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-Field = Literal["facts", "law", "both"]
-FIELDS: tuple[Field, ...] = ("facts", "law", "both")
-Scores = dict[str, float]  # case id -> score, best first, ties by id
 # Of the numbered passages, a text's k nearest by their scores, best first: (number, score).
 Nearest = Callable[[str, int, Sequence[int]], Sequence[tuple[int, float]]]
 Vectors = Callable[[Sequence[Passage]], "NDArray[np.float32]"]  # a unit-length row a passage: (passages, d)
 WORD = re.compile(r"\w+")
 
-
-@dataclass(frozen=True, slots=True)
-class CourtCase:
-    """What is needed of a judgment, or of an application that is none yet (its date is then "", or that of today).
-
-    `parts`: "facts" and "law" -> passages in the order of the text, which may overlap. `cites`: the ids of the cases
-    it cites. Cases that share an application number are versions of one case.
-    """
-
-    case_id: str
-    date: str  # YYYY-MM-DD; "": none is known
-    application_numbers: tuple[str, ...]
-    parts: Mapping[str, tuple[Passage, ...]]
-    cites: tuple[str, ...] = ()
-
-    def passages(self, field: Field) -> tuple[Passage, ...]:
-        """Of one section, or of the facts and then the law."""
-        names = ("facts", "law") if field == "both" else (field,)
-        return tuple(passage for name in names for passage in self.parts.get(name, ()))
-
-    def text(self, field: Field) -> str:
-        """The whole section: what passages share is there once."""
-        pieces, end = [], 0
-        for passage in self.passages(field):
-            pieces.append(passage.text[max(0, min(end, passage.end) - passage.start) :])
-            end = max(end, passage.end)
-        return "\n".join(filter(None, pieces))
-
-
-# -- candidates ------------------------------------------------------------------------------------------------
-
-
-def candidates(query: CourtCase, cases: Iterable[CourtCase]) -> list[CourtCase]:
-    """The cases dated before the query's date; all, for a query without a date. Never the query's own case.
-
-    A case without a date is no candidate of a dated query: see `undated`.
-    """
-    return [case for case in cases if not _same(query, case) and (not query.date or "" < case.date < query.date)]
-
-
-def undated(query: CourtCase, cases: Iterable[CourtCase]) -> list[str]:
-    """The ids of the cases that are refused because nobody knows whether they are earlier."""
-    return [case.case_id for case in cases if query.date and not case.date and not _same(query, case)]
-
-
-def _same(query: CourtCase, case: CourtCase) -> bool:
-    return case.case_id == query.case_id or not set(query.application_numbers).isdisjoint(case.application_numbers)
-
-
-# -- whole sections --------------------------------------------------------------------------------------------
-
-
-class SectionIndex:
-    """BM25 over whole sections: under `folder`, an index for the facts, one for the law and one for both.
-
-    k1 and b as Lucene's defaults, which later work on ECtHR-PCR uses too: sections are long, and so are queries.
-    """
-
-    def __init__(self, folder: Path, k1: float = 1.2, b: float = 0.75):
-        self._folder = folder
-        self._indexes = {field: Bm25Index(folder / field, k1, b, {}) for field in FIELDS}
-
-    def build(self, cases: Sequence[CourtCase]) -> None:
-        """Make it anew. A case is numbered by its place in `cases`; one without the section is left out."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        for field, index in self._indexes.items():
-            sections = ((number, _section(case, field)) for number, case in enumerate(cases))
-            try:
-                index.apply([], ((number, section) for number, section in sections if section.text), silent)
-                index.commit()
-            finally:
-                index.close()
-
-    def open(self) -> None:
-        """Raises LibraryError for an index that is damaged, or was not built."""
-        for index in self._indexes.values():
-            index.open()
-
-    def close(self) -> None:
-        for index in self._indexes.values():
-            index.close()
-
-    def search(self, text: str, field: Field, within: Sequence[int]) -> Scores:
-        """Every case of these numbers that has a word of the text, however long it is."""
-        if not within or not text.strip():
-            return {}
-        found = self._indexes[field].search(text, len(within), within, explain=False)
-        return {case_id: score for case_id, score, _ in found}
-
-
-def _section(case: CourtCase, field: Field) -> Passage:
-    """A section as one passage, without the title, which names the parties."""
-    text = case.text(field)
-    return Passage(case.case_id, case.case_id, "", "", text, 0, len(text), 1, 1)
-
-
-# -- the citation graph ----------------------------------------------------------------------------------------
-
-
-def citations_among(cases: Sequence[CourtCase]) -> dict[str, frozenset[str]]:
-    """Case id -> those of `cases` that it cites, and no others; none that is dated later, or the same day.
-
-    Given the candidates of a query, this has no edge of the query's own case, in any version, nor any later one.
-    """
-    dates = {case.case_id: case.date for case in cases}
-    return {
-        case.case_id: frozenset(
-            cited
-            for cited in case.cites
-            if cited in dates and cited != case.case_id and not (case.date and "" < case.date <= dates[cited])
-        )
-        for case in cases
-    }
-
-
-def expand(first: Mapping[str, float], cites: Mapping[str, frozenset[str]], best: int) -> tuple[Scores, Scores]:
-    """(how much the best of a ranking cite each case, how much it is cited together with them).
-
-    The best count as the squares of where min-max places them, 0..1. Citations of what is cited often say less: they
-    count 1 / sqrt(2 + how many cite it). Co-citation (Small 1973) is the cosine of the sets of cases that cite either.
-
-    >>> expand({"a": 2.0, "b": 1.0}, {"a": frozenset({"c"}), "b": frozenset(), "c": frozenset()}, best=1)
-    ({'c': 0.5773502691896258}, {})
-    """
-    citing: dict[str, set[str]] = defaultdict(set)
-    for case_id, targets in cites.items():
-        for target in targets:
-            citing[target].add(case_id)
-    cited: dict[str, float] = defaultdict(float)
-    together: dict[str, float] = defaultdict(float)
-    for case_id, place in list(minmax_fusion([first], [1.0]).items())[:best]:
-        if place <= 0:
-            continue
-        for target in cites.get(case_id, ()):
-            cited[target] += place**2 / math.sqrt(DAMPING + len(citing[target]))
-        shared = Counter(target for other in citing.get(case_id, ()) for target in cites[other] if target != case_id)
-        for target, count in shared.items():
-            together[target] += place**2 * count / math.sqrt(len(citing[case_id]) * len(citing[target]))
-    return _best_first(cited), _best_first(together)
-
-
-def _best_first(scores: Mapping[str, float]) -> Scores:
-    return dict(sorted(scores.items(), key=lambda entry: (-entry[1], entry[0])))
-
-
-# -- the search ------------------------------------------------------------------------------------------------
 
 Scorer = Literal[
     "bm25",
@@ -229,7 +77,6 @@ NEAREST = 1000  # passages that each passage of the question finds, as in PARM
 FEEDBACK_CASES, FEEDBACK_WEIGHT = 3, 0.3  # of what the best candidates' own text finds, beside the query's 1
 EXPANDED = 60  # best candidates whose citations are followed
 CITED_WEIGHT = TOGETHER_WEIGHT = 0.2  # beside 1 for each that finds by words
-DAMPING = 2  # citing cases that every case is taken to have besides
 ALPHA, BETA = 0.4, 0.6  # Rocchio's, as in rag/retrieve/feedback.py
 TEMPERATURE = 0.05  # of attention
 CONCEPTS_WEIGHT = 0.2  # of what the reader's legal concepts find by BM25, beside BM25's 1. Not chosen by any figure
@@ -245,7 +92,7 @@ def checked(scorer: str) -> Scorer:
 
 
 class Precedents:
-    """The precedents of a case among `cases`, which are numbered by their places.
+    """The precedents of a case among `cases`, which are numbered by their indices.
 
     `sections` was built of the same cases, in the same order. `vectors` gives the vectors of passages, of a query that
     is not in the library too. `nearest` searches passages, by "bm25" and "sparse"; `numbers` are their numbers in the
@@ -263,7 +110,7 @@ class Precedents:
         concepts: Callable[[str], Sequence[str]] | None = None,
     ):
         self._cases = cases
-        self._places = {case.case_id: place for place, case in enumerate(cases)}
+        self._index_of = {case.case_id: index for index, case in enumerate(cases)}
         self._sections = sections
         self._vectors = vectors
         self._nearest = nearest or {}
@@ -284,8 +131,8 @@ class Precedents:
         eligible = self._eligible(query)
         parts = self._parts(query, eligible, asked, field, scorer)
         ranking = list(_sum(parts).items())[:k]
-        cases = {case_id: self._cases[self._places[case_id]] for case_id, _ in ranking}
-        shown = _best_passages(
+        cases = {case_id: self._cases[self._index_of[case_id]] for case_id, _ in ranking}
+        displayed = _best_passages(
             query.text(asked), [case.passages(field) or case.passages("both") for case in cases.values()]
         )
         cites = citations_among(eligible) if "cited" in parts else {}
@@ -298,7 +145,7 @@ class Precedents:
                 {name: part[case_id] for name, part in parts.items() if part.get(case_id)},
                 self._cited_by(case_id, best, cites) if cites else (),
             )
-            for (rank, (case_id, score)), passage in zip(enumerate(ranking, start=1), shown, strict=True)
+            for (rank, (case_id, score)), passage in zip(enumerate(ranking, start=1), displayed, strict=True)
         ]
 
     def rank(self, query: CourtCase, asked: Field = "facts", field: Field = "both", scorer: Scorer = DEFAULT) -> Scores:
@@ -321,7 +168,7 @@ class Precedents:
         if scorer in ("late", "mean", "attention", "trained", "vector-feedback"):
             return {scorer: self._by_vectors(scorer, query.passages(asked), eligible, field)}
         text, ids = query.text(asked), [case.case_id for case in eligible]
-        within = [self._places[case_id] for case_id in ids]
+        within = [self._index_of[case_id] for case_id in ids]
         bm25 = self._sections.search(text, field, within)
         if scorer == "bm25":
             return {"bm25": bm25}
@@ -350,7 +197,7 @@ class Precedents:
     def _by_passages(
         self, scorer: Scorer, asked: Sequence[Passage], eligible: Sequence[CourtCase], field: Field
     ) -> Scores:
-        """Each passage of the question asks for itself, and a case's place is its best passage's (min-max); their mean.
+        """The mean over the question's passages, each searched alone, of a case's best passage's score (min-max).
 
         After PARM (Althammer, Hofstätter, Sertkan, Verberne and Hanbury, arXiv 2201.01614), which sums reciprocal
         ranks. A whole section asked at once is nearest to the longest passages, whatever they say.
@@ -368,19 +215,19 @@ class Precedents:
         return minmax_fusion(found, [1.0] * len(found)) if found else {}
 
     def _by_text_of_the_best(self, first: Scores, field: Field, within: Sequence[int]) -> Scores:
-        """What the best candidates' own sections find, each weighted by its place: Rocchio's feedback in words.
+        """What the best candidates' own sections find, by their normalised scores: Rocchio's feedback in words.
 
         No candidate finds itself. Every search's scores are taken relative to its best.
         """
-        places = minmax_fusion([first], [1.0])
+        normalised = minmax_fusion([first], [1.0])
         total: dict[str, float] = defaultdict(float)
-        for case_id, weight in list(places.items())[:FEEDBACK_CASES]:
-            number = self._places[case_id]
+        for case_id, weight in list(normalised.items())[:FEEDBACK_CASES]:
+            number = self._index_of[case_id]
             found = self._sections.search(self._cases[number].text(field), field, [n for n in within if n != number])
             highest = max(found.values(), default=1.0)
             for other, score in found.items():
                 total[other] += weight * score / highest
-        return _best_first(total)
+        return best_first(total)
 
     def _by_vectors(
         self, scorer: Scorer, asked: Sequence[Passage], eligible: Sequence[CourtCase], field: Field
@@ -391,25 +238,23 @@ class Precedents:
         question = self._vectors(asked)
         matrices = {case.case_id: matrix for case in eligible if len(matrix := self._matrix(case, field))}
         if scorer == "late":
-            return _best_first({case_id: late_interaction(question, matrix) for case_id, matrix in matrices.items()})
+            return best_first({case_id: late_interaction(question, matrix) for case_id, matrix in matrices.items()})
         pool = self._pooling if scorer == "trained" and self._pooling else mean_pool
         query = pool(question)
         if scorer == "attention":
             pooled = {case_id: attention_pool(matrix, query, TEMPERATURE) for case_id, matrix in matrices.items()}
-            return _best_first({case_id: float(vector @ query) for case_id, vector in pooled.items()})
+            return best_first({case_id: float(vector @ query) for case_id, vector in pooled.items()})
         pooled = {case_id: pool(matrix) for case_id, matrix in matrices.items()}
-        scores = _best_first({case_id: float(vector @ query) for case_id, vector in pooled.items()})
+        scores = best_first({case_id: float(vector @ query) for case_id, vector in pooled.items()})
         if scorer in ("mean", "trained") or not scores:
             return scores
-        import numpy as np
 
-        bent = rocchio(query, np.stack([pooled[case_id] for case_id in list(scores)[:FEEDBACK_CASES]]), ALPHA, BETA)
-        return _best_first({case_id: float(vector @ bent) for case_id, vector in pooled.items()})
+        moved = rocchio(query, np.stack([pooled[case_id] for case_id in list(scores)[:FEEDBACK_CASES]]), ALPHA, BETA)
+        return best_first({case_id: float(vector @ moved) for case_id, vector in pooled.items()})
 
     def _matrix(self, case: CourtCase, field: Field) -> NDArray[np.float32]:
         """The vectors of a candidate's passages, (n, d), read once."""
         assert self._vectors is not None
-        import numpy as np
 
         if field == "both":
             parts = [part for name in ("facts", "law") if len(part := self._matrix(case, name))]
@@ -425,7 +270,7 @@ class Precedents:
         return tuple(f"cited by {self._title(other)}" for other in citing)
 
     def _title(self, case_id: str) -> str:
-        passages = self._cases[self._places[case_id]].passages("both")
+        passages = self._cases[self._index_of[case_id]].passages("both")
         return passages[0].title if passages and passages[0].title else case_id
 
 
@@ -434,8 +279,8 @@ def _weighted(parts: Mapping[str, tuple[Scores, float]], case_ids: Sequence[str]
     whole = sum(weight for _, weight in parts.values())
     weighted: dict[str, Scores] = {}
     for name, (scores, weight) in parts.items():
-        places = minmax_fusion([{key: scores.get(key, 0.0) for key in case_ids}], [weight]) if scores else {}
-        weighted[name] = {key: place * weight / whole for key, place in places.items()}
+        normalised = minmax_fusion([{key: scores.get(key, 0.0) for key in case_ids}], [weight]) if scores else {}
+        weighted[name] = {key: score * weight / whole for key, score in normalised.items()}
     return weighted
 
 
@@ -444,7 +289,7 @@ def _sum(parts: Mapping[str, Scores]) -> Scores:
     for scores in parts.values():
         for case_id, score in scores.items():
             total[case_id] += score
-    return _best_first(total)
+    return best_first(total)
 
 
 def _best_passages(question: str, cases: Sequence[Sequence[Passage]]) -> list[Passage]:
@@ -453,10 +298,12 @@ def _best_passages(question: str, cases: Sequence[Sequence[Passage]]) -> list[Pa
     A word weighs ln(n / passages that have it) over the passages of all these cases, so that a search needs no index.
     """
     wanted = set(WORD.findall(question.casefold()))
-    said = [[wanted.intersection(WORD.findall(passage.text.casefold())) for passage in passages] for passages in cases]
-    having = Counter(word for some in said for words in some for word in words)
-    count = sum(map(len, said))
+    words_said = [
+        [wanted.intersection(WORD.findall(passage.text.casefold())) for passage in passages] for passages in cases
+    ]
+    having = Counter(word for passages in words_said for words in passages for word in words)
+    count = sum(map(len, words_said))
     return [
         passages[max(range(len(passages)), key=lambda i: (sum(math.log(count / having[w]) for w in words[i]), -i))]
-        for passages, words in zip(cases, said, strict=True)
+        for passages, words in zip(cases, words_said, strict=True)
     ]

@@ -108,9 +108,9 @@ def boxes_of(runs: Sequence[Run], start: int, end: int) -> list[Box]:
 
 
 def raw_offset(offsets: Sequence[tuple[int, ...]], at: int) -> int:
-    """The offset in the extractor's text of the character at `at` in the mended text; `offsets` as in Document."""
+    """The offset in the extractor's text of the character at `at` in the corrected text; `offsets` as in Document."""
     behind = bisect_right(offsets, at, key=lambda pair: pair[0])
-    mended, raw = offsets[behind - 1]
+    corrected, raw = offsets[behind - 1]
     # "ffi" from one letter: all three stand where that one stood
-    last = offsets[behind][1] - 1 if behind < len(offsets) else raw + at - mended
-    return min(raw + at - mended, last)
+    last = offsets[behind][1] - 1 if behind < len(offsets) else raw + at - corrected
+    return min(raw + at - corrected, last)

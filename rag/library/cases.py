@@ -1,21 +1,22 @@
 """Judgments: their tables in the catalogue, and the graph of who cites whom.
 
 The connection is the library's: its rows are sqlite3.Row, it knows the SQL function casefold, and what writes runs in
-its one writer's transaction. A citation stays whether or not the case that it means is here; its targets are found anew
-whenever a case that it may mean enters or leaves, so that they do not depend on the order in which cases came.
+its one writer's transaction. A citation stays whether or not the case that it means is here; its targets are found
+again whenever a case that it may mean enters or leaves, so that they do not depend on the order in which cases came.
+A number or a name that more than cited.MOST_BEARERS cases have means none of them.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
+from functools import cache
 from typing import Any
 
-from rag.errors import UsageError
-from rag.library.cited import Edge, KnownCase, KnownCases, applicant_of, words_of
+from rag.library.cited import MOST_BEARERS, VERSUS, Edge, KnownCase, applicant_of, country_key, targets_of, words_of
+from rag.library.database import Database
 from rag.records import Case, CaseCitation, Finding, Footnote, Paragraph, Section
 
 # `name`, `applicant_name` and `country` are for comparing: see cited.words_of. Several targets of one citation: it may
@@ -25,8 +26,8 @@ CREATE TABLE cases (
     document_id TEXT PRIMARY KEY REFERENCES documents ON DELETE CASCADE, court TEXT NOT NULL, title TEXT NOT NULL,
     applicant TEXT NOT NULL, respondent TEXT NOT NULL, date TEXT NOT NULL, importance INTEGER,
     name TEXT NOT NULL, applicant_name TEXT NOT NULL, country TEXT NOT NULL);
-CREATE INDEX cases_by_name ON cases (name);
-CREATE INDEX cases_by_applicant ON cases (applicant_name);
+CREATE INDEX cases_by_name ON cases (name, date);
+CREATE INDEX cases_by_applicant ON cases (applicant_name, date);
 CREATE TABLE case_numbers (document_id TEXT NOT NULL REFERENCES cases ON DELETE CASCADE, number TEXT NOT NULL);
 CREATE INDEX numbers_of_case ON case_numbers (document_id);
 CREATE INDEX cases_by_number ON case_numbers (number);
@@ -43,7 +44,7 @@ CREATE TABLE citations (
     citation INTEGER PRIMARY KEY, document_id TEXT NOT NULL REFERENCES cases ON DELETE CASCADE, words TEXT NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, name TEXT, pinpoint TEXT, date TEXT NOT NULL, meant TEXT);
 CREATE INDEX citations_of_case ON citations (document_id, start);
-CREATE INDEX citations_by_name ON citations (meant) WHERE meant IS NOT NULL;
+CREATE INDEX citations_by_name ON citations (meant, date) WHERE meant IS NOT NULL;
 CREATE TABLE citation_numbers (citation INTEGER NOT NULL REFERENCES citations ON DELETE CASCADE, number TEXT NOT NULL);
 CREATE INDEX numbers_of_citation ON citation_numbers (citation);
 CREATE INDEX citations_by_number ON citation_numbers (number);
@@ -60,27 +61,18 @@ TABLES = (
     *("collections", "findings", "citation_targets", "citation_numbers", "citations", "footnotes", "paragraphs"),
     *("sections", "case_articles", "case_numbers", "cases"),
 )
-_OF_CASE = "EXISTS (SELECT 1 FROM cases k WHERE k.document_id = p.document_id AND {})"
-FILTERS = {
-    "part": "(p.part <> '' AND p.part = casefold(?))",
-    "article": "EXISTS (SELECT 1 FROM case_articles a WHERE a.document_id = p.document_id "
-    "AND (casefold(a.article) = ? OR substr(casefold(a.article), 1, length(?) + 2) = ? || ' §'))",
-    "country": _OF_CASE.format("instr(' ' || k.country || ' ', ' ' || ? || ' ') > 0"),
-    "importance": _OF_CASE.format("k.importance = CAST(? AS INTEGER)"),
-    "court": _OF_CASE.format("k.court = casefold(?)"),
-    "application_number": "EXISTS (SELECT 1 FROM case_numbers n WHERE n.document_id = p.document_id AND n.number = ?)",
-    # by the number that it cites, or by the number or the id of a case that is here
-    "cites": "p.document_id IN (SELECT c.document_id FROM citations c WHERE c.citation IN ("
-    "SELECT citation FROM citation_numbers WHERE number = ? UNION ALL "
-    "SELECT citation FROM citation_targets WHERE document_id = ? UNION ALL "
-    "SELECT citation FROM citation_targets JOIN case_numbers USING (document_id) WHERE number = ?))",
-}
-PARTS = ("header", "procedure", "facts", "law", "operative", "opinion", "annex", "text")
 KNOWN = """
 SELECT k.document_id, k.title, k.date,
        (SELECT json_group_array(n.number) FROM case_numbers n WHERE n.document_id = k.document_id) AS numbers
 FROM cases k
 """
+# The documents that have a number or a name, by the kind of a citation's key and whether its date counts.
+BEARERS = {
+    ("number", False): "SELECT DISTINCT document_id FROM case_numbers WHERE number = :words",
+    ("name", False): "SELECT document_id FROM cases WHERE name = :words",
+    ("name", True): "SELECT document_id FROM cases WHERE name = :words AND date = :date",
+    ("applicant", True): "SELECT document_id FROM cases WHERE applicant_name = :words AND date = :date",
+}
 CITATIONS = """
 SELECT c.citation, c.document_id, c.words, c.start, c."end", c.name, c.pinpoint, c.date,
        (SELECT json_group_array(n.number) FROM citation_numbers n WHERE n.citation = c.citation) AS numbers
@@ -129,33 +121,61 @@ def forget(connection: sqlite3.Connection, document_id: str) -> None:
 
 
 def _that_may_mean(connection: sqlite3.Connection, document_id: str) -> set[int]:
-    """The citations of other cases that have a number or a name of this one."""
-    rows = connection.execute(
-        "SELECT citation FROM case_numbers k JOIN citation_numbers n USING (number) JOIN citations c USING (citation) "
-        "WHERE k.document_id = :case AND c.document_id <> :case UNION "
-        "SELECT citation FROM cases k JOIN citations c ON c.meant = k.name OR c.meant = k.applicant_name "
-        "WHERE k.document_id = :case AND c.document_id <> :case",
-        {"case": document_id},
-    )
-    return {row[0] for row in rows}
+    """The citations of other cases whose targets depend on this one: by a number or a name that few enough have."""
+    statement = "SELECT name, applicant_name, date FROM cases WHERE document_id = ?"
+    row = connection.execute(statement, (document_id,)).fetchone()
+    if row is None:
+        return set()
+    numbers = connection.execute("SELECT DISTINCT number FROM case_numbers WHERE document_id = ?", (document_id,))
+    keys = [("number", number, "") for (number,) in numbers.fetchall()]
+    if _count(connection, "name", row["name"], "") <= MOST_BEARERS + 1:
+        keys.append(("name", row["name"], ""))
+    else:  # where the date of a citation does not choose it means none before and after
+        keys.append(("name", row["name"], row["date"]))
+    keys.append(("applicant", row["applicant_name"], row["date"]))
+    found: set[int] = set()
+    for kind, words, date in keys:
+        if _count(connection, kind, words, date) > MOST_BEARERS + 1:  # too many with this one or without it
+            continue
+        if kind == "number":
+            cited = "SELECT citation FROM citation_numbers JOIN citations USING (citation) WHERE number = :words"
+        else:
+            cited = "SELECT citation FROM citations WHERE meant = :words" + " AND date = :date" * bool(date)
+        values = {"words": words, "date": date, "case": document_id}
+        found |= {row[0] for row in connection.execute(f"{cited} AND document_id <> :case", values)}
+    return found
+
+
+def _count(connection: sqlite3.Connection, kind: str, words: str, date: str) -> int:
+    """How many cases have a number or a name, with the date if one is given; counted up to MOST_BEARERS + 2."""
+    statement = BEARERS.get((kind, bool(date)))
+    if statement is None:  # a name without a country means nothing without a date
+        return MOST_BEARERS + 2
+    values = {"words": words, "date": date, "most": MOST_BEARERS + 2}
+    return int(connection.execute(f"SELECT count(*) FROM ({statement} LIMIT :most)", values).fetchone()[0])
 
 
 def _resolve(connection: sqlite3.Connection, citations: Iterable[int]) -> None:
-    """Find the targets of these citations anew."""
+    """Find the targets of these citations again."""
+
+    @cache
+    def bearers(kind: str, words: str, date: str) -> list[KnownCase]:
+        having = f"{BEARERS[kind, bool(date)]} LIMIT :most"
+        values = {"words": words, "date": date, "most": MOST_BEARERS + 1}
+        rows = connection.execute(f"{KNOWN} WHERE k.document_id IN ({having}) ORDER BY k.document_id", values)
+        found = [_known(row) for row in rows]
+        return found if len(found) <= MOST_BEARERS else []
+
+    @cache
+    def case_of(document_id: str) -> KnownCase:
+        return _known(connection.execute(f"{KNOWN} WHERE k.document_id = ?", (document_id,)).fetchone())
+
     ids = json.dumps(sorted(citations))
-    among = "IN (SELECT value FROM json_each(:ids))"
-    rows = connection.execute(f"{CITATIONS} WHERE c.citation {among}", {"ids": ids}).fetchall()
-    candidates = connection.execute(
-        f"{KNOWN} WHERE k.document_id IN (SELECT document_id FROM citations WHERE citation {among} UNION "
-        f"SELECT document_id FROM case_numbers JOIN citation_numbers USING (number) WHERE citation {among} UNION "
-        f"SELECT o.document_id FROM cases o JOIN citations c ON c.meant = o.name OR c.meant = o.applicant_name "
-        f"WHERE c.citation {among}) ORDER BY k.document_id",
-        {"ids": ids},
-    )
-    known = KnownCases(map(_known, candidates))
-    connection.execute(f"DELETE FROM citation_targets WHERE citation {among}", {"ids": ids})
+    these = "IN (SELECT value FROM json_each(?))"
+    rows = connection.execute(f"{CITATIONS} WHERE c.citation {these}", (ids,)).fetchall()
+    connection.execute(f"DELETE FROM citation_targets WHERE citation {these}", (ids,))
     for row in rows:
-        targets = known.meant(_citation(row), known.cases[row["document_id"]])
+        targets = targets_of(_citation(row), case_of(row["document_id"]), bearers)
         pairs = [(row["citation"], target) for target in targets]
         connection.executemany("INSERT INTO citation_targets VALUES (?, ?)", pairs)
 
@@ -195,17 +215,31 @@ def case(connection: sqlite3.Connection, document_id: str) -> Case | None:
         row["date"],
         row["importance"],
         tuple(article for (article,) in rows("article", "case_articles", "rowid")),
-        tuple(Section(*some) for some in rows('kind, start, "end", author', "sections", "start")),
-        tuple(Paragraph(*some) for some in rows('number, start, "end"', "paragraphs", "start")),
-        tuple(Footnote(*some) for some in rows('number, start, "end"', "footnotes", "start")),
+        tuple(Section(*row) for row in rows('kind, start, "end", author', "sections", "start")),
+        tuple(Paragraph(*row) for row in rows('number, start, "end"', "paragraphs", "start")),
+        tuple(Footnote(*row) for row in rows('number, start, "end"', "footnotes", "start")),
         tuple(map(_citation, cited)),
-        tuple(_finding(*some) for some in rows("article, violation, spans", "findings", "rowid")),
+        tuple(_finding(*row) for row in rows("article, violation, spans", "findings", "rowid")),
     )
 
 
 def known_cases(connection: sqlite3.Connection) -> list[KnownCase]:
     """All cases by document_id, in the order of their dates; those without one come first."""
     return [_known(row) for row in connection.execute(f"{KNOWN} ORDER BY k.date, k.document_id")]
+
+
+def numbered(connection: sqlite3.Connection, numbers: Sequence[str]) -> list[KnownCase]:
+    """The cases that have one of these application numbers, by document_id."""
+    having = "SELECT document_id FROM case_numbers WHERE number IN (SELECT value FROM json_each(?))"
+    statement = f"{KNOWN} WHERE k.document_id IN ({having}) ORDER BY k.document_id"
+    return [_known(row) for row in connection.execute(statement, (json.dumps(list(numbers)),))]
+
+
+def named(connection: sqlite3.Connection, name: str, most: int) -> list[KnownCase]:
+    """The cases of a name as words_of compares it, at most that many: "A v. B" by the title, "A" by the applicant."""
+    column = "name" if VERSUS.search(name) else "applicant_name"
+    statement = f"{KNOWN} WHERE k.{column} = ? LIMIT ?"
+    return [_known(row) for row in connection.execute(statement, (" ".join(words_of(name)), most))]
 
 
 def edges(connection: sqlite3.Connection, document_id: str) -> list[Edge]:
@@ -278,7 +312,7 @@ def _spans(pairs: Iterable[Sequence[int]]) -> tuple[tuple[int, int], ...]:
     return tuple((start, end) for start, end in pairs)
 
 
-# -- JSON, filters -------------------------------------------------------------------------------------------
+# -- JSON --------------------------------------------------------------------------------------------------------------
 
 
 def to_json(case: Case) -> list[Any]:
@@ -295,9 +329,9 @@ def from_json(row: Sequence[Any]) -> Case:
     court, title, parties, numbers, date, importance, articles, sections, paragraphs, notes, citations, outcome = row
     return Case(
         *(court, title, (parties[0], parties[1]), tuple(numbers), date, importance, tuple(articles)),
-        tuple(Section(*some) for some in sections),
-        tuple(Paragraph(*some) for some in paragraphs),
-        tuple(Footnote(*some) for some in notes),
+        tuple(Section(*row) for row in sections),
+        tuple(Paragraph(*row) for row in paragraphs),
+        tuple(Footnote(*row) for row in notes),
         tuple(
             CaseCitation(words, start, end, tuple(cited), name, pinpoint, day)
             for words, start, end, cited, name, pinpoint, day in citations
@@ -306,25 +340,42 @@ def from_json(row: Sequence[Any]) -> Case:
     )
 
 
-def filter_value(field: str, value: str) -> str:
-    """What FILTERS compares. Raises UsageError for what cannot be meant.
+class StoredCases(Database):
+    """The part of a library that reads its judgments; a catalogue of an older layout has none."""
 
-    >>> filter_value("article", "6 § 1"), filter_value("article", "P1-1"), filter_value("country", "the Netherlands")
-    ('article 6 § 1', 'article 1 of protocol no. 1', 'netherlands')
-    """
-    if field == "country":
-        return country_key(value)
-    if field == "importance" and value not in ("1", "2", "3", "4"):
-        raise UsageError(f"--filter importance={value}: write a number from 1 (a key case) to 4")
-    if field == "part" and value.casefold() not in PARTS:
-        raise UsageError(f"--filter part={value}: the parts of a judgment are {', '.join(PARTS)}")
-    if field == "article":
-        words = " ".join(value.split()).casefold().removeprefix("article ")
-        protocol = re.fullmatch(r"p(\d+)-(\d+)", words)
-        return f"article {protocol[2]} of protocol no. {protocol[1]}" if protocol else f"article {words}"
-    return value
+    def case(self, document_id: str) -> Case | None:
+        """A judgment's structure; None if a document is none. Its warnings are the document's."""
+        return self._read_since(4, None, case, document_id)
 
+    def cases(self) -> list[KnownCase]:
+        """All judgments, with document_ids as keys, by date; those without a date come first."""
+        return self._read_since(4, [], known_cases)
 
-def country_key(respondent: str) -> str:
-    """The words of a respondent for comparing: without what tells cases of one name apart."""
-    return " ".join(words_of(re.sub(r"\((?:no|n°)\.?\s*\d+\)", "", respondent, flags=re.I)))
+    def cases_numbered(self, numbers: Sequence[str]) -> list[KnownCase]:
+        """The judgments that have one of these application numbers."""
+        return self._read_since(4, [], numbered, numbers)
+
+    def cases_named(self, name: str, most: int) -> list[KnownCase]:
+        """The judgments called "A v. B", or those of the applicant "A", in any case and spelling; at most that many."""
+        return self._read_since(4, [], named, name, most)
+
+    def citations_of(self, document_id: str) -> list[Edge]:
+        """The citations of a judgment that mean others here, with their document_ids: several where that is open."""
+        return self._read_since(4, [], edges, document_id)
+
+    def citation_graph(self) -> dict[str, dict[str, int]]:
+        """Citing document_id -> cited document_id -> times cited. Edges lead strictly back in time."""
+        return self._read_since(4, {}, graph)
+
+    def paragraphs_of(self, document_id: str, start: int, end: int) -> tuple[int, int] | None:
+        """The numbers of a judgment's first and last paragraph that text[start:end] touches; None: of none."""
+        return self._read_since(4, None, paragraphs_in, document_id, start, end)
+
+    def members(self, path: str, file_hash: str) -> list[Any] | None:
+        """What keep_members kept of these bytes at this path."""
+        return self._read_since(4, None, members, self._stored_as(path), file_hash)
+
+    def keep_members(self, path: str, file_hash: str, members: Sequence[object]) -> None:
+        """Remember, as JSON, which documents a file with these bytes holds."""
+        with self._atomic() as connection:
+            keep_members(connection, self._stored_as(path), file_hash, members)

@@ -1,11 +1,15 @@
-"""Which known cases a citation means: by number, by "Name v. Country", or by name and date."""
+"""Which known cases a citation means: by number, by "Name v. Country", or by name and date.
+
+A number or a name that more than MOST_BEARERS cases have means none of them: else thousands of judgments of one number
+that cite it would be linked with each other, and each new one would be compared with all of them.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
 
@@ -19,6 +23,7 @@ MONTHS = {
     )
     for number, month in enumerate(months.split(), start=1)
 }
+MOST_BEARERS = 50  # of a name also those of one date; versions and translations of one case are a few
 DAY = re.compile(r"\b(\d{1,2})(?:er)?\s+([^\W\d_]+)\s+(\d{4})\b")
 
 
@@ -60,47 +65,68 @@ def iso_date(words: str) -> str:
         return ""
 
 
+# A citation's key of cases: ("number", an application number), ("name", the words of "Name v. Country"), or
+# ("applicant", the words of a name without a country).
+Key = tuple[str, str]
+# (kind and words of a key, date) -> the cases that have it: with this date, or with any where it is "".
+BearersOf = Callable[[str, str, str], Sequence[KnownCase]]
+
+
+def keys_of(citation: CaseCitation) -> list[Key]:
+    """By what a citation names cases: its numbers; else its name, which without a country needs the judgment's date."""
+    if citation.application_numbers:
+        return [("number", number) for number in citation.application_numbers]
+    if citation.name and _is_versus(citation.name):
+        return [("name", " ".join(words_of(citation.name)))]
+    if citation.name and citation.date:
+        return [("applicant", " ".join(words_of(citation.name)))]
+    return []
+
+
+def targets_of(citation: CaseCitation, citing: KnownCase, bearers_of: BearersOf) -> tuple[str, ...]:
+    """The keys of the cases that a citation may mean: earlier than the citing case, and not that case itself.
+
+    Of several cases with its number or name the date of the citation chooses. Whatever shares a number with the citing
+    case is the same case in another version. Cases without a date, on either side, mean nothing: earlier cannot be
+    told. `bearers_of` gives no cases for a number, a name, or a name and date that more than MOST_BEARERS have.
+    """
+    if not citing.date:
+        return ()
+    candidates: dict[str, KnownCase] = {}
+    for kind, words in keys_of(citation):
+        dates = {"number": [""], "name": [citation.date, ""], "applicant": [citation.date]}[kind]
+        for date in dict.fromkeys(dates):
+            candidates.update((case.key, case) for case in bearers_of(kind, words, date))
+    own = set(citing.application_numbers)
+    earlier = [
+        case
+        for case in candidates.values()
+        if case.key != citing.key and "" < case.date < citing.date and own.isdisjoint(case.application_numbers)
+    ]
+    of_date = [case for case in earlier if case.date == citation.date]
+    return tuple(case.key for case in of_date or earlier)
+
+
 class KnownCases:
-    """Cases by number and by name. Cases may share both: each keeps its key."""
+    """Cases in memory by number and by name. Cases may share both: each keeps its key."""
 
     def __init__(self, cases: Iterable[KnownCase]) -> None:
         self.cases = {case.key: case for case in cases}
-        self._by_number: dict[str, list[str]] = defaultdict(list)
-        self._by_name: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        self._by_applicant: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self._bearers: dict[tuple[str, str, str], list[KnownCase]] = defaultdict(list)
         for case in self.cases.values():
-            for number in dict.fromkeys(case.application_numbers):
-                self._by_number[number].append(case.key)
-            self._by_name[tuple(words_of(case.title))].append(case.key)
-            self._by_applicant[tuple(words_of(applicant_of(case.title)))].append(case.key)
+            name, applicant = (" ".join(words_of(words)) for words in (case.title, applicant_of(case.title)))
+            keys = [("number", number, "") for number in case.application_numbers]
+            keys += [("name", name, ""), ("name", name, case.date), ("applicant", applicant, case.date)]
+            for key in dict.fromkeys(keys):
+                self._bearers[key].append(case)
 
     def meant(self, citation: CaseCitation, citing: KnownCase) -> tuple[str, ...]:
-        """The keys of the known cases that a citation may mean: earlier than the citing case, and not that case itself.
+        """As targets_of, of these cases."""
+        return targets_of(citation, citing, self._bearers_of)
 
-        A number decides, where there is one; then the whole name; a name without a country only with the judgment's
-        date. Of several the date of the citation chooses. Whatever shares a number with the citing case is the same
-        case in another version. Cases without a date, on either side, mean nothing: earlier cannot be told.
-        """
-        if not citing.date:
-            return ()
-        if citation.application_numbers:
-            keys = [key for number in citation.application_numbers for key in self._by_number.get(number, ())]
-        elif citation.name and _is_versus(citation.name):
-            keys = self._by_name.get(tuple(words_of(citation.name)), [])
-        elif citation.name and citation.date:
-            applicants = self._by_applicant.get(tuple(words_of(citation.name)), [])
-            keys = [key for key in applicants if self.cases[key].date == citation.date]
-        else:
-            keys = []
-        own = set(citing.application_numbers)
-        earlier = [
-            key
-            for key in dict.fromkeys(keys)
-            if key != citing.key
-            and "" < self.cases[key].date < citing.date
-            and not own.intersection(self.cases[key].application_numbers)
-        ]
-        return tuple([key for key in earlier if citation.date and self.cases[key].date == citation.date] or earlier)
+    def _bearers_of(self, kind: str, words: str, date: str) -> Sequence[KnownCase]:
+        bearers = self._bearers.get((kind, words, date), ())
+        return bearers if len(bearers) <= MOST_BEARERS else ()
 
 
 def edges(found: Iterable[CaseCitation], citing: KnownCase, known: KnownCases) -> tuple[Edge, ...]:
@@ -130,3 +156,8 @@ def words_of(name: str) -> list[str]:
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("ı", "i")
     words = re.findall(r"\w+", VERSUS.sub(" v ", plain))
     return [word for word in words if word not in ("the", "la", "le", "les")]
+
+
+def country_key(respondent: str) -> str:
+    """The words of a respondent for comparing: without what tells cases of one name apart."""
+    return " ".join(words_of(re.sub(r"\((?:no|n°)\.?\s*\d+\)", "", respondent, flags=re.I)))

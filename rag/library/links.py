@@ -1,26 +1,31 @@
 """The links between passages: their tables in the catalogue, how they are filled within a transaction, and read.
 
 The connection is the library's: its rows are sqlite3.Row, and what writes runs in its one writer's transaction.
+
+A name that more than MOST_BEARERS documents have means none of them and makes no links: else thousands of documents of
+one title would be linked with each passage that says it, and each new one compared with all of them.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rag.library.mentions import Name, first_mention, names_of, opening, openings, pattern
-from rag.library.sections import SECTION, references
+from rag.library.database import IN_AT_ONCE, Database
+from rag.library.references import SECTION, Name, first_mention, names_of, opening, openings, pattern, references
 from rag.records import Link
 
 # Openings have no foreign key: to follow one they would need a second index, half a kilobyte a passage. Their rows are
 # deleted by hand, and a row without its passage would find nothing. A link has one row a passage and document, or a
-# reference; `target` is the number of the section's passage, which leaves with the same document.
+# reference; `target` is the number of the section's passage, which leaves with the same document. A name of more than
+# MOST_BEARERS documents has a key that is no opening (_common_key), so that no look-up by openings finds it.
 SCHEMA = """
 CREATE TABLE names (
     opening INTEGER NOT NULL, document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE,
     kind TEXT NOT NULL, name TEXT NOT NULL);
-CREATE INDEX names_by_opening ON names (opening);
+CREATE INDEX names_by_opening ON names (opening, name);
 CREATE INDEX names_of_document ON names (document_id, name);
 CREATE TABLE openings (opening INTEGER, number INTEGER, PRIMARY KEY (opening, number)) WITHOUT ROWID;
 CREATE TABLE links (
@@ -29,6 +34,7 @@ CREATE TABLE links (
     kind TEXT NOT NULL, words TEXT NOT NULL, PRIMARY KEY (number, start, document_id)) WITHOUT ROWID;
 CREATE INDEX links_to_document ON links (document_id, kind);
 """
+MOST_BEARERS = 50
 
 
 # -- filling ---------------------------------------------------------------------------------------------------------
@@ -36,17 +42,32 @@ CREATE INDEX links_to_document ON links (document_id, kind);
 
 def enter(connection: sqlite3.Connection, document_id: str, title: str, text: str) -> None:
     """Add the names of a new document, whose passages are stored, their openings, and the links from and to it."""
-    found = _register(connection, document_id, title, text)
+    _relink(connection, _add_names(connection, document_id, title, text) - {document_id})
+    found = _add_openings(connection, document_id)
     _link_sections(connection, document_id, text)
     _link_from(connection, document_id, found)
     _link_to(connection, document_id)
 
 
 def forget(connection: sqlite3.Connection, document_id: str) -> None:
-    """Delete the openings of a document that is about to be deleted; its names and links go with its row."""
+    """Delete the names and openings of a document that is about to be deleted; its links go with its row.
+
+    A name that few enough documents have then means these again.
+    """
     for number, text in connection.execute("SELECT number, text FROM passages WHERE document_id = ?", (document_id,)):
         keys = [(key, number) for key in openings(text)]
         connection.executemany("DELETE FROM openings WHERE opening = ? AND number = ?", keys)
+    rows = connection.execute("SELECT opening, kind, name FROM names WHERE document_id = ?", (document_id,)).fetchall()
+    connection.execute("DELETE FROM names WHERE document_id = ?", (document_id,))
+    changed: set[str] = set()
+    for row in rows:
+        name = Name(row["kind"], row["name"])
+        if row["opening"] == _common_key(name):
+            bearers = _bearers(connection, _common_key(name), name)
+            if len(bearers) == MOST_BEARERS:
+                _move(connection, name, _common_key(name), opening(name))
+                changed |= bearers
+    _relink(connection, changed)
 
 
 def fill(connection: sqlite3.Connection) -> None:
@@ -58,16 +79,51 @@ def fill(connection: sqlite3.Connection) -> None:
         title, text = connection.execute(
             "SELECT title, text FROM documents WHERE document_id = ?", (document_id,)
         ).fetchone()
-        _register(connection, document_id, title, text)
+        _add_names(connection, document_id, title, text)
+        _add_openings(connection, document_id)
         _link_sections(connection, document_id, text)
     for document_id in ids:
         _link_to(connection, document_id)
 
 
-def _register(connection: sqlite3.Connection, document_id: str, title: str, text: str) -> dict[int, set[int]]:
-    """Store a document's names and its passages' openings; returns the latter by catalogue number."""
-    names = [(opening(name), document_id, name.kind, name.words) for name in names_of(title, text)]
-    connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?)", names)
+def _add_names(connection: sqlite3.Connection, document_id: str, title: str, text: str) -> set[str]:
+    """Store a document's names; returns the documents that have lost a name by it, since too many have that now."""
+    changed: set[str] = set()
+    for name in names_of(title, text):
+        is_common = bool(_bearers(connection, _common_key(name), name, most=1))
+        key = _common_key(name) if is_common else opening(name)
+        connection.execute("INSERT INTO names VALUES (?, ?, ?, ?)", (key, document_id, name.kind, name.words))
+        if not is_common and len(bearers := _bearers(connection, key, name)) > MOST_BEARERS:
+            _move(connection, name, key, _common_key(name))
+            changed |= bearers
+    return changed
+
+
+def _common_key(name: Name) -> int:
+    """The key of a name that too many documents have: above the 32 bits of all openings."""
+    return (1 << 33) + zlib.crc32(name.words.encode("utf-8", "surrogatepass"))
+
+
+def _bearers(connection: sqlite3.Connection, key: int, name: Name, most: int = MOST_BEARERS + 1) -> set[str]:
+    """The documents that have a name under this key, at most that many."""
+    statement = "SELECT DISTINCT document_id FROM names WHERE opening = ? AND name = ? LIMIT ?"
+    return {row[0] for row in connection.execute(statement, (key, name.words, most))}
+
+
+def _move(connection: sqlite3.Connection, name: Name, old: int, new: int) -> None:
+    statement = "UPDATE names SET opening = ? WHERE opening = ? AND name = ?"
+    connection.execute(statement, (new, old, name.words))
+
+
+def _relink(connection: sqlite3.Connection, document_ids: Iterable[str]) -> None:
+    """Find the links to these documents again, whose names have changed."""
+    for document_id in sorted(document_ids):
+        connection.execute("DELETE FROM links WHERE document_id = ? AND kind <> ?", (document_id, SECTION))
+        _link_to(connection, document_id)
+
+
+def _add_openings(connection: sqlite3.Connection, document_id: str) -> dict[int, set[int]]:
+    """Store the openings of a document's passages; returns them by catalogue number."""
     rows = connection.execute("SELECT number, text FROM passages WHERE document_id = ?", (document_id,))
     found = {row["number"]: openings(row["text"]) for row in rows.fetchall()}
     # In order, for neighbours go to the same page of the file.
@@ -171,15 +227,15 @@ FROM citation_targets g JOIN citations c USING (citation)
 def _links(
     connection: sqlite3.Connection, conditions: tuple[str, str], ids: Sequence[str], cases: bool
 ) -> Iterator[Link]:
-    for first in range(0, len(ids), 500):
-        some = ids[first : first + 500]
-        mentioned, cited = (f"WHERE {condition} IN ({','.join('?' * len(some))})" for condition in conditions)
+    for first in range(0, len(ids), IN_AT_ONCE):
+        batch = ids[first : first + IN_AT_ONCE]
+        mentioned, cited = (f"WHERE {condition} IN ({','.join('?' * len(batch))})" for condition in conditions)
         more = f"UNION ALL {CITED} {cited} GROUP BY s.number, g.document_id" if cases else ""
         for row in connection.execute(
             'SELECT s.passage_id, l.document_id, t.passage_id AS target, l.kind, l.words, l.start, l."end", l.number '
             f"FROM links l JOIN passages s USING (number) LEFT JOIN passages t ON t.number = l.target {mentioned} "
             f"{more} ORDER BY 8, 6, 2",  # by place
-            [*some, *some] if cases else some,
+            [*batch, *batch] if cases else batch,
         ):
             yield Link(*row[:7])
 
@@ -194,28 +250,28 @@ def mention_counts(connection: sqlite3.Connection, document_ids: Sequence[str], 
         'JOIN passages s ON s.document_id = c.document_id AND c.start >= s.start AND c.start < s."end" '
         "WHERE g.document_id IN ({}) GROUP BY 1"
     )
-    for first in range(0, len(document_ids), 500):
-        some = document_ids[first : first + 500]
+    for first in range(0, len(document_ids), IN_AT_ONCE):
+        batch = document_ids[first : first + IN_AT_ONCE]
         for statement in (named, cited) if cases else (named,):
-            for document_id, count in connection.execute(statement.format(",".join("?" * len(some))), some):
+            for document_id, count in connection.execute(statement.format(",".join("?" * len(batch))), batch):
                 counts[document_id] += count
     return counts
 
 
 def namesakes(connection: sqlite3.Connection, words: Iterable[str]) -> dict[str, int]:
     """Words of a mention -> how many documents have that name; without those that are no document's."""
-    names = {some: " ".join(some.split()) for some in words}
-    keys = sorted({opening(Name("", name)) for name in names.values()})
+    names = {mention: " ".join(mention.split()) for mention in words}
+    keys = sorted({key(Name("", name)) for name in names.values() for key in (opening, _common_key)})
     counts: dict[str, int] = {}
     for row in _beginning_with(connection, keys):
         counts[row["name"]] = counts.get(row["name"], 0) + 1
-    return {some: counts[name] for some, name in names.items() if name in counts}
+    return {mention: counts[name] for mention, name in names.items() if name in counts}
 
 
 def named_in(connection: sqlite3.Connection, text: str, most: int) -> set[str]:
     """The documents that a question names: not within a longer name, nor by a name that more than `most` have.
 
-    A name of several words counts in any case, for people type as they like.
+    `most` counts up to MOST_BEARERS. A name of several words counts in any case, for people type as they like.
     """
     keys = sorted(openings(text, any_case=True))
     bearers: dict[str, list[str]] = {}
@@ -235,9 +291,9 @@ def named_in(connection: sqlite3.Connection, text: str, most: int) -> set[str]:
 
 def _beginning_with(connection: sqlite3.Connection, keys: Sequence[int]) -> Iterator[sqlite3.Row]:
     """The names, with their documents, that have these openings."""
-    for first in range(0, len(keys), 500):
-        some = keys[first : first + 500]
-        yield from connection.execute(f"SELECT * FROM names WHERE opening IN ({','.join('?' * len(some))})", some)
+    for first in range(0, len(keys), IN_AT_ONCE):
+        batch = keys[first : first + IN_AT_ONCE]
+        yield from connection.execute(f"SELECT * FROM names WHERE opening IN ({','.join('?' * len(batch))})", batch)
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
@@ -247,3 +303,35 @@ def problems(connection: sqlite3.Connection) -> list[str]:
         'WHERE l.start < p.start OR substr(p.text, l.start - p.start + 1, l."end" - l.start) <> l.words'
     )
     return [f"passage {row['passage_id']} does not hold the words of its link {row['words']!r}" for row in rows]
+
+
+class StoredLinks(Database):
+    """The part of a library that reads its links; a catalogue of an older layout has none."""
+
+    def links_from(self, passage_ids: Sequence[str]) -> dict[str, list[Link]]:
+        """Passage id -> the links in its text, in order; without passages that have none.
+
+        A passage has one link to each document that it names, at the first place, and one for each section reference.
+        What a document is itself called points to no other document.
+        """
+        return self._read_since(2, {}, links_from, passage_ids, self._layout() >= 4)
+
+    def links_to(self, document_ids: Sequence[str]) -> dict[str, list[Link]]:
+        """Document id -> the links to it from passages of other documents; without documents that have none.
+
+        A document whose title is a common word has very many: ask `mention_counts` first.
+        """
+        return self._read_since(2, {}, links_to, document_ids, self._layout() >= 4)
+
+    def mention_counts(self, document_ids: Sequence[str]) -> dict[str, int]:
+        """Document id -> in how many passages of other documents it is named."""
+        none = dict.fromkeys(document_ids, 0)
+        return self._read_since(2, none, mention_counts, document_ids, self._layout() >= 4)
+
+    def namesakes(self, words: Iterable[str]) -> dict[str, int]:
+        """Words of a mention -> how many documents have that name; without those that are no document's."""
+        return self._read_since(2, {}, namesakes, words)
+
+    def named_in(self, text: str, most: int) -> set[str]:
+        """The documents that a question names: not within a longer name, nor by a name that more than `most` have."""
+        return self._read_since(2, set(), named_in, text, most)

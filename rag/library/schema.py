@@ -1,8 +1,8 @@
 """The catalogue's tables, how a catalogue of an older layout gets today's, and passages read from any of them.
 
-Layout 1 has no links (links.py), layout 2 no places on pages (places.py), nor what kind of thing a passage is, layout
+Layout 1 has no links (links.py), layout 2 no places on pages (boxes.py), nor what kind of thing a passage is, layout
 3 no episodes (episodes.py), nor who says a passage when, and no judgments (cases.py), nor where in one a passage is.
-Layout 4 repeats titles with each passage, and names the library's own files by absolute paths (locations.py).
+Layout 4 repeats titles with each passage, and names the library's own files by absolute paths (stored_files.py).
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import os
 import sqlite3
 from collections.abc import Iterable
 
-from rag.library import boxes as places
-from rag.library import cases, episodes, links
-from rag.library.locations import Locations
+from rag.library import boxes, cases, episodes, links
+from rag.library.database import VERSION
+from rag.library.stored_files import Locations, storable
 from rag.records import Episode, Passage
 
-VERSION = 5
 LAYOUT_1 = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE documents (
@@ -36,7 +35,7 @@ CREATE INDEX paths_of_document ON paths (document_id);
 CREATE TABLE removals (generation INTEGER NOT NULL, document_id TEXT NOT NULL,
     first_number INTEGER NOT NULL, last_number INTEGER NOT NULL);
 """
-# Layout 3: what kind of thing a passage is and where it stands; with places.SCHEMA.
+# Layout 3: what kind of thing a passage is and where it stands; with boxes.SCHEMA.
 LAYOUT_3 = """
 ALTER TABLE passages ADD COLUMN label TEXT NOT NULL DEFAULT '';
 ALTER TABLE passages ADD COLUMN section TEXT NOT NULL DEFAULT '';
@@ -106,7 +105,7 @@ ALTER TABLE passages DROP COLUMN chapter;
 ALTER TABLE passages DROP COLUMN speaker;
 ALTER TABLE passages DROP COLUMN speakers;
 """
-# What people see of a path (locations.py), for most without a call of Python: reading passages was a twentieth slower.
+# What people see of a path (stored_files.py), for most without a call of Python: to read passages took 5 % longer.
 SHOWN = "CASE WHEN path GLOB '/*' THEN shown ELSE shown_at(path, shown) END"
 # One path a document: the first in alphabetical order speaks for it in hits and citations.
 PASSAGES = f"""
@@ -127,14 +126,14 @@ NEW_TABLES_4 = LAYOUT_4 + episodes.SCHEMA + cases.SCHEMA
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty catalogue."""
-    tables = LAYOUT_1 + links.SCHEMA + LAYOUT_3 + places.SCHEMA + NEW_TABLES_4 + LAYOUT_5
+    tables = LAYOUT_1 + links.SCHEMA + LAYOUT_3 + boxes.SCHEMA + NEW_TABLES_4 + LAYOUT_5
     start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};COMMIT;"
     connection.executescript("BEGIN;" + tables + start)  # in one transaction: each would wait for the disk
 
 
 def upgrade(connection: sqlite3.Connection, layout: int, locations: Locations) -> None:
     """Give a catalogue of an older layout the tables and columns of this one, filled, within a transaction."""
-    new = (LAYOUT_3 + places.SCHEMA) * (layout < 3) + NEW_TABLES_4 * (layout < 4) + LAYOUT_5
+    new = (LAYOUT_3 + boxes.SCHEMA) * (layout < 3) + NEW_TABLES_4 * (layout < 4) + LAYOUT_5
     for statement in filter(str.strip, new.split(";")):  # executescript would commit
         connection.execute(statement)
     if layout == 1:
@@ -146,8 +145,8 @@ def upgrade(connection: sqlite3.Connection, layout: int, locations: Locations) -
 def _make_paths_relative(connection: sqlite3.Connection, locations: Locations) -> None:
     """Store the paths of the library's own files as layout 5 does, also where its folder was moved before."""
     paths = [(os.fsdecode(path), owner) for path, owner in connection.execute("SELECT path, document_id FROM paths")]
-    files = [(os.fsdecode(path), said) for path, said in connection.execute("SELECT path, hash FROM collections")]
-    content_ids = dict(paths) | {path: said[-16:] for path, said in files}  # the hash of a collection ends with it
+    files = [(os.fsdecode(path), content) for path, content in connection.execute("SELECT path, hash FROM collections")]
+    content_ids = dict(paths) | {path: content[-16:] for path, content in files}  # a collection's hash ends with it
 
     def relative(path: str) -> str | None:
         stored = locations.stored(path)
@@ -176,15 +175,6 @@ def _make_paths_relative(connection: sqlite3.Connection, locations: Locations) -
             connection.execute("UPDATE documents SET recipe = recipe || ? WHERE document_id = ?", (was_in, document_id))
 
 
-def storable(path: str) -> str | bytes:
-    """The path, or its bytes where they are no text; os.fsdecode undoes it."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
-
-
 def select_passages(layout: int) -> str:
     """SQL for the passages p of a catalogue, with the defaults of what an older one does not say."""
 
@@ -202,7 +192,7 @@ def select_passages(layout: int) -> str:
 
 def enter(connection: sqlite3.Connection, passages: Iterable[Passage], episode: Episode | None) -> None:
     """Add the passages of a new document, with their titles."""
-    said = episode.utterances if episode else ()
+    utterances = episode.utterances if episode else ()
     numbers: dict[tuple[str, str], int] = {}
 
     def number(document_id: str, words: str) -> int:
@@ -213,7 +203,7 @@ def enter(connection: sqlite3.Connection, passages: Iterable[Passage], episode: 
 
     for p in passages:
         titles = [number(p.document_id, words) if words else None for words in (p.section, p.caption, p.chapter)]
-        speakers = [number(p.document_id, name) for name in episodes.speakers_in(said, p.start, p.end)]
+        speakers = [number(p.document_id, name) for name in episodes.speakers_in(utterances, p.start, p.end)]
         row = (
             *(p.passage_id, p.document_id, p.kind, p.start, p.end, p.first_page, p.last_page, p.text, p.label),
             *(json.dumps(p.boxes), p.context, p.picture, p.ocr_confidence, p.start_seconds, p.end_seconds),

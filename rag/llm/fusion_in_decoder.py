@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
-from rag.errors import ReaderError
-from rag.llm.chat import ChatReader, Messages, Usage
-from rag.llm.decode import MAX_TOKENS, FusionDecoder, check_relative
-from rag.read.prompts import TITLE_CHARACTERS
+from rag.errors import ReaderError, not_loaded
+from rag.llm.chat import ChatModel, Messages, Usage, until
+from rag.llm.decode import MAX_TOKENS
+from rag.llm.fusion_decoder import FusionDecoder, check_relative
+from rag.llm.tokens import TITLE_CHARACTERS
 
 PASSAGE_TOKENS = 256  # of a passage with its question, in the paper's FiD
 PASSAGES = re.compile(r"Passages:\n(.*?)\n\nQuestion: (.*)", re.DOTALL)  # as `answer_messages` has them
 LINE = re.compile(rf"\[\d+\] (?:(.{{1,{TITLE_CHARACTERS}}}?): )?(.*)")
 
 
-class FusionReader(ChatReader):
+class FusionReader(ChatModel):
     """A T5-like model that answers from the passages of a prompt of `answer_messages`; other prompts are one block.
 
     What stands before the first colon of a passage's line is taken for its title. Greedy, as all readers are. Raises
@@ -29,9 +30,21 @@ class FusionReader(ChatReader):
 
     def __init__(self, name: str, model: Any, tokenizer: Any):
         check_relative(model)
-        nothing: Any = None  # no chat model of LangChain's
-        super().__init__(nothing, name, False, count=lambda texts: sum(map(len, self.blocks(texts))))
+        self.name, self.judges = name, False
         self.model, self.tokenizer = model, tokenizer
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        """The answer in one piece, cut at the first of the `stop` strings."""
+        blocks = self.blocks(messages)
+        decoded = self.decoder(blocks, blocks[0], max_tokens).decode([[True] * len(blocks)])[0]
+        (usage or Usage()).add({"input_tokens": sum(map(len, blocks)), "output_tokens": len(decoded.tokens)})
+        yield from until(iter([self.text(decoded.tokens)]), [text for text in stop if text])
+
+    def count(self, messages: Messages) -> int:
+        """Tokens of all blocks together."""
+        return sum(map(len, self.blocks(messages)))
 
     def blocks(self, messages: Messages) -> list[list[int]]:
         """The tokens of each passage with the question, cut at PASSAGE_TOKENS; of the question alone without any."""
@@ -66,7 +79,7 @@ class FusionReader(ChatReader):
     def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
         raise ReaderError(
             f"reader {self.name} reads passages apart and judges nothing: notes, a filter, or a re-ranking by yes and "
-            "no cannot be had of it. Ask it directly (--reader direct)"
+            "no are not supported by it. Ask it directly (--reader direct)"
         )
 
     def log_probability(self, messages: Messages, text: str, usage: Usage | None = None) -> float:
@@ -76,12 +89,36 @@ class FusionReader(ChatReader):
         (usage or Usage()).add({"input_tokens": sum(map(len, blocks)), "output_tokens": 0})
         return sum(decoder.log_probabilities([[True] * len(blocks)], self.spelled(text))[0])
 
-    def _pieces(self, messages: Messages, max_tokens: int, usage: Usage, stop: Sequence[str]) -> Iterator[str]:
-        blocks = self.blocks(messages)
-        decoded = self.decoder(blocks, blocks[0], max_tokens).decode([[True] * len(blocks)])[0]
-        usage.add({"input_tokens": sum(map(len, blocks)), "output_tokens": len(decoded.tokens)})
-        yield self.text(decoded.tokens)
-
     def _ids(self, text: str, most: int | None = None) -> list[int]:
         ids: list[int] = self.tokenizer(text, truncation=most is not None, max_length=most)["input_ids"]
         return ids
+
+
+def as_fusion(reader: ChatModel) -> FusionReader:
+    """A model that does not judge, by its type."""
+    if reader.judges:
+        raise ValueError(f"{reader.name} is no encoder-decoder")
+    return cast(FusionReader, reader)
+
+
+def is_encoder_decoder(model: str) -> bool:
+    """Whether a folder or hub id is of an encoder-decoder. Raises whatever transformers does where there is none."""
+    from transformers import AutoConfig
+
+    return bool(AutoConfig.from_pretrained(model).is_encoder_decoder)
+
+
+def open_fusion(model: str) -> FusionReader:
+    """An encoder-decoder by a folder or hub id. Raises ModelError for one that cannot be loaded, or is not T5-like."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        loaded: Any = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=torch.float32)
+    except Exception as error:  # transformers and the hub raise many kinds; all mean that it cannot be loaded
+        remedy = "Name a T5-like model: a hub id or folder that transformers can load"
+        raise not_loaded(f"reader.model {model}", error, remedy) from error
+    return FusionReader(model, loaded.eval(), tokenizer)

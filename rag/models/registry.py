@@ -229,14 +229,14 @@ def _meter(name: str, missing: list[File], work: Path, report: Callable[[str], N
     bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not terminal)
 
     def look() -> None:
-        most, told = _bytes_in(work), time.monotonic()
+        most, reported = _bytes_in(work), time.monotonic()
         task = bar.add_task(name, total=total, completed=most)
         while not stop.wait(0.5):
             placed = total - sum(file.bytes for file in tuple(missing))
             most = max(most, min(placed + _bytes_in(work), total))
             bar.update(task, completed=most)
-            if not terminal and time.monotonic() - told >= LINE_SECONDS:
-                told = time.monotonic()
+            if not terminal and time.monotonic() - reported >= LINE_SECONDS:
+                reported = time.monotonic()
                 report(f"{name}: {most / MB:.0f} of {total / MB:.0f} MB")
 
     with bar:

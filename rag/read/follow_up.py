@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from rag.llm.chat import ChatReader, first_line
-from rag.read import pronouns
+from rag.llm.chat import ChatModel, first_line
 from rag.read.cite import MARKER
-from rag.read.prompts import instead_messages, whole_messages
-from rag.read.pronouns import Parsed, Tier, Word, words_of
+from rag.read.prompts import instead_messages, rewrite_messages
+from rag.read.rules import pronouns
+from rag.read.rules.pronouns import Parsed, Tier, Word, words_of
 from rag.records import Answer
 
 TOKENS = 64  # of a reply
@@ -51,7 +51,7 @@ LIGHT = words_of(
 def classify(question: str) -> tuple[Tier, str]:
     """Whether a question is a follow-up, and which words of it point to another one ("" where none does alone).
 
-    A question that is not told to be English is taken to stand by itself.
+    A question that is not recognised as English is taken to stand by itself.
 
     >>> classify("What year did it open?"), classify("How does BERT read a text and what does it return?")
     ((<Tier.FOLLOW_UP: 2>, 'it'), (<Tier.STANDALONE: 0>, ''))
@@ -64,17 +64,17 @@ def classify(question: str) -> tuple[Tier, str]:
     return tier, words if tier else ""
 
 
-def leans(question: str) -> bool:
+def is_follow_up(question: str) -> bool:
     """Whether it is certainly a follow-up.
 
-    >>> [leans(q) for q in ("And on MAG?", "When was she born?", "Why?", "When did Marie Curie get her prize?")]
+    >>> [is_follow_up(q) for q in ("And on MAG?", "When was she born?", "Why?", "When did Marie Curie get her prize?")]
     [True, True, True, False]
     """
     return classify(question)[0] is Tier.FOLLOW_UP
 
 
-def made_whole(question: str, before: Answer, reader: ChatReader) -> str | None:
-    """The follow-up, rewritten to stand by itself; None where what the reader says is no such thing.
+def rewrite_standalone(question: str, before: Answer, reader: ChatModel) -> str | None:
+    """Query rewriting: the follow-up as a standalone question; None where the reader's rewrite is not one.
 
     Raises ReaderError.
     """
@@ -177,7 +177,7 @@ def _messages(question: str, asked: str, answer: str) -> Sequence[tuple[str, str
         return instead_messages(asked, what.strip().rstrip("?").strip())
     words = {word.casefold() for word in WORD.findall(rest)}
     definite = "the" in words and not words & (pronouns.PERSONAL | pronouns.POSSESSIVE | pronouns.DEMONSTRATIVE)
-    return whole_messages(asked, answer, rest[:1].upper() + rest[1:], definite)
+    return rewrite_messages(asked, answer, rest[:1].upper() + rest[1:], definite)
 
 
 def _only_completes(reply: str, question: str, before: Sequence[str]) -> bool:

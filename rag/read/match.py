@@ -17,6 +17,8 @@ STOPWORDS = frozenset(
     "they this to was were what when where which who whom whose why will with".split()
 )
 EDGES = " .,;:\"'"
+WHICH_YEAR = re.compile(r"\b(?:what|which) year\b", re.IGNORECASE)
+YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 UNSPACED = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
@@ -100,3 +102,13 @@ def best_answer_scores(prediction: str, golds: Sequence[str]) -> Scores:
     each = [answer_scores(prediction, gold) for gold in golds]
     best = max(each, key=lambda scores: scores[1])
     return (max(scores[0] for scores in each), *best[1:])
+
+
+def in_form(question: str, draft: str) -> str:
+    """The draft in the form that the question asks for: of a date the year, where only that is wanted.
+
+    >>> in_form("In what year was it opened?", "3 May 1821"), in_form("When was it opened?", "3 May 1821")
+    ('1821', '3 May 1821')
+    """
+    years = YEAR.findall(draft)
+    return years[0] if len(years) == 1 and WHICH_YEAR.search(question) and len(draft) < 40 else draft

@@ -41,9 +41,9 @@ def _words_of(text: str, answer: str) -> str:
     words = text.split()
     for length in range(1, len(words) + 1):
         for first in range(len(words) - length + 1):
-            some = " ".join(words[first : first + length])
-            if holds_answer(some, answer):
-                return some.strip(EDGES + "()[]\u2018\u2019\u201c\u201d")
+            window = " ".join(words[first : first + length])
+            if holds_answer(window, answer):
+                return window.strip(EDGES + "()[]\u2018\u2019\u201c\u201d")
     return answer
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rag.errors import UsageError
+from rag.llm.tokens import PICTURE_TOKENS, SPARE_TOKENS, TITLE_CHARACTERS, TURN_TOKENS, prompt_tokens
 from rag.read.injection.mask import masked, masked_name
 from rag.read.quotes import Quote
 from rag.records import Hit, Passage
@@ -66,11 +67,11 @@ FROM_SENTENCES = (
 )
 NONE = "NONE"
 # A small reader follows examples where a question points back, and an instruction where it is asked over again.
-WHOLE = (
+REWRITE = (
     "Rewrite the last question so that it can be understood without the conversation: put names in place of words such "
     "as it, they or she, and say what was left out. Reply with only the rewritten question."
 )
-MADE_WHOLE = (
+REWRITE_EXAMPLES = (
     ("Who wrote Dubliners?", "James Joyce", "When was he born?", "When was James Joyce born?"),
     ("How high is Mount Etna?", "3,403 m", "And Vesuvius?", "How high is Vesuvius?"),
     (
@@ -80,8 +81,8 @@ MADE_WHOLE = (
 )  # fmt: skip
 # For a follow-up without a pronoun, of what belongs to the thing before. With these in the place of Vesuvius the 1.5B
 # rewrote 6 of 10 with pronouns rightly, and with Vesuvius 2 more of the 10.
-MADE_DEFINITE = (
-    MADE_WHOLE[0],
+REWRITE_EXAMPLES_DEFINITE = (
+    REWRITE_EXAMPLES[0],
     (
         "What is the roof of the Globe Theatre made of?", "thatch", "How old is the roof?",
         "How old is the roof of the Globe Theatre?",
@@ -90,16 +91,12 @@ MADE_DEFINITE = (
         "How high is Mount Etna?", "3,403 m", "When was the last eruption?",
         "When was the last eruption of Mount Etna?",
     ),
-    MADE_WHOLE[2],
+    REWRITE_EXAMPLES[2],
 )  # fmt: skip
 INSTEAD = "Ask the same question about this instead: {what}. Reply with only the question."
 QUERY = "Write one short question that this text answers, in the text's language. Reply with only the question."
 
-TITLE_CHARACTERS = 200  # of a title above sentences, which stands again in every window
-ANSWER_CHARACTERS = 300  # of the answer before a question that leans on it
-TURN_TOKENS = 8  # what a chat template puts around a message: three to six with ChatML, Llama 3 and Gemma
-SPARE_TOKENS = 8  # the yes or no, and where an answer that is read back is more tokens than it was when written
-PICTURE_TOKENS = 1000  # a page's width at 150 dpi: 765 to 1,300 with the models that are common now
+ANSWER_CHARACTERS = 300  # of the answer before a follow-up
 NO_PICTURES: Mapping[int, bytes] = MappingProxyType({})
 # What begins and ends a turn, by the first sign of it: ChatML, Llama 3 and Phi "<|", DeepSeek "<｜" (a wide bar), Gemma
 # "<start_of_turn>", Llama 2 "<<SYS>>", and what stands at the edges of a text.
@@ -186,14 +183,14 @@ def statement_messages(statement: str, hits: Sequence[Hit]) -> list[tuple[str, s
     return [("user", plain(f"Text: {text}\n\nClaim: {statement}\n\n{CLAIM}"))]
 
 
-def whole_messages(asked: str, answer: str, question: str, definite: bool = False) -> list[tuple[str, str]]:
-    """The question before, its answer ("" if there was none), and one that points back to them.
+def rewrite_messages(asked: str, answer: str, question: str, definite: bool = False) -> list[tuple[str, str]]:
+    """Query rewriting: the question before, its answer ("" if there was none), and a follow-up to rewrite.
 
     `definite`: not by a pronoun, but by a thing that belongs to what was spoken of ("the margin").
     """
-    messages = [("system", WHOLE)]
-    for *turn, whole in MADE_DEFINITE if definite else MADE_WHOLE:
-        messages += [("user", _turns(*turn)), ("assistant", whole)]
+    messages = [("system", REWRITE)]
+    for *turn, standalone in REWRITE_EXAMPLES_DEFINITE if definite else REWRITE_EXAMPLES:
+        messages += [("user", _turns(*turn)), ("assistant", standalone)]
     return [*messages, ("user", _turns(asked, answer, question))]
 
 
@@ -306,22 +303,6 @@ def _under_titles(quotes: Sequence[Quote], mark: Callable[[int], str]) -> str:
     return "\n".join(lines)
 
 
-def tokens_of(text: str) -> int:
-    """Tokens of a text where its tokenizer is not at hand: three bytes each.
-
-    That is less than English needs (about four), and about what an ideograph is; digits and emoji may be more tokens.
-
-    >>> tokens_of("seven b"), tokens_of("")
-    (3, 0)
-    """
-    return -(-len(text.encode()) // 3)
-
-
-def prompt_tokens(messages: Sequence[tuple[str, str]], count: Callable[[str], int] = tokens_of) -> int:
-    """Tokens of a whole prompt, with what a chat template puts around its messages and before the reply."""
-    return sum(count(content) + TURN_TOKENS for _, content in messages) + TURN_TOKENS
-
-
 def fitting(
     question: str,
     hits: Sequence[Hit],
@@ -337,11 +318,11 @@ def fitting(
     for one that is cut as many more as the number of its words has bits.
     """
 
-    def fits(some: Sequence[Hit]) -> bool:
-        messages = support_messages(question, some, "")
-        pictures = len({hit.passage.picture for hit in some} - {None}) if sees else 0
-        room = tokens - SPARE_TOKENS - pictures * (PICTURE_TOKENS + TURN_TOKENS)
-        return prompt_tokens(messages, lambda text: len(text.encode())) <= room or count(messages) <= room
+    def fits(chosen: Sequence[Hit]) -> bool:
+        messages = support_messages(question, chosen, "")
+        pictures = len({hit.passage.picture for hit in chosen} - {None}) if sees else 0
+        left = tokens - SPARE_TOKENS - pictures * (PICTURE_TOKENS + TURN_TOKENS)
+        return prompt_tokens(messages, lambda text: len(text.encode())) <= left or count(messages) <= left
 
     if not hits:
         return []

@@ -16,9 +16,10 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from rag.errors import UsageError
-from rag.llm.chat import ChatReader, Usage
+from rag.llm.chat import ChatModel, Usage
+from rag.llm.tokens import prompt_tokens, tokens_of
 from rag.read.match import EDGES, NUMBER, content_words, fold
-from rag.read.prompts import NONE, copy_messages, number_messages, prompt_tokens, tokens_of
+from rag.read.prompts import NONE, copy_messages, number_messages
 from rag.read.quotes import Quote, units
 from rag.records import Hit, Passage
 
@@ -50,7 +51,7 @@ class Selection:
 
 
 def select(
-    reader: ChatReader,
+    reader: ChatModel,
     question: str,
     evidence: Sequence[Hit],
     how: How,
@@ -65,8 +66,8 @@ def select(
     """
     messages_of = number_messages if how == "numbers" else copy_messages
 
-    def fits(some: Sequence[Quote]) -> bool:
-        return prompt_tokens(messages_of(question, some), count) <= window_tokens
+    def fits(chosen: Sequence[Quote]) -> bool:
+        return prompt_tokens(messages_of(question, chosen), count) <= window_tokens
 
     quotes: list[Quote] = []
     generated = dropped = 0

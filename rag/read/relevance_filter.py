@@ -12,16 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from rag.llm.chat import ChatReader, Usage
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.llm.chat import ChatModel, Usage
 from rag.protocols import DenseEncoder
 from rag.read.prompts import needed_messages
 from rag.records import Hit
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 REPLY_TOKENS = 24
 
@@ -42,8 +40,8 @@ def candidates(question: NDArray[np.float32], passages: NDArray[np.float32], thr
     return weak
 
 
-def sift(
-    reader: ChatReader, encoder: DenseEncoder, question: str, evidence: Sequence[Hit], threshold: float, usage: Usage
+def filter_passages(
+    reader: ChatModel, encoder: DenseEncoder, question: str, evidence: Sequence[Hit], threshold: float, usage: Usage
 ) -> list[Hit]:
     """The evidence in its order, what is to be ignored with its reason in `ignored`; never all of it.
 

@@ -1,18 +1,18 @@
-"""The forms of reading: how evidence becomes a draft, its quotes and its notes. One generator a form.
+"""The answering strategies: how evidence becomes a draft, its quotes and its notes. One generator a strategy.
 
-A form yields pieces of the draft (str) and its notes, and a new ranking whenever it has searched again; what it came to
-stands in the Reading it was given. FORMS names them.
+A strategy yields pieces of the draft (str) and its notes, and a new ranking whenever it has searched again; the result
+stands in the Reading that it was given. STRATEGIES names them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag.llm.chat import ChatReader, Usage, first_line
+from rag.llm.chat import ChatModel, Usage, first_line
+from rag.read.entailment import Judge
 from rag.read.marks import parse_marks
-from rag.read.match import EDGES, fold, holds_answer
+from rag.read.match import EDGES, fold, holds_answer, in_form
 from rag.read.notes import compared_note, next_query, says_nothing, selection_note, write_note
 from rag.read.prompts import answer_messages, information_message, loop_messages, quotes_messages
 from rag.read.quote_selection import REPLY_TOKENS, join, select
@@ -21,14 +21,12 @@ from rag.read.rules.comparison import READ_OFF, compare
 from rag.read.rules.court_finding import DecidedOf
 from rag.read.rules.table_cell import read_cell
 from rag.read.support import declines, support_score
+from rag.read.trajectory import parse_trajectory
 from rag.records import Hit, Note, Passage
 from rag.settings import ReaderSettings
-from rag.train.reward import Judge, parse_trajectory
 
 Event = str | Note | tuple[Hit, ...]
-WHICH_YEAR = re.compile(r"\b(?:what|which) year\b", re.IGNORECASE)
-YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)")
-MOST_QUOTES = 6  # sentences that an answer is read from in the form "quotes"
+MOST_QUOTES = 6  # sentences that an answer is read from by "quotes"
 NOTE_TOKENS = 400  # of a turn of the loop: reasoning, a note, and a search or the answer
 
 
@@ -37,11 +35,11 @@ class Reading:
     """One question being read: what is given, and what has come of it so far.
 
     `search` gives hits for another query, best first. `copied` counts the sentences that the reader wrote or numbered,
-    and those of them that are not in the evidence. `support` is None where the form asks for none.
+    and those of them that are not in the evidence. `support` is None where the strategy asks for none.
     """
 
     question: str
-    reader: ChatReader
+    reader: ChatModel
     settings: ReaderSettings
     search: Callable[[str], Sequence[Hit]]
     fit: Callable[[Sequence[Hit]], list[Hit]]
@@ -51,6 +49,7 @@ class Reading:
     usage: Usage = field(default_factory=Usage)
     judge: Judge | None = None
     decided: DecidedOf = lambda question, hits: None
+    rounds: int = 1  # searches for one question, at most
     draft: str = ""
     quotes: list[Quote] = field(default_factory=list)
     support: float | None = None
@@ -75,7 +74,7 @@ def direct(reading: Reading) -> Iterator[Event]:
 
 
 def notes(reading: Reading) -> Iterator[Event]:
-    """An answer, then the note that bears it out; where nothing does, another search with what the note names.
+    """An answer, then the note that supports it; where nothing does, another search with what the note names.
 
     The order is turned round from EviNote-RAG's: a small reader that writes its note first invents it (eval/log.md).
     What sets two things side by side is compared in code, a cell that the question names is read off its table, and
@@ -93,12 +92,12 @@ def notes(reading: Reading) -> Iterator[Event]:
         yield compared_note(reading.question, compared)
         return
     query = reading.question
-    for number in range(1, reading.settings.rounds + 1):
+    for number in range(1, reading.rounds + 1):
         yield from _draft(reading, answer_messages(reading.question, reading.read, reading.pictures(reading.read)))
         reading.quotes = choose_quotes(reading.question, reading.draft, reading.read)
         yield write_note(query, reading.draft, reading.quotes, number)
         reading.support = _support(reading, goes_on=True)
-        if reading.found or number == reading.settings.rounds:
+        if reading.found or number == reading.rounds:
             return
         query = next_query(reading.question, reading.draft, reading.quotes)
         if not (new := _search_again(reading, query)):
@@ -111,11 +110,13 @@ def notes(reading: Reading) -> Iterator[Event]:
 
 def quotes(reading: Reading) -> Iterator[Event]:
     """ALR²: the reader chooses sentences by number, the best-ranked ones join them, and it answers from these."""
-    some = _selected(reading)
-    yield selection_note(reading.question, some)
-    yield from _draft(reading, quotes_messages(reading.question, some))
+    selected = _selected(reading)
+    yield selection_note(reading.question, selected)
+    yield from _draft(reading, quotes_messages(reading.question, selected))
     held = [
-        replace(quote, holds=True, score=quote.score + 1) for quote in some if holds_answer(quote.text, reading.draft)
+        replace(quote, holds=True, score=quote.score + 1)
+        for quote in selected
+        if holds_answer(quote.text, reading.draft)
     ]
     reading.quotes = sorted(held, key=lambda quote: -quote.score) or choose_quotes(
         reading.question, reading.draft, reading.read
@@ -146,12 +147,12 @@ def loop(reading: Reading) -> Iterator[Event]:
             break
         numbered += 1
         query = turn.searches[-1] if turn.searches else reading.question
-        if numbered > reading.settings.rounds or fold(query) in asked:
+        if numbered > reading.rounds or fold(query) in asked:
             break
         asked.add(fold(query))
         before = len(reading.evidence)
         yield _take(reading, [*reading.evidence, *_search_again(reading, query)])
-        if len(reading.evidence) <= before:  # nothing new, or no room for it
+        if len(reading.evidence) <= before:  # nothing new, or it does not fit
             break
         messages = [*messages, ("assistant", _closed(said)), information_message(reading.evidence[before:])]
     reading.quotes = choose_quotes(reading.question, reading.draft, reading.read)
@@ -159,7 +160,7 @@ def loop(reading: Reading) -> Iterator[Event]:
         reading.support = _support(reading)
 
 
-FORMS: Mapping[str, Callable[[Reading], Iterator[Event]]] = {
+STRATEGIES: Mapping[str, Callable[[Reading], Iterator[Event]]] = {
     "direct": direct, "notes": notes, "quotes": quotes, "loop": loop
 }  # fmt: skip
 
@@ -177,7 +178,7 @@ def _finding(reading: Reading) -> Iterator[Event]:
 
 
 def _read_off(reading: Reading, draft: str, key: str, quotes: Sequence[Quote]) -> Iterator[Event]:
-    """A draft that needs no reader; nothing where its quotes find no room, or speak to the reader and are withheld."""
+    """A draft that needs no reader; nothing where its quotes do not fit, or are masked as injections."""
     before = reading.evidence
     known = {hit.passage.passage_id: hit for hit in before}
     new = {quote.hit.passage.passage_id: quote.hit for quote in quotes if quote.hit.passage.passage_id not in known}
@@ -203,12 +204,12 @@ def _whole_tables(reading: Reading) -> list[Hit]:
     return hits + [Hit(len(hits) + place, 0.0, passage) for place, passage in enumerate(new.values(), start=1)]
 
 
-def redraft(reading: Reading, form: str) -> str:
-    """The draft that a form makes of this evidence alone: no note, no support, no other search."""
-    if form == "quotes":
+def redraft(reading: Reading, strategy: str) -> str:
+    """The draft that a strategy makes of this evidence alone: no note, no support, no other search."""
+    if strategy == "quotes":
         messages = quotes_messages(reading.question, _selected(reading))
     else:
-        if form == "notes":
+        if strategy == "notes":
             if cell := read_cell(reading.question, _whole_tables(reading)):
                 return cell.answer
             decided = reading.decided(reading.question, reading.read)
@@ -267,13 +268,3 @@ def _closed(said: str) -> str:
         if said.rfind(f"<{tag}>") > said.rfind(f"</{tag}>"):
             return f"{said}</{tag}>"
     return said
-
-
-def in_form(question: str, draft: str) -> str:
-    """The draft in the form that the question asks for: of a date the year, where only that is wanted.
-
-    >>> in_form("In what year was it opened?", "3 May 1821"), in_form("When was it opened?", "3 May 1821")
-    ('1821', '3 May 1821')
-    """
-    years = YEAR.findall(draft)
-    return years[0] if len(years) == 1 and WHICH_YEAR.search(question) and len(draft) < 40 else draft

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from rag.llm.chat import ChatReader, Usage
+from rag.llm.chat import ChatModel, Usage
 from rag.read.cite import MARKER
+from rag.read.entailment import Judge, hypothesis
 from rag.read.match import fold, mentioned
 from rag.read.notes import NAME
 from rag.read.prompts import NO_PICTURES, claim_messages, statement_messages, support_messages
 from rag.read.quotes import Quote
 from rag.records import Hit, Statement
 from rag.sentences import sentence_spans
-from rag.train.reward import Judge, hypothesis
 
 # What a reader says instead of an answer: that the answer or the information is missing. The sentence has to end there,
 # or go on with where it is missing: "not mentioned in the passages", while "not mentioned in the will" is an answer.
@@ -76,7 +76,7 @@ def _after(name: str, first: bool) -> str:
 
 
 def support_score(
-    reader: ChatReader,
+    reader: ChatModel,
     question: str,
     evidence: Sequence[Hit],
     answer: str,
@@ -106,7 +106,7 @@ def support_score(
 
 
 def statements(
-    reader: ChatReader,
+    reader: ChatModel,
     cited: str,
     quotes: Sequence[Quote],
     support: float | None,
@@ -127,8 +127,8 @@ def statements(
     found = []
     for start, end in spans:
         ranks = {int(rank) for marker in MARKER.finditer(cited, start, end) for rank in re.findall(r"\d+", marker[1])}
-        some = [quote for quote in quotes if quote.hit.rank in ranks] or list(quotes)
-        passages = list({quote.hit.passage.passage_id: quote.hit for quote in some}.values())
+        relevant = [quote for quote in quotes if quote.hit.rank in ranks] or list(quotes)
+        passages = list({quote.hit.passage.passage_id: quote.hit for quote in relevant}.values())
         sentence = MARKER.sub("", cited[start:end]).strip()
         if judge is not None:
             value = float(judge([" ".join(hit.passage.text for hit in passages)], [sentence])[0])

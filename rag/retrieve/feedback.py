@@ -8,16 +8,15 @@ answers the question, feedback costs first places (MS MARCO dev, TCT-ColBERTv2: 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.index.dense import DenseRetriever
 from rag.protocols import Retriever
 from rag.records import Hit
 from rag.retrieve.fuse import fuse
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Feedback = Literal["average", "rocchio"]
 Interpolation = Literal["none", "before", "after", "both"]
@@ -43,7 +42,6 @@ def rocchio(query: NDArray[np.float32], vectors: NDArray[np.float32], alpha: flo
 
 def _unit(vector: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """The vector at unit length, float32; where nothing is left of it, it has no direction, and the query stands."""
-    import numpy as np
 
     length = float(np.linalg.norm(vector))
     return (vector / length).astype(np.float32) if length > 1e-6 else query
@@ -87,7 +85,6 @@ class FeedbackRetriever:
 
         `within` limits both rounds, so that only what may be found feeds back.
         """
-        import numpy as np
 
         depth = max(k, self._fusion_depth, self._passages)
         before, after = (self._interpolation in (point, "both") for point in ("before", "after"))

@@ -89,10 +89,10 @@ def fuse(
     found = [{hit.passage.passage_id: hit.score for hit in rankings[name]} for name in names]
     total = 1.0 if fusion == "rrf" else sum(weights[name] for name in names)
 
-    def fused(some: Sequence[Mapping[str, float]], weights: Sequence[float]) -> dict[str, float]:
+    def fused(rankings: Sequence[Mapping[str, float]], weights: Sequence[float]) -> dict[str, float]:
         if fusion == "linear":
-            return minmax_fusion(some, weights)
-        return reciprocal_rank_fusion([list(ranking) for ranking in some], rank_constant, weights)
+            return minmax_fusion(rankings, weights)
+        return reciprocal_rank_fusion([list(ranking) for ranking in rankings], rank_constant, weights)
 
     best = list(fused(found, [weights[name] for name in names]).items())[:k]
     alone = [
@@ -140,4 +140,4 @@ class HybridRetriever:
         depth = max(k, self._depth)
         found = {name: retriever.search(queries, depth, within) for name, retriever in self._retrievers.items()}
         rankings = [{name: found[name][i] for name in found} for i in range(len(queries))]
-        return [fuse(some, self._weights, k, self._fusion, self._rank_constant) for some in rankings]
+        return [fuse(of_query, self._weights, k, self._fusion, self._rank_constant) for of_query in rankings]

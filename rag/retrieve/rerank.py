@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from rag.attribute.game import ReaderGame
-from rag.attribute.players import documents
-from rag.attribute.shapley import MOST_EXACT, Coalition, Value, exact_shapley
-from rag.attribute.tree_reader import playing
-from rag.errors import ModelError, ReaderError, not_loaded
-from rag.llm.chat import ChatReader, first_line
+from rag.errors import ModelError, not_loaded
 from rag.protocols import Retriever
-from rag.read.injection.mask import withhold
-from rag.read.prompts import answer_messages, fitting, helps_messages
 from rag.records import Hit, Passage
-from rag.settings import ReaderSettings
 
 
 class Reranker(Protocol):
@@ -57,7 +49,7 @@ class CrossEncoderReranker:
     """A transformers model that reads query and passage together and gives one logit: the score, without limits.
 
     `model` is a hub id or a folder. What is longer than `max_tokens` is cut at the passage's end; only a query of more
-    than half of them is cut too. Raises ModelError for a model that is not to be had, or has another number of outputs.
+    than half of them is cut too. Raises ModelError for a model that cannot be loaded, or has another number of outputs.
     """
 
     def __init__(self, model: Path | str, max_tokens: int = 512, batch_size: int = 16):
@@ -73,7 +65,7 @@ class CrossEncoderReranker:
             # Full precision: bf16 keeps 8 bits of a logit, too few to tell neighbours apart.
             loaded = AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32)
             self._model: Any = loaded.eval()
-        except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
+        except Exception as error:  # transformers and the hub raise many kinds; all mean that it cannot be loaded
             remedy = "Name a cross-encoder with one output: a hub id or folder that transformers can load"
             raise not_loaded(f"reranker {model}", error, remedy) from error
         if self._model.config.num_labels != 1:
@@ -106,58 +98,3 @@ class CrossEncoderReranker:
             for i, logit in zip(batch, logits.tolist(), strict=True):
                 scores[i] = logit
         return scores
-
-
-class ReaderReranker:
-    """The reader itself, asked of each passage alone whether it helps: the score is its probability of yes, 0..1.
-
-    A prompt a passage, none of it taken from the cache (ChatReader says why). A reader that gives no probabilities
-    says 1, 0.5 or 0, and the first stage's order decides among equals.
-    """
-
-    def __init__(self, reader: ChatReader):
-        self._reader = reader
-
-    def score(self, query: str, passages: Sequence[Passage]) -> list[float]:
-        """As Reranker.score. Raises ReaderError."""
-        return [self._reader.yes_probability(helps_messages(query, passage)) for passage in passages]
-
-
-class AttributionReranker:
-    """What a passage does to the reader's answers: its exact Shapley value among the best eight, 0..1.
-
-    After TextGenSHAP (arXiv 2312.01279), whose documents are ranked by the most that one gains for any answer, and the
-    few best are read again ("distillation"): here by whoever asks for few, as `ask -k 3` does.
-
-    Of n passages the reader answers from all 2^n selections, so from 256 of eight, from 32 with rerank.depth = 5. They
-    come in an order in which prompts share beginnings. Passages after the eighth, and those that the reader's window
-    cannot hold, weigh 0, as one does that changes no answer: the first stage's order decides among these.
-    """
-
-    def __init__(self, reader: ChatReader, settings: ReaderSettings):
-        self._reader, self._settings = reader, settings
-
-    def score(self, query: str, passages: Sequence[Passage]) -> list[float]:
-        """As Reranker.score. Raises ReaderError."""
-        best = [Hit(rank, 0.0, passage) for rank, passage in enumerate(passages[:MOST_EXACT], start=1)]
-        room = self._settings.context_tokens - self._settings.answer_tokens
-        hits = withhold(query, fitting(query, best, room, count=self._reader.count))
-        # All together come first, computed afresh: so what the others go on from is the same whatever was asked before.
-        whole = self._answer(self._reader, query, hits)
-        other = playing(self._reader)
-        game = ReaderGame(hits, lambda some: self._answer(other, query, some), whole, budget=2**MOST_EXACT)
-        players = documents(game.hits)
-
-        def numbered(coalitions: Sequence[Coalition]) -> Mapping[Coalition, Value]:
-            named = {coalition: frozenset(players[i] for i in coalition) for coalition in coalitions}
-            values = game(list(named.values()))
-            if game.stopped:
-                raise ReaderError(game.stopped)
-            return {coalition: values[names] for coalition, names in named.items()}
-
-        scores: list[float] = exact_shapley(len(players), numbered).score.tolist() if players else []
-        return scores + [0.0] * (len(passages) - len(scores))
-
-    def _answer(self, reader: ChatReader, query: str, hits: Sequence[Hit]) -> Value:
-        pieces = reader.stream(answer_messages(query, hits), self._settings.answer_tokens)
-        return {first_line("".join(pieces)): 1.0}

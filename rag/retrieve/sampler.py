@@ -119,7 +119,7 @@ class SamplingRetriever:
         for place, _ in joint_top_k(scores, len(candidates)):
             hit = candidates[place]
             if len(chosen) < k and not any(_inside(hit.passage, other.passage) for other in chosen):
-                chosen.append(self._told(replace(hit, rank=len(chosen) + 1)))
+                chosen.append(self._with_reason(replace(hit, rank=len(chosen) + 1)))
         return chosen
 
     def _with_labelled(self, query: str, hits: Sequence[Hit], allowed: frozenset[int] | None) -> list[Hit]:
@@ -144,7 +144,7 @@ class SamplingRetriever:
             if passage.document_id in lift
         ]
 
-    def _told(self, hit: Hit) -> Hit:
+    def _with_reason(self, hit: Hit) -> Hit:
         if hit.passage.kind != "figure":
             return hit
         # Its picture is in the dense index, so it was not the picture that found what dense search did not find.

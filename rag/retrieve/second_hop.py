@@ -29,7 +29,7 @@ FORWARD, NEW, OLD, NAMED_TOO, RANK, FREQUENCY = 2.2, 16.3, 14.0, -4.0, -1.1, -1.
 OLD_MOST = 0.5
 # A name that more passages have is a common word; one that more documents bear means none of them.
 COMMON_SHARE, COMMON_LEAST, NAMESAKES = 0.01, 5, 3
-SHOWN = 2  # links told with a hit
+SHOWN = 2  # links shown with a hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class LinkedRetriever:
         if paths:
             terms["linked"] = log1p(sum(exp(weight) for weight, _ in paths))
         strongest = sorted(paths, key=lambda path: -path[0])[:SHOWN]
-        links = tuple(_told(edge, found) for weight, edge in strongest if weight > 0)
+        links = tuple(_format_edge(edge, found) for weight, edge in strongest if weight > 0)
         return Hit(0, sum(terms.values()), hit.passage, terms, links)
 
     # -- the graph -----------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class LinkedRetriever:
         counts = self._library.mention_counts(list(documents | {link.document_id for link in out}))
         common = max(COMMON_LEAST, COMMON_SHARE * self._library.passage_count)
         into = self._library.links_to([document for document in documents if counts[document] <= common])
-        links = [*out, *(link for some in into.values() for link in some)]
+        links = [*out, *(link for targets in into.values() for link in targets)]
         shared = self._library.namesakes({link.words for link in links if link.target_passage_id is None})
         links = [
             link for link in links if counts[link.document_id] <= common and shared.get(link.words, 1) <= NAMESAKES
@@ -159,7 +159,7 @@ class LinkedRetriever:
         return [passage for passage in passages.values() if numbers.get(passage.passage_id) in allowed]
 
 
-def _told(edge: Edge, found: dict[str, Hit]) -> str:
+def _format_edge(edge: Edge, found: dict[str, Hit]) -> str:
     """The path in one line for people, such as: "Kiss and Tell" mentions "Shirley Temple"."""
     link = edge.link
     if link.kind == "section":

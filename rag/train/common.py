@@ -41,15 +41,10 @@ def write_folder(out: Path, save: Callable[[Path], dict[str, Any]], record: str 
     os.replace(fresh, out)
 
 
-def base_of(model: str) -> str:
-    """How a record names the model that a training began from: a folder by its whole path, a hub id as it is."""
-    return str(Path(model).absolute()) if Path(model).is_dir() else model
-
-
 def open_chat_model(model: str) -> tuple[Any, Any]:
     """A causal language model in full precision, and its tokenizer, by a folder or hub id, on the GPU if there is one.
 
-    Raises ModelError for a model that is not to be had, or is no chat model, since a reader must be one.
+    Raises ModelError for a model that cannot be loaded, or is no chat model, since a reader must be one.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -60,7 +55,7 @@ def open_chat_model(model: str) -> tuple[Any, Any]:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(model)
         loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    except Exception as error:  # transformers and the hub raise many kinds, and all mean: not to be had
+    except Exception as error:  # transformers and the hub raise many kinds; all mean that it cannot be loaded
         remedy = "Name a causal language model: a hub id or folder that transformers can load"
         raise not_loaded(f"--model {model}", error, remedy) from error
     if not tokenizer.chat_template or tokenizer.eos_token_id is None:

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from rag.encode.checkpoint import base_of
 from rag.encode.dense_encoder import (
     PROJECTION,
     TRAINED,
@@ -28,11 +33,9 @@ from rag.encode.dense_encoder import (
 from rag.errors import DataError, UsageError
 from rag.protocols import DenseEncoder, PictureEncoder, Report, silent
 from rag.records import Passage
-from rag.train.common import base_of, write_folder
+from rag.train.common import write_folder
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 TEMPERATURE = 0.05  # the paper does not say; what sentence encoders are commonly trained with
@@ -269,7 +272,6 @@ def save(trained: Trained, base: str, out: Path, data: str) -> None:
 
     Raises UsageError if `out` is there.
     """
-    from safetensors.numpy import save_file
 
     def write(folder: Path) -> dict[str, Any]:
         if trained.encoder is not None:

@@ -10,17 +10,15 @@ import hashlib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 WORD = re.compile(r"\w+")
 RUN = 8  # words
 CONTAINMENT = 0.6  # share of the shorter text's shingles above which two are near-duplicates
 LOOKED_AT = 64  # texts with the same shingle, at most: else a phrase that all texts have would cost their square
-FACTOR = 0x9E3779B97F4A7C15  # odd, so that each place in a run counts another way
+FACTOR = 0x9E3779B97F4A7C15  # odd, so that each position in a run counts another way
 
 
 def words_of(text: str) -> list[str]:
@@ -34,13 +32,11 @@ def words_of(text: str) -> list[str]:
 
 def shingles_of(text: str) -> NDArray[np.uint64]:
     """The hashes of a text's shingles, ascending, without repetition, at least one: (shingles,)."""
-    import numpy as np
-
     words = np.array([_hash(word) for word in words_of(text)], dtype=np.uint64)
     size = min(RUN, len(words))
     hashes = np.full(max(1, len(words) - size + 1), size, dtype=np.uint64)
-    for place in range(size):
-        hashes = hashes * np.uint64(FACTOR) + words[place : place + len(hashes)]  # modulo 2**64
+    for offset in range(size):
+        hashes = hashes * np.uint64(FACTOR) + words[offset : offset + len(hashes)]  # modulo 2**64
     return np.unique(hashes)
 
 
@@ -50,15 +46,13 @@ def _hash(word: str) -> int:
 
 
 class Shingles:
-    """The shingles of some texts, which are named by their places."""
+    """The shingles of some texts, which are named by their indices."""
 
     def __init__(self, texts: Sequence[str]):
         self._of = [shingles_of(text) for text in texts]
 
     def near(self, text: int, others: Sequence[int]) -> NDArray[np.bool_]:
         """Which of the others are near-duplicates of this text: (others,)."""
-        import numpy as np
-
         if not len(others):
             return np.zeros(0, dtype=np.bool_)
         own = self._of[text]
@@ -73,8 +67,6 @@ class Shingles:
 
         Of a shingle that more than LOOKED_AT of the others have, only the first of them are looked at.
         """
-        import numpy as np
-
         if not len(others):
             return [False] * len(texts)
         sizes = np.array([len(self._of[other]) for other in others])
@@ -95,8 +87,6 @@ class Shingles:
 
 def _among(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.int64]:
     """1 where a hash is among the known ones, which ascend, else 0."""
-    import numpy as np
-
     places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
     found: NDArray[np.int64] = (known[places] == hashes).astype(np.int64)
     return found

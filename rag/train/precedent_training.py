@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rag.encode.checkpoint import base_of
 from rag.errors import DataError, UsageError
+from rag.legal.court_cases import CourtCase, Field, candidates
 from rag.legal.pooling import RECORD, WEIGHTS, Pooling
-from rag.legal.precedents import CourtCase, Field, Vectors, candidates
+from rag.legal.precedents import Vectors
 from rag.protocols import Report, silent
-from rag.train.common import base_of, write_folder
+from rag.train.common import write_folder
 from rag.train.dense_training import contrastive_loss
 
 if TYPE_CHECKING:
@@ -178,13 +180,15 @@ def _loss(
     """The mean loss of a batch with these negatives. A case that several queries are shown is pooled once."""
     import torch
 
-    ids = dict.fromkeys(i for example, some in zip(batch, drawn, strict=True) for i in (*example.positives, *some))
-    row = {case_id: place for place, case_id in enumerate(ids)}
+    ids = dict.fromkeys(
+        i for example, negatives in zip(batch, drawn, strict=True) for i in (*example.positives, *negatives)
+    )
+    row = {case_id: index for index, case_id in enumerate(ids)}
     queries = pooled(asking[example.query.case_id] for example in batch)
     likeness = queries @ pooled(found[case_id] for case_id in ids).T  # (batch, ids)
     losses = [
-        contrastive_loss(mine[[row[i] for i in example.positives]], mine[[row[i] for i in some]], TEMPERATURE)
-        for mine, example, some in zip(likeness, batch, drawn, strict=True)
+        contrastive_loss(own[[row[i] for i in example.positives]], own[[row[i] for i in negatives]], TEMPERATURE)
+        for own, example, negatives in zip(likeness, batch, drawn, strict=True)
     ]
     return torch.stack(losses).mean()
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag.encode.checkpoint import base_of
 from rag.errors import DataError
 from rag.protocols import Report, silent
 from rag.read.prompts import bullets, copy_messages, quotes_messages
 from rag.read.quotes import Quote
-from rag.train.common import adapted, base_of, write_folder
+from rag.train.common import adapted, write_folder
 
 if TYPE_CHECKING:
     from torch import Tensor

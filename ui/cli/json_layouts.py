@@ -10,7 +10,7 @@ from rag.records import Answer, Hit
 
 if TYPE_CHECKING:
     from ingest.build import Summary
-    from rag.library.catalogue import DocumentEntry
+    from rag.library.documents import DocumentEntry
 
 
 def hit_json(hit: Hit) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     passage["paragraph"] = passage["first_paragraph"]
     terms = {} if hit.terms is None else {"terms": hit.terms}
     links = {"links": list(hit.links)} if hit.links else {}
-    ignored = {"ignored": hit.ignored} if hit.ignored else {}
+    ignored: dict[str, Any] = {"ignored": hit.ignored} if hit.ignored else {}
     if hit.withheld_words:
         ignored["withheld"] = list(hit.withheld_words)
     return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from ui.render import printable
+from ui.wording import printable
 
 LINE_SECONDS = 10.0
 WINDOW_SECONDS = 60.0  # what comes from a cache comes in a burst, which says nothing about the rest: it is forgotten

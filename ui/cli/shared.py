@@ -1,71 +1,33 @@
-"""What the files of commands share: what stands before the command, options, opened libraries, output, progress."""
+"""What the commands share: the options before the command, settings, opened libraries, output, progress."""
 
 from __future__ import annotations
 
 import json
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+from platformdirs import user_cache_path
 
 from rag.errors import UsageError
+from ui.cli.progress import Progress
 
 if TYPE_CHECKING:
     from rag.index.manager import Indexes
     from rag.settings import Settings
 
 
-class State:
-    """What stands before the command (--debug and --set), and whether a signal has come since."""
+class CommandState:
+    """The options before the command (--debug and --set), and whether a signal has come since."""
 
     debug = False
     interrupted = False
     overrides: tuple[str, ...] = ()
-
-
-class RetrieverName(str, Enum):
-    bm25 = "bm25"
-    sparse = "sparse"
-    dense = "dense"
-    hybrid = "hybrid"
-
-
-class SectionName(str, Enum):
-    facts = "facts"
-    law = "law"
-    both = "both"
-
-
-class ReaderStyle(str, Enum):
-    notes = "notes"
-    quotes = "quotes"
-    direct = "direct"
-
-
-class AttributeLevel(str, Enum):
-    none = "none"
-    document = "document"
-    clause = "clause"
-    word = "word"
-
-
-LibraryOption = Annotated[
-    Path, typer.Option("--library", envvar="GLOSSATOR_LIBRARY", help="The library folder.", show_default=False)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-RetrieverOption = Annotated[RetrieverName | None, typer.Option("--retriever", help="How passages are found.")]
-KOption = Annotated[int | None, typer.Option("-k", help="How many passages.")]
-FolderOption = Annotated[Path, typer.Option("--folder", help="The folder with the PDFs.")]
-KeptOption = Annotated[Path | None, typer.Option("--library", help="Keep the library there.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Where indexes and replies are kept (default: the platform's cache).")
-]
 
 
 @contextmanager
@@ -85,10 +47,10 @@ def until_interrupted() -> Iterator[Callable[[], bool]]:
 
 
 def load_settings() -> Settings:
-    """The settings, with what --set says of them."""
+    """The settings, with the overrides of --set."""
     from rag import settings
 
-    return settings.load_settings(State.overrides)
+    return settings.load_settings(CommandState.overrides)
 
 
 def open_indexes(library: Path, create: bool = False) -> Indexes:
@@ -102,31 +64,28 @@ def open_indexes(library: Path, create: bool = False) -> Indexes:
 
 @contextmanager
 def scratch_library(library: Path | None) -> Iterator[Path]:
-    """The library named, or one that is gone afterwards."""
+    """The library named, or a temporary one that is removed afterwards."""
     if library is not None:
         yield library
         return
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
         yield Path(folder) / "library"
 
 
 def default_cache() -> Path:
     """Beside the weights, in the platform's cache folder."""
-    from platformdirs import user_cache_path
-
     return user_cache_path("glossator") / "eval"
 
 
 def existing(file: Path) -> Path:
+    """The file. Raises UsageError where there is none."""
     if not file.is_file():
         raise UsageError(f"{file}: no such file. Name another; the examples come with a checkout, not with the package")
     return file
 
 
 def page_counts(text: str) -> list[int]:
-    """The numbers in "5,50,100"; what is no number is left out."""
+    """The numbers in "5,50,100"; what is not a number is left out."""
     return [int(count) for count in text.split(",") if count.strip().isdecimal()]
 
 
@@ -167,14 +126,13 @@ def print_result(result: dict[str, Any], as_json: bool, text: Callable[[dict[str
 
 @contextmanager
 def progress() -> Iterator[Callable[..., None]]:
-    """A Report that shows what goes on; it takes a note behind its three arguments, and ends an interrupted command."""
-    from ui.cli.progress import Progress
-
+    """A Report that shows how far the work is; it takes a note behind its three arguments, and ends an interrupted
+    command."""
     with Progress() as shown:
 
         def report(what: str, done: int, total: int, note: str = "") -> None:
-            # Raised once, an interruption may fall into a library that swallows it: so it is raised until it is heard.
-            if State.interrupted and threading.current_thread() is threading.main_thread():
+            # A library may swallow an interruption that is raised once, so it is raised until the command ends.
+            if CommandState.interrupted and threading.current_thread() is threading.main_thread():
                 raise KeyboardInterrupt
             shown(what, done, total, note)
 

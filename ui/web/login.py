@@ -7,7 +7,6 @@ with the server, when the password is changed, or when the user's line leaves th
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from collections import deque
 from http.cookies import CookieError, SimpleCookie
@@ -18,6 +17,7 @@ from urllib.parse import parse_qs
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from ui.web.templating import render, static
 from ui.web.users import Users
 
 COOKIE = "glossator_session"
@@ -30,7 +30,7 @@ MOST_ADDRESSES = 4096  # that are remembered
 class Sessions:
     """Signed names. A session is valid for SESSION_SECONDS, while its user has the password that it began with."""
 
-    def __init__(self, users: Users, seconds: float = SESSION_SECONDS):
+    def __init__(self, users: Users, seconds: int = SESSION_SECONDS):
         self._users = users
         self.seconds = seconds
         self._signer = URLSafeTimedSerializer(token_bytes(32), salt="glossator session")
@@ -70,7 +70,7 @@ class Failures:
 class Login:
     """ASGI: nothing behind it answers without a session. /login shows and takes the form, /logout ends the session."""
 
-    def __init__(self, app: Any, users: Users, session_seconds: float = SESSION_SECONDS):
+    def __init__(self, app: Any, users: Users, session_seconds: int = SESSION_SECONDS):
         self._app = app
         self._users = users
         self._sessions = Sessions(users, session_seconds)
@@ -88,7 +88,7 @@ class Login:
         """What is answered here; None: the request goes on to the page."""
         path, method = scope["path"], scope["method"]
         if path == "/login":
-            return await self._log_in(scope, receive) if method == "POST" else HTMLResponse(page())
+            return await self._log_in(scope, receive) if method == "POST" else HTMLResponse(login_page())
         if path == "/logout" and method == "POST":
             reply = RedirectResponse("/login", 303)
             reply.delete_cookie(COOKIE, path="/")
@@ -102,20 +102,20 @@ class Login:
     async def _log_in(self, scope: Any, receive: Any) -> Response:
         address = (scope.get("client") or ("",))[0]
         if wait := self._failures.wait_seconds(address):
-            said = f"Too many attempts. Try again in {-(-wait // 60):.0f} minutes."
-            return HTMLResponse(page(said), 429, {"retry-after": f"{wait:.0f}"})
+            why = f"Too many attempts. Try again in {-(-wait // 60):.0f} minutes."
+            return HTMLResponse(login_page(why), 429, {"retry-after": f"{wait:.0f}"})
         form = await _form(receive)
         name, password = (form.get(field, [""])[0] for field in ("name", "password"))
         async with self._checking:
             right = await asyncio.to_thread(self._users.is_right, name, password)
         if not right:
             self._failures.add(address)
-            return HTMLResponse(page("That name and password do not go together.", name), 401)
+            return HTMLResponse(login_page("That name and password do not go together.", name), 401)
         reply = RedirectResponse("/", 303)
         reply.set_cookie(
             COOKIE,
             self._sessions.begin(name),
-            max_age=int(self._sessions.seconds),
+            max_age=self._sessions.seconds,
             httponly=True,
             samesite="lax",
             secure=scope["scheme"] == "https",
@@ -150,31 +150,6 @@ async def _form(receive: Any) -> dict[str, list[str]]:
                 return {}
 
 
-SIGN_OUT = "<form method='post' action='/logout' class='sign-out'><button>Sign out</button></form>"
-
-
-def page(problem: str = "", name: str = "") -> str:
+def login_page(problem: str = "", name: str = "") -> str:
     """The login page's HTML: nothing in it comes from elsewhere, no script."""
-    said = f"<p role='alert'>{html.escape(problem)}</p>" if problem else ""
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Glossator: sign in</title>
-<style>
-:root {{ color-scheme: light dark; --paper: #faf7f0; --ink: #2b2622; --line: #8a7f70; --seal: #7a2626; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --paper: #1b1917; --ink: #ece5d6; --line: #9a9086; --seal: #8c3030; }} }}
-body {{ background: var(--paper); color: var(--ink); font: 1.1rem/1.5 Georgia, serif; display: grid;
-  min-height: 90vh; place-content: center; margin: 1rem; }}
-form {{ display: grid; gap: .4rem; width: min(20rem, 90vw); }}
-input {{ font: inherit; padding: .4rem; border: 1px solid var(--line); border-radius: .3rem; }}
-button {{ font: inherit; margin-top: .8rem; padding: .5rem; border: 0; border-radius: .3rem;
-  background: var(--seal); color: #fff; }}
-</style></head><body><main><h1>Glossator</h1>{said}
-<form method="post" action="/login">
-<label for="name">Name</label>
-<input id="name" name="name" autocomplete="username" required autofocus value="{html.escape(name[:64])}">
-<label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required>
-<button>Sign in</button>
-</form></main></body></html>
-"""
+    return render("login.html", style=static("login.css"), problem=problem, name=name)

@@ -21,18 +21,20 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from rag.errors import LibraryError, RagError
 from rag.index.manager import Indexes
-from ui import render
-from ui.web.app import Desk, mount
+from ui.web.app import Page, Workers, mount
 from ui.web.arrivals import Arrivals
 from ui.web.connections import BoundedProtocol, raise_descriptor_limit
 from ui.web.guard import Guard
-from ui.web.jobs import Intake, Reading, Worker
 from ui.web.login import Login
-from ui.web.panels.case_list import Casebook
+from ui.web.panels.page_view import PageViews
 from ui.web.panels.recordings import Recordings
-from ui.web.panels.source_list import Pictures
 from ui.web.reach import BACKLOG, is_loopback, listen
 from ui.web.users import Users
+from ui.web.workers.answer_worker import AnswerWorker
+from ui.web.workers.jobs import Worker, logged
+from ui.web.workers.precedent_worker import PrecedentWorker
+from ui.web.workers.upload_worker import UploadWorker
+from ui.wording import printable
 
 SHUTDOWN_SECONDS = 3.0
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -41,29 +43,28 @@ Offset = Annotated[int, Query(ge=0, le=1 << 40)]
 
 
 def application(
-    indexes: Indexes, intake: Intake, reading: Reading, arrivals: Arrivals, names: Sequence[str], users: Users | None
+    indexes: Indexes, workers: Workers, arrivals: Arrivals, names: Sequence[str], users: Users | None
 ) -> Any:
     """The whole site: the page at /, pictures of documents' pages at /page/, audio and captions at /episode/.
 
     `names` are what it answers to besides the names of loopback; without `users` nobody has to log in.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    pictures, recordings = Pictures(indexes), Recordings(indexes.library)
-    desk = Desk(indexes, intake, reading, pictures, recordings, Casebook(indexes.library), arrivals, users is not None)
+    pages, recordings = PageViews(indexes), Recordings(indexes.library)
 
     @app.get("/page/{document_id}/{page}.png")
     def page(document_id: str, page: int, start: Offset = 0, end: Offset = 0) -> Response:
         try:
-            return Response(pictures.png(document_id, page, start, end), media_type="image/png")
+            return Response(pages.png(document_id, page, start, end), media_type="image/png")
         except RagError as error:
-            return PlainTextResponse(render.printable(str(error)), 404 if isinstance(error, LibraryError) else 422)
+            return PlainTextResponse(printable(str(error)), 404 if isinstance(error, LibraryError) else 422)
 
     @app.get("/episode/{document_id}/audio")
     def audio(document_id: str) -> Response:
         try:
             file, kind = recordings.audio(document_id)
         except RagError as error:
-            return PlainTextResponse(render.printable(str(error)), 404)
+            return PlainTextResponse(printable(str(error)), 404)
         return FileResponse(file, media_type=kind)  # answers a Range, which a player asks for when it seeks
 
     @app.get("/episode/{document_id}/captions.vtt")
@@ -71,14 +72,18 @@ def application(
         try:
             return Response(recordings.captions(document_id), media_type="text/vtt")
         except RagError as error:
-            return PlainTextResponse(render.printable(str(error)), 404)
+            return PlainTextResponse(printable(str(error)), 404)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
         return PlainTextResponse("page, start and end are whole numbers: /page/DOCUMENT/PAGE.png?start=S&end=E", 422)
 
-    site = mount(app, desk)
-    return Guard(Login(site, users) if users else site, [*LOOPBACK, *names], arrivals, intake.claimed)
+    @app.exception_handler(Exception)
+    def internal_error(request: Request, error: Exception) -> Response:
+        return PlainTextResponse(str(logged(error)), 500)
+
+    site = mount(app, Page(indexes, workers, pages, recordings, arrivals, users is not None))
+    return Guard(Login(site, users) if users else site, [*LOOPBACK, *names], arrivals, workers.uploads.claimed)
 
 
 class _Server(uvicorn.Server):
@@ -110,10 +115,11 @@ def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), use
             file=sys.stderr,
         )
     raise_descriptor_limit()
-    intake, reading = Intake(indexes), Reading(indexes)
+    workers = Workers(UploadWorker(indexes), AnswerWorker(indexes), PrecedentWorker(indexes))
+    all_workers = (workers.uploads, workers.answers, workers.precedents)
     with listening, tempfile.TemporaryDirectory(prefix="glossator-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # ours alone, and gone afterwards
-        app = application(indexes, intake, reading, Arrivals(Path(uploads)), names, users)
+        app = application(indexes, workers, Arrivals(Path(uploads)), names, users)
         config = uvicorn.Config(
             app,
             http=BoundedProtocol,
@@ -124,9 +130,10 @@ def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), use
             backlog=BACKLOG,
         )
         try:
-            _Server(config, (intake, reading)).run([listening])
+            _Server(config, all_workers).run([listening])
         except KeyboardInterrupt:  # uvicorn has ended in order, and raises the signal again
             pass
         finally:
-            if not all([intake.close(SHUTDOWN_SECONDS), reading.close(SHUTDOWN_SECONDS)]):
+            have_ended = [worker.close(SHUTDOWN_SECONDS) for worker in all_workers]
+            if not all(have_ended):
                 raise KeyboardInterrupt  # something does not stop: end the process

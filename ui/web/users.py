@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -86,11 +87,12 @@ def _write(file: Path, users: Mapping[str, str]) -> None:
 
 
 class Users:
-    """The users of a file, read again whenever the file has changed."""
+    """The users of a file, read again whenever the file has changed. For any thread."""
 
     def __init__(self, file: Path):
         """Raises RagError as read_users, and for a file without users."""
         self._file = file
+        self._lock = threading.Lock()
         self._stamp = _stamp(file)
         self._users = read_users(file)
         if not self._users:
@@ -98,14 +100,15 @@ class Users:
 
     def current(self) -> Mapping[str, str]:
         """Name -> hash, as of now; empty while the file is missing or broken, so that nobody comes in."""
-        if (stamp := _stamp(self._file)) != self._stamp:
-            self._stamp = stamp
-            try:
-                self._users = read_users(self._file)
-            except RagError as error:
-                log.warning("%s. Nobody can log in until then", error)
-                self._users = {}
-        return self._users
+        with self._lock:
+            if (stamp := _stamp(self._file)) != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._users = read_users(self._file)
+                except RagError as error:
+                    log.warning("%s. Nobody can log in until then", error)
+                    self._users = {}
+            return self._users
 
     def is_right(self, name: str, password: str) -> bool:
         """Whether the password is the user's; takes as long for a name that does not exist."""

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from rag.read.injection.grammar import begins_with_an_order, normalised, speaks, windows
+from rag.read.injection.grammar import begins_with_an_order, speaks
 from rag.read.injection.turns import ends_what_is_read, imitates_a_turn, names_a_turn
+from rag.read.injection.word_classes import normalised, windows
 from rag.records import Hit
 from rag.sentences import sentence_spans
 
@@ -125,7 +126,7 @@ def _with_their_rest(hit: set[int], lines: Sequence[tuple[int, int]], text: str)
     return sorted(found)
 
 
-def withhold(question: str, hits: Sequence[Hit]) -> list[Hit]:
+def mask_injections(hits: Sequence[Hit]) -> list[Hit]:
     """The hits as the reader gets them: what speaks to it is blanked out, and where it stood is in `withheld`.
 
     Line breaks stand for it, so that no sentence that is left goes on over the gap. Names are left as they are, and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rag.read.injection.grammar import normalised, windows
+from rag.read.injection.word_classes import normalised, windows
 
 _ROLE = (
     r"(?:system|assistant|ai|user|human|developer|operator|admin|administrator|chatbot|bot|tool|model"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from rag.llm.chat import ChatReader, Usage, first_line
+from rag.llm.chat import ChatModel, Usage, first_line
 from rag.read.match import EDGES, fold, holds_answer, normalise_answer
 from rag.read.prompts import answer_messages, claim_messages, same_messages, yes_no_messages
 from rag.read.quotes import Quote, choose_quotes
@@ -140,7 +140,7 @@ class Compared:
     support: float
 
 
-def compare(reader: ChatReader, question: str, evidence: Sequence[Hit], usage: Usage) -> Compared | None:
+def compare(reader: ChatModel, question: str, evidence: Sequence[Hit], usage: Usage) -> Compared | None:
     """Compare the two things that a question names, each by its own evidence; None for any other question.
 
     A yes or no for both where it asks whether both are so; what each is where it asks for the same. Which of the two it
@@ -188,7 +188,7 @@ def _named(question: str, title: str) -> tuple[int, int] | None:
 # -- yes or no -------------------------------------------------------------------------------------------------------
 
 
-def _both(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared:
+def _both(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared:
     """Yes where the question, asked of each side alone, is more likely answered with yes than no for both."""
     first, second = sides
     asked = (alone(question, first, second), alone(question, second, first))
@@ -201,7 +201,7 @@ def _both(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: Us
         "yes" if yes else "no",
         (first.name, second.name),
         (found[0], found[1]),
-        (_shown(asked[0], "", first), _shown(asked[1], "", second)),
+        (_evidence_of(asked[0], "", first), _evidence_of(asked[1], "", second)),
         min(likely) if yes else 1 - min(likely),
     )
 
@@ -214,7 +214,7 @@ def alone(question: str, side: Side, other: Side) -> str:
     return re.sub(r"^(Are|Were|Do|Have)\b", lambda verb: SINGULAR[verb[1]], text)
 
 
-def _same(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared | None:
+def _same(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared | None:
     """Whether what the question wants to be the same is so: the reader says what each side has, by its own evidence.
 
     Certain where both are the same words and stand in the evidence. Else the reader judges whether different words name
@@ -226,36 +226,36 @@ def _same(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: Us
         return None
     what = match["what"]
     asked = [f"What is the {what} of {side.name}?" for side in sides]
-    said = [_say(reader, text, side, usage) for side, text in zip(sides, asked, strict=True)]
-    bare = [normalise_answer(fold(text)) for text in said]
+    replies = [_reply(reader, text, side, usage) for side, text in zip(sides, asked, strict=True)]
+    bare = [normalise_answer(fold(text)) for text in replies]
     if not all(bare) or any(NOTHING_SAID.match(text) for text in bare):
         return None
-    quotes = [_shown(text, answer, side) for text, answer, side in zip(asked, said, sides, strict=True)]
+    quotes = [_evidence_of(text, answer, side) for text, answer, side in zip(asked, replies, sides, strict=True)]
     likely = 1.0
     if bare[0] != bare[1]:
-        likely = reader.yes_probability(same_messages(what, said[0], said[1]), usage)
+        likely = reader.yes_probability(same_messages(what, replies[0], replies[1]), usage)
     answer, sure = ("yes", likely) if likely >= 0.5 else ("no", 1 - likely)
-    for text, value, side, quote in zip(asked, said, sides, quotes, strict=True):
+    for text, value, side, quote in zip(asked, replies, sides, quotes, strict=True):
         if not holds_answer(quote.text, value):
             claim = claim_messages(text, value, *(hit.passage for hit in side.hits))
             sure = min(sure, reader.yes_probability(claim, usage), SURE)
     support = READ_OFF if bare[0] == bare[1] and sure == 1.0 else min(sure, SURE)
-    return Compared(answer, (sides[0].name, sides[1].name), (said[0], said[1]), (quotes[0], quotes[1]), support)
+    return Compared(answer, (sides[0].name, sides[1].name), (replies[0], replies[1]), (quotes[0], quotes[1]), support)
 
 
-def _shown(question: str, answer: str, side: Side) -> Quote:
+def _evidence_of(question: str, answer: str, side: Side) -> Quote:
     """The words of a side's evidence that show what was found of it."""
     return replace(choose_quotes(question, answer, side.hits)[0], holds=True, score=1.0)
 
 
-def _say(reader: ChatReader, question: str, side: Side, usage: Usage) -> str:
+def _reply(reader: ChatModel, question: str, side: Side, usage: Usage) -> str:
     return first_line("".join(reader.stream(answer_messages(question, side.hits), SHORT, usage))).strip(EDGES)
 
 
 # -- which of the two ------------------------------------------------------------------------------------------------
 
 
-def _either(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared:
+def _either(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared:
     """The side of which its own evidence makes it likelier that it is the answer.
 
     Asked for one of two, a small reader takes the one that stands first among the passages (eval/log.md).
@@ -270,7 +270,7 @@ def _either(reader: ChatReader, question: str, sides: tuple[Side, Side], usage: 
         sides[wins].full_name,
         (first.name, second.name),
         (f"{likely[0]:.2f} likely", f"{likely[1]:.2f} likely"),
-        (_shown(question, "", first), _shown(question, "", second)),
+        (_evidence_of(question, "", first), _evidence_of(question, "", second)),
         likely[wins],
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rag.library.catalogue import Library
 from rag.library.cited import VERSUS, KnownCase, applicant_of, words_of
-from rag.library.mentions import APPLICATION
+from rag.library.references import APPLICATION
 from rag.read.quotes import Quote
 from rag.read.rules.finding_question import FindingQuestion, answer, read_question
 from rag.records import Hit, Passage
@@ -46,8 +46,10 @@ class Decided:
     def stands_in(self, hits: Sequence[Hit]) -> bool:
         """Whether these hold all of its items, word for word, in passages of the judgment."""
         of_case = [hit.passage for hit in hits if hit.passage.document_id == self.quotes[0].hit.passage.document_id]
-        text = _spaced(" ".join(passage.text for passage in sorted(of_case, key=lambda passage: passage.start)))
-        return all(_spaced(quote.text) in text for quote in self.quotes)
+        text = _with_single_spaces(
+            " ".join(passage.text for passage in sorted(of_case, key=lambda passage: passage.start))
+        )
+        return all(_with_single_spaces(quote.text) in text for quote in self.quotes)
 
 
 DecidedOf = Callable[[str, Sequence[Hit]], Decided | None]  # (question, evidence) -> what was found, where certain
@@ -56,7 +58,7 @@ DecidedOf = Callable[[str, Sequence[Hit]], Decided | None]  # (question, evidenc
 def decide(library: Library, question: str, evidence: Sequence[Hit]) -> Decided | None:
     """The answer to a question on a finding; None where the question is another one, or it is not certain."""
     asked = read_question(question)
-    document_id = meant(asked, library.cases()) if asked else None
+    document_id = meant(asked, _candidates(library, asked)) if asked else None
     if asked is None or document_id is None or all(hit.passage.document_id != document_id for hit in evidence):
         return None
     case = library.case(document_id)
@@ -73,13 +75,24 @@ def decide(library: Library, question: str, evidence: Sequence[Hit]) -> Decided 
     return Decided(yes, tuple(sorted(quotes, key=lambda quote: bool(NONE.search(quote.text)) == violated)))
 
 
+def _candidates(library: Library, asked: FindingQuestion) -> list[KnownCase]:
+    """All judgments of the library that have a number of the question; without one, two at most that have its name."""
+    numbers, name = _named(asked)
+    return library.cases_numbered(sorted(numbers)) if numbers else library.cases_named(name, 2)
+
+
+def _named(asked: FindingQuestion) -> tuple[set[str], str]:
+    """The application numbers and the name of the case that a question asks for; "(no. 2)" belongs to a name."""
+    number, numbers = asked.application_number, set(re.findall(APPLICATION, asked.application_number))
+    return numbers, asked.case if numbers or not number else f"{asked.case} no {number}"
+
+
 def meant(asked: FindingQuestion, cases: Iterable[KnownCase]) -> str | None:
     """The key of the one case that has the number and the name of the question; None if none has, or several have.
 
     Beside a number it is enough that the applicants share a word: states change their names.
     """
-    numbers = set(re.findall(APPLICATION, asked.application_number))
-    name = asked.case if numbers or not asked.application_number else f"{asked.case} no {asked.application_number}"
+    numbers, name = _named(asked)
     words = words_of(name)
 
     def fits(case: KnownCase) -> bool:
@@ -100,10 +113,10 @@ def _quote(span: tuple[int, int], passages: Iterable[Passage]) -> Quote | None:
         return max(span[0], passage.start), min(span[1], passage.end)
 
     best = max(passages, key=lambda passage: shared(passage)[1] - shared(passage)[0], default=None)
-    if best is None or (place := shared(best))[0] >= place[1]:
+    if best is None or (span_in := shared(best))[0] >= span_in[1]:
         return None
-    return Quote(Hit(0, 0.0, best), place[0] - best.start, place[1] - best.start, True, 1.0)
+    return Quote(Hit(0, 0.0, best), span_in[0] - best.start, span_in[1] - best.start, True, 1.0)
 
 
-def _spaced(text: str) -> str:
+def _with_single_spaces(text: str) -> str:
     return " ".join(text.split())

@@ -345,7 +345,7 @@ def _behind_name(sentence: str, name: str, is_first: bool) -> str | None:
     """What stands behind the thing's name, where the sentence begins with it.
 
     A passage may begin with a longer form of it: "Antonin Leopold Dvorak (born 1841)" is Antonin Dvorak, but "Old Lock
-    Road was opened" is not about Old Lock.
+    Pipeline was opened" is not about Old Lock.
     """
     called = re.escape(_plain(name))
     literal = re.match(rf"[\"']?(?:The )?(?i:{called})[\"']?(?=,| ?\(| [a-z])(?!,? (?:and|or|of|in|at)\b)", sentence)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import numpy as np
+
 from rag.protocols import Reader, Report, silent
 from rag.read.prompts import QUERY, plain
 from rag.train.near_duplicates import words_of
 from rag.train.sparse.hard_negatives import Teacher, best
-from rag.train.sparse.pairs import LONGEST, SHORTEST, TIMES, Pair, TrainingSet, hash_of
+from rag.train.sparse.pairs import Pair, TrainingSet, hash_of
+from rag.train.sparse.self_made_queries import LONGEST, SHORTEST, TIMES
 
 WITHIN = 5  # of a teacher's ranking that the passage must be among
 TOKENS = 48  # of a reply
@@ -33,15 +36,13 @@ def written(
 
     `teachers` are over the texts of `data`, and rank its whole passages. Raises ReaderError.
     """
-    import numpy as np
-
     drawn = sorted(data.whole, key=lambda i: hash_of(f"{seed} {data.texts[i]}"))[:count]
     asked = []
-    for done, place in enumerate(drawn, start=1):
-        query = _query("".join(reader.stream(_messages(data.texts[place]), TOKENS)))
+    for done, index in enumerate(drawn, start=1):
+        query = _query("".join(reader.stream(_messages(data.texts[index]), TOKENS)))
         words = words_of(query)
-        if SHORTEST <= len(words) <= LONGEST and len(words_of(data.texts[place])) >= TIMES * len(words):
-            asked.append(Pair(query, (place,), "reader"))
+        if SHORTEST <= len(words) <= LONGEST and len(words_of(data.texts[index])) >= TIMES * len(words):
+            asked.append(Pair(query, (index,), "reader"))
         report("questions", done, len(drawn))
     whole = np.zeros(len(data.texts), dtype=np.bool_)
     whole[list(data.whole)] = True

@@ -9,16 +9,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.encode.inference_free import idf
 from rag.protocols import DenseEncoder, Report, SparseEncoder, SparseVector, silent
 from rag.train.near_duplicates import Shingles, words_of
 from rag.train.sparse.pairs import Candidates, TrainingSet
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 DEPTH = 50  # of each teacher's ranking, from which negatives are drawn
 NEGATIVES = 15  # a query
@@ -37,8 +36,6 @@ class Postings:
     """Sparse vectors by term, so that a query's inner products with all of them cost only the terms it has."""
 
     def __init__(self, vectors: Sequence[SparseVector]):
-        import numpy as np
-
         self._count = len(vectors)
         sizes = [len(terms) for terms, _ in vectors]
         terms = np.concatenate([terms for terms, _ in vectors]) if vectors else np.zeros(0, np.int32)
@@ -50,8 +47,6 @@ class Postings:
 
     def products(self, query: SparseVector) -> NDArray[np.float32]:
         """The query's inner product with each vector: (vectors,)."""
-        import numpy as np
-
         scores = np.zeros(self._count, dtype=np.float32)
         for term, weight in zip(*query, strict=True):
             if term + 1 < len(self._starts):
@@ -64,8 +59,6 @@ class Bm25Teacher:
     """BM25 as Lucene computes it (without the factor k1 + 1), over the words of the texts without their plural's s."""
 
     def __init__(self, texts: Sequence[str], k1: float = 0.9, b: float = 0.4):
-        import numpy as np
-
         counts = [Counter(terms_of(text)) for text in texts]
         self._terms = {word: i for i, word in enumerate(sorted(set().union(*counts)))}
         frequency = np.zeros(len(self._terms), dtype=np.int64)
@@ -77,8 +70,6 @@ class Bm25Teacher:
         self._postings = Postings([self._vector(count, norm) for count, norm in zip(counts, norms, strict=True)])
 
     def _vector(self, count: Counter[str], norm: float) -> SparseVector:
-        import numpy as np
-
         found = sorted((self._terms[word], times) for word, times in count.items() if word in self._terms)
         terms = np.array([term for term, _ in found], dtype=np.int32)
         times = np.array([times for _, times in found], dtype=np.float32)
@@ -86,8 +77,6 @@ class Bm25Teacher:
 
     def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """As Teacher.scores; a word that is twice in the query counts twice."""
-        import numpy as np
-
         rows = []
         for query in queries:
             found = Counter(word for word in terms_of(query) if word in self._terms)
@@ -140,8 +129,6 @@ class SparseTeacher:
 
     def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """As Teacher.scores."""
-        import numpy as np
-
         return np.stack([self._postings.products(vector) for vector in self._encoder.encode_queries(queries)])
 
 
@@ -158,8 +145,6 @@ def mine(
     Negatives are drawn from each teacher's best `depth` texts of the pair's pool that it gives a score above 0. None is
     a positive, a near-duplicate of a positive, or a text that holds the query; there are fewer where these are too few.
     """
-    import numpy as np
-
     shingles = Shingles([*data.texts, *(pair.query for pair in data.pairs)])
     documents = np.unique(data.documents, return_inverse=True)[1] if data.documents else np.zeros(0, np.int64)
     origins = np.array(data.origins, dtype=np.int64)
@@ -174,26 +159,24 @@ def mine(
             open_to[origins[positives]] = False
             if pair.source in OF_WHOLE_DOCUMENTS:
                 open_to &= ~np.isin(documents, documents[positives])
-            found = sorted(set().union(*(best(some[row], open_to, depth) for some in scores.values())))
+            found = sorted(set().union(*(best(rows[row], open_to, depth) for rows in scores.values())))
             twins = np.zeros(len(found), dtype=np.bool_)
             for text in (*pair.positives, len(data.texts) + first + row):  # and the query itself
                 twins |= shingles.near(text, found)
             left = [i for i, twin in zip(found, twins, strict=True) if not twin]
             drawn = random.Random(f"{seed} {pair.query}").sample(left, min(negatives, len(left)))
             passages = (*pair.positives, *drawn)
-            own = {name: tuple(some[row, list(passages)].tolist()) for name, some in scores.items()}
+            own = {name: tuple(rows[row, list(passages)].tolist()) for name, rows in scores.items()}
             mined.append(Candidates(passages, len(pair.positives), own))
         report("negatives", first + len(block), len(data.pairs))
     return mined
 
 
 def best(scores: NDArray[np.float32], open_to: NDArray[np.bool_], depth: int) -> Iterable[int]:
-    """The `depth` texts with the highest scores above 0, of those that are open: (texts,) both. Ties by place."""
-    import numpy as np
-
-    places = np.flatnonzero(open_to & (scores > 0))
-    if len(places) > depth:
-        least = np.partition(scores[places], -depth)[-depth]
-        places = places[scores[places] >= least]  # with all that tie with the last
-    order = np.argsort(-scores[places], kind="stable")[:depth]
-    return [int(i) for i in places[order]]
+    """The `depth` texts with the highest scores above 0, of those that are open: (texts,) both. Ties by index."""
+    indices = np.flatnonzero(open_to & (scores > 0))
+    if len(indices) > depth:
+        least = np.partition(scores[indices], -depth)[-depth]
+        indices = indices[scores[indices] >= least]  # with all that tie with the last
+    order = np.argsort(-scores[indices], kind="stable")[:depth]
+    return [int(i) for i in indices[order]]

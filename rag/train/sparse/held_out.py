@@ -61,7 +61,7 @@ def _held_out(data: TrainingSet, seed: int) -> set[int]:
     if len(groups) > 1:
         unit = [groups[document] for document in data.documents]
     else:
-        block = {i: f"block {place * BLOCKS // len(whole)}" for place, i in enumerate(whole)}
+        block = {i: f"block {rank * BLOCKS // len(whole)}" for rank, i in enumerate(whole)}
         unit = [block[origin] for origin in data.origins]
     chosen = _chosen([unit[i] for i in whole], seed)
     return {i for i, key in enumerate(unit) if key in chosen}
@@ -88,7 +88,7 @@ def _chosen(units: Sequence[str], seed: int) -> set[str]:
 
     The smallest one where none fits.
     """
-    sizes = {key: len(list(some)) for key, some in groupby(sorted(units))}
+    sizes = {key: len(list(group)) for key, group in groupby(sorted(units))}
     chosen: set[str] = set()
     held = 0
     for key in sorted(sizes, key=lambda key: hash_of(f"{seed} {key}")):

@@ -1,10 +1,12 @@
-"""The library's judgments as the page shows them, with what they cite and who cites them. No Gradio here."""
+"""The library's judgments as the page shows them, with the cases that they cite and that cite them. No Gradio here."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
 
 from ingest.legal.case_files import courts
 from rag.errors import LibraryError, UsageError
@@ -15,10 +17,11 @@ from ui.web.panels import filter_choices as filters
 from ui.web.panels import judgment_panel as judgment
 from ui.web.panels.filter_choices import Choice
 from ui.web.panels.judgment_panel import Mention, Neighbour
+from ui.web.templating import render
 
 
-class Casebook:
-    """Panels of judgments, by document_id."""
+class JudgmentPanels:
+    """Panels of the library's judgments, by document id."""
 
     def __init__(self, library: Library):
         self._library = library
@@ -30,11 +33,11 @@ class Casebook:
         entries = self._library.documents([citation.document_id])
         return any(entry.kind == "legal" and ", pdf " not in entry.recipe for entry in entries)  # ingest/build.py
 
-    def html(self, citation: Citation, chosen: Choice = ()) -> str:
+    def html(self, citation: Citation, chosen: Choice = ()) -> Markup:
         """The judgment with the cited words marked. Raises LibraryError if it is no longer there."""
         return self.open(citation.document_id, f"{citation.start}:{citation.end}", chosen)
 
-    def open(self, document_id: str, place: str, chosen: Choice = ()) -> str:
+    def open(self, document_id: str, place: str, chosen: Choice = ()) -> Markup:
         """A judgment at a place: "120:140" (offsets), a paragraph's number, or "-". Raises LibraryError.
 
         Its timeline keeps to the filters that are chosen; the lists of cited and citing cases are whole.
@@ -52,13 +55,15 @@ class Casebook:
             time.monotonic_ns(),
         )
 
-    def timeline(self, document_id: str, chosen: Choice) -> str:
-        """That of a judgment that is open, once other filters are chosen. Raises LibraryError."""
+    def timeline(self, document_id: str, chosen: Choice) -> Markup:
+        """The timeline of a judgment that is open, once other filters are chosen. Raises LibraryError."""
         document, case = self._judgment(document_id)
         line = self._line(document, *self._around(document_id, case), chosen)
-        return f"<div data-of='{judgment.escaped(document_id)}' data-visit='{time.monotonic_ns()}'>{line}</div>"
+        return render("timeline_update.html", document_id=document_id, visit=time.monotonic_ns(), timeline=line)
 
-    def _line(self, document: Document, cited: Sequence[Neighbour], citing: Sequence[Neighbour], chosen: Choice) -> str:
+    def _line(
+        self, document: Document, cited: Sequence[Neighbour], citing: Sequence[Neighbour], chosen: Choice
+    ) -> Markup:
         around = {case.document_id for case in (*cited, *citing)}
         try:
             kept = filters.kept(self._library, around, chosen)
@@ -75,12 +80,12 @@ class Casebook:
         return document, document.case
 
     def _around(self, document_id: str, case: Case) -> tuple[list[Neighbour], list[Neighbour]]:
-        """What a case cites, and what cites it."""
+        """The cases that a case cites, and those that cite it."""
         known = {case.key: case for case in self._library.cases()}
         return self._cited(document_id, case, known), self._citing(document_id, known)
 
     def _cited(self, document_id: str, case: Case, known: dict[str, KnownCase]) -> list[Neighbour]:
-        """What a case cites, by date; each opens at the paragraph that is cited."""
+        """The cases that a case cites, by date; each opens at the paragraph that is cited."""
         found: dict[str, list[Mention]] = {}
         for edge in self._library.citations_of(document_id):
             numbers = re.search(r"\d+", edge.citation.pinpoint or "")
@@ -92,7 +97,7 @@ class Casebook:
         return _by_date(found, known)
 
     def _citing(self, document_id: str, known: dict[str, KnownCase]) -> list[Neighbour]:
-        """Who cites a case, by date; each opens at the words that do."""
+        """The cases that cite a case, by date; each opens at the words that do."""
         found: dict[str, list[Mention]] = {}
         sources = [source for source, targets in self._library.citation_graph().items() if document_id in targets]
         for source in sources:
@@ -119,7 +124,7 @@ def mention_of(edge: Edge, target: str, known: dict[str, KnownCase], paragraph: 
 
 
 def span_of(case: Case, place: str, length: int) -> tuple[int, int]:
-    """The offsets that a place means; nothing, at the beginning, where it means none.
+    """The offsets that a place means (see JudgmentPanels.open); (0, 0) where it means none.
 
     >>> span_of(Case("", "", ("", ""), (), "", None, (), (), (), (), (), ()), "3:99", 9)
     (3, 9)

@@ -1,4 +1,4 @@
-"""What of the library is searched: the filters that the page offers, and words for those chosen. No Gradio here.
+"""The filters that the page offers, and words for those that are chosen. No Gradio here.
 
 A choice is what each of FIELDS is set to, in their order; "" (or None) where a field is left open.
 """
@@ -6,20 +6,21 @@ A choice is what each of FIELDS is set to, in their order; "" (or None) where a 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rag.library.catalogue import Library
-from ui.render import many, printable
 from ui.web.panels.judgment_panel import IMPORTANCE, NAMES
+from ui.wording import many, printable
 
 Choice = Sequence[str | None]
 ANY = ("any", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FilterField:
     """A filter of the page: what it is called, its name in rag.library.filters.FILTERS, and its values' in VALUES."""
 
     label: str
@@ -33,40 +34,44 @@ class Field:
 
 
 FIELDS = (
-    Field("Section", "part", "part"),
-    Field("Article", "article", "article"),
-    Field("From", "date>", "date"),
-    Field("To", "date<", "date"),
-    Field("Respondent state", "country", "country"),
-    Field("Importance", "importance", "importance"),
-    Field("Show", "show", "show"),
-    Field("Speaker", "speaker", "speaker"),
+    FilterField("Section", "part", "part"),
+    FilterField("Article", "article", "article"),
+    FilterField("From", "date>", "date"),
+    FilterField("To", "date<", "date"),
+    FilterField("Respondent state", "country", "country"),
+    FilterField("Importance", "importance", "importance"),
+    FilterField("Show", "show", "show"),
+    FilterField("Speaker", "speaker", "speaker"),
 )
 MARK = {"show": "show ", "speaker": "said by "}  # what stands before a value that does not say what it is
 OF_CASES = ("article", "date>", "date<", "country", "importance")  # what a whole judgment has
 
 
-class Offer:
-    """The values that there are to choose from: looked up anew only when the library has changed."""
+class FilterChoices:
+    """The values that there are to choose from, read again only when the library has changed. For any thread."""
 
     def __init__(self, library: Library):
         self._library = library
-        self._known: tuple[int, list[list[tuple[str, str]]]] = (-1, [])
+        self._lock = threading.Lock()
+        self._generation = -1
+        self._choices: list[list[tuple[str, str]]] = []
 
     def choices(self) -> list[list[tuple[str, str]]]:
         """Of each of FIELDS its (name, value) in a sensible order; [] for one that this library cannot serve."""
-        generation = self._library.generation
-        if self._known[0] != generation:
-            self._known = generation, [self._of(field) for field in FIELDS]
-        return self._known[1]
+        with self._lock:
+            generation = self._library.generation
+            if generation != self._generation:
+                self._choices = [self._of(field) for field in FIELDS]
+                self._generation = generation
+            return self._choices
 
-    def _of(self, field: Field) -> list[tuple[str, str]]:
+    def _of(self, field: FilterField) -> list[tuple[str, str]]:
         values = sorted(self._library.values(field.values), key=lambda value: _order(field, value))
         return [(name_of(field, value), value) for value in values]
 
 
-def name_of(field: Field, value: str) -> str:
-    """What a value is called.
+def name_of(field: FilterField, value: str) -> str:
+    """The name of a value, for people.
 
     >>> name_of(FIELDS[0], "law"), name_of(FIELDS[4], "republic of moldova"), name_of(FIELDS[5], "1")
     ('The law', 'Republic of Moldova', 'key case (1 of 4)')
@@ -80,7 +85,7 @@ def name_of(field: Field, value: str) -> str:
     return printable(value)
 
 
-def _order(field: Field, value: str) -> tuple[object, ...]:
+def _order(field: FilterField, value: str) -> tuple[object, ...]:
     """Sections as they stand in a judgment, articles of the Convention before those of protocols, the rest by name."""
     if field.name == "part":
         return (list(NAMES).index(value),)
@@ -92,12 +97,12 @@ def _order(field: Field, value: str) -> tuple[object, ...]:
 
 
 def where_to(chosen: Choice) -> str:
-    """What the list of filters is called while it is folded."""
+    """The title of the list of filters."""
     return f"Search in: {words_of(chosen) or 'everything'}"
 
 
-def control(field: Field, value: str | None, choices: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """What its control is to show that is set to a value: nothing chosen if that is gone, or else what it has."""
+def control(field: FilterField, value: str | None, choices: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What the control of a filter is to offer; its value is cleared if that is no longer among the choices."""
     gone = bool(value) and value not in {known for _, known in choices}
     offered: dict[str, Any] = {"choices": [ANY, *choices]}
     if field.typed:
@@ -105,7 +110,7 @@ def control(field: Field, value: str | None, choices: Sequence[tuple[str, str]])
     return {**offered, **({"value": ""} if gone else {})}
 
 
-def _bound(field: Field, years: Sequence[tuple[str, str]]) -> str:
+def _bound(field: FilterField, years: Sequence[tuple[str, str]]) -> str:
     """How to type a time's beginning, in the first year that there is, or its end, in the last."""
     if not years:
         return ""
@@ -122,26 +127,26 @@ def filters_of(chosen: Choice) -> tuple[str, ...]:
     return tuple(f"{field.name}={value}" for field, value in _set(chosen))
 
 
-def _set(chosen: Choice) -> list[tuple[Field, str]]:
+def _set(chosen: Choice) -> list[tuple[FilterField, str]]:
     pairs = zip(FIELDS, chosen, strict=False)
     return [(field, value.strip()) for field, value in pairs if value and value.strip()]
 
 
 def words_of(chosen: Choice) -> str:
-    """What is searched, for people; "" where that is all of the library.
+    """The part of the library that is searched, for people; "" for all of it.
 
     >>> words_of(("law", "Article 8", "2010", "2015", "russia", "", "", "Ada Lind"))
     'The law, Article 8, 2010 to 2015, Russia, said by Ada Lind'
     >>> words_of(("", "", "2010")), words_of(("", "", "", "2015", "", "1"))
     ('from 2010', 'until 2015, importance: key case (1 of 4)')
     """
-    said = {field.name: name_of(field, value) for field, value in _set(chosen)}
-    begin, end = said.get("date>"), said.get("date<")
+    names = {field.name: name_of(field, value) for field, value in _set(chosen)}
+    begin, end = names.get("date>"), names.get("date<")
     days = f"{begin} to {end}" if begin and end else f"from {begin}" if begin else f"until {end}" if end else ""
-    importance = f"importance: {said['importance']}" if "importance" in said else ""
-    rest = (f"{MARK[name]}{said[name]}" if name in said else "" for name in MARK)
+    importance = f"importance: {names['importance']}" if "importance" in names else ""
+    rest = (f"{MARK[name]}{names[name]}" if name in names else "" for name in MARK)
     return ", ".join(
-        filter(None, (said.get("part"), said.get("article"), days, said.get("country"), importance, *rest))
+        filter(None, (names.get("part"), names.get("article"), days, names.get("country"), importance, *rest))
     )
 
 
@@ -158,11 +163,11 @@ def of_cases(chosen: Choice) -> list[str | None]:
 
 
 def kept(library: Library, document_ids: Collection[str], chosen: Choice) -> set[str]:
-    """Those of these judgments that a choice lets through. Raises UsageError for one that cannot be meant."""
+    """The judgments among these that pass the filters. Raises UsageError for a filter that is no date."""
     numbers = library.select(filters_of(of_cases(chosen)))
     if numbers is None:
         return set(document_ids)
-    within, firsts = set(numbers), library.first_passages(list(document_ids))  # any passage tells for its judgment
+    within, firsts = set(numbers), library.first_passages(list(document_ids))  # any passage passes if its judgment does
     places = library.numbers_of(list(firsts))
     return {passage.document_id for name, passage in firsts.items() if places.get(name) in within}
 

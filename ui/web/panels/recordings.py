@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from markupsafe import Markup
+
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
 from rag.records import Citation, Document
@@ -23,7 +25,7 @@ AUDIO_TYPES = {
 
 
 class Recordings:
-    """What is asked for by a document's id alone: no path comes from a request."""
+    """Audio, captions and players of episodes, by document id: no path comes from a request."""
 
     def __init__(self, library: Library):
         self._library = library
@@ -37,10 +39,10 @@ class Recordings:
         return found
 
     def captions(self, document_id: str) -> str:
-        """WebVTT of an episode. Raises LibraryError for what is none."""
+        """An episode as WebVTT. Raises LibraryError for a document that is no podcast."""
         return player.captions(self._episode(document_id))
 
-    def html(self, citation: Citation, play: bool) -> str:
+    def html(self, citation: Citation, play: bool) -> Markup:
         """The player at a citation's place. Raises LibraryError if the episode is no longer there."""
         document = self._episode(citation.document_id)
         has_audio = bool(document.episode and _audio_file(document.episode.audio))

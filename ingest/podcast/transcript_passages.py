@@ -1,0 +1,39 @@
+"""The passages of a transcript: whole utterances of one chapter. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count, groupby
+
+from ingest.text_passages import packed, passage_of, text_passages
+from rag.library.episodes import seconds_of, speakers_in
+from rag.records import Document, Episode, Passage, Utterance
+
+
+def transcript_passages(document: Document, max_tokens: int, overlap_tokens: int) -> list[Passage]:
+    """The passages of a transcript: see ingest/chunk.py."""
+    if document.episode is None or not document.episode.utterances:
+        return text_passages(document, max_tokens, overlap_tokens)
+    return list(_passages(document, document.episode, max_tokens, overlap_tokens))
+
+
+def _passages(document: Document, episode: Episode, max_tokens: int, overlap_tokens: int) -> Iterator[Passage]:
+    spoken, ordinal = episode.utterances, count()
+
+    def chapter_at(utterance: Utterance) -> int:
+        return bisect_right(episode.chapters, utterance.start, key=lambda chapter: chapter.start)
+
+    for number, utterances in groupby(spoken, key=chapter_at):
+        title = episode.chapters[number - 1].title if number else ""
+        spans = [(utterance.start, utterance.end) for utterance in utterances]
+        for start, end in packed(document.text, spans, max_tokens, overlap_tokens):
+            seconds = seconds_of(spoken, start, end)
+            yield replace(
+                passage_of(document, next(ordinal), start, end, None, {}),
+                chapter=title,
+                speaker=speakers_in(spoken, start, end)[0],
+                start_seconds=seconds[0] if seconds else None,
+                end_seconds=seconds[1] if seconds else None,
+            )

@@ -1,0 +1,189 @@
+"""The documents of a library: the list of them, one with its text and structure, its files, its places on pages."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rag.errors import LibraryError
+from rag.library import boxes, episodes
+from rag.library.cases import StoredCases
+from rag.library.schema import SHOWN
+from rag.library.stored_files import storable
+from rag.records import Box, Document, Episode, Page
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEntry:
+    """A catalogue row: what `documents` lists. `status` is "ready" or "failed"; a failed one has an `error`."""
+
+    document_id: str
+    paths: tuple[str, ...]
+    kind: str
+    title: str
+    status: str
+    pages: int
+    passages: int
+    error: str | None
+    warnings: tuple[str, ...]
+    recipe: str
+    figures: int = 0
+    tables: int = 0
+
+
+class StoredDocuments(StoredCases):
+    """The part of a library that reads its documents."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self._counted: tuple[int, tuple[int, int]] | None = None  # the generation, and the size of the library then
+
+    def documents(self, only: Sequence[str] | None = None) -> list[DocumentEntry]:
+        """Every document (or those with the ids in `only`), by path."""
+        where, values = (
+            ("", ()) if only is None else (f"WHERE document_id IN ({','.join('?' * len(only))})", tuple(only))
+        )
+        paths: dict[str, list[str]] = {}
+        shown = f"SELECT document_id, {SHOWN} AS shown FROM paths {where} ORDER BY path"
+        for row in self._rows(shown, values):
+            paths.setdefault(row["document_id"], []).append(os.fsdecode(row["shown"]))
+        rows = self._rows(
+            "SELECT document_id, kind, title, status, error, warnings, recipe, json_array_length(pages) AS pages, "
+            "(SELECT count(*) FROM passages p WHERE p.document_id = d.document_id) AS passages, "
+            f"{self._count('figure')} AS figures, {self._count('table')} AS tables "
+            f"FROM documents d {where}",
+            values,
+        )
+        entries = [
+            DocumentEntry(
+                row["document_id"],
+                tuple(paths.get(row["document_id"], ())),
+                row["kind"],
+                row["title"],
+                row["status"],
+                row["pages"],
+                row["passages"],
+                row["error"],
+                tuple(json.loads(row["warnings"])),
+                row["recipe"],
+                row["figures"],
+                row["tables"],
+            )
+            for row in rows
+        ]
+        return sorted(entries, key=lambda entry: (entry.paths, entry.document_id))
+
+    def size(self) -> tuple[int, int]:
+        """How many documents can be searched (those with status "ready"), and how many passages there are.
+
+        Counted once for each generation of the catalogue: to count reads a row of every document.
+        """
+        generation = self.generation
+        if self._counted is None or self._counted[0] != generation:
+            statement = (
+                "SELECT (SELECT count(*) FROM documents WHERE status = 'ready'), (SELECT count(*) FROM passages)"
+            )
+            documents, passages = self._rows(statement)[0]
+            self._counted = generation, (documents, passages)
+        return self._counted[1]
+
+    @property
+    def passage_count(self) -> int:
+        """How many passages there are."""
+        return self.size()[1]
+
+    def _count(self, kind: str) -> str:
+        """SQL for how many figures or tables the document d has, a table of several passages once."""
+        what = (
+            f"SELECT count(DISTINCT p.boxes) FROM passages p WHERE p.document_id = d.document_id AND p.kind = '{kind}'"
+        )
+        return f"({what})" if self._layout() >= 3 else "0"
+
+    def document_at(self, path: str) -> str | None:
+        """The id of the document that was read from this absolute path."""
+        rows = self._rows("SELECT document_id FROM paths WHERE path IN (?, stored_as(?))", [storable(path)] * 2)
+        return str(rows[0]["document_id"]) if rows else None
+
+    def documents_from(self, file: Path) -> list[str]:
+        """The ids of the documents that were read from a file: one, or the many in it (FILE#KEY)."""
+        stored = self._locations.stored(str(file.absolute()))
+        within = storable(f"{stored}#")
+        rows = self._rows(
+            "SELECT DISTINCT document_id FROM paths WHERE path = ? OR substr(path, 1, length(?)) = ?",
+            (storable(stored), within, within),
+        )
+        return [str(row["document_id"]) for row in rows]
+
+    def document(self, document_id: str) -> Document:
+        """The stored document with its text; LibraryError if it is not here."""
+        rows = self._rows("SELECT * FROM documents WHERE document_id = ?", (document_id,))
+        if not rows:
+            raise LibraryError(f"{self.folder} holds no document {document_id!r}. See: glossator documents")
+        row = rows[0]
+        return Document(
+            row["document_id"],
+            row["kind"],
+            row["title"],
+            row["text"],
+            tuple(Page(*page) for page in json.loads(row["pages"])),
+            tuple(json.loads(row["warnings"])),
+            tuple((text, raw) for text, raw in json.loads(row["raw_offsets"])),
+            episode=self.episode(document_id),
+            case=self.case(document_id),
+        )
+
+    def episode(self, document_id: str) -> Episode | None:
+        """Who says what when in a document, and its chapters; None if it is no podcast's."""
+        episode = self._read_since(4, None, episodes.episode, document_id)
+        if episode is None or not episode.audio or episode.audio.startswith(("/", "https://", "http://")):
+            return episode
+        # of one that leads out of the folder the relative path stays, which nobody plays
+        return replace(episode, audio=self._locations.resolved(episode.audio) or episode.audio)
+
+    def pages_of(self, document_id: str, start: int, end: int) -> tuple[int, int]:
+        """First and last page of text[start:end] of a document, without loading its text."""
+        rows = self._rows("SELECT pages FROM documents WHERE document_id = ?", (document_id,))
+        pages = tuple(Page(*page) for page in json.loads(rows[0]["pages"])) if rows else ()
+        return Document(document_id, "", "", "", pages).pages_of(start, end)
+
+    def files_of(self, document_id: str) -> list[Path]:
+        """Where the document's bytes were read from: absolute paths. Files outside the library may have moved since."""
+        rows = self._rows("SELECT path FROM paths WHERE document_id = ? ORDER BY path", (document_id,))
+        return [Path(path) for row in rows if (path := self._locations.resolved(os.fsdecode(row["path"])))]
+
+    def find(self, name: str) -> str:
+        """The document_id meant by an id, a unique prefix of one, or a path; LibraryError otherwise."""
+        rows = self._rows(
+            f"SELECT DISTINCT document_id FROM paths WHERE {SHOWN} = ? OR path IN (?, stored_as(?))",
+            (storable(name), *[storable(str(Path(name).absolute()))] * 2),
+        ) or self._rows(
+            "SELECT document_id FROM documents WHERE substr(document_id, 1, ?) = ?", (len(name), storable(name))
+        )
+        if len(rows) == 1 and name:
+            return str(rows[0]["document_id"])
+        why = f"{len(rows)} documents are meant by" if rows and name else "no document is"
+        raise LibraryError(f"{self.folder}: {why} {name!r}. Give a path or an id from: glossator documents")
+
+    def frames(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
+        """(page, rectangle) of each table and figure that text[start:end] of a document lies in."""
+        return self._read_since(3, [], boxes.frames, document_id, start, end)
+
+    def places(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
+        """(page, rectangle) of each line of text[start:end] of a document, in reading order; [] where none is known."""
+        return self._read_since(3, [], boxes.lines, document_id, start, end)
+
+    def is_upload(self, file: Path) -> bool:
+        """Whether a file lies in the uploads folder itself: no path is believed that leads out of it again."""
+        return os.path.realpath(file.parent) == os.path.realpath(self.uploads)
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of the files that came through the web page, as files_of has it; there may be none."""
+        return self._locations.uploads
+
+    def stored_as(self, path: str) -> str:
+        """How the catalogue names the file at an absolute path: relative to the folder if the file lies there."""
+        return self._locations.stored(path)

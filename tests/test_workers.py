@@ -1,0 +1,161 @@
+"""workers/: what the page's threads and a worker's thread share is whole, however they meet."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+
+from rag.errors import UsageError
+from ui.web import users
+from ui.web.panels.document_list import DocumentList
+from ui.web.panels.filter_choices import FilterChoices
+from ui.web.users import Users, add_user
+from ui.web.workers.answer_worker import QuestionJob
+from ui.web.workers.jobs import Job, Worker
+from ui.web.workers.open_questions import OpenQuestions
+from ui.web.workers.upload_worker import UploadJob
+
+THREADS = 8
+
+
+@pytest.fixture(autouse=True)
+def interleaved() -> Iterator[None]:
+    """Threads take turns after every few instructions."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def all_at_once(do: Callable[[int], object]) -> None:
+    """do(0), do(1), ... in threads of their own, begun together."""
+    together, errors = threading.Barrier(THREADS), list[BaseException]()
+
+    def run(number: int) -> None:
+        together.wait()
+        try:
+            do(number)
+        except BaseException as error:  # noqa: BLE001  # raised below, in the test's thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_no_report_of_an_upload_is_lost() -> None:
+    job = UploadJob([], [])
+    all_at_once(lambda number: [job.report(f"{number}-{i}.pdf", i, 50) or job.progress for i in range(50)])
+    assert job.progress == {f"{number}-{i}.pdf": (i, 50) for number in range(THREADS) for i in range(50)}
+
+
+class Waiting(Worker):
+    """A worker whose jobs wait until they are called off."""
+
+    def start(self) -> Job:
+        job = Job()
+        self._begin(job, lambda job: job.stop.wait(60))
+        return job
+
+
+def test_every_job_is_known_and_called_off_whichever_thread_began_it() -> None:
+    worker, jobs = Waiting(), list[Job]()
+    all_at_once(lambda _: jobs.extend(worker.start() for _ in range(20)))
+    worker.stop()
+    assert len(jobs) == 20 * THREADS and all(job.stop.is_set() for job in jobs)
+    assert worker.close(10)
+
+
+def test_a_conversation_has_one_question_at_a_time() -> None:
+    questions, begun, refused = OpenQuestions(), list[QuestionJob](), list[int]()
+
+    def start(last: QuestionJob | None) -> QuestionJob:
+        time.sleep(0.01)
+        begun.append(QuestionJob("Why?", "notes", ()))
+        return begun[-1]
+
+    def ask(number: int) -> None:
+        try:
+            questions.begin("a session", start)
+        except UsageError:
+            refused.append(number)
+
+    all_at_once(ask)
+    assert len(begun) == 1 and len(refused) == THREADS - 1
+    questions.stop("a session")
+    all_at_once(lambda number: questions.begin(f"session {number}", start))
+    assert len(begun) == 1 + THREADS, "of other conversations none is refused"
+    questions.forget("a session")
+    assert questions.last("a session") is None
+
+
+def test_a_question_has_one_explanation_at_a_time_and_stop_reaches_it() -> None:
+    question, found = QuestionJob("Why?", "notes", ()), list[object]()
+    all_at_once(lambda _: found.append(question.begin_explanation("word")))
+    (explanation,) = filter(None, found)
+    question.stop_all()
+    assert cast(Job, explanation).stop.is_set() and question.begin_explanation("word") is not None
+
+
+def test_status_and_draft_are_of_one_moment() -> None:
+    question, seen = QuestionJob("Why?", "notes", ()), set[tuple[str, str]]()
+
+    def work(number: int) -> None:
+        for i in range(300):
+            if number:
+                seen.add(question.shown)
+            else:
+                question.begin_draft(f"Reading {i}")
+                question.add_to_draft(str(i))
+
+    all_at_once(work)
+    assert all(status == f"Reading {draft}" for status, draft in seen if draft)
+
+
+class Slow:
+    """A library that counts how often it is read, and takes a moment for it."""
+
+    def __init__(self) -> None:
+        self.generation, self.reads = 0, 0
+
+    def documents(self) -> list[Any]:
+        self.reads += 1
+        time.sleep(0.01)
+        return [self.generation]
+
+    def values(self, field: str) -> list[str]:
+        self.documents()
+        return ["law"]
+
+
+def test_what_is_known_of_a_library_is_read_once_a_change() -> None:
+    library = Slow()
+    listed = DocumentList(cast(Any, library))
+    for generation in (0, 1):
+        library.generation = generation
+        all_at_once(lambda _: listed.entries())
+        assert (listed.entries(), library.reads) == ((generation,), generation + 1)
+    library.reads = 0
+    choices = FilterChoices(cast(Any, library))
+    all_at_once(lambda _: choices.choices())
+    assert library.reads == len(choices.choices())
+
+
+def test_no_thread_takes_users_for_those_of_a_file_that_has_changed(tmp_path: Any, monkeypatch: Any) -> None:
+    add_user(tmp_path / "users", "ada", "a password")
+    known = Users(tmp_path / "users")
+    add_user(tmp_path / "users", "bo", "a password")
+    read = users.read_users
+    monkeypatch.setattr(users, "read_users", lambda file: (time.sleep(0.05), read(file))[1])
+    found = list[set[str]]()
+    all_at_once(lambda _: found.append(set(known.current())))
+    assert found == [{"ada", "bo"}] * THREADS

@@ -1,0 +1,123 @@
+"""The commands of a library's documents: ingest, documents, remove, check."""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag.errors import RagError
+from ui.cli import json_layouts as layouts
+from ui.cli.options import JsonOption, LibraryOption
+from ui.cli.shared import open_indexes, print_json, progress
+from ui.cli.text import documents_text, summary_text
+
+if TYPE_CHECKING:
+    from ingest.build import Outcome
+
+log = logging.getLogger("glossator")
+
+
+class Kind(str, Enum):
+    auto = "auto"
+    pdf = "pdf"
+    legal = "legal"
+    podcast = "podcast"
+
+
+def ingest(
+    paths: Annotated[  # readable or not: one that is not must not keep the others out
+        list[Path], typer.Argument(help="PDFs, judgments, transcripts, or folders.", metavar="PATH...", readable=False)
+    ],
+    library: LibraryOption,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Documents parsed at the same time.")] = 2,
+    kind: Annotated[Kind, typer.Option("--kind", help="What the files are; of folders only these.")] = Kind.auto,
+    password: Annotated[list[str] | None, typer.Option("--password", help="For encrypted files; repeatable.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring PDFs, judgments and transcripts of podcasts into a library: new ones are added, changed ones replaced, the
+    rest left alone. Judgments are PDF, HTML, text, or JSON with a record each. Show notes, chapters and audio beside a
+    transcript, under its name, go with it."""
+    from ingest.build import build
+
+    indexes = open_indexes(library, create=True)
+    with progress() as report:
+        summary = build(
+            paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, report, kind.value
+        )
+    if as_json:
+        print_json(layouts.summary_json(summary))
+    else:
+        print(summary_text(summary))
+    if summary.count("failed"):
+        bad = [outcome for outcome in summary.documents if outcome.status == "failed"]
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise RagError(f"{_where(bad[0])}{more}")
+    if before := [outcome for outcome in summary.documents if outcome.error]:
+        log.warning("%d unchanged files could not be read before either, such as %s", len(before), _where(before[0]))
+
+
+def _where(outcome: Outcome) -> str:
+    error = outcome.error or ""
+    return error if error.startswith(outcome.path) else f"{outcome.path}: {error}"
+
+
+def documents(library: LibraryOption, as_json: JsonOption = False) -> None:
+    """List what is in a library."""
+    from rag.library.catalogue import Library
+
+    entries = Library.open(library).documents()
+    if as_json:
+        print_json(layouts.documents_json(entries))
+    else:
+        print(documents_text(entries))
+
+
+def remove(
+    document: Annotated[
+        list[str], typer.Argument(help="An id, a unique prefix of one, or a path.", metavar="DOCUMENT...")
+    ],
+    library: LibraryOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove documents from a library completely."""
+    from ingest.uploads import remove_document
+
+    indexes = open_indexes(library)
+    removed = [indexes.library.find(name) for name in document]
+    removed = list(dict.fromkeys(removed))
+    with indexes.library.writing("glossator remove"), indexes.updating():
+        for document_id in removed:
+            remove_document(indexes.library, document_id)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        print(f"removed {', '.join(removed)}")
+
+
+def check(
+    library: LibraryOption,
+    repair: Annotated[bool, typer.Option("--repair", help="Rebuild the indexes from the catalogue.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the indexes with the catalogue."""
+    indexes = open_indexes(library)
+    problems = indexes.library.problems() + indexes.problems()
+    repaired: list[str] = []
+    if repair and problems:
+        with progress() as report, indexes.library.writing("glossator check --repair"):
+            indexes.rebuild(report)
+        left = indexes.library.problems() + indexes.problems()
+        repaired, problems = [problem for problem in problems if problem not in left], left
+    if as_json:
+        print_json({"ok": not problems, "problems": problems, "repaired": repaired})
+    else:
+        for line in [*(f"repaired: {text}" for text in repaired), *(f"problem: {text}" for text in problems)]:
+            print(line)
+        if not problems:
+            print("all is well")
+    if problems:
+        raise RagError(f"{library}: {len(problems)} problems. Mend them: glossator check --library {library} --repair")

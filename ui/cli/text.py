@@ -1,0 +1,123 @@
+"""Search results, answers, attributions and documents as the plain text that the command line prints. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rag.records import Answer, Attribution, Hit
+from ui.wording import (
+    EXACT,
+    copied_text,
+    error_text,
+    extent,
+    is_paged,
+    many,
+    place_text,
+    printable,
+    reasons_text,
+    withheld_texts,
+)  # fmt: skip
+
+if TYPE_CHECKING:  # a search needs no ingestion
+    from ingest.build import Outcome, Summary
+    from rag.library.documents import DocumentEntry
+
+
+def hits_text(hits: Sequence[Hit]) -> str:
+    """Each hit on two or three lines: rank, title, place, score and path; its text's beginning; why it was found."""
+    if not hits:
+        return "nothing found"
+    lines = []
+    for hit in hits:
+        passage = hit.passage
+        place = printable(place_text(passage))
+        lines.append(
+            f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f})  {printable(passage.path)}"
+        )
+        lines.append(f"    {printable(passage.text)[:300]}")
+        if hit.terms:
+            lines.append(f"    because: {printable(reasons_text(hit))}")
+    return "\n".join(lines)
+
+
+def answer_text(answer: Answer) -> str:
+    """The answer, its citations with their quotes, and what of it is unsupported, ignored, masked or invented."""
+    lines = [printable(answer.answer), ""]
+    for citation in answer.citations:
+        place = printable(place_text(citation))
+        lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
+        lines.append(f"    “{printable(citation.quote)}”")
+    if answer.support is not None:
+        lines.append(f"support {answer.support:.2f} (an estimate)")
+    lines += [
+        f"no support for: {printable(answer.answer[statement.start : statement.end])}"
+        for statement in answer.statements
+        if not statement.supported
+    ]
+    lines += [
+        f"ignored [{hit.rank}] {printable(hit.passage.title)}: {hit.ignored}" for hit in answer.evidence if hit.ignored
+    ]
+    lines += [f"withheld, as it tells the reader what to do: {words}" for words in withheld_texts(answer.evidence)]
+    if answer.copied is not None:
+        lines.append(copied_text(answer))
+    return "\n".join(lines).strip()
+
+
+def attribution_text(attribution: Attribution) -> str:
+    """A line for each player (document, clause or word), with a bar as long as its score."""
+    calls = many(attribution.reader_calls, "call")
+    unit = "; scores in nats of its log-probability" if attribution.value == "likelihood" else ""
+    lines = ["", f"what made the answer what it is ({calls} of the reader{unit})"]
+    if attribution.stopped:
+        lines.append(f"not complete: {printable(attribution.stopped)}")
+    indent = {"document": "", "clause": "  ", "word": "    "}
+    for player in attribution.players:
+        bar = ("+" if player.score > 0 else "-") * round(abs(player.score) * 10)
+        error = error_text(player, attribution)
+        error = "" if error == EXACT else f" {error}"
+        text = printable(player.text)[:90]
+        lines.append(f"{player.score:+.2f}{error}  {bar:10}  {indent[player.kind]}{text}")
+    if attribution.baseline_answer is not None:
+        said = printable(attribution.baseline_answer) or "nothing"
+        lines.append(f"without any document the model says: {said}")
+    if attribution.players and not any(player.score for player in attribution.players):
+        lines.append("no part of the evidence changes the answer")
+    return "\n".join(lines)
+
+
+def summary_text(summary: Summary) -> str:
+    """A line for each ingested file with its warnings below, then the counts, seconds and memory of the run."""
+    lines = []
+    for outcome in summary.documents:
+        lines.append(_outcome_line(outcome))
+        lines += [f"          {printable(text)}" for text in (*outcome.warnings, outcome.error or "") if text]
+    counts = ", ".join(f"{summary.count(status)} {status}" for status in ("added", "updated", "unchanged", "failed"))
+    return "\n".join([*lines, f"{counts} in {summary.seconds:.1f} s, at most {summary.peak_memory_mb} MB"])
+
+
+def _outcome_line(outcome: Outcome) -> str:
+    counts = {
+        "pages": outcome.pages if is_paged(outcome) else 0,
+        "passages": outcome.passages,
+        "tables": outcome.tables,
+        "figures": outcome.figures,
+    }
+    what = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{outcome.status:9} {printable(outcome.path)}  {what}".rstrip()
+
+
+def documents_text(entries: Sequence[DocumentEntry]) -> str:
+    """A line for each document: id, status, length, passages, title and paths; below a failed one, why."""
+    if not entries:
+        return "no documents yet"
+    lines = []
+    for entry in entries:
+        pages = f"{entry.pages:4} pages" if is_paged(entry) else f"{extent(entry):>10}"
+        lines.append(
+            f"{entry.document_id}  {entry.status:6} {pages} {entry.passages:5} passages  "
+            f"{printable(entry.title)}  ({', '.join(map(printable, entry.paths))})"
+        )
+        if entry.error:
+            lines.append(f"{'':18}{printable(entry.error)}")
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""Answers, notes and reasons -> the Markdown of the conversation. Pure.
+
+Text of documents and readers is escaped here, so that Markdown shows it as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+
+from rag.records import Answer, Citation, Hit, Note
+from ui.wording import copied_text, place_text, printable, reasons_text, withheld_texts
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no image, link, tag or emphasis of a document's making."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:@^=])", r"\\\1", printable(text))
+
+
+def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -> str:
+    """The answer, its markers as links to their citations, which are numbered from `first_citation`: #citation-1.
+
+    `within` is what was searched, where that is not all; an abstention says so itself.
+    """
+    first: dict[str, int] = {}
+    for number, citation in enumerate(answer.citations):
+        first.setdefault(markdown(citation.marker), number)
+
+    def linked(match: re.Match[str]) -> str:
+        number = first[match[0]]
+        return f'[{match[0]}](#citation-{first_citation + number} "{_link_title(answer.citations[number])}")'
+
+    text = _stated(answer)
+    text = re.sub("|".join(map(re.escape, first)), linked, text) if first else text
+    below = [f"Searched: {within}."] if within and not answer.abstained else []
+    below += [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
+    below += [] if answer.copied is None else [f"{copied_text(answer)}."]
+    small = f"\n\n<small>{markdown(' '.join(below))}</small>" if below else ""
+    return (text if answer.abstained else f"**{text}**") + small
+
+
+def understood_markdown(question: str, standalone: str) -> str:
+    """A follow-up's rewriting, to stand above its answer; "" where the question was asked as it is."""
+    return f"<small>{markdown(f'Understood as: {standalone}')}</small>\n\n" if standalone != question else ""
+
+
+def _stated(answer: Answer) -> str:
+    """The answer's text, each sentence without support marked, and behind it words that say so."""
+    text, at = "", 0
+    for statement in answer.statements:
+        words = markdown(answer.answer[at : statement.end])
+        text += words if statement.supported else _doubted("unsupported", words, "not supported")
+        text += " " if answer.answer[statement.end : statement.end + 1].isspace() else ""
+        at = statement.end
+    return (text + markdown(answer.answer[at:])).strip()
+
+
+def _doubted(kind: str, shown: str, why: str) -> str:
+    """Markdown that the page marks (static/page.css: a rule for each kind), and says why in words."""
+    return f"<span class='{kind}'>{shown}</span> <small>\\({why}\\)</small>"
+
+
+def _link_title(citation: Citation) -> str:
+    place = f"{citation.title}, {place_text(citation)}"
+    return markdown(place).replace('"', '\\"')
+
+
+def note_title(note: Note, answer: Answer) -> str:
+    """The title of one of the answer's notes; of several it says of which search it is."""
+    what = "Evidence note: what the passages say" if answer.copied is None else "Quotes: what the answer was read from"
+    return what if len(answer.notes) == 1 else f"{what}, search {note.round} of {len(answer.notes)}"
+
+
+def note_markdown(note: Note) -> str:
+    """The note as a list, a line a sentence: key spans in bold, uncertain ones marked, even if no sentence has them."""
+    key, uncertain = ({markdown(span) for span in spans} - {""} for spans in (note.key_spans, note.uncertain_spans))
+    lines = [markdown(line) for line in note.text.splitlines() if line.strip()] or ["No sentence was found\\."]
+    shown = [_marked(line, key, uncertain) for line in lines]
+    shown += [
+        f"In none of these sentences: {_marked(span, key, uncertain)}"
+        for span in sorted(uncertain)
+        if not any(span in line for line in lines)
+    ]
+    return "\n".join(f"- {line}" for line in shown)
+
+
+def _marked(text: str, key: Set[str], uncertain: Set[str]) -> str:
+    """The text with its key and uncertain spans marked, one inside the other or not. All of it Markdown already."""
+
+    def mark(match: re.Match[str]) -> str:
+        words = match[0]
+        shown = _marked(words, key - {words}, uncertain - {words})
+        shown = _doubted("uncertain", shown, "uncertain") if words in uncertain else shown
+        return f"**{shown}**" if words in key else shown
+
+    spans = "|".join(re.escape(span) for span in sorted(key | uncertain, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{spans})(?!\w)", mark, text) if spans else text
+
+
+def reasons_title(hits: Sequence[Hit]) -> str:
+    """The title of reasons_markdown, with the number of passages that the reader did not get."""
+    ignored = sum(bool(hit.ignored) for hit in hits)
+    return "Why these passages: words, meaning, links" + (f" ({ignored} not read)" if ignored else "")
+
+
+def reasons_markdown(hits: Sequence[Hit]) -> str:
+    """Why each passage was found, a line a passage; of one that the reader did not get, first why not."""
+    lines = []
+    for hit in hits:
+        why = markdown(": ".join(filter(None, (f"{hit.passage.title}, {place_text(hit.passage)}", reasons_text(hit)))))
+        ignored = f"<span class='ignored'>Not read, {markdown(hit.ignored)}: {why}</span>"
+        lines.append(f"- {ignored if hit.ignored else why}")
+    for words in withheld_texts(hits):
+        lines.append(f"- <span class='ignored'>Withheld, as it tells the reader what to do: {markdown(words)}</span>")
+    return "\n".join(lines)

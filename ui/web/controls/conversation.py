@@ -1,0 +1,162 @@
+"""The conversation: questions, how they are read, and their answers as they are made."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from rag.answer import check_question
+from rag.errors import RagError, UsageError
+from rag.settings import Settings
+from ui.web import answer_markdown as markdown
+from ui.web.controls.document_column import DocumentColumn
+from ui.web.controls.explanation_row import ExplanationRow
+from ui.web.controls.filter_bar import FilterBar
+from ui.web.controls.source_view import SourceView
+from ui.web.controls.updates import MANY, OFF, ON, QUIET, UPDATE_SECONDS, Update, sentence, show
+from ui.web.panels.filter_choices import Choice
+from ui.web.panels.source_list import SourceList
+from ui.web.workers.answer_worker import AnswerWorker, QuestionJob
+from ui.web.workers.jobs import message_of
+from ui.web.workers.open_questions import OpenQuestions
+from ui.wording import printable
+
+STYLES = {  # `style` of rag.answer.ask -> its name, and what it does
+    "notes": ("Notes", "answers and shows what supports it."),
+    "quotes": ("Quotes", "picks sentences and answers from them."),
+    "direct": ("Direct", "answers at once; nothing is checked."),
+}
+
+
+class Conversation:
+    """The chat, the box for questions with its buttons, and the choice of the answering style."""
+
+    def __init__(self, settings: Settings, worker: AnswerWorker, questions: OpenQuestions):
+        self._settings = settings
+        self._worker = worker
+        self._questions = questions
+
+    def build_chat(self) -> None:
+        self.chat = gr.Chatbot(
+            label="Conversation", show_label=False, elem_id="chat", buttons=[], latex_delimiters=[], allow_tags=False,
+            feedback_options=None, layout="panel", placeholder="Ask a question below. The answer names its sources.",
+        )  # fmt: skip
+
+    def build_question(self) -> None:
+        self.box = gr.Textbox(label="Question", elem_id="question", max_lines=4, autofocus=True)
+        with gr.Row():
+            self.ask_button = gr.Button("Ask", variant="primary", size="md", min_width=80, scale=3)
+            self.stop_button = gr.Button("Stop", size="md", interactive=False, min_width=80, scale=1)
+
+    def build_styles(self) -> None:
+        with gr.Accordion(_title("notes"), open=False) as self.styles:
+            self.style = gr.Radio(
+                label="How to read", choices=[(f"{name}: {what}", style) for style, (name, what) in STYLES.items()],
+                value="notes", elem_id="style", container=False,
+            )  # fmt: skip
+
+    def wire(
+        self, blocks: gr.Blocks, sources: SourceView, explanation: ExplanationRow, filters: FilterBar,
+        documents: DocumentColumn,
+    ) -> None:  # fmt: skip
+        self._sources, self._explanation, self._filters, self._documents = sources, explanation, filters, documents
+        asked = gr.on(
+            [self.box.submit, self.ask_button.click], self.ask,
+            [self.box, self.style, self.chat, sources.list, *filters.boxes],
+            [
+                self.chat, self.box, self.ask_button, self.stop_button, explanation.row, *explanation.outputs,
+                *sources.outputs, *documents.outputs,
+            ],
+            **MANY, **QUIET,
+        )  # fmt: skip
+        asked.failure(lambda: (ON, OFF), None, [self.ask_button, self.stop_button], **QUIET)
+        self.stop_button.click(self.stop, None, None, **QUIET)
+        self.style.input(lambda style: gr.Accordion(label=_title(style)), self.style, self.styles, **QUIET)
+        blocks.unload(self.forget)
+
+    def stop(self, request: gr.Request) -> None:
+        self._questions.stop(str(request.session_hash))
+
+    def forget(self, request: gr.Request) -> None:
+        self._questions.forget(str(request.session_hash))
+
+    def ask(
+        self, text: str, style: str, chat: list[Any], sources: SourceList, request: gr.Request, *chosen: str | None
+    ) -> Iterator[Update]:
+        """Answer in the conversation, a version of it at a time."""
+        try:
+            text = check_question(text, self._settings.retrieve.k, self._settings)
+            if not self._worker.has_passages():
+                raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
+            question = self._questions.begin(
+                str(request.session_hash),
+                lambda last: self._worker.start(text, style, chosen, last.answer if last and chat else None),
+            )  # without an answer before it in a conversation that was cleared
+        except RagError as error:
+            gr.Info(html.escape(sentence(printable(str(error)))))
+            yield {self.box: gr.skip()}  # a generator that yields nothing would empty every output (Gradio 6.31)
+            return
+        chat = [*chat, _message("user", markdown.markdown(text))]
+        yield {
+            self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
+            self._filters.accordion: gr.Accordion(open=False), self._explanation.row: show(False),
+            **self._explanation.reset(),
+        }  # fmt: skip
+        try:
+            yield from self._follow(question, chat)
+            yield from self._final(question, chat, sources, chosen)
+        except Exception as error:  # noqa: BLE001  # message_of logs what is a bug
+            is_usage = isinstance(error, UsageError)  # to be asked again; the reader did not read
+            why = sentence(message_of(error)) if is_usage else message_of(error)
+            failed = _message("assistant", f"**No answer.** {markdown.markdown(why)}")
+            yield {self.chat: [*chat, failed], **({self.box: text} if is_usage else {})}
+        finally:
+            question.stop.set()  # also when the browser has gone
+        yield {self.ask_button: ON, self.stop_button: OFF, **self._documents.refresh(*chosen)}
+
+    def _follow(self, question: QuestionJob, chat: list[Any]) -> Iterator[Update]:
+        """The status and the draft, whenever they have changed."""
+        before = ("", "")
+        while not question.ended(UPDATE_SECONDS):
+            if (shown := question.shown) != before:
+                status, draft = map(markdown.markdown, shown)
+                above = f"{draft}\n\n" if shown[1] else ""
+                yield {self.chat: [*chat, _message("assistant", f"{above}*{status}*")]}
+                before = shown
+
+    def _final(self, question: QuestionJob, chat: list[Any], sources: SourceList, chosen: Choice) -> Iterator[Update]:
+        """The answer, its note and its sources."""
+        answer = None if question.stop.is_set() else question.result.result()
+        if answer is None:
+            yield {self.chat: [*chat, _message("assistant", "Stopped.")]}
+            return
+        understood = markdown.understood_markdown(question.text, question.standalone)
+        shown = markdown.answer_markdown(answer, sources.count + 1, question.within)
+        messages = [_message("assistant", understood + shown)]
+        for note in answer.notes:
+            messages.append(_folded(markdown.note_title(note, answer), markdown.note_markdown(note)))
+        if answer.evidence:
+            title = markdown.reasons_title(answer.evidence)
+            messages.append(_folded(title, markdown.reasons_markdown(answer.evidence)))
+        yield {self.chat: [*chat, *messages]}
+        question.stop.set()  # the next one may come
+        yield {
+            **self._sources.show(sources.put(answer), chosen=chosen),
+            self._explanation.row: show(not answer.abstained),
+        }
+
+
+def _title(style: str) -> str:
+    return f"How to read: {STYLES[style][0]}"
+
+
+def _message(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def _folded(title: str, content: str) -> dict[str, Any]:
+    """A message of the assistant's that is folded away below its title."""
+    return _message("assistant", content) | {"metadata": {"title": title, "status": "done"}}

@@ -1,0 +1,110 @@
+"""Records in the words that the command line and the page both use. Plain text, escaped for neither."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rag.place import place_in
+from rag.records import Answer, AttributedPlayer, Attribution, Citation, Hit, Passage
+from rag.timecodes import timecode
+
+if TYPE_CHECKING:  # every command imports this file, few need ingestion
+    from ingest.build import Outcome
+    from rag.library.documents import DocumentEntry
+
+EXACT = "exact"  # the standard error of a score for which all coalitions were evaluated
+# Parts of a hybrid's score that come from no term: as the retrievers call them -> for people.
+WITHOUT_TERMS = {
+    "dense": "meaning", "named": "named in the question", "linked": "linked", "label": "asked for by its label"
+}  # fmt: skip
+
+
+def printable(text: str) -> str:
+    """The text on one line, without the control characters by which a document could command a terminal."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", " ".join(text.split()))
+
+
+def many(number: int, thing: str) -> str:
+    """A number of things, in the singular or the plural.
+
+    >>> many(1, "call"), many(1200, "call")
+    ('1 call', '1,200 calls')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
+def pages_text(first_page: int, last_page: int) -> str:
+    """
+    >>> pages_text(3, 3), pages_text(3, 5)
+    ('page 3', 'pages 3-5')
+    """
+    return f"page {first_page}" if first_page == last_page else f"pages {first_page}-{last_page}"
+
+
+def place_text(source: Passage | Citation) -> str:
+    """Where a source stands: "page 7, Table 1", with OCR's confidence if it was read by OCR; a time; a paragraph."""
+    if place := place_in(source):
+        return place
+    place = pages_text(source.first_page, source.last_page) + (f", {source.label}" if source.label else "")
+    if source.ocr_confidence is None:
+        return place
+    return f"{place} (read by OCR, confidence {source.ocr_confidence:.0%})".replace("%", " %")
+
+
+def evidence_text(hits: Sequence[Hit]) -> str:
+    """Which passages were retrieved: "5 passages (Free Culture: 65, 210, 65-66; A talk: 12:34; …)"."""
+    pages: dict[str, dict[str, None]] = {}
+    for hit in hits:
+        second = hit.passage.start_seconds
+        numbers = pages_text(hit.passage.first_page, hit.passage.last_page).partition(" ")[2]
+        place = numbers if second is None else timecode(second)
+        pages.setdefault(printable(hit.passage.title)[:60], {})[place] = None
+    found = "; ".join(f"{title}: {', '.join(places)}" for title, places in pages.items())
+    return many(len(hits), "passage") + (f" ({found})" if found else "")
+
+
+def reasons_text(hit: Hit, most: int = 6) -> str:
+    """Why a passage was retrieved: its `most` heaviest terms, each with its share of the score, and the links to it.
+
+    >>> from rag.records import Passage
+    >>> passage = Passage("d#0", "d", "", "", "", 0, 0, 1, 1)
+    >>> reasons_text(Hit(1, 4.0, passage, {"otter": 3.0, "+river": 1.0}, ("“Rivers” mentions “Otters”",)))
+    'otter 75 %, river (added by the model) 25 %; “Rivers” mentions “Otters”'
+    """
+    shares = sorted((hit.terms or {}).items(), key=lambda entry: -entry[1])[:most]
+    terms = []
+    for term, share in shares:
+        word = WITHOUT_TERMS.get(term, f"{term[1:]} (added by the model)" if term[:1] == "+" and term[1:] else term)
+        terms.append(f"{word} {share / (hit.score or 1):.0%}".replace("%", " %"))
+    return "; ".join([", ".join(terms), *hit.links])
+
+
+def withheld_texts(hits: Sequence[Hit]) -> list[str]:
+    """The parts of the evidence that were masked as instructions to the reader, each with its passage's rank."""
+    return [f"[{hit.rank}] “{printable(words)[:200]}”" for hit in hits for words in hit.withheld_words]
+
+
+def error_text(player: AttributedPlayer, attribution: Attribution) -> str:
+    """A score's standard error: "±0.05", EXACT, or "±?" after one permutation alone, which cannot estimate it."""
+    if not (attribution.permutations or any(other.standard_error for other in attribution.players)):
+        return EXACT
+    return "±?" if attribution.permutations == 1 and not player.standard_error else f"±{player.standard_error:.2f}"
+
+
+def copied_text(answer: Answer) -> str:
+    """How many quotes the reader chose, and how many of these are not in the evidence."""
+    chosen, invented = answer.copied or (0, 0)
+    return f"{many(chosen, 'sentence')} chosen by the reader, {invented} of them not in the evidence and left out"
+
+
+def is_paged(source: Outcome | DocumentEntry) -> bool:
+    """Whether a document has pages to count: a transcript has none, nor has a judgment that is no PDF."""
+    return source.kind == "pdf" or (source.kind == "legal" and source.pages > 1)
+
+
+def extent(source: Outcome | DocumentEntry) -> str:
+    """A document's length, or its kind where it has no pages: "12 pages", "podcast", "judgment"."""
+    name = {"legal": "judgment"}.get(source.kind or "", source.kind or "")
+    return many(source.pages, "page") if is_paged(source) else name
