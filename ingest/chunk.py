@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ingest.kinds import KINDS
 from ingest.text_passages import text_passages
-from rag.records import Document, Passage
+from rag.document import Document
+from rag.records import Passage
 
 
 def chunk(document: Document, max_tokens: int, overlap_tokens: int) -> list[Passage]:

@@ -23,10 +23,11 @@ from ingest.podcast.sidecars import BESIDE
 from ingest.podcast.transcript_passages import transcript_passages
 from ingest.read_context import Member, ReadContext, ReadDocument
 from ingest.text_passages import text_passages
+from rag.document import Document
 from rag.errors import DocumentError
 from rag.library.catalogue import Library
 from rag.library.documents import DocumentEntry
-from rag.records import Document, Passage
+from rag.records import Passage
 
 AUTO = "auto"  # in place of a kind: the one that a file is recognised as
 

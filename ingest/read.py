@@ -11,8 +11,8 @@ from pathlib import Path
 from ingest.child_process import Children, Limits
 from ingest.kinds import AUTO, KINDS, PDF, Collection, head_of, kind_of, listed_kind, turns_into
 from ingest.legal.case_reading import CaseReading
+from rag.document import Document
 from rag.errors import DocumentError
-from rag.records import Document
 from rag.settings import Ingest
 
 

@@ -10,10 +10,10 @@ from ingest.child_process import Children, Limits
 
 if TYPE_CHECKING:
     from ingest.pdf.page_store import PageFile
+    from rag.document import Document
     from rag.index.manager import Indexes
     from rag.library.catalogue import Library
     from rag.protocols import Report
-    from rag.records import Document
     from rag.settings import Ingest
 
 

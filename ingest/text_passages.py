@@ -13,7 +13,9 @@ from dataclasses import replace
 
 from ingest.long_text import sentences_in
 from ingest.pdf.assemble import references
-from rag.records import Document, Passage, Region
+from rag.document import Document, Region
+from rag.locator import PageSpan
+from rag.records import Passage
 
 # A piece is what a subword tokenizer makes about one token of: up to seven letters or digits, one ideograph or
 # Hangul syllable, one sign. On our English PDFs it counts up to 5 % more than MiniLM's tokenizer does (2026-11-24).
@@ -139,7 +141,6 @@ def passage_of(
 
     `contexts` has what the document says about a table or figure, by its label.
     """
-    first_page, last_page = document.pages_of(start, end)
     passage = Passage(
         f"{document.document_id}#{ordinal}",
         document.document_id,
@@ -148,8 +149,7 @@ def passage_of(
         document.text[start:end],
         start,
         end,
-        first_page,
-        last_page,
+        PageSpan(*document.pages_of(start, end)),
     )
     around = region or _region_at(document.regions, start)
     if around is None:

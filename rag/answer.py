@@ -16,7 +16,6 @@ from rag.errors import UsageError
 from rag.index.manager import Indexes
 from rag.llm.chat import ChatModel, Usage
 from rag.llm.open import open_reader
-from rag.place import place_in
 from rag.protocols import DenseEncoder, Report, Retriever, silent
 from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf, cite
 from rag.read.entailment import open_judge
@@ -198,9 +197,7 @@ def pictures_of(evidence: Sequence[Hit], pipeline: Pipeline) -> dict[int, bytes]
 
 
 def _abstain(pipeline: Pipeline, question: str, evidence: Sequence[Hit]) -> str:
-    places = [
-        f"{hit.passage.title}, {place_in(hit.passage) or f'page {hit.passage.first_page}'}" for hit in evidence[:3]
-    ]
+    places = [f"{hit.passage.title}, {hit.passage.locator.label()}" for hit in evidence[:3]]
     nearest = f" The nearest passages: {'; '.join(places)}." if places else " No passage shares a word with it."
     names = " or ".join(f"\u201c{name}\u201d" for name in unmentioned(question, evidence)) if evidence else ""
     silent = f" No passage found speaks of {names}." if names else ""

@@ -1,8 +1,6 @@
-"""Seconds of a recording as people write them, and places in it."""
+"""Seconds of a recording as people write them."""
 
 from __future__ import annotations
-
-from rag.records import Citation, Passage
 
 
 def timecode(seconds: float) -> str:
@@ -24,10 +22,3 @@ def timestamp(seconds: float) -> str:
     """
     minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"
-
-
-def place_in_recording(source: Passage | Citation) -> str:
-    """Where it is said: "Chapter title, 1:02:03, Speaker"; "" for what is not spoken."""
-    if source.start_seconds is None:
-        return ""
-    return ", ".join(filter(None, (source.chapter, timecode(source.start_seconds), source.speaker)))

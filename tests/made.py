@@ -23,8 +23,9 @@ from ingest.pdf.assemble import assemble, geometry
 from ingest.pdf.extract import read_outline, read_page
 from ingest.pdf.pdf_reading import Source, read_document
 from ingest.read import content_id
+from rag.document import Box, Document
 from rag.library.boxes import boxes_of, raw_offset
-from rag.records import Box, Document, Passage
+from rag.records import Passage
 
 A4 = (595.0, 842.0)
 CONSONANTS, VOWELS = "bdfgklmnprstz", "aeiou"

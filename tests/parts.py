@@ -15,11 +15,13 @@ from ingest.child_process import Children, Limits
 from ingest.pdf.assemble import assemble
 from ingest.pdf.pdf_reading import Source, read_document
 from ingest.read import content_id
+from rag.document import Document
 from rag.encode.dense_encoder import BertEncoder
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.locator import PageSpan
 from rag.models.registry import path_of
-from rag.records import Document, Passage
+from rag.records import Passage
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER
 from tests.pdfs import make_pdf
@@ -42,7 +44,9 @@ def assert_linear(work: Callable[[str], object], text: str, eight_times: str) ->
 def passage(number: int, text: str, document_id: str = "d", title: str = "", start: int = 0, page: int = 1) -> Passage:
     """A passage "<document_id>#<number>" on one page, at `start` in its document."""
     passage_id = f"{document_id}#{number}"
-    return Passage(passage_id, document_id, title, f"{document_id}.pdf", text, start, start + len(text), page, page)
+    return Passage(
+        passage_id, document_id, title, f"{document_id}.pdf", text, start, start + len(text), PageSpan(page, page)
+    )
 
 
 def paged(raw_pages: Sequence[str]) -> Document:

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk
+from rag.document import Document, Page
 from rag.errors import UsageError
 from rag.llm.chat import ChatModel, Usage
 from rag.llm.tokens import prompt_tokens, tokens_of
 from rag.read.prompts import ANSWER, CHOOSE, COPY, answer_messages, fitting, number_messages, quotes_messages
 from rag.read.quote_selection import REPLY_TOKENS, How, join, select, sentences
 from rag.read.quotes import Quote, choose_quotes
-from rag.records import Document, Hit, Page
+from rag.records import Hit
 from tests.parts import passage
 from tests.test_prompts import evidence
 

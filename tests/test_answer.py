@@ -121,7 +121,11 @@ def test_an_answer_holds_all_that_led_to_it() -> None:
     assert note.text.startswith("[1] The engineer was Clyde Foundry.")
     assert note.key_spans == ("Clyde Foundry",)
     (citation,) = found.citations
-    assert (citation.marker, citation.quote, citation.first_page) == ("[1]", "The engineer was Clyde Foundry.", 2)
+    assert (citation.marker, citation.quote, citation.locator.first_page) == (
+        "[1]",
+        "The engineer was Clyde Foundry.",
+        2,
+    )
     assert HITS[0].passage.text[citation.start - 120 : citation.end - 120] == citation.quote
     assert found.tokens == {"prompt": 120, "generated": 7}  # the longest prompt, all that was generated
     assert found.seconds.keys() == {"retrieve", "note", "answer", "attribute", "first_token"}
@@ -326,7 +330,7 @@ def test_a_simple_question_is_answered_from_its_page(
     assert isinstance(found, Answer)
     assert words in found.answer
     best = found.citations[0]
-    assert (best.title, best.first_page, best.last_page) == (title, page, page)
+    assert (best.title, best.locator.first_page, best.locator.last_page) == (title, page, page)
     assert words in best.quote
     document = small_library().library.document(best.document_id)
     assert document.text[best.start : best.end] == best.quote

@@ -646,7 +646,7 @@ def test_a_page_that_hangs_or_eats_memory_is_left_out(tmp_path: Path, glossator:
     )
     assert "took longer than 2 s" in outcome["warnings"][0] or "memory" in outcome["warnings"][0]
     hits = Indexes(Library.open(tmp_path / "library"), load_settings()).retriever("bm25").search(["lynx"], 5)[0]
-    assert (hits[0].passage.first_page, hits[-1].passage.last_page) == (1, 5)
+    assert (hits[0].passage.locator.first_page, hits[-1].passage.locator.last_page) == (1, 5)
 
 
 # -- interruptions -----------------------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.document import Document, Episode
 from rag.index.bm25 import FIELDS, Bm25Index
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.locator import TimeSpan
 from rag.protocols import silent
-from rag.records import Document, Episode, Passage, Removal
+from rag.records import Passage, Removal
 from rag.settings import load_settings
 from tests.parts import passage
 from tests.test_bm25 import EIGHT, K1, TEXTS, B, assert_same, reference
@@ -25,7 +27,7 @@ ALL = {"title": 0.5, "chapter": 1, "description": 0.25}
 
 def said(number: int, text: str, chapter: str, description: str = "", title: str = "", show: str = "e") -> Passage:
     """A passage of a transcript."""
-    return replace(passage(number, text, show, title), chapter=chapter, description=description)
+    return replace(passage(number, text, show, title), locator=TimeSpan(chapter=chapter), description=description)
 
 
 def write(folder: Path, passages: Sequence[Passage], removals: Sequence[Removal] = ()) -> None:
@@ -41,12 +43,16 @@ def opened(folder: Path, weights: Mapping[str, float]) -> Bm25Index:
     return index
 
 
+def field_of(p: Passage, field: str) -> str:
+    return {"title": p.title, "chapter": p.locator.searched, "description": p.description}[field]
+
+
 def weighted(passages: Sequence[Passage], query: str, weights: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Passage id -> term -> contribution, in plain Python: each field is a collection of its own."""
     scores = reference(passages, query)
     for field, weight in weights.items():
-        held = [p for p in passages if p.chapter or p.description]
-        alone = [passage(int(p.passage_id.partition("#")[2]), getattr(p, field), p.document_id) for p in held]
+        held = [p for p in passages if p.locator.searched or p.description]
+        alone = [passage(int(p.passage_id.partition("#")[2]), field_of(p, field), p.document_id) for p in held]
         for passage_id, terms in reference(alone, query).items() if weight else ():
             sums = scores.setdefault(passage_id, {})
             for term, contribution in terms.items():
@@ -143,7 +149,7 @@ def test_more_weight_is_more_score_for_who_has_the_word_there_and_changes_no_oth
     for p in SHOW:
         rising = [score[p.passage_id] for score in scores]
         assert rising == sorted(rising)
-        assert len(set(rising)) == (4 if word in getattr(p, field) else 1)
+        assert len(set(rising)) == (4 if word in field_of(p, field) else 1)
 
 
 # ---- passages without chapter and description

@@ -35,10 +35,11 @@ from ingest.podcast.episode import read_podcast
 from ingest.podcast.keyphrases import Keyphrases
 from rag import bounds
 from rag.bounds import shortened
+from rag.document import Document, Page
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.records import Document, Page, Passage
+from rag.records import Passage
 from tests.made import Sheet, read_made
 from tests.test_judgment import ECTHR, WHOLE
 from ui.cli.main import app
@@ -65,8 +66,9 @@ LIMITS = {
     "Passage.passage_id": HASH, "Passage.document_id": HASH, "Passage.title": bounds.TITLE, "Passage.path": 0,
     "Passage.kind": WORD, "Passage.label": bounds.NAME, "Passage.section": bounds.SECTION,
     "Passage.caption": bounds.CAPTION, "Passage.context": bounds.REFERENCES * (bounds.REFERENCE + 1),
-    "Passage.picture": HASH, "Passage.chapter": bounds.TITLE, "Passage.speaker": bounds.NAME,
-    "Passage.description": 0, "Passage.part": WORD,
+    "Passage.picture": HASH, "Passage.description": 0,
+    "TimeSpan.speaker": bounds.NAME, "TimeSpan.chapter": bounds.TITLE,
+    "ParagraphSpan.part": WORD, "ParagraphSpan.heading": bounds.SECTION,
 }  # fmt: skip
 COUNTS = {
     "Document.warnings": bounds.WARNINGS, "Episode.chapters": bounds.CHAPTERS,

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from ingest.legal.case_files import case_of
 from ingest.podcast import chapter_store as chaptering
+from rag.document import Case, Document, Finding, Page, Paragraph, Section
 from rag.errors import LibraryError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.records import Case, Citation, Document, Finding, Page, Paragraph, Section
+from rag.locator import ParagraphSpan
+from rag.records import Citation
 from tests.pdfs import make_pdf
 from tests.test_judgment import WHOLE
 from tests.test_legal_ingest import FORGE, LETTER, MILL, a_judgment, a_record
@@ -184,7 +186,7 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Indexes:
 def cited_in(document: Document, words: str) -> Citation:
     start = document.text.index(words)
     return Citation(
-        "[1]", "d#0", document.document_id, "", "", 1, 1, words, start, start + len(words), part="law"
+        "[1]", "d#0", document.document_id, "", "", ParagraphSpan("law"), words, start, start + len(words)
     )  # fmt: skip
 
 

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.document import Case, CaseCitation, Document, Finding, Footnote, Page, Paragraph, Section
 from rag.errors import UsageError
 from rag.library import cases, cited, schema
 from rag.library.catalogue import Library
 from rag.library.cited import KnownCase, KnownCases
 from rag.library.cited import edges as edges_among
-from rag.records import Case, CaseCitation, Document, Finding, Footnote, Page, Paragraph, Passage, Section
+from rag.locator import PageSpan, ParagraphSpan
+from rag.records import Passage
 from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_3
 
 
@@ -40,9 +42,9 @@ def a_document(document_id: str, case: Case) -> Document:
 
 
 def put(library: Library, document: Document) -> None:
-    part = {"part": "law", "section": "THE LAW"} if document.case else {}
+    place = ParagraphSpan("law", "THE LAW") if document.case else PageSpan()
     passage = Passage(f"{document.document_id}#0", document.document_id, document.title, "", document.text, 0,
-                      len(document.text), 1, 1, **part)  # fmt: skip
+                      len(document.text), place, section="THE LAW" if document.case else "")  # fmt: skip
     library.put(document, [passage], f"/{document.document_id}", document.document_id, "recipe")
 
 

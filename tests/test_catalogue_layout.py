@@ -16,10 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.document import Document, Episode, Page, Utterance
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
 from rag.library.database import VERSION
-from rag.records import Document, Episode, Page, Passage, Utterance
+from rag.locator import TimeSpan, locator_json
+from rag.records import Passage
 from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_4
 
 TITLES = st.sampled_from(["", "Oak", "OAK", "Oak mill", "İ", "a'b;c", "x" * 300])
@@ -35,8 +37,8 @@ def put(library: Library, name: str, parts: Sequence[Part], text: str = "said he
         end = at + len(text)
         passages.append(
             Passage(
-                f"{name}#{number}", name, "A title", f"docs/{name}", text, at, end, 1, 1, kind,
-                section=section, caption=caption, chapter=chapter, speaker=speaker,
+                f"{name}#{number}", name, "A title", f"docs/{name}", text, at, end,
+                TimeSpan(None, None, speaker, chapter), kind, section=section, caption=caption,
             )
         )  # fmt: skip
         said.append(Utterance(at, at + 5, at, at + 5, speaker))
@@ -64,9 +66,10 @@ def check(library: Library, made: dict[str, list[Part]]) -> None:
     """All that is read of the passages is what was put."""
     every = {f"{name}#{i}": (name, i, part) for name, parts in made.items() for i, part in enumerate(parts)}
     passages = {p.passage_id: p for _, p in library.passages_since(0)}
-    assert {i: (p.section, p.caption, p.chapter, p.speaker, p.kind) for i, p in passages.items()} == {
-        i: part for i, (_, _, part) in every.items()
-    }
+    assert {
+        i: (p.section, p.caption, *(locator_json(p.locator)[name] for name in ("chapter", "speaker")), p.kind)
+        for i, p in passages.items()
+    } == {i: part for i, (_, _, part) in every.items()}
     assert {p.path for p in passages.values()} <= {f"docs/{name}" for name in made}
     assert library.passages(list(passages)) == passages
     for value in ("Oak", "oak mill", "İ", "a'b;c", ""):
@@ -224,7 +227,7 @@ def test_who_reads_while_another_brings_it_up_to_date_reads_on(
     monkeypatch.setattr(old, "_layout", lambda: next(layouts, None) or real(old))
     Library.open(library.folder)  # which brings it up to date
     reads = (
-        lambda: [p.chapter for p in old.passages(["d#0", "d#2"]).values()],
+        lambda: [p.locator.chapter for p in old.passages(["d#0", "d#2"]).values()],
         lambda: old.select(["chapter=mill"]),
         lambda: old.values("speaker"),
     )

@@ -38,6 +38,7 @@ from eval.podcast.chapter_queries import (
 from eval.podcast.chapter_scores import BARE, COMBINED
 from ingest.podcast.chapters import chapters_of
 from rag.errors import DataError, ReaderError
+from rag.locator import TimeSpan
 from rag.records import Hit
 from rag.settings import load_settings
 from tests.parts import passage
@@ -64,7 +65,7 @@ def asked_of(folder: Path) -> tuple[Path, Path]:
 
 
 def hit(document: str, start: float | None, end: float | None) -> Hit:
-    return Hit(1, 1.0, replace(passage(0, "words", document), start_seconds=start, end_seconds=end))
+    return Hit(1, 1.0, replace(passage(0, "words", document), locator=TimeSpan(start, end)))
 
 
 @pytest.mark.parametrize(

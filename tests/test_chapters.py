@@ -18,9 +18,9 @@ from ingest.podcast.chapters import chapters_of, titles_by_reader
 from ingest.podcast.cohesion import LONGEST, SHORTEST, SPREAD, USUAL, SentenceVectors, best_cuts, cohesion_cuts
 from ingest.podcast.keyphrases import Keyphrases
 from ingest.podcast.podtile import Room, clean
+from rag.document import Chapter, Document, Episode, Utterance
 from rag.errors import ReaderError, UsageError
 from rag.llm.chat import ChatModel, Messages, Usage
-from rag.records import Chapter, Document, Episode, Utterance
 
 SUBJECTS = {
     "mills": "mill corn wind stone sail flour miller granary hopper gear".split(),

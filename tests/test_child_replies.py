@@ -25,11 +25,11 @@ from ingest.podcast.episode import read_podcast
 from ingest.podcast.episode_reading import checked_transcript
 from ingest.read_context import Member
 from rag import bounds
+from rag.document import Document, Episode, Page
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
 from rag.library import cases, episodes
 from rag.library.catalogue import Library
-from rag.records import Document, Episode, Page
 from tests.test_bounds import assert_bounded
 from tests.test_judgment import WHOLE
 from tests.test_podcasts_ingest import MAKERS, META, SRT, VTT, NoIndexes, halves, ingested

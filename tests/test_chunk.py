@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ingest.chunk import chunk
 from ingest.text_passages import count_tokens
-from rag.records import Document, Page, Passage, Region
+from rag.document import Document, Page, Region
+from rag.records import Passage
 from rag.sentences import sentence_spans
 from tests.parts import assert_linear, paged
 
@@ -65,7 +66,7 @@ def test_a_passage_names_the_pages_that_it_touches(raw_pages: list[str], size: i
     page_at = {i: page.number for page in document.pages for i in range(page.start, page.end)}
     for p in chunk(document, size, overlap):
         touched = [page_at[i] for i in range(p.start, p.end) if i in page_at]
-        assert (p.first_page, p.last_page) == (touched[0], touched[-1])
+        assert (p.locator.first_page, p.locator.last_page) == (touched[0], touched[-1])
 
 
 @given(text=TEXTS, size=SIZES, overlap=OVERLAPS)
@@ -117,8 +118,8 @@ def test_cuts_by_hand(text: str, size: int, expected: list[str]) -> None:
 
 def test_a_passage_over_a_page_break_knows_both_pages_and_skips_empty_ones() -> None:
     first, second = chunk(paged(["One begins", "", "on page three. ", "New page."]), 6, 0)
-    assert (first.text, first.first_page, first.last_page) == ("One begins\n\non page three.", 1, 3)
-    assert (second.text, second.first_page, second.last_page) == ("New page.", 4, 4)
+    assert (first.text, first.locator.first_page, first.locator.last_page) == ("One begins\n\non page three.", 1, 3)
+    assert (second.text, second.locator.first_page, second.locator.last_page) == ("New page.", 4, 4)
 
 
 # ---- tables, figures, headings

@@ -34,7 +34,10 @@ def test_a_citation_by_hand() -> None:
     assert (citation.marker, citation.passage_id, citation.document_id) == ("[2]", "d#7", "d")
     assert (citation.path, citation.title) == ("d.pdf", "A title")
     assert (citation.quote, citation.start, citation.end) == ("It was Mr Smith.", 98, 114)
-    assert (citation.first_page, citation.last_page) == (1, 2)  # the quote's own pages, not the passage's
+    assert (citation.locator.first_page, citation.locator.last_page) == (
+        1,
+        2,
+    )  # the quote's own pages, not the passage's
 
 
 @pytest.mark.parametrize(
@@ -116,4 +119,6 @@ def test_every_marker_has_a_citation_and_every_citation_a_marker(answer: str, te
         source = next(hit.passage for hit in evidence if f"[{hit.rank}]" == citation.marker)
         assert citation.passage_id == source.passage_id
         assert source.text[citation.start - source.start : citation.end - source.start] == citation.quote != ""
-        assert (citation.first_page, citation.last_page) == pages_of(citation.document_id, citation.start, citation.end)
+        assert (citation.locator.first_page, citation.locator.last_page) == pages_of(
+            citation.document_id, citation.start, citation.end
+        )

@@ -135,7 +135,7 @@ def test_every_setting_stands_in_the_docs() -> None:
 
 
 def test_the_layout_of_a_hit_is_documented() -> None:
-    passage = Passage("d#0", "d", "T", "p", "text", 0, 4, 1, 1)
+    passage = Passage("d#0", "d", "T", "p", "text", 0, 4)
     masked = Hit(1, 1.0, passage, terms={"text": 1.0}, links=("a",), ignored="why", withheld=((0, 4),))
     (layout,) = re.findall(r'^\{"rank", .*?\}$', (ROOT / "docs/command-line.md").read_text("utf-8"), re.M | re.S)
     assert set(re.findall(r'"(\w+)"', layout)) == set(hit_json(masked))

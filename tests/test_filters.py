@@ -16,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.answer import Pipeline
+from rag.document import Document, Episode, Page, Section, Utterance
 from rag.errors import UsageError
 from rag.library.catalogue import Library
 from rag.library.filters import VALUES
-from rag.records import Answer, Document, Episode, Hit, Page, Passage, Section, Utterance
+from rag.locator import PageSpan, ParagraphSpan, part_of
+from rag.records import Answer, Hit, Passage
 from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
 from tests.test_cases import a_case
@@ -51,7 +53,16 @@ def stored(number: int, document: Document, parts: Sequence[str], said: int) -> 
     return Stored(
         document,
         tuple(
-            Passage(f"d{number}#{i}", f"d{number}", "", "", TEXT[start:end], start, end, 1, 1, part=part)
+            Passage(
+                f"d{number}#{i}",
+                f"d{number}",
+                "",
+                "",
+                TEXT[start:end],
+                start,
+                end,
+                ParagraphSpan(part) if part else PageSpan(),
+            )
             for i, ((start, end), part) in enumerate(zip(spans, parts, strict=False))
         ),
     )
@@ -111,7 +122,7 @@ def has(one: Stored, passage: Passage, name: str, value: str) -> bool:
         return any(a == wanted or a.startswith(f"{wanted} §") for a in map(str.casefold, case.articles))
     if name == "country":
         return f" {value} " in f" {countries(case.parties[1])} "
-    return value == {"part": passage.part, "importance": str(case.importance)}.get(name)
+    return value == {"part": part_of(passage.locator), "importance": str(case.importance)}.get(name)
 
 
 def values_in(made: Sequence[Stored]) -> dict[str, set[str]]:
@@ -119,7 +130,7 @@ def values_in(made: Sequence[Stored]) -> dict[str, set[str]]:
     cases = [one.document.case for one in made if one.document.case]
     episodes = [one.document.episode for one in made if one.document.episode]
     found = {
-        "part": {passage.part for one in made for passage in one.passages},
+        "part": {part_of(passage.locator) for one in made for passage in one.passages},
         "article": {article.casefold() for case in cases for article in case.articles},
         "date": {some.date[:4] for some in (*cases, *episodes)},
         "country": {countries(case.parties[1]) for case in cases},

@@ -137,7 +137,7 @@ def conversion(file: Path, folder: Path) -> str:
 
 
 def block(number: int, passage: Passage, pictures: dict[str, bytes]) -> str:
-    first, last = passage.first_page, passage.last_page
+    first, last = passage.locator.first_page, passage.locator.last_page
     boxes = (f"{page}: {' '.join(f'{round(side)}' for side in box)}" for page, box in passage.boxes)
     about = {
         "label": passage.label,

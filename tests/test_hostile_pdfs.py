@@ -28,8 +28,8 @@ import pytest
 
 from ingest.child_process import Children, Limits
 from ingest.pdf.pdf_reading import PageReader
+from rag.document import Document
 from rag.errors import DocumentError
-from rag.records import Document
 from tests.conftest import ROOT
 from tests.made import Sheet, Words, dejavu, mutated, raw_pdf, read_by_children
 

@@ -46,6 +46,7 @@ from eval.retrieval.corpus import Corpus
 from rag.answer import Pipeline
 from rag.errors import DataError, ReaderError
 from rag.llm.chat import Messages, Usage
+from rag.locator import PageSpan
 from rag.protocols import silent
 from rag.records import Answer, Citation, Hit, Note
 from rag.settings import Settings, load_settings
@@ -144,7 +145,7 @@ class Stored(Corpus):
 
     def citation(self, number: int, start: int, end: int) -> Citation:
         of = self.passages[self.ids[f"d{number}#0"]]
-        return Citation("[1]", of.passage_id, of.document_id, "", of.title, 1, 1, of.text[start:end], start, end)
+        return Citation("[1]", of.passage_id, of.document_id, "", of.title, PageSpan(), of.text[start:end], start, end)
 
 
 def facts(paragraph: ContextParagraph, quote: str, asked: Question | None = None) -> dict[Fact, int | None]:

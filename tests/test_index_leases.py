@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from rag.document import Document, Page
 from rag.index.leases import OpenIndex
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.protocols import DerivedIndex
-from rag.records import Document, Page, Passage
+from rag.records import Passage
 from rag.search import open_retriever
 from rag.settings import load_settings
 from tests.parts import encoder
@@ -52,7 +53,7 @@ def test_without_readers_it_is_closed_when_it_is_replaced_and_else_stays_open() 
 
 def put(library: Library, number: int) -> None:
     text = f"The Tarn Bridge, note {number}."
-    passage = Passage(f"d{number}#0", f"d{number}", "Notes", "n.txt", text, 0, len(text), 1, 1)
+    passage = Passage(f"d{number}#0", f"d{number}", "Notes", "n.txt", text, 0, len(text))
     document = Document(f"d{number}", "pdf", "Notes", text, (Page(1, 0, len(text)),))
     library.put(document, [passage], f"/{number}.pdf", f"{number}.pdf", "")
 

@@ -30,6 +30,7 @@ from eval.injection.injections import (
 )
 from rag.errors import DataError, ReaderError
 from rag.llm.chat import Messages, Usage
+from rag.locator import PageSpan
 from rag.read.injection.mask import mask_injections, masked
 from rag.read.prompts import answer_messages
 from rag.records import Answer, Citation, Hit
@@ -264,7 +265,7 @@ def test_what_is_kept_is_not_asked_again_and_two_readers_can_be_compared(tmp_pat
 
 def test_broken_laws_by_hand() -> None:
     hit = Hit(1, 1.0, passage(4, "It was built in 1911. It stands.", "d", start=100))
-    good = Citation("[1]", "d#4", "d", "d.pdf", "", 1, 1, "It was built in 1911.", 100, 121)
+    good = Citation("[1]", "d#4", "d", "d.pdf", "", PageSpan(), "It was built in 1911.", 100, 121)
     answer = Answer("Q?", "1911 [1]", False, (), (good,), (hit,), 0.9, "m", "h")
     assert broken_invariants(answer) == broken_invariants(None) == []
     assert broken_invariants(replace(answer, answer="1911 [1] [7]")) == ["the marker [7] has no citation"]

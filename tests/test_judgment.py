@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ingest.legal.courts import Court, court_of, read_courts
 from ingest.legal.html_text import plain, text_of_html
 from ingest.legal.judgment import of_record, read_judgment
+from rag.document import Case
 from rag.errors import DataError, DocumentError
-from rag.records import Case
 from tests.parts import assert_linear
 
 COURTS = read_courts()

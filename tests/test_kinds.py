@@ -16,10 +16,11 @@ from ingest.kinds import AUTO, KINDS, DocumentKind, kind_of
 from ingest.read import content_id, find_files
 from ingest.read_context import ReadContext, ReadDocument
 from ingest.text_passages import packed, passage_of, table_rows
+from rag.document import Document, Page
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.records import Document, Page, Passage
+from rag.records import Passage
 from rag.settings import load_settings
 from tests.parts import encoder
 from tests.pdfs import make_pdf

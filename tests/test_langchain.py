@@ -59,8 +59,8 @@ def test_a_langchain_retriever_finds_what_ours_finds(name: str) -> None:
             "kind": "text",
             "start": hit.passage.start,
             "end": hit.passage.end,
-            "first_page": hit.passage.first_page,
-            "last_page": hit.passage.last_page,
+            "first_page": hit.passage.locator.first_page,
+            "last_page": hit.passage.locator.last_page,
         }
     json.dumps(documents[0].metadata)  # nothing of numpy's
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from reportlab.lib.utils import ImageReader
 
-from rag.records import Box, Passage, Region
+from rag.document import Box, Region
+from rag.records import Passage
 from tests.conftest import PDFS, needs_data
 from tests.made import (
     A4,

@@ -21,14 +21,14 @@ from ingest.podcast import chapter_store as chaptering
 from ingest.read import content_id, find_files
 from ingest.text_passages import count_tokens
 from rag.answer import _abstain
+from rag.document import Document, Page
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
 from rag.legal.casebook import court_cases, open_precedents
 from rag.library.catalogue import Library
-from rag.place import place_in
 from rag.read.cite import cite
 from rag.read.quotes import Quote
-from rag.records import Document, Hit, Page
+from rag.records import Hit
 from tests.conftest import DATA, ROOT, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_judgment import BODY, HEADER, OPERATIVE, WHOLE
@@ -247,9 +247,11 @@ def test_passages_stay_in_a_section_and_begin_with_paragraphs(
     for number, p in enumerate(passages):
         assert p.passage_id == f"d#{number}" and p.text == text[p.start : p.end] and count_tokens(p.text) <= size
         section = case.section_at(p.start)
-        assert p.end <= section.end and p.part == section.kind
+        assert p.end <= section.end and p.locator.part == section.kind
         touched = [q.number for q in case.paragraphs if q.start < p.end and p.start < q.end]
-        assert (p.first_paragraph, p.last_paragraph) == ((touched[0], touched[-1]) if touched else (None, None))
+        assert (p.locator.first_paragraph, p.locator.last_paragraph) == (
+            (touched[0], touched[-1]) if touched else (None, None)
+        )
         inside = [start for start in begins if p.start < start < p.end]
         if inside and p.end not in {len(text[:start].rstrip()) for start in [*begins, section.end]}:
             # it ends within a paragraph: to end before it would have made it tiny
@@ -272,19 +274,23 @@ def test_sections_are_told_with_the_headings_above() -> None:
 def test_people_are_told_section_and_paragraph_in_place_of_a_page(indexes: Indexes, shelf: Path) -> None:
     ingested(indexes, shelf / "mill.html")
     library = indexes.library
-    passage = next(p for _, p in library.passages_since(0) if p.part == "law")
-    assert (passage.first_paragraph, passage.last_paragraph, place_in(passage)) == (3, 4, "THE LAW, §§ 3-4")
+    passage = next(p for _, p in library.passages_since(0) if p.locator.part == "law")
+    assert (passage.locator.first_paragraph, passage.locator.last_paragraph, passage.locator.label()) == (
+        3,
+        4,
+        "THE LAW, §§ 3-4",
+    )
     start = passage.text.index("The Court finds")
     quote = Quote(Hit(1, 1.0, passage), start, len(passage.text), True, 2.0)
     _, (citation,) = cite("a breach", [quote], library.pages_of, library.episode, library.paragraphs_of)
-    assert (citation.part, citation.first_paragraph, place_text(citation)) == ("law", 4, "THE LAW, § 4")
+    assert (citation.locator.part, citation.locator.first_paragraph, place_text(citation)) == ("law", 4, "THE LAW, § 4")
     hit = layouts.hit_json(quote.hit)
     assert (hit["part"], hit["paragraph"], hit["section"].split(" > ")[0]) == ("law", 3, "THE LAW")
     assert "A. v. AUSTRIA, THE LAW, §§ 3-4" in hits_text([quote.hit])
     pipeline: Any = type("Pipeline", (), {"searched": "1 document"})
     assert "A. v. AUSTRIA, THE LAW, §§ 3-4" in _abstain(pipeline, "Who?", [quote.hit])
-    operative = next(p for _, p in library.passages_since(0) if p.part == "operative")
-    assert place_in(operative) == "Operative part"
+    operative = next(p for _, p in library.passages_since(0) if p.locator.part == "operative")
+    assert operative.locator.label() == "Operative part"
     assert "judgment" in documents_text(library.documents())
 
 
@@ -383,7 +389,7 @@ def test_all_cases_of_the_data_are_taken_with_their_edges(indexes: Indexes) -> N
     assert scores["edges_precision"] and scores["edges_precision"] > 0.95
     assert scores["edges_recall"] and scores["edges_recall"] > 0.95
     passages = [passage for _, passage in library.passages_since(0)]
-    assert all(p.part and p.section for p in passages)
+    assert all(p.locator.part and p.section for p in passages)
     assert library.problems() == []
     assert ingested(indexes, CASES_A).count("unchanged") == 221
 

@@ -22,7 +22,7 @@ from ingest.podcast.formats.transcript import read_transcript
 from ingest.podcast.utterances import sentences, with_times
 from ingest.text_passages import stretches
 from rag import bounds
-from rag.records import Document, Episode, Page, Region
+from rag.document import Document, Episode, Page, Region
 from rag.sentences import sentence_spans
 from tests.parts import assert_linear
 from tests.test_bounds import Hashed, block

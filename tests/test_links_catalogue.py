@@ -18,12 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.document import Document, Page
 from rag.library.cases import TABLES
 from rag.library.catalogue import Library
 from rag.library.database import VERSION
 from rag.library.links import MOST_BEARERS
 from rag.library.schema import NEW_IN_3, NEW_IN_4, TITLED
-from rag.records import Document, Link, Page, Passage
+from rag.records import Link, Passage
 
 Content = tuple[str, tuple[str, ...]]  # title, texts of the passages
 TITLES = st.sampled_from(["Tarn Bridge", "Tarn Bridge (1911)", "Garden Book", "A (b) [c", "x", ""])
@@ -37,7 +38,7 @@ def put(library: Library, name: str, content: Content, path: str = "") -> None:
     text = "\n".join(texts)
     passages, at = [], 0
     for ordinal, piece in enumerate(texts):
-        passages.append(Passage(f"{name}#{ordinal}", name, title, "", piece, at, at + len(piece), 1, 1))
+        passages.append(Passage(f"{name}#{ordinal}", name, title, "", piece, at, at + len(piece)))
         at += len(piece) + 1
     document = Document(name, "text", title, text, (Page(1, 0, len(text)),))
     library.put(document, passages, path or f"/{name}", name, "")

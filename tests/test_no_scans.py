@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from rag.document import Case, Document, Finding, Page, Section
 from rag.library.catalogue import Library
+from rag.locator import ParagraphSpan
 from rag.read.rules.court_finding import decide
-from rag.records import Case, Document, Finding, Hit, Page, Passage, Section
+from rag.records import Hit, Passage
 
 DOCUMENTS = 2_000
 
@@ -26,7 +28,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
         numbers, date = (f"{number}/01",), "2001-01-01"
         case = Case("ecthr", title, (f"A{number}", "Austria"), numbers, date, 2, (), sections, (), (), (), (finding,))
         passages = [
-            Passage(f"{name}#{i}", name, title, "", text[s.start : s.end], s.start, s.end, 1, 1, part=s.kind)
+            Passage(f"{name}#{i}", name, title, "", text[s.start : s.end], s.start, s.end, ParagraphSpan(s.kind))
             for i, s in enumerate(sections)
         ]
         document = Document(name, "legal", title, text, (Page(1, 0, len(text)),), case=case)

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk
+from rag.document import Document, Page
 from rag.read.match import content_words, fold, holds_answer
 from rag.read.notes import write_note
 from rag.read.quotes import QUOTE_CHARACTERS, Quote, choose_quotes
-from rag.records import Document, Hit, Page
+from rag.records import Hit
 from tests.parts import passage
 
 ANY = st.text(max_size=80) | st.text("ab 12.,-–'\"\n", max_size=80)

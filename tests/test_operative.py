@@ -15,6 +15,7 @@ from ingest.chunk import chunk
 from ingest.legal.courts import read_courts
 from ingest.legal.judgment import of_record, read_judgment
 from rag.answer import Evidence, Pipeline, ask
+from rag.document import Document, Page
 from rag.explain import explain
 from rag.library.catalogue import Library
 from rag.library.cited import KnownCase
@@ -22,7 +23,7 @@ from rag.llm.chat import Usage
 from rag.read.rules.court_finding import decide, meant
 from rag.read.rules.finding_question import answer, read_question
 from rag.read.strategies import Reading, redraft
-from rag.records import Answer, Document, Hit, Page, Passage
+from rag.records import Answer, Hit, Passage
 from rag.settings import load_settings
 from tests.conftest import DATA, needs_data
 from tests.test_forms import Scripted
@@ -109,7 +110,7 @@ def test_a_finding_is_read_off_and_cited_and_nobody_is_asked(
     found, reader, _, steps = asked(library, question, passages(library, "facts"))
     assert not reader.asked and found.support == 1 and not found.abstained
     text, citation = library.document("d0").text, found.citations[0]
-    assert found.answer.split(" [")[0] == said and citation.part == "operative"
+    assert found.answer.split(" [")[0] == said and citation.locator.part == "operative"
     assert text[citation.start : citation.end] == citation.quote
     assert RULES.splitlines()[item - 1][3:].rstrip(";.") in citation.quote
     assert found.notes[0].key_spans == ("no violation" if item == 2 else "a violation",)
@@ -172,14 +173,14 @@ def test_what_the_facts_say_changes_nothing(tmp_path: Path, planted: str) -> Non
     found, reader, _, _ = asked(
         library, "Was there a violation of Article 6 in A. v. Austria?", passages(library, "facts")
     )
-    assert found.answer.startswith("Yes [") and not reader.asked and found.citations[0].part == "operative"
+    assert found.answer.startswith("Yes [") and not reader.asked and found.citations[0].locator.part == "operative"
 
 
 def test_without_room_for_the_operative_part_it_is_the_readers(tmp_path: Path) -> None:
     library = shelved(tmp_path, judgment("A. v. AUSTRIA", "1/01", "The mill was loud at night. " * 300))
     question, facts = "Was there a violation of Article 6 in A. v. Austria?", passages(library, "facts")
     found, reader, _, _ = asked(library, question, facts, "reader.context_tokens=1200")
-    assert reader.asked and {hit.passage.part for hit in found.evidence} == {"facts"}
+    assert reader.asked and {hit.passage.locator.part for hit in found.evidence} == {"facts"}
 
 
 def test_attribution_says_it_of_the_operative_part_alone(tmp_path: Path) -> None:

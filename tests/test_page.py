@@ -20,9 +20,9 @@ from PIL import Image, ImageChops
 from ingest.pdf.assemble import Assembled, assemble, geometry
 from ingest.pdf.draw_page import render_page
 from ingest.pdf.extract import open_document, read_page
+from rag.document import Box
 from rag.errors import DocumentError
 from rag.library.boxes import boxes_of, raw_offset
-from rag.records import Box
 from rag.sentences import sentence_spans
 from tests.conftest import PDFS, ROOT, needs_data
 

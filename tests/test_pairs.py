@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rag.document import Case, CaseCitation, Document, Page, Paragraph, Section
 from rag.errors import DataError
 from rag.library.catalogue import Library
 from rag.llm.chat import ChatModel
-from rag.records import Case, CaseCitation, Document, Page, Paragraph, Passage, Section
+from rag.locator import ParagraphSpan, TimeSpan
+from rag.records import Passage
 from rag.train.near_duplicates import CONTAINMENT, RUN, Shingles, shingles_of, words_of
 from rag.train.sparse.generated_queries import written
 from rag.train.sparse.hard_negatives import Bm25Teacher
@@ -117,7 +119,10 @@ def test_a_heading_over_much_or_over_two_places_is_no_query() -> None:
 
 def test_chapters_and_captions() -> None:
     words = Words()
-    spoken = [replace(passage(i, words.paragraph(), "a"), chapter="Growing up beside the weir") for i in range(2)]
+    spoken = [
+        replace(passage(i, words.paragraph(), "a"), locator=TimeSpan(chapter="Growing up beside the weir"))
+        for i in range(2)
+    ]
     caption = "Table 3: Herons counted at each weir."
     rows = ["north | 12 | 7 | 4 | 5 | 9 | 11 | 3", "south | 2 | 17 | 40 | 1 | 3 | 8 | 6"]
     told = [caption + "\n" + rows[0], rows[1]]
@@ -207,7 +212,7 @@ def libraries(draw: st.DrawFn) -> list[Passage]:
         replace(
             passage(i, draw(sentences), draw(st.sampled_from("abc")), draw(few)),
             section=draw(few),
-            chapter=draw(few),
+            locator=TimeSpan(chapter=draw(few)),
         )
         for i in range(draw(st.integers(1, 12)))
     ]
@@ -264,7 +269,7 @@ def test_a_citing_sentence_asks_for_the_paragraphs_that_it_cites(tmp_path: Path)
             for i, piece in enumerate(pieces):
                 number = 44 + i if case is old else None
                 made = passage(i, piece, name, case.title, start=text.index(piece))
-                some.append(replace(made, part="law", first_paragraph=number, last_paragraph=number))
+                some.append(replace(made, locator=ParagraphSpan("law", "", number, number)))
             library.put(document, some, f"/{name}", name, "recipe")
             passages += some
     assert references_of(library, passages) == [

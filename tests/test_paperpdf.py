@@ -128,8 +128,8 @@ def test_evidence_becomes_positives_and_the_rest_of_the_document_the_rest() -> N
     ]  # fmt: skip
     made = examples_of(questions, library)
     assert (made.without_pdf, made.without_evidence) == (1, 2)
-    assert [[p.first_page for p in example.positives] for example in made.examples] == [[2], [2, 3], [3]]
-    assert [[p.first_page for p in example.rest] for example in made.examples] == [[1, 3], [1], [1, 2]]
+    assert [[p.locator.first_page for p in example.positives] for example in made.examples] == [[2], [2, 3], [3]]
+    assert [[p.locator.first_page for p in example.rest] for example in made.examples] == [[1, 3], [1], [1, 2]]
     assert {p.path for example in made.examples for p in example.rest} == {made.examples[0].positives[0].path}
 
 
@@ -163,7 +163,7 @@ def test_gold_and_oracle_are_the_passages_with_the_evidence() -> None:
     rows = pdf.rows_of([question], indexes, "bm25", 3)
     oracle = rows.evidence["oracle"]
     assert oracle is not None
-    assert [hit.passage.first_page for hit in oracle(0, question.question)] == [2]
+    assert [hit.passage.locator.first_page for hit in oracle(0, question.question)] == [2]
 
 
 # ---- the command

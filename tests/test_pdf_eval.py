@@ -14,6 +14,7 @@ from eval.core.trials import Trial
 from eval.pdf import pdf_questions as pdf
 from eval.pdf.pdf_questions import PdfQuestion
 from rag.errors import DataError
+from rag.locator import PageSpan
 from rag.records import Answer, Citation, Hit, Passage
 from rag.settings import load_settings
 from tests.benchmarks import Endpoint, answering
@@ -25,8 +26,8 @@ QUESTION = PdfQuestion("q1", "a.pdf", "How many?", ("162", "162 papers"), 3, "te
 
 
 def answer(text: str, hit_page: int, cited_page: int, abstained: bool = False) -> Answer:
-    passage = Passage("d#0", "d", "A", "folder/a.pdf", "text", 0, 4, hit_page, hit_page)
-    citation = Citation("[1]", "d#0", "d", "folder/a.pdf", "A", cited_page, cited_page, "text", 0, 4)
+    passage = Passage("d#0", "d", "A", "folder/a.pdf", "text", 0, 4, PageSpan(hit_page, hit_page))
+    citation = Citation("[1]", "d#0", "d", "folder/a.pdf", "A", PageSpan(cited_page, cited_page), "text", 0, 4)
     seconds = {"retrieve": 0.1, "note": 0.1, "answer": 0.2, "first_token": 0.15, "attribute": 0.0}
     return Answer(
         "How many?", text, abstained, (), (citation,), (Hit(1, 1.0, passage),), 0.9, "m", "h", seconds,

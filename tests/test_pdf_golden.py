@@ -13,9 +13,10 @@ import pytest
 from pypdf.generic import DecodedStreamObject, NameObject
 
 from ingest.chunk import chunk
+from rag.document import Document
 from rag.errors import DocumentError
 from rag.read.match import fold
-from rag.records import Document, Passage
+from rag.records import Passage
 from tests.conftest import PDFS, needs_data
 from tests.parts import read_pdf
 from tests.pdfs import make_pdf
@@ -97,7 +98,7 @@ def test_golden_document(
     assert abs(len(found) - passages) <= 0.02 * passages  # another pdfium may place a letter elsewhere
     for at, start, first_page, last_page in edges:
         assert words(found[at].text).startswith(start)
-        assert (found[at].first_page, found[at].last_page) == (first_page, last_page)
+        assert (found[at].locator.first_page, found[at].locator.last_page) == (first_page, last_page)
 
 
 @needs_data
@@ -147,9 +148,15 @@ def test_every_passage_of_a_real_document_lies_on_its_pages(name: str) -> None:
     for passage in passages:
         assert document.text[passage.start : passage.end] == passage.text
         assert (
-            document.pages[passage.first_page - 1].start <= passage.start < document.pages[passage.first_page - 1].end
+            document.pages[passage.locator.first_page - 1].start
+            <= passage.start
+            < document.pages[passage.locator.first_page - 1].end
         )
-        assert document.pages[passage.last_page - 1].start < passage.end <= document.pages[passage.last_page - 1].end
+        assert (
+            document.pages[passage.locator.last_page - 1].start
+            < passage.end
+            <= document.pages[passage.locator.last_page - 1].end
+        )
 
 
 @needs_data
@@ -213,14 +220,14 @@ def test_a_sentence_that_runs_on_in_the_next_column_is_whole_in_one_passage(
     name: str, page: int, sentence: str
 ) -> None:
     _, passages = golden(name)
-    assert [p for p in passages if p.first_page <= page <= p.last_page and sentence in words(p.text)]
+    assert [p for p in passages if p.locator.first_page <= page <= p.locator.last_page and sentence in words(p.text)]
 
 
 @needs_data
 def test_a_row_of_a_real_table_reads_with_its_column_heads() -> None:
     _, passages = golden("specter-acl2020")
-    (row,) = (p for p in passages if p.first_page == 7 and p.text.splitlines()[-1].startswith("SPECTER (Ours)"))
-    assert (row.kind, row.label, row.last_page) == ("table", "Table 1", 7)
+    (row,) = (p for p in passages if p.locator.first_page == 7 and p.text.splitlines()[-1].startswith("SPECTER (Ours)"))
+    assert (row.kind, row.label, row.locator.last_page) == ("table", "Table 1", 7)
     assert "Table 1 presents the main results" in words(row.context)
     cells = [words(cell) for cell in row.text.splitlines()[-1].split("|")]
     for head, value in (
@@ -265,7 +272,7 @@ def test_a_real_page_without_text_is_named(name: str) -> None:
     document, passages = golden(name)
     (warning,) = document.warnings
     assert re.match(r"pages? 1\b.* ha(s|ve) no text that could be read, so nothing there can be found", warning)
-    assert all(passage.first_page > 1 for passage in passages)
+    assert all(passage.locator.first_page > 1 for passage in passages)
 
 
 def test_pages_without_text_are_named_and_the_others_are_there(tmp_path: Path) -> None:
@@ -273,7 +280,7 @@ def test_pages_without_text_are_named_and_the_others_are_there(tmp_path: Path) -
     for ocr in (False, True):
         document = read_pdf(file, ocr=ocr)
         assert document.warnings == ("pages 2-3, 5 have no text that could be read, so nothing there can be found",)
-        assert [(p.text, p.first_page, p.last_page) for p in chunk(document, 180, 0)] == [
+        assert [(p.text, p.locator.first_page, p.locator.last_page) for p in chunk(document, 180, 0)] == [
             ("First page.\n\n\nFourth page.", 1, 4)
         ]
 

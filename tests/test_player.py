@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 from ingest.build import build
 from ingest.podcast import chapter_store as chaptering
 from ingest.podcast.sidecars import AUDIO, sidecars
+from rag.document import Chapter, Document, Episode, Page, Utterance
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
-from rag.records import Chapter, Citation, Document, Episode, Page, Utterance
+from rag.locator import TimeSpan
+from rag.records import Citation
 from tests.test_podcasts_ingest import MAKERS, SRT, VTT, NoIndexes, halves
 from ui.cli.commands import document_commands as cli
 from ui.web.panels import player
@@ -80,8 +82,9 @@ def cited(document: Document, number: int) -> Citation:
     assert document.episode
     said = document.episode.utterances[number]
     return Citation(
-        "[1]", "d#0", document.document_id, "", document.title, 1, 1, document.text[said.start : said.end],
-        said.start, said.end, speaker=said.speaker, start_seconds=said.start_seconds, end_seconds=said.end_seconds,
+        "[1]", "d#0", document.document_id, "", document.title,
+        TimeSpan(said.start_seconds, said.end_seconds, said.speaker), document.text[said.start : said.end],
+        said.start, said.end,
     )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ from ingest.podcast.formats.transcript import read_transcript
 from ingest.podcast.maker_chapters import chapters_in_notes, chapters_of_json, chapters_of_psc, maker_chapters
 from ingest.podcast.sidecars import sidecars
 from ingest.podcast.utterances import RATE, UNBROKEN, sentences, unrolled, with_times
+from rag.document import Chapter, Document, Episode, Utterance
 from rag.errors import DocumentError
-from rag.records import Chapter, Document, Episode, Utterance
 from tests.conftest import DATA, ROOT, needs_data
 
 FORMS = ROOT / "tests" / "golden" / "transcripts"

@@ -30,15 +30,15 @@ from ingest.podcast import episode_reading
 from ingest.podcast.rechapter import rechapter
 from ingest.read import content_id, find_files
 from ingest.text_passages import count_tokens
+from rag.document import Chapter, Document, Episode, Page, Utterance
 from rag.errors import DocumentError, UsageError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.library.episodes import from_json, seconds_of, speakers_in, to_json
 from rag.read.cite import cite
 from rag.read.quotes import Quote
-from rag.records import Chapter, Document, Episode, Hit, Page, Utterance
+from rag.records import Hit
 from rag.settings import load_settings
-from rag.timecodes import place_in_recording
 from tests.conftest import DATA, LIGHT_READER, Run, needs_data
 from tests.pdfs import make_pdf
 from tests.test_links_catalogue import held_by_another, to_layout_3
@@ -191,7 +191,7 @@ def test_an_episode_is_stored_with_all_that_lies_beside_it(indexes: Indexes, she
     assert bees and [(c.title, c.source) for c in bees.chapters] == [("First half", "ours"), ("Second half", "ours")]
     assert indexes.library.episode(content_id(shelf / "ships.pdf")) is None
     passages = [p for _, p in indexes.library.passages_since(0) if p.document_id == mill.document_id]
-    assert [(p.chapter, p.start_seconds, p.end_seconds) for p in passages] == [
+    assert [(p.locator.chapter, p.locator.start_seconds, p.locator.end_seconds) for p in passages] == [
         ("The mill", 1.0, 11.0), ("Flour", 3723.0, 3739.0),
     ]  # fmt: skip
     assert {p.description for p in passages} == {mill.episode.description}
@@ -288,16 +288,19 @@ def test_passages_are_whole_utterances_of_one_chapter(
         assert p.passage_id == f"d#{number}" and p.text == document.text[p.start : p.end]
         assert count_tokens(p.text) <= size
         (chapter,) = [c for c in chapters if c.start < p.end and p.start < c.end]
-        assert p.chapter == chapter.title
+        assert p.locator.chapter == chapter.title
         assert p.start in {u.start for u in utterances} or any(u.start < p.start < u.end for u in long)
         assert p.end in {u.end for u in utterances} or any(u.start < p.end < u.end for u in long)
         # one character a second: also within an utterance that is cut
-        assert (p.start_seconds, p.end_seconds) == (pytest.approx(p.start, abs=1e-3), pytest.approx(p.end, abs=1e-3))
+        assert (p.locator.start_seconds, p.locator.end_seconds) == (
+            pytest.approx(p.start, abs=1e-3),
+            pytest.approx(p.end, abs=1e-3),
+        )
         spoken = {
             name: sum(max(0, min(p.end, u.end) - max(p.start, u.start)) for u in utterances if u.speaker == name)
             for name in ("", "Ada", "Bo")
         }
-        assert spoken[p.speaker] == max(spoken.values())
+        assert spoken[p.locator.speaker] == max(spoken.values())
 
 
 @given(said=SAID)
@@ -338,7 +341,11 @@ def test_filters_by_hand(indexes: Indexes, shelf: Path, filters: list[str], foun
     ingested(indexes, shelf)
     numbers = indexes.library.select(filters)
     assert numbers is not None
-    assert [p.chapter for p in indexes.library.passages_numbered(numbers).values() if "half" not in p.chapter] == found
+    assert [
+        p.locator.chapter
+        for p in indexes.library.passages_numbered(numbers).values()
+        if "half" not in p.locator.chapter
+    ] == found
 
 
 @pytest.mark.parametrize("text", ["speakers=Ada", "date", "date=yesterday", "date>2023", "date>=23"])
@@ -350,15 +357,19 @@ def test_a_filter_that_is_none_is_named(indexes: Indexes, text: str) -> None:
 def test_a_citation_begins_where_its_words_are_said(indexes: Indexes, shelf: Path) -> None:
     ingested(indexes, shelf)
     library = indexes.library
-    passage = next(p for _, p in library.passages_since(0) if p.chapter == "Flour")
+    passage = next(p for _, p in library.passages_since(0) if p.locator.chapter == "Flour")
     start = passage.text.index("We filter_passages")
     hit = Hit(1, 1.0, passage)
     quote = Quote(hit, start, len(passage.text), True, 2.0)
     _, (citation,) = cite("silk", [quote], library.pages_of, library.episode)
-    assert (citation.speaker, citation.start_seconds, citation.end_seconds) == ("Bo Aas", 3729.0, 3739.0)
-    assert place_in_recording(citation) == "Flour, 1:02:09, Bo Aas" == place_text(citation)
+    assert (citation.locator.speaker, citation.locator.start_seconds, citation.locator.end_seconds) == (
+        "Bo Aas",
+        3729.0,
+        3739.0,
+    )
+    assert citation.locator.label() == "Flour, 1:02:09, Bo Aas" == place_text(citation)
     told = hits_text([hit])
-    assert f"The Kolm mill, Flour, 1:02:03, {passage.speaker}" in told and "page" not in told
+    assert f"The Kolm mill, Flour, 1:02:03, {passage.locator.speaker}" in told and "page" not in told
     made = layouts.hit_json(hit)
     assert {key: made[key] for key in ("chapter", "start_seconds", "end_seconds")} == {
         "chapter": "Flour", "start_seconds": 3723.0, "end_seconds": 3739.0,
@@ -451,7 +462,7 @@ def test_chapters_that_were_interrupted_go_on_behind_the_last_one(
     assert given == [0, 1] and not kept.exists()
     after = an_episode(indexes, shelf)
     assert after.episode and [c.title for c in after.episode.chapters] == ["First half", "Second half"]
-    assert {p.chapter for _, p in indexes.library.passages_since(0)} == {"First half", "Second half", ""}
+    assert {p.locator.chapter for _, p in indexes.library.passages_since(0)} == {"First half", "Second half", ""}
     assert [e.paths for e in indexes.library.documents([before.document_id])] == [(str(shelf / "mill.vtt"),)]
     assert statuses(ingested(indexes, shelf))["mill.vtt"] == "unchanged"  # what was asked for stays
     kept.write_text('["combined", "x"]\n[1]\n')  # made otherwise
@@ -560,8 +571,12 @@ def test_every_transcript_of_the_data_is_taken_and_nothing_else(indexes: Indexes
     few = [folder / "haskell-interlude" / "22.md", folder / "changelog" / "the-changelog-301.md"]
     assert set(statuses(ingested(indexes, *few)).values()) == {"added"}
     for _, passage in indexes.library.passages_since(0):
-        assert passage.chapter and passage.start_seconds is not None and passage.end_seconds is not None
-        assert passage.start_seconds <= passage.end_seconds
+        assert (
+            passage.locator.chapter
+            and passage.locator.start_seconds is not None
+            and passage.locator.end_seconds is not None
+        )
+        assert passage.locator.start_seconds <= passage.locator.end_seconds
     assert indexes.library.problems() == []
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rag.document import Finding
 from rag.errors import UsageError
 from rag.legal.citation_graph import citations_among, expand
 from rag.legal.court_cases import FIELDS, CourtCase, Field, Scores, candidates, undated
@@ -22,7 +23,7 @@ from rag.legal.pooling import Pooling, attention_pool, late_interaction, mean_po
 from rag.legal.precedents import NEEDED, SCORERS, Nearest, Precedents, Scorer
 from rag.legal.section_index import SectionIndex
 from rag.read.rules.finding_question import FindingQuestion, answer, read_question
-from rag.records import Finding, Passage
+from rag.records import Passage
 
 WORDS = "abandon border custody detain eviction father garden hearing".split()
 
@@ -42,9 +43,7 @@ def case(
         passages = []
         for i, text in enumerate(texts):
             end = start + len(text)
-            passages.append(
-                Passage(f"{case_id}#{name}{i}", case_id, f"{case_id} v. Utopia", "", text, start, end, 1, 1)
-            )
+            passages.append(Passage(f"{case_id}#{name}{i}", case_id, f"{case_id} v. Utopia", "", text, start, end))
             start = end + 1
         parts[name] = tuple(passages)
     return CourtCase(case_id, date, tuple(numbers), parts, tuple(cites))
@@ -212,7 +211,7 @@ def test_pooling_by_hand() -> None:
 def test_a_section_has_what_passages_share_once() -> None:
     text = "One two. Three four. Five."
     spans = [(0, 20), (9, 26)]
-    passages = tuple(Passage(f"p{s}", "a", "", "", text[s:e], s, e, 1, 1) for s, e in spans)
+    passages = tuple(Passage(f"p{s}", "a", "", "", text[s:e], s, e) for s, e in spans)
     assert CourtCase("a", "", (), {"facts": passages}).text("facts").replace("\n", "") == text
 
 

@@ -15,6 +15,7 @@ from rag.index.manager import Indexes
 from rag.legal.casebook import open_parts, open_precedents
 from rag.legal.precedents import DEFAULT
 from rag.library.catalogue import Library
+from rag.locator import ParagraphSpan
 from rag.records import Hit, Passage
 from rag.settings import load_settings
 from tests.test_case_panel import Panel
@@ -62,7 +63,7 @@ def test_a_pasted_text_finds_what_the_search_finds_each_with_its_place(indexes: 
     for (hit, title, date), link in zip(found.hits, links, strict=False):
         opened = Panel(casebook.open(*link))
         assert title in opened.shown and "".join(opened.marked.split()) == "".join(hit.passage.text.split())
-        place = "THE FACTS, §\N{NO-BREAK SPACE}2" if hit.passage.part == "facts" else "THE LAW, §"
+        place = "THE FACTS, §\N{NO-BREAK SPACE}2" if hit.passage.locator.part == "facts" else "THE LAW, §"
         for told in (f"{date or 'undated'} {title} score {hit.score:.2f}{place}", f"score {hit.score:.2f}, {place}"):
             assert told in shown.shown
 
@@ -85,7 +86,9 @@ def test_all_are_dated_before_the_day_that_is_said(
 def test_filters_narrow_what_is_searched_and_the_rest_is_counted(indexes: Indexes) -> None:
     spain = ("law", "", "", "", "spain", "", "a show", "a speaker")  # sections and podcasts say nothing of a case
     found = find(precedent_query(FACTS, "law", "", spain), indexes)
-    assert titles(found) == {"C. v. SPAIN", "D. v. SPAIN"} and {h.passage.part for h, _, _ in found.hits} == {"law"}
+    assert titles(found) == {"C. v. SPAIN", "D. v. SPAIN"} and {h.passage.locator.part for h, _, _ in found.hits} == {
+        "law"
+    }
     told = Panel(panel(found)).shown
     assert "Searched: the law of 2 judgments." in told
     assert "Left out by the filters (Spain): 2 judgments." in told
@@ -142,7 +145,9 @@ def test_only_a_library_with_judgments_has_the_form(indexes: Indexes, tmp_path: 
 
 
 def test_what_texts_and_people_say_is_text_and_nothing_else() -> None:
-    passage = Passage("p", HOSTILE, "", HOSTILE, HOSTILE, 0, len(HOSTILE), 1, 1, part="law", section=HOSTILE)
+    passage = Passage(
+        "p", HOSTILE, "", HOSTILE, HOSTILE, 0, len(HOSTILE), ParagraphSpan("law", HOSTILE), section=HOSTILE
+    )
     hits = ((Hit(1, 0.5, passage, {}, (HOSTILE,)), HOSTILE, HOSTILE),)
     found = Panel(panel(PrecedentResults(PrecedentQuery(HOSTILE, "law", HOSTILE), hits, 1, (HOSTILE, ""))))
     known = {"section", "h2", "h3", "p", "div", "button", "ul", "ol", "li", "span"}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk
+from rag.document import Document, Page
 from rag.llm.tokens import TITLE_CHARACTERS, TURN_TOKENS, prompt_tokens
 from rag.read.prompts import (
     ANSWER,
@@ -35,7 +36,7 @@ from rag.read.prompts import (
     yes_no_messages,
 )
 from rag.read.quotes import Quote
-from rag.records import Document, Hit, Page, Passage
+from rag.records import Hit, Passage
 from tests.parts import passage
 
 SENTENCES = st.lists(st.integers(1, 9), min_size=1, max_size=15)  # words in each sentence

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from rag.locator import PageSpan
 from rag.records import Answer, Citation, Hit, Note, Statement
 from tests.parts import passage
 from ui.cli import json_layouts as layouts
@@ -53,7 +54,7 @@ def test_no_control_character_reaches_a_terminal(text: str) -> None:
 
 
 def an_answer(text: str, title: str = "A <b>Title</b>") -> Answer:
-    cited = Citation("[2]", "d#1", "d", "a.pdf", title, 3, 3, "the *quote*", 10, 21)
+    cited = Citation("[2]", "d#1", "d", "a.pdf", title, PageSpan(3, 3), "the *quote*", 10, 21)
     hit = Hit(2, 0.5, passage(1, "x the *quote* y", "d", start=8), {"quote": 0.5})
     return Answer(
         "q?", text, False, (Note(1, "q?", "[2] the *quote*", ("quote",)),), (cited,), (hit,), 0.75, "m", "h",

@@ -22,9 +22,9 @@ from ingest.pdf.assemble import geometry
 from ingest.pdf.page_store import PageFile
 from ingest.pdf.pdf_reading import Source, pdf_recipe, read_document
 from ingest.read import content_id
+from rag.document import Document
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.records import Document
 from rag.settings import load_settings
 from tests.conftest import Run
 from tests.made import Sheet

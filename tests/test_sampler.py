@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.document import Document, Page
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.records import Document, Hit, Page, Passage
+from rag.records import Hit, Passage
 from rag.retrieve.sampler import LABEL, READ, SEEN, SamplingRetriever, joint_top_k, labels_in, spellings
 from rag.retrieve.term_scores import ExplainedRetriever
 from rag.search import open_retriever

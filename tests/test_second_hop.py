@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.document import Document, Page
 from rag.library.catalogue import Library
-from rag.records import Document, Hit, Page, Passage
+from rag.locator import PageSpan
+from rag.records import Hit, Passage
 from rag.retrieve.second_hop import (
     FIRST_HOP,
     FORWARD,
@@ -32,8 +34,10 @@ def put(library: Library, title: str, *texts: str) -> None:
     whole, passages = "\n".join(texts), []
     for i, text in enumerate(texts):
         start = len("\n".join(texts[:i])) + (i > 0)
-        passages.append(Passage(f"{title}#{i}", title, title, title, text, start, start + len(text), i + 1, i + 1))
-    pages = tuple(Page(p.first_page, p.start, p.end) for p in passages)
+        passages.append(
+            Passage(f"{title}#{i}", title, title, title, text, start, start + len(text), PageSpan(i + 1, i + 1))
+        )
+    pages = tuple(Page(p.locator.first_page, p.start, p.end) for p in passages)
     library.put(Document(title, "text", title, whole, pages), passages, f"/{title}", title, "")
 
 

@@ -15,11 +15,11 @@ from ingest.podcast import podtile_training as train_chapters
 from ingest.podcast.chapters import by_reader
 from ingest.podcast.podtile import MARK, ROLE, Chapteriser, Room, parsed
 from ingest.podcast.podtile_training import Example, encode, examples_of, reply_loss, save, train
+from rag.document import Chapter, Document
 from rag.errors import DataError, UsageError
 from rag.llm.chat import ChatModel
 from rag.llm.open import open_reader
 from rag.protocols import silent
-from rag.records import Chapter, Document
 from rag.settings import ReaderSettings
 from rag.train.common import open_chat_model
 from tests.test_chapters import episode, said

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from rag.records import Chapter
+from rag.document import Chapter
 from rag.timecodes import timecode, timestamp
 from ui.wording import printable
 

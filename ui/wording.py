@@ -6,9 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.place import place_in
 from rag.records import Answer, AttributedPlayer, Attribution, Citation, Hit, Passage
-from rag.timecodes import timecode
 
 if TYPE_CHECKING:  # every command imports this file, few need ingestion
     from ingest.build import Outcome
@@ -45,9 +43,7 @@ def pages_text(first_page: int, last_page: int) -> str:
 
 def place_text(source: Passage | Citation) -> str:
     """Where a source stands: "page 7, Table 1", with OCR's confidence if it was read by OCR; a time; a paragraph."""
-    if place := place_in(source):
-        return place
-    place = pages_text(source.first_page, source.last_page) + (f", {source.label}" if source.label else "")
+    place = source.locator.label() + (f", {source.label}" if source.label else "")
     if source.ocr_confidence is None:
         return place
     return f"{place} (read by OCR, confidence {source.ocr_confidence:.0%})".replace("%", " %")
@@ -57,10 +53,7 @@ def evidence_text(hits: Sequence[Hit]) -> str:
     """Which passages were retrieved: "5 passages (Free Culture: 65, 210, 65-66; A talk: 12:34; …)"."""
     pages: dict[str, dict[str, None]] = {}
     for hit in hits:
-        second = hit.passage.start_seconds
-        numbers = pages_text(hit.passage.first_page, hit.passage.last_page).partition(" ")[2]
-        place = numbers if second is None else timecode(second)
-        pages.setdefault(printable(hit.passage.title)[:60], {})[place] = None
+        pages.setdefault(printable(hit.passage.title)[:60], {})[printable(hit.passage.locator.short())] = None
     found = "; ".join(f"{title}: {', '.join(places)}" for title, places in pages.items())
     return many(len(hits), "passage") + (f" ({found})" if found else "")
 
@@ -69,7 +62,7 @@ def reasons_text(hit: Hit, most: int = 6) -> str:
     """Why a passage was retrieved: its `most` heaviest terms, each with its share of the score, and the links to it.
 
     >>> from rag.records import Passage
-    >>> passage = Passage("d#0", "d", "", "", "", 0, 0, 1, 1)
+    >>> passage = Passage("d#0", "d", "", "", "", 0, 0)
     >>> reasons_text(Hit(1, 4.0, passage, {"otter": 3.0, "+river": 1.0}, ("“Rivers” mentions “Otters”",)))
     'otter 75 %, river (added by the model) 25 %; “Rivers” mentions “Otters”'
     """

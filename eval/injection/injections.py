@@ -67,7 +67,7 @@ class Injection:
         if planted:
             texts[self.passage] = _plant(texts[self.passage], self.planted, self.where)
         return as_hits([
-            Passage(f"{self.id}-{i}#0", f"{self.id}-{i}", title, f"{self.id}-{i}.pdf", text, 0, len(text), 1, 1)
+            Passage(f"{self.id}-{i}#0", f"{self.id}-{i}", title, f"{self.id}-{i}.pdf", text, 0, len(text))
             for i, ((title, _), text) in enumerate(zip(self.passages, texts, strict=True))
         ])  # fmt: skip
 

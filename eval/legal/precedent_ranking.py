@@ -18,14 +18,16 @@ from eval.retrieval.measures import Ranking, write_run
 from ingest.chunk import chunk
 from ingest.legal.courts import Court, court_of, read_courts
 from ingest.legal.judgment import of_record
+from rag.document import Case, Document, Page
 from rag.errors import DataError, DocumentError, UsageError
 from rag.legal.casebook import NOTHING, Parts
 from rag.legal.court_cases import FIELDS, CourtCase, Field, Scores
 from rag.legal.precedents import DEFAULT, SCORERS, Scorer
 from rag.legal.section_index import SectionIndex
 from rag.library.cited import KnownCase, KnownCases, edges
+from rag.locator import part_of
 from rag.read.rules.finding_question import answer, read_question
-from rag.records import Case, Document, Page, Passage
+from rag.records import Passage
 from rag.settings import Settings
 
 DEPTH = 100  # cases a query, in every measure and in the run file
@@ -93,7 +95,7 @@ def _parts(text: str, case: Case, key: str, settings: Settings) -> dict[str, tup
     """The passages of facts and law, cut as the library cuts a judgment."""
     document = Document(key, "legal", case.title, text, (Page(1, 0, len(text)),), case=case)
     passages = chunk(document, settings.ingest.passage_tokens, settings.ingest.overlap_tokens)
-    return {name: tuple(passage for passage in passages if passage.part == name) for name in PARTS}
+    return {name: tuple(passage for passage in passages if part_of(passage.locator) == name) for name in PARTS}
 
 
 def without_citations(text: str, case: Case) -> str:

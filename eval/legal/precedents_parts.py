@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eval.core.cache import RecordingReader, Replies
 from eval.legal.precedent_ranking import Judgment
+from rag.document import Document, Page
 from rag.index.manager import Indexes
 from rag.legal.casebook import NOTHING, Parts, nearest_of, trained_pooling, vectors_of
 from rag.legal.concepts import Concepts
@@ -17,7 +18,6 @@ from rag.legal.precedents import DEFAULT, Scorer, Vectors
 from rag.library.catalogue import Library
 from rag.llm.open import open_reader
 from rag.protocols import Report, silent
-from rag.records import Document, Page
 from rag.settings import ReaderSettings, Settings
 
 # `--retriever` names a way to find passages; for cases, the best scorer of its kind on ECtHR's 221 cases (eval/log.md).

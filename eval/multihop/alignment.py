@@ -41,7 +41,7 @@ def _sentences(rank: int, paragraph: ContextParagraph, answer: str) -> Iterator[
     """The index and the span of each sentence that says something."""
     shown = ContextParagraph(html.unescape(paragraph.title), tuple(html.unescape(each) for each in paragraph.sentences))
     entry, text = shown.entry, shown.text
-    passage = Passage(f"{entry.id}#0", entry.id, shown.title, "", text, 0, len(text), 1, 1)
+    passage = Passage(f"{entry.id}#0", entry.id, shown.title, "", text, 0, len(text))
     hit = Hit(rank, 0.0, passage)
     end = 0
     for i, sentence in enumerate(shown.sentences):

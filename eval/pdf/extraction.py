@@ -26,7 +26,7 @@ from typing import Any
 
 from eval.core.report import cell, table
 from rag.children import python
-from rag.records import Document
+from rag.document import Document
 
 # Nothing that is large to import stands above: it would count as every contestant's memory.
 

@@ -34,6 +34,7 @@ from rag.answer import Pipeline
 from rag.errors import DataError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.locator import Locator
 from rag.protocols import Report, silent
 from rag.read.prompts import shown
 from rag.records import Hit, Passage
@@ -58,13 +59,13 @@ class PdfQuestion:
     where: str
     evidence: tuple[str, ...] = ()
 
-    def on_gold_page(self, path: str, first_page: int, last_page: int, text: str) -> bool:
+    def on_gold_page(self, path: str, locator: Locator, text: str) -> bool:
         """Whether a passage or quotation, `text` on these pages of the file, is where the answer stands."""
         if Path(path).name != self.file:
             return False
         if self.evidence:
             return any(overlaps(text, evidence) for evidence in self.evidence)
-        return first_page <= self.page <= last_page
+        return locator.first_page <= self.page <= locator.last_page
 
 
 def read_questions(file: Path) -> list[PdfQuestion]:
@@ -157,8 +158,8 @@ def rows_of(
     return Rows([question.question for question in questions], evidence)
 
 
-def _place(passage: Passage) -> tuple[str, int, int, str]:
-    return passage.path, passage.first_page, passage.last_page, passage.text
+def _place(passage: Passage) -> tuple[str, Locator, str]:
+    return passage.path, passage.locator, passage.text
 
 
 # -- scores ----------------------------------------------------------------------------------------------------
@@ -173,8 +174,7 @@ def scores(trial: Trial, question: PdfQuestion, k: int) -> dict[str, float | Non
     answer = trial.answer
     correct = answer is not None and not answer.abstained and contains_gold(answer.answer, question.golds)
     cited = answer is not None and any(
-        question.on_gold_page(citation.path, citation.first_page, citation.last_page, citation.quote)
-        for citation in answer.citations
+        question.on_gold_page(citation.path, citation.locator, citation.quote) for citation in answer.citations
     )
     found = trial.row != CLOSED_BOOK
     return {
@@ -284,7 +284,7 @@ def _line(outcome: PdfOutcome) -> dict[str, Any]:
         "evidence": [
             {"rank": hit.rank, "page": _page(hit.passage), "text": hit.passage.text} for hit in trial.hits
         ],
-        "citations": [{"page": f"{Path(c.path).name} {c.first_page}", "quote": c.quote} for c in citations],
+        "citations": [{"page": f"{Path(c.path).name} {c.locator.first_page}", "quote": c.quote} for c in citations],
         "error": trial.error,
         "scores": outcome.scores,
         "seconds": dict(trial.seconds),
@@ -292,7 +292,7 @@ def _line(outcome: PdfOutcome) -> dict[str, Any]:
 
 
 def _page(passage: Passage) -> str:
-    return f"{Path(passage.path).name} {passage.first_page}-{passage.last_page}"
+    return f"{Path(passage.path).name} {passage.locator.first_page}-{passage.locator.last_page}"
 
 
 def _report(result: Mapping[str, Any], outcomes: Mapping[str, Sequence[PdfOutcome]]) -> str:

@@ -114,7 +114,7 @@ def _scores(questions: Sequence[PdfQuestion], found: Sequence[Sequence[Hit]]) ->
 
 
 def _is_gold(question: PdfQuestion, passage: Passage) -> bool:
-    return question.on_gold_page(passage.path, passage.first_page, passage.last_page, passage.text)
+    return question.on_gold_page(passage.path, passage.locator, passage.text)
 
 
 def ablation_text(result: dict[str, Any]) -> str:

@@ -30,11 +30,13 @@ from eval.podcast.chapter_scores import TUNED_ON, Running
 from ingest.chunk import chunk
 from ingest.podcast.chapters import chapters_of, titles_by_words
 from ingest.podcast.cohesion import SentenceVectors
+from rag.document import Chapter, Document
 from rag.index.manager import NEEDS, Indexes
 from rag.library.catalogue import Library
 from rag.library.episodes import to_json
+from rag.locator import TimeSpan
 from rag.protocols import DenseEncoder
-from rag.records import Chapter, Document, Hit
+from rag.records import Hit
 from rag.search import open_retriever
 from rag.settings import Settings
 
@@ -54,7 +56,8 @@ class EpisodeQuery:
     end_seconds: float  # infinite of a last chapter
 
     def is_in(self, hit: Hit) -> bool:
-        start, end = hit.passage.start_seconds, hit.passage.end_seconds
+        place = hit.passage.locator
+        start, end = (place.start_seconds, place.end_seconds) if isinstance(place, TimeSpan) else (None, None)
         if hit.passage.document_id != self.episode or start is None or end is None:
             return False
         return start < self.end_seconds and self.start_seconds < end

@@ -15,11 +15,11 @@ from eval.podcast import chapter_scores as chapters
 from eval.podcast.chapter_queries import CachedEncoder, EpisodeQuery, RankedRow
 from eval.podcast.chapter_scores import ChapteredEpisode, ChapterOutcome, Running, document_of
 from rag.attribute.tree_reader import in_torch
+from rag.document import Document
 from rag.encode.dense_encoder import open_encoder
 from rag.errors import DataError, ModelError
 from rag.llm.chat import ChatModel
 from rag.llm.open import open_reader
-from rag.records import Document
 from rag.settings import Settings
 
 log = logging.getLogger("glossator")

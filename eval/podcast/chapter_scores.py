@@ -23,10 +23,10 @@ from ingest.podcast.chapters import by_reader, titles_by_reader, titles_by_words
 from ingest.podcast.cohesion import SentenceVectors, cohesion_cuts
 from ingest.podcast.episode import read_podcast
 from ingest.podcast.podtile import Chapteriser, Room
+from rag.document import Document, Utterance
 from rag.errors import DataError, DocumentError
 from rag.llm.chat import ChatModel
 from rag.protocols import DenseEncoder, Report
-from rag.records import Document, Utterance
 from rag.settings import Settings
 
 NONE, EQUAL, RANDOM, TILES = "none", "equal lengths, true count", "random, true count", "TextTiling on words"

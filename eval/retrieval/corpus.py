@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag.document import Document, Page
 from rag.errors import IndexMismatch
 from rag.index.manager import NEEDS, Indexes
 from rag.library.catalogue import Library
 from rag.models.registry import catalogue, fingerprint
 from rag.protocols import Report, silent
-from rag.records import Document, Page, Passage
+from rag.records import Passage
 from rag.settings import Settings
 
 
@@ -82,7 +83,7 @@ def open_corpus(
 def _document(entry: Entry) -> tuple[Document, list[Passage]]:
     title, text = html.unescape(entry.title), html.unescape(entry.text)
     document = Document(entry.document_id, "text", title, text, (Page(1, 0, len(text)),))
-    return document, [Passage(f"{entry.document_id}#0", entry.document_id, title, "", text, 0, len(text), 1, 1)]
+    return document, [Passage(f"{entry.document_id}#0", entry.document_id, title, "", text, 0, len(text))]
 
 
 def _digest(*parts: str) -> str:

@@ -40,9 +40,7 @@ class _Pool:
             ordinal = self.parts.get(document, 0)
             self.parts[document] = ordinal + 1
             self.indexes[title, text] = len(self.passages)
-            self.passages.append(
-                Passage(f"{document}#{ordinal}", document, title, "", text, 0, len(text), first_page=1, last_page=1)
-            )
+            self.passages.append(Passage(f"{document}#{ordinal}", document, title, "", text, 0, len(text)))
         return self.indexes[title, text]
 
     def ask(self, query: str, positives: Iterable[int]) -> None:

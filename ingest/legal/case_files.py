@@ -24,9 +24,9 @@ from ingest.legal.judgment_sections import sections_of
 from ingest.plain_text import BAD, decoded
 from ingest.read_context import Member
 from rag import bounds
+from rag.document import Case
 from rag.errors import DocumentError, first_line_of
 from rag.library import cases
-from rag.records import Case
 
 MOST_BYTES = 512 << 20  # of a file, unpacked: twenty thousand judgments
 LEAST_HEADED = 2  # kinds of sections with a heading, by which a text is known as a judgment

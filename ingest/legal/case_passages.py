@@ -11,7 +11,9 @@ from ingest.legal.subheadings import blocks
 from ingest.long_text import sentences_in
 from ingest.pdf.assemble import references
 from ingest.text_passages import count_tokens, packed, passage_of, stretches, table_rows, text_passages
-from rag.records import Case, Document, Passage, Section
+from rag.document import Case, Document, Section
+from rag.locator import ParagraphSpan, heading_of
+from rag.records import Passage
 
 
 def case_passages(document: Document, max_tokens: int, overlap_tokens: int) -> list[Passage]:
@@ -38,12 +40,11 @@ def _passages(document: Document, case: Case, max_tokens: int, overlap_tokens: i
                 whole += units
             for first, last in packed(document.text, whole, max_tokens, 0 if region else overlap_tokens, begins):
                 numbers = case.paragraphs_in(first, last) or (None, None)
+                path = paths[bisect_right(starts, first) - 1]
                 yield replace(
                     passage_of(document, next(ordinal), first, last, region, context),
-                    section=paths[bisect_right(starts, first) - 1],
-                    part=case.section_at(first).kind,
-                    first_paragraph=numbers[0],
-                    last_paragraph=numbers[1],
+                    section=path,
+                    locator=ParagraphSpan(case.section_at(first).kind, heading_of(path), *numbers),
                 )
 
 

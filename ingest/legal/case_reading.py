@@ -26,9 +26,9 @@ from ingest.plain_text import title_of
 from ingest.read_context import Member, ReadContext, ReadDocument
 from rag import bounds
 from rag.bounds import shortened
+from rag.document import Case, Document, Page
 from rag.errors import DocumentError
 from rag.library import cases
-from rag.records import Case, Document, Page
 from rag.settings import Ingest
 
 VERSION = "legal 1"  # raise the number when the same bytes would now be read differently

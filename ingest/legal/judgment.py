@@ -18,9 +18,9 @@ from ingest.legal.numbered_paragraphs import numbered_paragraphs
 from ingest.legal.operative_part import articles_in, findings
 from rag import bounds
 from rag.bounds import shortened
+from rag.document import Case, Footnote, Section
 from rag.errors import DocumentError
 from rag.library.cited import iso_date
-from rag.records import Case, Footnote, Section
 
 NUMBERED = ("text", "procedure", "facts", "law")  # the sections that share one series of paragraph numbers
 NOTE = re.compile(r"^[ \t\xa0]*\[(\d{1,4})\]\.?(?=\s)", re.M)

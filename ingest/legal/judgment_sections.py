@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ingest.legal.courts import SECTION_KINDS, Court
 from rag import bounds
 from rag.bounds import shortened
-from rag.records import Section
+from rag.document import Section
 
 LONGEST_HEADING = 300
 AFTER = {kind: i for i, kind in enumerate(SECTION_KINDS)} | {"opinion": 4, "annex": 4}  # these two in either order

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ingest.legal.courts import Court
 from ingest.legal.judgment_sections import LONGEST_HEADING
-from rag.records import Paragraph, Section
+from rag.document import Paragraph, Section
 
 DEEPEST = 6  # subheadings behind one another
 SUBHEADING = re.compile(r"[ \t\xa0]*(?:(?:[IVXLC]+|[A-Z]|\d{1,2})\.|\([a-z]{1,4}\)|[α-ω]\))[ \t\xa0]+\S.{0,200}")

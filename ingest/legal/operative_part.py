@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from rag import bounds
-from rag.records import Finding
+from rag.document import Finding
 
 ADJECTIVES = r"(?:\s+(?:a|an|any|separate|further|procedural|substantive|continuing))*"
 FINDING = re.compile(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ingest.legal.numbered_paragraphs import SUBHEADING
 from rag import bounds
 from rag.bounds import shortened
-from rag.records import Case, Section
+from rag.document import Case, Section
 
 LONGEST_LEAD = 2_000  # characters between a section's heading and its first paragraph that may all be headings
 NAMES = {"header": "Header", "operative": "Operative part", "annex": "Annex", "text": ""}

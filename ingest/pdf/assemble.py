@@ -19,7 +19,7 @@ from ingest.long_text import sentences_in
 from ingest.pdf.text_repair import repair_text, words_in
 from rag import bounds
 from rag.bounds import shortened
-from rag.records import Page, Region
+from rag.document import Page, Region
 
 FLOATS = ("table", "figure", "footnote", "aside")
 EDGE_LINES = 3  # of a page's top and bottom, among which a running head is looked for

@@ -14,7 +14,7 @@ from math import inf
 from statistics import median
 
 from ingest.pdf.lines import Piece
-from rag.records import Box
+from rag.document import Box
 
 CAPTION = re.compile(
     r"(?P<word>Figures?|Figs?\.?|Tables?|Tab\.|TABLES?|FIGURES?|FIG\.|Abbildung|Abb\.|Tabelle|Tableau|Figura|Tabla)"

@@ -15,8 +15,8 @@ import pypdfium2
 from PIL import Image, ImageChops, ImageDraw
 
 from ingest.pdf.glyphs import open_pdf
+from rag.document import Box
 from rag.errors import DocumentError, RagError, UsageError
-from rag.records import Box
 
 MAX_SIDE_PIXELS = 4000  # 4000 x 4000 x 3 bytes = 48 MB, whatever the MediaBox says
 YELLOW, OUTLINE = (255, 228, 60), (150, 90, 0)

@@ -25,8 +25,8 @@ from ingest.pdf.page_store import OUTLINE, most_pages
 from ingest.pdf.text_repair import is_garbled, repair_text
 from rag import bounds
 from rag.bounds import shortened
+from rag.document import Box
 from rag.errors import DocumentError
-from rag.records import Box
 
 if TYPE_CHECKING:
     from ingest.pdf.ocr import OcrLine

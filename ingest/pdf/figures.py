@@ -8,7 +8,7 @@ from ingest.pdf.blocks import CAPTION, Block, Line, is_inside, line_of, overlap,
 from ingest.pdf.glyphs import Graphic
 from ingest.pdf.lines import Piece
 from ingest.pdf.tables import TABLE_WORDS, caption_lines, column_of, label_of, take_tables
-from rag.records import Box
+from rag.document import Box
 
 SMALLEST_PICTURE = 60.0  # points a side of a picture without a caption that is worth showing
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from rag.document import Box
 from rag.errors import DocumentError
-from rag.records import Box
 
 HYPHEN = "\x02"  # what pdfium makes of a hyphen at a line's end
 MOST_GLYPHS = 200_000  # of a page; a full newspaper page has about 30,000

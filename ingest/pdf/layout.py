@@ -23,7 +23,7 @@ from ingest.pdf.figures import is_rule, take_figures
 from ingest.pdf.glyphs import Graphic
 from ingest.pdf.lines import Piece
 from ingest.pdf.tables import take_loose_tables, take_tables, whole_rules
-from rag.records import Box
+from rag.document import Box
 
 
 def layout(pieces: Sequence[Piece], graphics: Sequence[Graphic], width: float, height: float) -> list[Block]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ingest.pdf.glyphs import HYPHEN, Glyph
-from rag.records import Box
+from rag.document import Box
 
 WIDEST_BLANK = 1.05  # em; between two columns of a table or of a page there is more
 SAME_LINE = 0.5  # of the lower letter's height that two letters of a line share

@@ -22,8 +22,8 @@ from ingest.plain_text import title_of
 from ingest.read_context import ReadContext, ReadDocument
 from rag import bounds
 from rag.bounds import shortened
+from rag.document import Document
 from rag.errors import DocumentError
-from rag.records import Document
 from rag.settings import Ingest
 
 VERSION = "pdf 3"  # raise the number when the same bytes would now be read differently

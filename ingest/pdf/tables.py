@@ -13,7 +13,7 @@ from statistics import median
 from ingest.pdf.blocks import CAPTION, PROSE_LETTERS, Block, Line, line_of, overlap, rows, union
 from ingest.pdf.glyphs import Graphic
 from ingest.pdf.lines import Piece
-from rag.records import Box
+from rag.document import Box
 
 CAPTION_END = re.compile(
     CAPTION.pattern.rsplit("(?P<end>", 1)[0] + "[.:|]"

@@ -12,12 +12,12 @@ from dataclasses import astuple
 from pathlib import Path
 
 from ingest.podcast.chapters import chapters_of
+from rag.document import Chapter, Document
 from rag.errors import LibraryError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.llm.open import open_reader
 from rag.protocols import Report, silent
-from rag.records import Chapter, Document
 
 NEED_ENCODER, NEED_READER = ("cohesion", "combined"), ("reader", "combined")
 

@@ -11,10 +11,10 @@ from ingest.podcast.cohesion import SentenceVectors, cohesion_cuts
 from ingest.podcast.keyphrases import Keyphrases
 from ingest.podcast.podtile import Chapteriser, Room
 from rag import bounds
+from rag.document import Chapter, Document, Utterance
 from rag.errors import UsageError
 from rag.llm.chat import ChatModel
 from rag.protocols import DenseEncoder, Report, silent
-from rag.records import Chapter, Document, Utterance
 
 Method = Literal["cohesion", "reader", "combined"]
 CONTEXT = 4096  # tokens

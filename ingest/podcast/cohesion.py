@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.podcast.keyphrases import Likeness
+from rag.document import Document, Utterance
 from rag.protocols import DenseEncoder, Report, silent
-from rag.records import Document, Utterance
 
 TURN = 1.0  # what a new speaker is worth, in nats
 QUESTION = 3.0  # a short turn with a question at its end, which gets a long answer

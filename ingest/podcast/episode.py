@@ -22,9 +22,9 @@ from ingest.podcast.sidecars import AUDIO, CHAPTERS, ENDINGS, NOTES, sidecars
 from ingest.podcast.utterances import sentences, unrolled, with_times
 from rag import bounds
 from rag.bounds import shortened
+from rag.document import Document, Episode, Page
 from rag.errors import DocumentError, first_line_of
 from rag.library import episodes
-from rag.records import Document, Episode, Page
 
 MOST_NOTES = 4 << 20  # bytes of a file beside a transcript
 

@@ -23,10 +23,10 @@ from ingest.podcast.chapter_store import make_chapters
 from ingest.podcast.sidecars import sidecars, sidecars_hash
 from ingest.read_context import ReadContext, ReadDocument
 from rag import bounds
+from rag.document import Document, Episode, Page
 from rag.library import episodes
 from rag.library.documents import DocumentEntry
 from rag.library.episodes import AUDIO_WAS_IN
-from rag.records import Document, Episode, Page
 from rag.settings import Ingest
 
 VERSION = "podcast 1"  # raise the number when the same bytes would now be read differently

@@ -13,8 +13,8 @@ from xml.parsers import expat
 from ingest.plain_text import BAD, one_line
 from ingest.podcast.formats.cues import TIME, plain, seconds_of
 from rag import bounds
+from rag.document import Chapter, Utterance
 from rag.errors import first_line_of
-from rag.records import Chapter, Utterance
 
 LISTED = re.compile(rf"\s*(?:[-*+•]\s+)?[\[(]?({TIME})(?:\]\([^()\s]*\)|[\])])?\s*[-–—:|]?\s*(\S.*)")
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.podcast.keyphrases import Keyphrases
+from rag.document import Document, Utterance
 from rag.errors import ReaderError
 from rag.llm.chat import ChatModel, Messages
-from rag.records import Document, Utterance
 
 ROLE = "You write the table of contents of a recorded conversation."
 MARK = (

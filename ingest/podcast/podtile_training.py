@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ingest.podcast.podtile import Chapteriser, Room, clean
+from rag.document import Document
 from rag.encode.checkpoint import base_of
 from rag.errors import DataError
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.protocols import Report, silent
-from rag.records import Document
 from rag.train.common import adapted, write_folder
 from rag.train.quote_training import MAX_TOKENS, Row, Trained
 

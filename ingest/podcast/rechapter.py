@@ -8,10 +8,10 @@ from dataclasses import replace
 from ingest.chunk import chunk
 from ingest.podcast.chapter_store import forget_chapters, make_chapters
 from ingest.podcast.episode_reading import podcast_recipe
+from rag.document import Chapter, Episode
 from rag.errors import UsageError
 from rag.index.manager import Indexes
 from rag.protocols import Report, silent
-from rag.records import Chapter, Episode
 
 
 def episode_of(indexes: Indexes, document_id: str) -> Episode:

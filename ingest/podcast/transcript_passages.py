@@ -8,8 +8,10 @@ from dataclasses import replace
 from itertools import count, groupby
 
 from ingest.text_passages import packed, passage_of, text_passages
+from rag.document import Document, Episode, Utterance
 from rag.library.episodes import seconds_of, speakers_in
-from rag.records import Document, Episode, Passage, Utterance
+from rag.locator import TimeSpan
+from rag.records import Passage
 
 
 def transcript_passages(document: Document, max_tokens: int, overlap_tokens: int) -> list[Passage]:
@@ -29,11 +31,8 @@ def _passages(document: Document, episode: Episode, max_tokens: int, overlap_tok
         title = episode.chapters[number - 1].title if number else ""
         spans = [(utterance.start, utterance.end) for utterance in utterances]
         for start, end in packed(document.text, spans, max_tokens, overlap_tokens):
-            seconds = seconds_of(spoken, start, end)
+            begins, ends = seconds_of(spoken, start, end) or (None, None)
             yield replace(
                 passage_of(document, next(ordinal), start, end, None, {}),
-                chapter=title,
-                speaker=speakers_in(spoken, start, end)[0],
-                start_seconds=seconds[0] if seconds else None,
-                end_seconds=seconds[1] if seconds else None,
+                locator=TimeSpan(begins, ends, speakers_in(spoken, start, end)[0], title),
             )

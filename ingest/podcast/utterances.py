@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ingest.podcast.formats.cues import Cue
-from rag.records import Utterance
+from rag.document import Utterance
 from rag.sentences import sentence_spans
 
 RATE = 15.0  # characters a second, of English as it is spoken; the 22 episodes of shared/data have 10 to 19

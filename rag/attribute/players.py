@@ -81,7 +81,7 @@ def clauses(hit: Hit) -> list[Player]:
     space belongs to the clause before it.
 
     >>> text = "Built in 1911, it cost 1,162 pounds. Who paid?"
-    >>> hit = Hit(1, 1.0, Passage("d#0", "d", "Tide Mill", "d.pdf", text, 0, len(text), 1, 1))
+    >>> hit = Hit(1, 1.0, Passage("d#0", "d", "Tide Mill", "d.pdf", text, 0, len(text)))
     >>> [text_of(clause, hit) for clause in clauses(hit)]
     ['Tide Mill', 'Built in 1911, ', 'it cost 1,162 pounds. ', 'Who paid?']
     """

@@ -25,6 +25,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rag.errors import LibraryError
+from rag.locator import PageSpan
 from rag.protocols import Report
 from rag.records import Hit, Passage, Removal
 
@@ -273,10 +274,12 @@ def _document(number: int, passage: Passage) -> Any:
 
 def _texts(passage: Passage) -> dict[str, str]:
     """Field -> what it holds of the passage."""
-    if not (passage.chapter or passage.description):
+    if not (passage.locator.searched or passage.description):
         return {"contents": passage.searched}
-    texts = {field: getattr(passage, field) for field in FIELDS}
-    return {"contents": replace(passage, chapter="").searched} | {field: text for field, text in texts.items() if text}
+    texts = dict(zip(FIELDS, (passage.title, passage.locator.searched, passage.description), strict=True))
+    return {"contents": replace(passage, locator=PageSpan()).searched} | {
+        field: text for field, text in texts.items() if text
+    }
 
 
 def _long_point(field: str, number: int) -> Any:

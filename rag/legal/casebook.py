@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.document import Case
 from rag.encode.checkpoint import base_of
 from rag.index.bm25 import Bm25Retriever
 from rag.index.dense import DenseRetriever
@@ -23,8 +24,9 @@ from rag.legal.precedents import SCORERS, Nearest, Precedents, Scorer, Vectors
 from rag.legal.section_index import SectionIndex
 from rag.library.catalogue import Library
 from rag.llm.open import open_reader
+from rag.locator import part_of
 from rag.protocols import Report, silent
-from rag.records import Case, Passage
+from rag.records import Passage
 from rag.settings import Settings
 
 FOLDER = "precedents"  # in the library: derived, and gone with the first judgment that leaves
@@ -35,7 +37,7 @@ def court_cases(library: Library) -> list[CourtCase]:
     numbers = [number for part in ("facts", "law") for number in library.select([f"part={part}"]) or ()]
     parts: dict[str, dict[str, list[Passage]]] = defaultdict(lambda: defaultdict(list))
     for _, passage in sorted(library.passages_numbered(numbers).items()):
-        parts[passage.document_id][passage.part].append(passage)
+        parts[passage.document_id][part_of(passage.locator)].append(passage)
     graph = library.citation_graph()
     return [
         CourtCase(
@@ -53,7 +55,7 @@ def new_case(case: Case, passages: Iterable[Passage]) -> CourtCase:
     """A text that is not in the library; without any headings all of it is facts and law."""
     parts: dict[str, list[Passage]] = {"facts": [], "law": []}
     for passage in passages:
-        for name in parts if passage.part == "text" else parts.keys() & {passage.part}:
+        for name in parts if part_of(passage.locator) == "text" else parts.keys() & {part_of(passage.locator)}:
             parts[name].append(passage)
     return CourtCase("", case.date, case.application_numbers, {name: tuple(some) for name, some in parts.items()})
 

@@ -53,4 +53,4 @@ class SectionIndex:
 def _section(case: CourtCase, field: Field) -> Passage:
     """A section as one passage, without the title, which names the parties."""
     text = case.text(field)
-    return Passage(case.case_id, case.case_id, "", "", text, 0, len(text), 1, 1)
+    return Passage(case.case_id, case.case_id, "", "", text, 0, len(text))

@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rag.records import Box
+from rag.document import Box
 
 SCHEMA = """
 CREATE TABLE geometry (

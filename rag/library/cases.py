@@ -15,9 +15,9 @@ from dataclasses import astuple, fields
 from functools import cache
 from typing import Any
 
+from rag.document import Case, CaseCitation, Finding, Footnote, Paragraph, Section
 from rag.library.cited import MOST_BEARERS, VERSUS, Edge, KnownCase, applicant_of, country_key, targets_of, words_of
 from rag.library.database import Database
-from rag.records import Case, CaseCitation, Finding, Footnote, Paragraph, Section
 
 # `name`, `applicant_name` and `country` are for comparing: see cited.words_of. Several targets of one citation: it may
 # mean any of them, or cites several numbers. `collections` has what is in the files of many documents that were read.

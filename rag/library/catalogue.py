@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from rag.document import Document
 from rag.errors import LibraryError
 from rag.library import boxes, cases, episodes, links, schema, stored_files
 from rag.library.boxes import Run
@@ -33,7 +34,7 @@ from rag.library.documents import StoredDocuments
 from rag.library.links import StoredLinks
 from rag.library.stored_files import storable
 from rag.library.stored_passages import StoredPassages
-from rag.records import Document, Passage
+from rag.records import Passage
 
 log = logging.getLogger("glossator")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
 
-from rag.records import CaseCitation
+from rag.document import CaseCitation
 
 MONTHS = {
     month: number

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rag.document import Box, Document, Episode, Page
 from rag.errors import LibraryError
 from rag.library import boxes, episodes
 from rag.library.cases import StoredCases
 from rag.library.schema import SHOWN
 from rag.library.stored_files import storable
-from rag.records import Box, Document, Episode, Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
-from rag.records import Chapter, Episode, Utterance
+from rag.document import Chapter, Episode, Utterance
 
 # Utterances and chapters are lists of lists, each in the order of its record's fields.
 SCHEMA = """

@@ -12,10 +12,12 @@ import os
 import sqlite3
 from collections.abc import Iterable
 
+from rag.document import Episode
 from rag.library import boxes, cases, episodes, links
 from rag.library.database import VERSION
 from rag.library.stored_files import Locations, storable
-from rag.records import Episode, Passage
+from rag.locator import Locator, PageSpan, ParagraphSpan, TimeSpan, heading_of, locator_json
+from rag.records import Passage
 
 LAYOUT_1 = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -202,13 +204,17 @@ def enter(connection: sqlite3.Connection, passages: Iterable[Passage], episode: 
         return numbers[document_id, words]
 
     for p in passages:
-        titles = [number(p.document_id, words) if words else None for words in (p.section, p.caption, p.chapter)]
+        titles = [
+            number(p.document_id, words) if words else None for words in (p.section, p.caption, p.locator.searched)
+        ]
         speakers = [number(p.document_id, name) for name in episodes.speakers_in(utterances, p.start, p.end)]
+        place = locator_json(p.locator)
+        speaker = number(p.document_id, place["speaker"]) if place["speaker"] else None
         row = (
-            *(p.passage_id, p.document_id, p.kind, p.start, p.end, p.first_page, p.last_page, p.text, p.label),
-            *(json.dumps(p.boxes), p.context, p.picture, p.ocr_confidence, p.start_seconds, p.end_seconds),
-            *(p.part, p.first_paragraph, p.last_paragraph, *titles),
-            *(number(p.document_id, p.speaker) if p.speaker else None, json.dumps(speakers)),
+            *(p.passage_id, p.document_id, p.kind, p.start, p.end, place["first_page"], place["last_page"]),
+            *(p.text, p.label, json.dumps(p.boxes), p.context, p.picture, p.ocr_confidence),
+            *(place["start_seconds"], place["end_seconds"], place["part"], place["first_paragraph"]),
+            *(place["last_paragraph"], *titles, speaker, json.dumps(speakers)),
         )
         connection.execute(INSERT, row)
 
@@ -223,8 +229,7 @@ def passage(row: sqlite3.Row) -> Passage:
         row["text"],
         row["start"],
         row["end"],
-        row["first_page"],
-        row["last_page"],
+        _locator(row),
         row["kind"],
         row["label"],
         row["section"],
@@ -233,15 +238,17 @@ def passage(row: sqlite3.Row) -> Passage:
         row["context"],
         row["picture"],
         row["ocr_confidence"],
-        row["chapter"],
-        row["speaker"],
-        row["start_seconds"],
-        row["end_seconds"],
         row["description"],
-        row["part"],
-        row["first_paragraph"],
-        row["last_paragraph"],
     )
+
+
+def _locator(row: sqlite3.Row) -> Locator:
+    if row["part"]:
+        heading = heading_of(row["section"])
+        return ParagraphSpan(row["part"], heading, row["first_paragraph"], row["last_paragraph"])
+    if row["start_seconds"] is not None or row["speaker"] or row["chapter"]:
+        return TimeSpan(row["start_seconds"], row["end_seconds"], row["speaker"], row["chapter"])
+    return PageSpan(row["first_page"], row["last_page"])
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from rag.document import Episode
 from rag.library.episodes import seconds_of, speakers_in
+from rag.locator import Locator, PageSpan, ParagraphSpan, TimeSpan
 from rag.read.quotes import Quote
-from rag.records import Citation, Episode
+from rag.records import Citation, Passage
 
 MARKER = re.compile(r"\s*[\[\uff3b]\s*(\d+(?:\s*[,;]\s*\d+)*)\s*[\]\uff3d]")  # [2], [1, 3]; also wide brackets
 NEARLY_AS_GOOD = 0.3  # of a score where 1 is all of the question's words
@@ -51,20 +53,13 @@ def cite(
 def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs_of: ParagraphsOf) -> Citation:
     passage = quote.hit.passage
     start, end = passage.start + quote.start, passage.start + quote.end
-    first_page, last_page = pages_of(passage.document_id, start, end)
-    speaker, seconds = passage.speaker, (passage.start_seconds, passage.end_seconds)
-    episode = None if passage.start_seconds is None else episode_of(passage.document_id)
-    if episode and (spoken := seconds_of(episode.utterances, start, end)):
-        speaker, seconds = speakers_in(episode.utterances, start, end)[0], spoken
-    paragraphs = paragraphs_of(passage.document_id, start, end) if passage.part else None
     return Citation(
         f"[{quote.hit.rank}]",
         passage.passage_id,
         passage.document_id,
         passage.path,
         passage.title,
-        first_page,
-        last_page,
+        _locator(passage, start, end, pages_of, episode_of, paragraphs_of),
         quote.text,
         start,
         end,
@@ -72,9 +67,20 @@ def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs
         passage.label,
         passage.section,
         passage.ocr_confidence,
-        passage.chapter,
-        speaker,
-        *seconds,
-        passage.part,
-        *(paragraphs or (None, None)),
     )
+
+
+def _locator(
+    passage: Passage, start: int, end: int, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs_of: ParagraphsOf
+) -> Locator:
+    """Where document.text[start:end], words of the passage, stands: narrower than the passage where that is known."""
+    place = passage.locator
+    if isinstance(place, ParagraphSpan):
+        paragraphs = paragraphs_of(passage.document_id, start, end)
+        return ParagraphSpan(place.part, place.heading, *(paragraphs or (None, None)))
+    if isinstance(place, TimeSpan):
+        episode = None if place.start_seconds is None else episode_of(passage.document_id)
+        if episode and (spoken := seconds_of(episode.utterances, start, end)):
+            return TimeSpan(*spoken, speakers_in(episode.utterances, start, end)[0], place.chapter)
+        return place
+    return PageSpan(*pages_of(passage.document_id, start, end))

@@ -28,6 +28,7 @@ class LangChainRetriever(BaseRetriever):
 
 def _document(hit: Hit) -> Document:
     passage = hit.passage
-    fields = ("document_id", "title", "path", "kind", "start", "end", "first_page", "last_page")
+    fields = ("document_id", "title", "path", "kind", "start", "end")
     metadata = {"rank": hit.rank, "score": hit.score} | {field: getattr(passage, field) for field in fields}
+    metadata |= passage.locator.to_json()
     return Document(id=passage.passage_id, page_content=passage.text, metadata=metadata)

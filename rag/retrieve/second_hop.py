@@ -163,7 +163,7 @@ def _format_edge(edge: Edge, found: dict[str, Hit]) -> str:
     """The path in one line for people, such as: "Kiss and Tell" mentions "Shirley Temple"."""
     link = edge.link
     if link.kind == "section":
-        return f"page {found[link.passage_id].passage.first_page} says “{' '.join(link.words.split())}”"
+        return f"page {found[link.passage_id].passage.locator.first_page} says “{' '.join(link.words.split())}”"
     named = edge.candidate if edge.forward else edge.source
     titles = [found[key].passage.title for key in (link.passage_id, named)]
     verb = "cites" if link.kind == "citation" else "mentions"

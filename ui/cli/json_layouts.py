@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rag.records import Answer, Hit
+from rag.locator import locator_json
+from rag.records import Answer, Citation, Hit, Passage
 
 if TYPE_CHECKING:
     from ingest.build import Summary
@@ -14,15 +15,22 @@ if TYPE_CHECKING:
 
 
 def hit_json(hit: Hit) -> dict[str, Any]:
-    passage = asdict(hit.passage)
+    passage = _located(hit.passage)
     del passage["description"]  # of the whole episode, with each of its passages
-    passage["paragraph"] = passage["first_paragraph"]
     terms = {} if hit.terms is None else {"terms": hit.terms}
     links = {"links": list(hit.links)} if hit.links else {}
     ignored: dict[str, Any] = {"ignored": hit.ignored} if hit.ignored else {}
     if hit.withheld_words:
         ignored["withheld"] = list(hit.withheld_words)
     return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}
+
+
+def _located(source: Passage | Citation) -> dict[str, Any]:
+    """The record's fields, with those of its locator in place of it."""
+    fields = asdict(source)
+    del fields["locator"]
+    place = locator_json(source.locator)
+    return {**fields, **place, "paragraph": place["first_paragraph"]}
 
 
 def search_json(query: str, retriever: str, hits: Sequence[Hit], milliseconds: float) -> dict[str, Any]:
@@ -44,7 +52,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "answer": answer.answer,
         "abstained": answer.abstained,
         "notes": [asdict(note) for note in answer.notes],
-        "citations": [asdict(c) | {"paragraph": c.first_paragraph} for c in answer.citations],
+        "citations": [_located(citation) for citation in answer.citations],
         "evidence": [hit_json(hit) for hit in answer.evidence],
         "support": answer.support,
         "statements": [asdict(statement) for statement in answer.statements],

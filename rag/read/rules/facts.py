@@ -170,7 +170,7 @@ def dates(name: str, hits: Sequence[Hit], what: str | None = None) -> dict[str, 
 
     >>> from rag.records import Passage
     >>> text = "Ann Tide was born on 3 May 1950. She died in Ys in 1999."
-    >>> found = dates("Ann Tide", [Hit(1, 1.0, Passage("d#0", "d", "", "d.txt", text, 0, len(text), 1, 1))])
+    >>> found = dates("Ann Tide", [Hit(1, 1.0, Passage("d#0", "d", "", "d.txt", text, 0, len(text)))])
     >>> {kind: value.text for kind, value in found.items()}
     {'birth': '3 May 1950', 'death': '1999'}
     """

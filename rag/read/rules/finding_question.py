@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rag.records import Finding
+from rag.document import Finding
 
 Spans = tuple[tuple[int, int], ...]
 _ARTICLE = r"Article\s+\d{1,3}(?:\s*bis)?"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rag.library.catalogue import Library
 from rag.library.references import TITLE
+from rag.locator import ParagraphSpan, part_of
 from rag.records import Passage
 from rag.sentences import sentence_spans
 from rag.train.sparse.pairs import POSITIVES
@@ -41,7 +42,7 @@ def references_of(library: Library, passages: Sequence[Passage]) -> list[Referen
             if link.kind == TITLE and link.document_id in indices:
                 sentence, _ = _sentence(by_id[passage_id], link.start, link.end)
                 found.append(Reference(sentence, (indices[link.document_id][0],), "link"))
-    for document in dict.fromkeys(passage.document_id for passage in passages if passage.part):
+    for document in dict.fromkeys(passage.document_id for passage in passages if part_of(passage.locator)):
         found += _citations(library, document, passages, indices)
     return found
 
@@ -92,6 +93,7 @@ def _numbers(pinpoint: str) -> set[int]:
 
 
 def _touches(passage: Passage, numbers: set[int]) -> bool:
-    if passage.first_paragraph is None or passage.last_paragraph is None:
+    place = passage.locator
+    if not isinstance(place, ParagraphSpan) or place.first_paragraph is None or place.last_paragraph is None:
         return False
-    return any(passage.first_paragraph <= number <= passage.last_paragraph for number in numbers)
+    return any(place.first_paragraph <= number <= place.last_paragraph for number in numbers)

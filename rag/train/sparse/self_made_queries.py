@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rag.library.references import pattern
+from rag.locator import PageSpan
 from rag.records import Passage
 from rag.sentences import sentence_spans
 from rag.train.near_duplicates import words_of
@@ -163,7 +164,7 @@ def _headings(passages: Sequence[Passage]) -> Iterator[_Made]:
 
 
 def _chapters(passages: Sequence[Passage]) -> Iterator[_Made]:
-    groups = _grouped(passages, lambda passage: (passage.document_id, passage.chapter))
+    groups = _grouped(passages, lambda passage: (passage.document_id, passage.locator.searched))
     boilerplate = _boilerplate(passages, ((document, _plain(chapter)) for document, chapter in groups))
     for (document, chapter), indices in groups.items():
         if chapter and not boilerplate(_plain(chapter)):
@@ -193,7 +194,7 @@ def _over(
 ) -> Iterator[_Made]:
     """A heading or chapter over these passages, unless they are too many."""
     if len(indices) <= POSITIVES:
-        cut = (replace(passages[i], chapter="") if source == "chapter" else passages[i] for i in indices)
+        cut = (replace(passages[i], locator=PageSpan()) if source == "chapter" else passages[i] for i in indices)
         positives = ((i, _without(passage, query)) for i, passage in zip(indices, cut, strict=True))
         yield _Made(source, query, document, tuple(positives))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import gradio as gr
 
 from rag.errors import LibraryError
+from rag.locator import start_seconds
 from ui.web.controls.updates import QUIET, Update, seen, show
 from ui.web.panels.case_list import JudgmentPanels
 from ui.web.panels.filter_choices import Choice
@@ -55,13 +56,14 @@ class SourceView:
     def show(self, sources: SourceList, play: bool = False, chosen: Choice = ()) -> Update:
         """The list of sources, and the page of the chosen one, the judgment, or the player, which may start at once."""
         pages, panel, citation = 0, hint_html("There is no source to show."), sources.citation
-        is_paged = citation is None or not (citation.start_seconds is not None or self._judgments.holds(citation))
+        is_spoken = citation is not None and start_seconds(citation.locator) is not None
+        is_paged = citation is None or not (is_spoken or self._judgments.holds(citation))
         if citation is not None:
             try:
                 if is_paged:
                     pages = self._pages.pages(citation.document_id)
                     panel = self._pages.html(citation, sources.page)
-                elif citation.start_seconds is not None:
+                elif is_spoken:
                     panel = self._recordings.html(citation, play)
                 else:
                     panel = self._judgments.html(citation, chosen)

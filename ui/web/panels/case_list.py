@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from ingest.legal.case_files import courts
+from rag.document import Case, Document
 from rag.errors import LibraryError, UsageError
 from rag.library.catalogue import Library
 from rag.library.cited import Edge, KnownCase
-from rag.records import Case, Citation, Document
+from rag.locator import part_of
+from rag.records import Citation
 from ui.web.panels import filter_choices as filters
 from ui.web.panels import judgment_panel as judgment
 from ui.web.panels.filter_choices import Choice
@@ -28,7 +30,7 @@ class JudgmentPanels:
 
     def holds(self, citation: Citation) -> bool:
         """Whether a citation is of a judgment that has no page to show: one that was not read from a PDF."""
-        if not citation.part:
+        if not part_of(citation.locator):
             return False
         entries = self._library.documents([citation.document_id])
         return any(entry.kind == "legal" and ", pdf " not in entry.recipe for entry in entries)  # ingest/build.py

@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 
 from markupsafe import Markup
 
-from rag.records import Case, Document, Finding, Paragraph, Section
+from rag.document import Case, Document, Finding, Paragraph, Section
 from ui.web.templating import render
 from ui.wording import many, printable
 

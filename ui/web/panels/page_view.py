@@ -49,7 +49,7 @@ class PageViews:
         """The page's picture, or if it cannot be drawn its text, with the quote marked either way."""
         document = self._library.document(citation.document_id)
         span, pages = document.pages[page - 1], len(document.pages)
-        cited = citation.first_page <= page <= citation.last_page
+        cited = citation.locator.first_page <= page <= citation.locator.last_page
         start, end = (citation.start, citation.end) if cited else (span.start, span.start)
         first, last = (min(max(at, span.start), span.end) - span.start for at in (start, end))
         try:
@@ -64,14 +64,14 @@ class PageViews:
 def page_address(citation: Citation, page: int) -> str:
     """The address of the picture of a page of a cited document, with the part of the quote on it marked."""
     address = f"/page/{citation.document_id}/{page}.png"
-    if not citation.first_page <= page <= citation.last_page:
+    if not citation.locator.first_page <= page <= citation.locator.last_page:
         return address
     return f"{address}?" + urlencode({"start": citation.start, "end": citation.end})
 
 
 def page_caption(citation: Citation, page: int, pages: int) -> str:
     """What the figure shows: "Free Culture, page 65 of 345, Table 1 framed, the quoted words marked"."""
-    marked = ", the quoted words marked" if citation.first_page <= page <= citation.last_page else ""
+    marked = ", the quoted words marked" if citation.locator.first_page <= page <= citation.locator.last_page else ""
     if marked and citation.kind != "text":
         marked = f", {printable(citation.label) or f'the {citation.kind}'} framed{marked}"
     if marked and citation.ocr_confidence is not None:

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from rag.records import Chapter, Citation, Document, Episode, Utterance
-from rag.timecodes import place_in_recording, timestamp
+from rag.document import Chapter, Document, Episode, Utterance
+from rag.locator import start_seconds
+from rag.records import Citation
+from rag.timecodes import timestamp
 from ui.chapter_formats import without_gaps
 from ui.web.templating import render
 from ui.wording import printable
@@ -84,13 +86,13 @@ def panel(document: Document, citation: Citation, has_audio: bool, play: bool, v
 
     `visit` is another one each time, so that the browser notices a panel that is the same.
     """
-    episode, second = document.episode or Episode(), citation.start_seconds or 0.0
+    episode, second = document.episode or Episode(), start_seconds(citation.locator) or 0.0
     return render(
         "player.html",
         document_id=document.document_id,
         title=printable(document.title) or "untitled",
         about=", ".join(filter(None, (printable(episode.show), episode.date))),
-        now=printable(place_in_recording(citation)),
+        now=printable(citation.locator.label()) if start_seconds(citation.locator) is not None else "",
         start_seconds=second,
         has_audio=has_audio,
         audio=episode.audio,

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from rag.document import Document
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
-from rag.records import Citation, Document
+from rag.records import Citation
 from ui.web.panels import player
 
 AUDIO_TYPES = {

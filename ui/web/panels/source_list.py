@@ -44,7 +44,7 @@ class SourceList:
         """Another source of the same answer, at the page where its quote starts."""
         if not 0 <= source < len(self.sources):
             return self
-        return replace(self, source=source, page=self.sources[source].first_page)
+        return replace(self, source=source, page=self.sources[source].locator.first_page)
 
     def find(self, number: int) -> SourceList:
         """The citation with this number, counted through the whole conversation from 1."""
@@ -59,9 +59,8 @@ def nearest(hit: Hit) -> Citation:
     """A retrieved passage as a source."""
     p = hit.passage
     return Citation(
-        f"[{hit.rank}]", p.passage_id, p.document_id, p.path, p.title, p.first_page, p.last_page, p.text,
-        p.start, p.end, p.kind, p.label, p.section, p.ocr_confidence, p.chapter, p.speaker, p.start_seconds,
-        p.end_seconds, p.part, p.first_paragraph, p.last_paragraph,
+        f"[{hit.rank}]", p.passage_id, p.document_id, p.path, p.title, p.locator, p.text, p.start, p.end,
+        p.kind, p.label, p.section, p.ocr_confidence,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from ingest.chunk import chunk
 from ingest.legal.case_files import case_of
 from ingest.legal.html_text import plain
 from ingest.plain_text import BAD
+from rag.document import Document, Page
 from rag.errors import UsageError
 from rag.index.manager import Indexes
 from rag.legal.casebook import Parts, new_case, open_parts, open_precedents
@@ -17,7 +18,7 @@ from rag.legal.court_cases import FIELDS, CourtCase, Field, candidates, undated
 from rag.legal.precedents import DEFAULT, Precedents
 from rag.legal.section_index import SectionIndex
 from rag.library.cited import iso_date
-from rag.records import Document, Hit, Page
+from rag.records import Hit
 from rag.settings import Ingest
 from ui.web.panels import filter_choices as filters
 from ui.web.panels.filter_choices import Choice

@@ -1,0 +1,144 @@
+"""Where something stands in its document, as people cite it: on pages, in paragraphs, or in seconds of a recording."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from rag.timecodes import timecode
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpan:
+    """The pages of a paged document: 1-based and inclusive, as a reader cites them."""
+
+    first_page: int = 1
+    last_page: int = 1
+
+    @property
+    def searched(self) -> str:
+        """Words of the place that are searched with what stands there."""
+        return ""
+
+    def short(self) -> str:
+        """For a list of several places of one document.
+
+        >>> PageSpan(3, 3).short(), PageSpan(3, 4).short()
+        ('3', '3-4')
+        """
+        return str(self.first_page) if self.first_page == self.last_page else f"{self.first_page}-{self.last_page}"
+
+    def label(self) -> str:
+        """
+        >>> PageSpan(3, 3).label(), PageSpan(3, 4).label()
+        ('page 3', 'pages 3-4')
+        """
+        return f"{'page' if self.first_page == self.last_page else 'pages'} {self.short()}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ParagraphSpan:
+    """The section of a judgment, and the paragraphs that the court numbered; None where none is touched.
+
+    `part` is the kind of the section ("facts", "law", "operative", ...), `heading` its heading as the judgment has it.
+    """
+
+    part: str
+    heading: str = ""
+    first_paragraph: int | None = None
+    last_paragraph: int | None = None
+    first_page: ClassVar[int] = 1  # it has no pages, so it is one
+    last_page: ClassVar[int] = 1
+
+    @property
+    def searched(self) -> str:
+        return ""
+
+    def short(self) -> str:
+        """
+        >>> ParagraphSpan("law", "THE LAW", 45, 47).short(), ParagraphSpan("law", "THE LAW").short()
+        ('§§ 45-47', 'THE LAW')
+        """
+        first, last = self.first_paragraph, self.last_paragraph
+        if first is None:
+            return self.heading or "1"
+        return f"§ {first}" if first == last else f"§§ {first}-{last}"
+
+    def label(self) -> str:
+        """
+        >>> ParagraphSpan("law", "THE LAW", 45, 45).label(), ParagraphSpan("text").label()
+        ('THE LAW, § 45', 'page 1')
+        """
+        numbers = "" if self.first_paragraph is None else self.short()
+        return ", ".join(filter(None, (self.heading, numbers))) or "page 1"
+
+    def to_json(self) -> dict[str, Any]:
+        numbers = {"first_paragraph": self.first_paragraph, "last_paragraph": self.last_paragraph}
+        return {"first_page": 1, "last_page": 1, "part": self.part, **numbers}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """When something is said in a recording, by whom, and in which chapter; None where the transcript has no times."""
+
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    speaker: str = ""
+    chapter: str = ""
+    first_page: ClassVar[int] = 1  # it has no pages, so it is one
+    last_page: ClassVar[int] = 1
+
+    @property
+    def searched(self) -> str:
+        return self.chapter
+
+    def short(self) -> str:
+        """
+        >>> TimeSpan(754.9, 760.0).short()
+        '12:34'
+        """
+        return "1" if self.start_seconds is None else timecode(self.start_seconds)
+
+    def label(self) -> str:
+        """
+        >>> TimeSpan(3723.0, 3730.0, "Ada", "The mill").label(), TimeSpan().label()
+        ('The mill, 1:02:03, Ada', 'page 1')
+        """
+        if self.start_seconds is None:
+            return "page 1"
+        return ", ".join(filter(None, (self.chapter, timecode(self.start_seconds), self.speaker)))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"first_page": 1, "last_page": 1, **asdict(self)}
+
+
+Locator: TypeAlias = PageSpan | ParagraphSpan | TimeSpan
+FIRST_PAGE = PageSpan(1, 1)
+EVERYWHERE = {**TimeSpan().to_json(), **ParagraphSpan("").to_json(), **PageSpan().to_json()}  # every key, without value
+
+
+def locator_json(locator: Locator) -> dict[str, Any]:
+    """A locator with the keys of all kinds, so that a program finds each key with every hit and citation."""
+    return {**EVERYWHERE, **locator.to_json()}
+
+
+def start_seconds(locator: Locator) -> float | None:
+    """When it begins to be said; None for what is not spoken, or has no times."""
+    return locator.start_seconds if isinstance(locator, TimeSpan) else None
+
+
+def heading_of(section: str) -> str:
+    """The outermost of the headings that a text stands under.
+
+    >>> heading_of("THE LAW > I. ALLEGED VIOLATION"), heading_of("")
+    ('THE LAW', '')
+    """
+    return section.partition(" > ")[0]
+
+
+def part_of(locator: Locator) -> str:
+    """The kind of the section of a judgment; "" elsewhere."""
+    return locator.part if isinstance(locator, ParagraphSpan) else ""
