@@ -29,6 +29,7 @@ from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError, RagError
 from rag.index.manager import Indexes
+from rag.legal.casebook import update_sections
 from rag.library.catalogue import Library
 from rag.library.documents import DocumentEntry
 from rag.protocols import Report, silent
@@ -110,6 +111,7 @@ def build(
                 update()
                 report("documents", len(outcomes), len(files))
         run.tidy()
+        update_sections(library)
     unit = 1 << 10 if sys.platform == "darwin" else 1  # bytes there, KiB elsewhere
     largest = sum(sorted(children.peaks_kb)[-jobs:])
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + largest) // 1024

@@ -22,9 +22,9 @@ from ingest.read import content_id, find_files
 from ingest.text_passages import count_tokens
 from rag.answer import _abstain
 from rag.document import Document, Page
-from rag.errors import DocumentError
+from rag.errors import DocumentError, LibraryError
 from rag.index.manager import Indexes
-from rag.legal.casebook import court_cases, open_precedents
+from rag.legal.casebook import court_cases, open_precedents, section_problems, update_sections
 from rag.library.catalogue import Library
 from rag.read.cite import cite
 from rag.read.quotes import Quote
@@ -308,7 +308,16 @@ def test_precedents_are_earlier_cases_of_the_library_as_it_is_now(indexes: Index
         assert [hit.passage.document_id for hit in searching.search(query, 1, scorer="graph")] == [mill]
     assert (library.folder / "precedents").is_dir()
     library.remove(mill)
-    assert not (library.folder / "precedents").exists()
+    assert not (library.folder / "precedents").exists(), "no word of a judgment stays that left"
+    assert section_problems(library) != []
+    with (
+        pytest.raises(LibraryError, match=r"no index of judgments\. Build it: glossator check"),
+        open_precedents(library),
+    ):
+        pass
+    with library.writing("a test"):
+        update_sections(library)
+    assert section_problems(library) == []
     with open_precedents(library) as (searching, cases):
         assert mill not in {hit.passage.document_id for hit in searching.search(query, 5, scorer="graph")}
     assert len(court_cases(library)) == 2

@@ -15,15 +15,15 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rag.answer import Pipeline
-from rag.document import Document, Page
-from rag.document import Page as PageSpan
+from rag.document import Document
+from rag.document import Page as DocumentPage
 from rag.errors import ReaderError
 from rag.library.catalogue import Library
 from rag.records import Passage
 from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
 from tests.test_filters import Within
-from ui.web.app import Workers
+from ui.web.app import Page, Workers
 from ui.web.arrivals import Arrivals
 from ui.web.guarded_blocks import GuardedBlocks
 from ui.web.panels.source_list import SourceList
@@ -55,7 +55,7 @@ class Served:
 
     def __init__(self, folder: Path):
         self.library = Library.open(folder / "library", create=True)
-        document = Document("d0", "pdf", "A Book", TEXT, (PageSpan(1, 0, len(TEXT)),))
+        document = Document("d0", "pdf", "A Book", TEXT, (DocumentPage(1, 0, len(TEXT)),))
         self.library.put(document, [Passage("d0#0", "d0", "", "", TEXT, 0, len(TEXT))], "/d0", "d0", "recipe")
         self.settings = load_settings(())
         indexes = cast(Any, SimpleNamespace(library=self.library, settings=self.settings))

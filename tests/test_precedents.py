@@ -21,7 +21,7 @@ from rag.legal.citation_graph import citations_among, expand
 from rag.legal.court_cases import FIELDS, CourtCase, Field, Scores, candidates, undated
 from rag.legal.pooling import Pooling, attention_pool, late_interaction, mean_pool
 from rag.legal.precedents import NEEDED, SCORERS, Nearest, Precedents, Scorer
-from rag.legal.section_index import SectionIndex
+from rag.legal.section_index import RECORD, SectionIndex
 from rag.read.rules.finding_question import FindingQuestion, answer, read_question
 from rag.records import Passage
 
@@ -53,11 +53,11 @@ class CommonWords(SectionIndex):
     """Whole sections by how many words they share: as SectionIndex, without Java."""
 
     def __init__(self, cases: Sequence[CourtCase]):
-        self._cases = cases
+        self._cases = {case.case_id: case for case in cases}
 
-    def search(self, text: str, field: Field, within: Sequence[int]) -> Scores:
+    def search(self, text: str, field: Field, within: Sequence[str]) -> Scores:
         asked = Counter(text.split())
-        found = {self._cases[n].case_id: (asked & Counter(self._cases[n].text(field).split())).total() for n in within}
+        found = {key: (asked & Counter(self._cases[key].text(field).split())).total() for key in within}
         return {key: float(score) for key, score in sorted(found.items(), key=lambda e: (-e[1], e[0])) if score}
 
 
@@ -433,3 +433,52 @@ def test_answers_by_hand() -> None:
     assert ask("Article 13") == (True, ((70, 80), (90, 95))) and ask("Article 13", False) is None
     assert ask("Article 1 of Protocol No. 1") == (True, ((100, 110),)) == ask("Article 1")
     assert ask("Article 1 of Protocol No. 4") is None and ask("Article 3") is None
+
+
+# ---- the index of sections
+
+
+def test_an_index_that_followed_changes_finds_what_a_new_one_finds(tmp_path: Path) -> None:
+    """Also where it was killed between its indexes and its record, and applies the same changes again."""
+    versions = {
+        key: case(key, "2000-01-01", facts=[f"{key} harbour ice {word}"], law=[f"{word} sluice"])
+        for key, word in (("a", "mill"), ("b", "weir"), ("c", "ferry"), ("a2", "heron"))
+    }
+    changed = replace(versions["a2"], case_id="a")
+    states: list[dict[str, tuple[int, CourtCase]]] = [
+        {"a": (1, versions["a"]), "b": (1, versions["b"])},
+        {"a": (3, changed), "b": (1, versions["b"]), "c": (2, versions["c"])},
+        {"b": (1, versions["b"]), "c": (4, versions["c"])},
+        {},
+        {"c": (5, versions["c"])},
+    ]
+    followed = SectionIndex(tmp_path / "followed")
+    for state in states:
+        read: list[str] = []
+
+        def of(ids: Sequence[str], state: dict[str, tuple[int, CourtCase]] = state) -> list[CourtCase]:
+            read.extend(ids)  # noqa: B023 (called at once)
+            return [state[key][1] for key in ids]
+
+        generations = {key: generation for key, (generation, _) in state.items()}
+        before = (tmp_path / "followed" / RECORD).read_bytes() if followed.recorded() else None
+        followed.update(generations, of)
+        if before is not None and state:
+            (tmp_path / "followed" / RECORD).write_bytes(before)  # as after a kill
+            followed.update(generations, of)
+        read.clear()
+        followed.update(generations, of)
+        assert read == [], "nothing changed"
+        if not state:
+            continue
+        new = SectionIndex(tmp_path / "new")
+        new.build([one for _, one in state.values()])
+        for index in (followed, new):
+            index.open()
+        for text in ("harbour mill heron", "sluice weir", "ferry ice"):
+            for field in FIELDS:
+                assert followed.search(text, field, ["c", "b", "a"]) == pytest.approx(
+                    new.search(text, field, ["a", "b", "c", "unknown"])
+                )
+        for index in (followed, new):
+            index.close()

@@ -166,9 +166,9 @@ class Remembering(SectionIndex):
 
     def __init__(self, folder: Path):
         super().__init__(folder)
-        self._found: dict[tuple[str, Field, tuple[int, ...]], Scores] = {}
+        self._found: dict[tuple[str, Field, tuple[str, ...]], Scores] = {}
 
-    def search(self, text: str, field: Field, within: Sequence[int]) -> Scores:
+    def search(self, text: str, field: Field, within: Sequence[str]) -> Scores:
         key = (hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest(), field, tuple(within))
         if key not in self._found:
             self._found[key] = super().search(text, field, within)

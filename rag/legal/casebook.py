@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from rag.document import Case
 from rag.encode.checkpoint import base_of
+from rag.errors import LibraryError
 from rag.index.bm25 import Bm25Retriever
 from rag.index.dense import DenseRetriever
 from rag.index.manager import Indexes
@@ -30,12 +33,16 @@ from rag.records import Passage
 from rag.settings import Settings
 
 FOLDER = "precedents"  # in the library: derived, and gone with the first judgment that leaves
+log = logging.getLogger("glossator")
 
 
-def court_cases(library: Library) -> list[CourtCase]:
-    """All judgments of a library, by date."""
-    numbers = [number for part in ("facts", "law") for number in library.select([f"part={part}"]) or ()]
+def court_cases(library: Library, only: Sequence[str] | None = None) -> list[CourtCase]:
+    """The judgments of a library, by date; of these document_ids alone where they are given."""
+    wanted = None if only is None else set(only)
+    every = [case for case in library.cases() if wanted is None or case.key in wanted]
     parts: dict[str, dict[str, list[Passage]]] = defaultdict(lambda: defaultdict(list))
+    within = [[]] if wanted is None else [[f"document_id={case.key}"] for case in every]
+    numbers = [n for also in within for part in ("facts", "law") for n in library.select([f"part={part}", *also]) or ()]
     for _, passage in sorted(library.passages_numbered(numbers).items()):
         parts[passage.document_id][part_of(passage.locator)].append(passage)
     graph = library.citation_graph()
@@ -44,11 +51,46 @@ def court_cases(library: Library) -> list[CourtCase]:
             case.key,
             case.date,
             case.application_numbers,
-            {name: tuple(some) for name, some in parts[case.key].items()},
+            {name: tuple(passages) for name, passages in parts[case.key].items()},
             tuple(graph.get(case.key, ())),
         )
-        for case in library.cases()
+        for case in every
     ]
+
+
+def update_sections(library: Library) -> None:
+    """Bring the index of whole sections up to date with the library's judgments. The caller holds the writer's lock."""
+    generations = library.generations("legal")
+    folder = library.folder / FOLDER
+    if generations or folder.exists():
+        SectionIndex(folder).update(generations, lambda ids: court_cases(library, ids))
+
+
+def rebuild_sections(library: Library) -> None:
+    """Build that index again from the catalogue. The caller holds the writer's lock."""
+    shutil.rmtree(library.folder / FOLDER, ignore_errors=True)
+    update_sections(library)
+
+
+def section_problems(library: Library) -> list[str]:
+    """What is wrong with that index: that it is damaged, or behind the catalogue."""
+    generations, folder = library.generations("legal"), library.folder / FOLDER
+    if not generations:
+        return []
+    sections = SectionIndex(folder)
+    if _is_stale(sections, generations):
+        return [f"{FOLDER}: the index of judgments' sections is not up to date"]
+    try:
+        sections.open()
+    except LibraryError as error:
+        return [str(error)]
+    finally:
+        sections.close()
+    return []
+
+
+def _is_stale(sections: SectionIndex, generations: Mapping[str, int]) -> bool:
+    return {key: generation for key, (_, generation) in sections.recorded().items()} != generations
 
 
 def new_case(case: Case, passages: Iterable[Passage]) -> CourtCase:
@@ -138,19 +180,20 @@ def vectors_of(indexes: Indexes, report: Report = silent) -> Vectors:
 
 @contextmanager
 def open_precedents(library: Library, parts: Parts = NOTHING) -> Iterator[tuple[Precedents, list[CourtCase]]]:
-    """The search over a library's judgments, and these. The index of their sections is made anew after each change.
+    """The search over a library's judgments, and these. Nothing is written: whoever writes brings the index up to date.
 
-    Raises LibraryError where it would have to be, and another process writes.
+    Judgments that are not in the index of sections yet are found by the other scorers alone, with a warning. Raises
+    LibraryError where there is no index.
     """
-    cases = court_cases(library)
-    sections, stamp = SectionIndex(library.folder / FOLDER), library.folder / FOLDER / "generation"
-    if not stamp.is_file() or stamp.read_text() != str(library.generation):
-        with library.writing("glossator precedents"):
-            generation = library.generation
-            cases = court_cases(library)
-            sections.build(cases)
-            stamp.write_text(str(generation))
-    sections.open()
+    cases, sections = court_cases(library), SectionIndex(library.folder / FOLDER)
+    remedy = f"Build it: glossator check --library {library.folder} --repair"
+    if cases:
+        try:
+            sections.open()
+        except LibraryError as error:
+            raise LibraryError(f"{error}. {remedy}") from error
+        if _is_stale(sections, library.generations("legal")):
+            log.warning("%s: the index of judgments' sections is not up to date. %s", library.folder, remedy)
     try:
         yield parts.search(cases, sections), cases
     finally:

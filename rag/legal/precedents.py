@@ -168,15 +168,14 @@ class Precedents:
         if scorer in ("late", "mean", "attention", "trained", "vector-feedback"):
             return {scorer: self._by_vectors(scorer, query.passages(asked), eligible, field)}
         text, ids = query.text(asked), [case.case_id for case in eligible]
-        within = [self._index_of[case_id] for case_id in ids]
-        bm25 = self._sections.search(text, field, within)
+        bm25 = self._sections.search(text, field, ids)
         if scorer == "bm25":
             return {"bm25": bm25}
         first = {"bm25": (bm25, 1.0)}
         if scorer == "interpolated":
             first["mean"] = (self._by_vectors("mean", query.passages(asked), eligible, field), VECTOR_WEIGHT)
         elif scorer == "feedback":
-            first["feedback"] = (self._by_text_of_the_best(bm25, field, within), FEEDBACK_WEIGHT)
+            first["feedback"] = (self._by_text_of_the_best(bm25, field, ids), FEEDBACK_WEIGHT)
         else:
             if scorer != "graph":
                 first["sparse"] = (self._by_passages("sparse", query.passages(asked), eligible, field), SPARSE_WEIGHT)
@@ -185,7 +184,7 @@ class Precedents:
             first |= {"cited": (cited, CITED_WEIGHT * words), "together": (together, TOGETHER_WEIGHT * words)}
         if scorer == "concepts" and self._concepts is not None:
             named = " ".join(self._concepts(text))
-            first["concepts"] = (self._sections.search(named, field, within), CONCEPTS_WEIGHT)
+            first["concepts"] = (self._sections.search(named, field, ids), CONCEPTS_WEIGHT)
         return _weighted(first, ids)
 
     def _check(self, scorer: Scorer) -> None:
@@ -214,7 +213,7 @@ class Precedents:
             found.append(best)
         return minmax_fusion(found, [1.0] * len(found)) if found else {}
 
-    def _by_text_of_the_best(self, first: Scores, field: Field, within: Sequence[int]) -> Scores:
+    def _by_text_of_the_best(self, first: Scores, field: Field, within: Sequence[str]) -> Scores:
         """What the best candidates' own sections find, by their normalised scores: Rocchio's feedback in words.
 
         No candidate finds itself. Every search's scores are taken relative to its best.
@@ -222,8 +221,8 @@ class Precedents:
         normalised = minmax_fusion([first], [1.0])
         total: dict[str, float] = defaultdict(float)
         for case_id, weight in list(normalised.items())[:FEEDBACK_CASES]:
-            number = self._index_of[case_id]
-            found = self._sections.search(self._cases[number].text(field), field, [n for n in within if n != number])
+            text = self._cases[self._index_of[case_id]].text(field)
+            found = self._sections.search(text, field, [other for other in within if other != case_id])
             highest = max(found.values(), default=1.0)
             for other, score in found.items():
                 total[other] += weight * score / highest

@@ -117,6 +117,14 @@ class StoredDocuments(StoredCases):
         )
         return [str(row["document_id"]) for row in rows]
 
+    def generations(self, kind: str) -> dict[str, int]:
+        """The documents of a kind that can be searched, each with the generation at which it was put last."""
+        rows = self._rows(
+            "SELECT document_id, generation FROM documents WHERE kind = ? AND status = 'ready' ORDER BY document_id",
+            (kind,),
+        )
+        return {row["document_id"]: row["generation"] for row in rows}
+
     def document(self, document_id: str) -> Document:
         """The stored document with its text; LibraryError if it is not here."""
         rows = self._rows("SELECT * FROM documents WHERE document_id = ?", (document_id,))

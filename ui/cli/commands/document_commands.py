@@ -85,6 +85,7 @@ def remove(
 ) -> None:
     """Remove documents from a library completely."""
     from ingest.uploads import remove_document
+    from rag.legal.casebook import update_sections
 
     indexes = open_indexes(library)
     removed = [indexes.library.find(name) for name in document]
@@ -92,6 +93,7 @@ def remove(
     with indexes.library.writing("glossator remove"), indexes.updating():
         for document_id in removed:
             remove_document(indexes.library, document_id)
+        update_sections(indexes.library)
     if as_json:
         print_json({"removed": removed})
     else:
@@ -104,13 +106,20 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the indexes with the catalogue."""
+    from rag.legal.casebook import rebuild_sections, section_problems
+
     indexes = open_indexes(library)
-    problems = indexes.library.problems() + indexes.problems()
+
+    def found() -> list[str]:
+        return indexes.library.problems() + indexes.problems() + section_problems(indexes.library)
+
+    problems = found()
     repaired: list[str] = []
     if repair and problems:
         with progress() as report, indexes.library.writing("glossator check --repair"):
             indexes.rebuild(report)
-        left = indexes.library.problems() + indexes.problems()
+            rebuild_sections(indexes.library)
+        left = found()
         repaired, problems = [problem for problem in problems if problem not in left], left
     if as_json:
         print_json({"ok": not problems, "problems": problems, "repaired": repaired})
@@ -120,4 +129,4 @@ def check(
         if not problems:
             print("all is well")
     if problems:
-        raise RagError(f"{library}: {len(problems)} problems. Mend them: glossator check --library {library} --repair")
+        raise RagError(f"{library}: {len(problems)} problems. Fix them: glossator check --library {library} --repair")

@@ -8,6 +8,7 @@ from pathlib import Path
 from ingest.build import Outcome
 from ingest.uploads import UploadFolder, remove_document
 from rag.index.manager import Indexes
+from rag.legal.casebook import update_sections
 from ui.web.workers.jobs import Job, Worker
 
 
@@ -59,6 +60,7 @@ class UploadWorker(Worker):
         """Remove a document from the library. Raises LibraryError."""
         with self._indexes.library.writing("glossator serve: remove"), self._indexes.updating():
             remove_document(self._indexes.library, document_id)
+            update_sections(self._indexes.library)
 
     def _ingest(self, job: UploadJob) -> list[tuple[str, Outcome]]:
         return self._folder.ingest(job.files, job.passwords, job.begin, job.report)
