@@ -17,6 +17,7 @@ from rag.llm.chat import Usage
 from rag.llm.ollama import OllamaModel, running_models
 from rag.llm.open import open_reader
 from rag.settings import ReaderSettings
+from tests.conftest import Run
 
 ASKED = [("system", "Reply in one word."), ("user", "Who cast the bells?")]
 
@@ -78,6 +79,13 @@ def test_a_running_ollamas_models_are_found_by_the_name_that_the_settings_take(o
         OllamaModel("ollama:llama3.2:3b", 2_000_000_000),
         OllamaModel("ollama:qwen3:8b", 5_200_000_000),
     ]
+
+
+def test_models_list_names_them(ollama: Ollama, glossator: Run) -> None:
+    listed = json.loads(glossator("models", "list", "--json").stdout)["models"]
+    assert {"name": "ollama:qwen3:8b", "role": "reader", "licence": "see Ollama", "bytes": 5_200_000_000,
+            "path": "in Ollama"} in listed  # fmt: skip
+    assert "ollama:qwen3:8b" in glossator("models", "list").stdout
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "not a host", "http://127.0.0.1:9/"])

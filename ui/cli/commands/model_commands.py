@@ -17,7 +17,8 @@ models_app = typer.Typer(no_args_is_help=True, help="The weights that the comman
 
 @models_app.command("list")
 def models_list(as_json: JsonOption = False) -> None:
-    """The models, their licences and sizes, and whether they are here."""
+    """The models, their licences and sizes, and whether they are here; also those of an Ollama that runs here."""
+    from rag.llm.ollama import running_models
     from rag.models.registry import catalogue, path_of
 
     rows = []
@@ -28,6 +29,7 @@ def models_list(as_json: JsonOption = False) -> None:
             path = None
         size = sum(file.bytes for file in model.files)
         rows.append((name, model.role, model.licence, size, path))
+    rows += [(model.name, "reader", "see Ollama", model.bytes, "in Ollama") for model in running_models()]
     if as_json:
         keys = ("name", "role", "licence", "bytes", "path")
         print_json({"models": [dict(zip(keys, row, strict=True)) for row in rows]})
