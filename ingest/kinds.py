@@ -33,7 +33,7 @@ AUTO = "auto"  # in place of a kind: the one that a file is recognised as
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class FileCollection:
     """How files of a kind that hold many documents are read: one document after the other, in one child process."""
 
     sniff: Callable[[bytes], bool]  # by a file's first HEAD_BYTES: whether it holds records, a document each
@@ -66,7 +66,7 @@ class DocumentKind:
     ending: str = ""  # a file so called that is none is reported, with `refusal`
     refusal: str = ""
     sidecars: re.Pattern[str] | None = None  # names of files that are read with a document of this kind beside them
-    collection: Collection | None = None
+    collection: FileCollection | None = None
     of_text: TextKind | None = None  # PDFs may turn out to be of this kind
     complete: Callable[[Document, DocumentEntry | None, ReadContext], Document] | None = None  # before it is stored
     stored: Callable[[Library, str], None] | None = None  # after it was stored: (library, document_id)
@@ -91,7 +91,7 @@ KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
         case_reading.recipe_of_judgment,
         case_reading.read_judgment_file,
         case_passages,
-        collection=Collection(is_collection, case_reading.open_cases, case_reading.recipe_of_record),
+        collection=FileCollection(is_collection, case_reading.open_cases, case_reading.recipe_of_record),
         of_text=TextKind(is_judgment, case_reading.with_structure),
     ),
     "podcast": DocumentKind(

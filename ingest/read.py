@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.child_process import Children, Limits
-from ingest.kinds import AUTO, KINDS, PDF, Collection, head_of, kind_of, listed_kind, turns_into
+from ingest.kinds import AUTO, KINDS, PDF, FileCollection, head_of, kind_of, listed_kind, turns_into
 from ingest.legal.case_reading import CaseReading
 from rag.document import Document
 from rag.errors import DocumentError
@@ -70,7 +70,7 @@ def content_id(file: Path, wanted: str = AUTO) -> str:
         raise DocumentError(f"cannot be read: {error.strerror}. Check its permissions") from error
 
 
-def collection_of(file: Path, wanted: str) -> tuple[str, Collection] | None:
+def collection_of(file: Path, wanted: str) -> tuple[str, FileCollection] | None:
     """The kind of a file that holds many documents, and how they are read; None for a file that is one document.
 
     Raises DocumentError as kind_of.

@@ -21,7 +21,7 @@ from ingest.child_process import Children, Limits
 from ingest.chunk import chunk
 from ingest.pdf.assemble import assemble, geometry
 from ingest.pdf.extract import read_outline, read_page
-from ingest.pdf.pdf_reading import Source, read_document
+from ingest.pdf.pdf_reading import PdfSource, read_document
 from ingest.read import content_id
 from rag.document import Box, Document
 from rag.library.boxes import boxes_of, raw_offset
@@ -311,7 +311,7 @@ def read_by_children(
         pictures[name] = png
         return name
 
-    source = Source(file, content_id(file), tuple(passwords), Limits(page_seconds, memory_mb), ocr)
+    source = PdfSource(file, content_id(file), tuple(passwords), Limits(page_seconds, memory_mb), ocr)
     children = Children(threading.Semaphore(jobs), jobs, threading.Event())
     document, pages = read_document(source, folder, keep, children, lambda read, count: None)
     try:

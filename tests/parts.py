@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from ingest.build import build
 from ingest.child_process import Children, Limits
 from ingest.pdf.assemble import assemble
-from ingest.pdf.pdf_reading import Source, read_document
+from ingest.pdf.pdf_reading import PdfSource, read_document
 from ingest.read import content_id
 from rag.document import Document
 from rag.encode.dense_encoder import BertEncoder
@@ -65,7 +65,7 @@ def _paragraph(raw: str) -> dict[str, object]:
 
 def read_pdf(file: Path, passwords: Sequence[str] = (), ocr: bool = False) -> Document:
     """A PDF as ingest reads it, in child processes. OCR takes seconds a page: only where it is the point."""
-    source = Source(file, content_id(file), tuple(passwords), Limits(60, 2048), ocr)
+    source = PdfSource(file, content_id(file), tuple(passwords), Limits(60, 2048), ocr)
     children = Children(threading.Semaphore(2), 2, threading.Event())
     with TemporaryDirectory() as folder:
         document, pages = read_document(

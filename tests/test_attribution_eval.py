@@ -22,7 +22,7 @@ from eval.attribution.masked_reader import MaskedReader
 from eval.attribution.methods import OURS, PACKAGE, RANDOM, RETRIEVER, SURROGATE, lasso, scored_by_all
 from eval.core.cache import RecordingReader, Replies
 from eval.core.compare import compare
-from eval.core.trials import Rows
+from eval.core.trials import TrialRows
 from eval.multihop.hotpotqa import Pool
 from eval.multihop.questions import read_questions
 from eval.retrieval.corpus import Corpus
@@ -255,7 +255,7 @@ def evaluated(reader: Reader, cache: Path, folder: Path) -> list[object]:
     questions = read_questions(written(folder / "hp.json", hotpot())).questions
     gold = {question.id: frozenset({"d2#0", "d5#0"}) for question in questions}
     pool = Pool(Corpus.__new__(Corpus), None, gold)
-    rows = Rows([question.question for question in questions], {"scripted": lambda place, query: list(HITS)})
+    rows = TrialRows([question.question for question in questions], {"scripted": lambda place, query: list(HITS)})
     return evaluate(  # type: ignore[return-value]
         questions, pool, pipeline(reader), rows, 5, "direct", Replies(cache, SETTINGS.reader), 20, 0
     )
@@ -434,7 +434,7 @@ def test_a_reader_whose_tokens_cannot_be_masked_is_named_before_anything_is_read
     reader = Reader(CASES["redundancy"])
     questions = read_questions(written(tmp_path / "hp.json", hotpot())).questions
     pool = Pool(Corpus.__new__(Corpus), None, {})
-    rows = Rows([question.question for question in questions], {"scripted": lambda place, query: list(HITS)})
+    rows = TrialRows([question.question for question in questions], {"scripted": lambda place, query: list(HITS)})
     masked = pipeline(reader, HITS, "experimental.absence=masked")
     with pytest.raises(UsageError, match="masked: no token of reader scripted can be masked"):
         evaluate(questions, pool, masked, rows, 5, "direct", Replies(tmp_path, SETTINGS.reader), 20, 0)

@@ -28,7 +28,7 @@ from tests.test_player import HOSTILE, Parsed
 from tests.test_podcasts_ingest import NoIndexes, halves, ingested
 from ui.web.panels import judgment_panel as judgment
 from ui.web.panels.case_list import JudgmentPanels
-from ui.web.panels.judgment_panel import Mention, Neighbour, timeline
+from ui.web.panels.judgment_panel import CaseMention, Neighbour, timeline
 from ui.web.workers.upload_worker import UploadWorker
 
 
@@ -118,7 +118,7 @@ def test_what_a_judgment_says_is_text_and_nothing_else() -> None:
         (Section("law", 0, len(text) - 4), Section("opinion", len(text) - 4, len(text), HOSTILE)),
         (Paragraph(1, len(HOSTILE) + 1, end),), (), (), (Finding(HOSTILE, None, ()),),
     )  # fmt: skip
-    around = [Neighbour(HOSTILE, HOSTILE, HOSTILE, (Mention(HOSTILE, 3, HOSTILE, HOSTILE, (HOSTILE,)),))]
+    around = [Neighbour(HOSTILE, HOSTILE, HOSTILE, (CaseMention(HOSTILE, 3, HOSTILE, HOSTILE, (HOSTILE,)),))]
     document = a_document(text, case)
     line = timeline(document, around, around, HOSTILE)
     page = judgment.panel(replace(document, document_id=HOSTILE), HOSTILE, (0, end), around, around, line, 1)
@@ -156,9 +156,10 @@ def test_the_panel_says_what_the_case_is_and_how_it_ended() -> None:
 
 def test_the_cases_around_it_are_listed_and_stand_on_a_line_of_years() -> None:
     cited = [Neighbour("c1", "A. v. Austria", "2001-05-04", (
-        Mention("A. v. Austria, no. 1/01", 3, "§ 7", "7"), Mention("the A. case", None, "", "-", ("A. v. Spain, 2000",))
+        CaseMention("A. v. Austria, no. 1/01", 3, "§ 7", "7"),
+        CaseMention("the A. case", None, "", "-", ("A. v. Spain, 2000",)),
     ))]  # fmt: skip
-    citing = [Neighbour("c3", "D. v. Spain", "2009-01-02", (Mention("see B.", 12, "", "4:9"),))]
+    citing = [Neighbour("c3", "D. v. Spain", "2009-01-02", (CaseMention("see B.", 12, "", "4:9"),))]
     found = shown(a_document(FORGE), cited=cited, citing=citing)
     for told in (
         "Cites (1)", "Cited by (1)", "§ 3: “A. v. Austria, no. 1/01”, on § 7",

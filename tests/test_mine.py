@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from rag.protocols import SparseVector
 from rag.train.near_duplicates import CONTAINMENT
-from rag.train.sparse.hard_negatives import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, best, mine, terms_of
+from rag.train.sparse.hard_negatives import (
+    Bm25Teacher,
+    DenseTeacher,
+    SparseTeacher,
+    TrainingPostings,
+    best,
+    mine,
+    terms_of,
+)
 from rag.train.sparse.pairs import Candidates, Pair, TrainingSet
 from rag.train.sparse.self_made_queries import training_set
 from tests.made import Words
@@ -63,7 +71,7 @@ def test_postings_give_inner_products(texts: list[SparseVector], queries: list[S
         row[vector[0]] = vector[1]
         return row
 
-    postings = Postings(texts)
+    postings = TrainingPostings(texts)
     for query in queries:
         np.testing.assert_allclose(postings.products(query), [full(text) @ full(query) for text in texts], rtol=1e-5)
 

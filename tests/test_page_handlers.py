@@ -16,14 +16,14 @@ from fastapi.testclient import TestClient
 
 from rag.answer import Pipeline
 from rag.document import Document
-from rag.document import Page as DocumentPage
+from rag.document import WebPage as DocumentPage
 from rag.errors import ReaderError
 from rag.library.catalogue import Library
 from rag.records import Passage
 from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
 from tests.test_filters import Within
-from ui.web.app import Page, Workers
+from ui.web.app import WebPage, Workers
 from ui.web.arrivals import Arrivals
 from ui.web.guarded_blocks import GuardedBlocks
 from ui.web.panels.source_list import SourceList
@@ -40,10 +40,10 @@ NO_FILTERS = [""] * 8
 INTERNAL = "Internal error. The server's log says more"
 
 
-def a_page(library: Any) -> Page:
+def a_page(library: Any) -> WebPage:
     """A page over a library (or None), of which nothing is asked that needs a reader or an upload."""
     workers = Workers(*cast(Any, [SimpleNamespace(stop=None), None, None]))
-    return Page(*cast(Any, [SimpleNamespace(library=library, settings=None), workers, None, None, None, False]))
+    return WebPage(*cast(Any, [SimpleNamespace(library=library, settings=None), workers, None, None, None, False]))
 
 
 def bug(*_: object, **__: object) -> Any:
@@ -61,7 +61,7 @@ class Served:
         indexes = cast(Any, SimpleNamespace(library=self.library, settings=self.settings))
         self.workers = Workers(UploadWorker(indexes), AnswerWorker(indexes), PrecedentWorker(indexes))
         self.arrivals = Arrivals(folder / "arrivals")
-        self.page = Page(indexes, self.workers, cast(Any, None), cast(Any, None), self.arrivals, False)
+        self.page = WebPage(indexes, self.workers, cast(Any, None), cast(Any, None), self.arrivals, False)
         self.indexes = indexes
         self.blocks = self.page.blocks()
 

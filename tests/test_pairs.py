@@ -25,7 +25,7 @@ from rag.train.sparse.generated_queries import written
 from rag.train.sparse.hard_negatives import Bm25Teacher
 from rag.train.sparse.held_out import FEWEST, split
 from rag.train.sparse.pairs import POSITIVES, Pair, TrainingSet, joined, partly_uncut
-from rag.train.sparse.referring_sentences import Reference, references_of
+from rag.train.sparse.referring_sentences import ReferringSentence, references_of
 from rag.train.sparse.self_made_queries import LONGEST_OF_FEW, SHORTEST, training_set
 from tests.made import Words
 from tests.parts import passage
@@ -273,7 +273,7 @@ def test_a_citing_sentence_asks_for_the_paragraphs_that_it_cites(tmp_path: Path)
             library.put(document, some, f"/{name}", name, "recipe")
             passages += some
     assert references_of(library, passages) == [
-        Reference("Owners of sluices must let migrating fish pass upstream.", (1,), "citation")
+        ReferringSentence("Owners of sluices must let migrating fish pass upstream.", (1,), "citation")
     ]
     assert references_of(library, passages[2:]) == []  # what is cited is not among these
     pairs = made_from(training_set(passages, references_of(library, passages)), "citation")
@@ -292,7 +292,7 @@ def test_a_sentence_that_names_a_document_asks_for_its_first_passage(tmp_path: P
             library.put(Document(name, "text", title, text, (Page(1, 0, len(text)),)), some, f"/{name}", name, "recipe")
             passages += some
     asked = "The fishermen still tell stories from the Heron Almanac in winter."
-    assert references_of(library, passages) == [Reference(asked, (0,), "link")]
+    assert references_of(library, passages) == [ReferringSentence(asked, (0,), "link")]
     [pair] = made_from(training_set(passages, references_of(library, passages)), "link")
     assert pair == Pair(asked, (0,), "link")  # here the name is not cut out: it is how one asks for a document
 

@@ -20,7 +20,7 @@ from ingest.child_process import Children, Limits, Stopped
 from ingest.chunk import chunk
 from ingest.pdf.assemble import geometry
 from ingest.pdf.page_store import PageFile
-from ingest.pdf.pdf_reading import Source, pdf_recipe, read_document
+from ingest.pdf.pdf_reading import PdfSource, pdf_recipe, read_document
 from ingest.read import content_id
 from rag.document import Document
 from rag.index.manager import Indexes
@@ -78,7 +78,7 @@ def stored(library: Path) -> dict[str, Any]:
 def at_once_in(folder: Path, file: Path) -> Path:
     """A library, without indexes, that holds the document as one undisturbed reading gives it."""
     library, settings = Library.open(folder, create=True), load_settings([SETTINGS[1]]).ingest
-    source = Source(file, content_id(file), (), Limits(settings.page_seconds, settings.memory_mb), settings.ocr)
+    source = PdfSource(file, content_id(file), (), Limits(settings.page_seconds, settings.memory_mb), settings.ocr)
     children = Children(threading.Semaphore(1), 1, threading.Event())
     document, pages = read_document(
         source, folder / "reading", library.keep_picture, children, lambda read, count: None
@@ -142,7 +142,7 @@ class Reader:
             if after and len(self.asked) == after:
                 stop.set()
 
-        source = Source(self.file, content_id(self.file), (), Limits(5, 500), ocr)
+        source = PdfSource(self.file, content_id(self.file), (), Limits(5, 500), ocr)
         children = Children(threading.Semaphore(1), 1, stop)
         document, pages = read_document(source, self.folder, lambda png: "0" * 64, children, on_page)
         if remove:

@@ -16,7 +16,7 @@ from rag.encode.checkpoint import TRAINED
 from rag.errors import ModelError
 from rag.models.registry import SHIPPED, catalogue, fetch, path_of
 from rag.settings import Settings
-from rag.train.sparse.hard_negatives import Postings
+from rag.train.sparse.hard_negatives import TrainingPostings
 from rag.train.sparse.pairs import Pair, TrainingSet
 from rag.train.sparse.student import Student
 from tests.conftest import DATA, ROOT, needs_data
@@ -81,7 +81,7 @@ def test_it_finds_the_abstracts_of_unseen_claims_better_than_its_base() -> None:
 
     def ndcg(name: str) -> float:
         some = Student("inference-free", name, 128, 32, texts)
-        postings = Postings(some.encode_documents(texts))
+        postings = TrainingPostings(some.encode_documents(texts))
         return float(np.mean(ndcg_of(lambda q: np.stack([postings.products(v) for v in some.encode_queries(q)]), data)))
 
     assert ndcg(NAME) > ndcg("splade-tiny") + 0.01

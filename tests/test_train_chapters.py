@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from ingest.podcast import podtile_training as train_chapters
 from ingest.podcast.chapters import by_reader
 from ingest.podcast.podtile import MARK, ROLE, Chapteriser, Room, parsed
-from ingest.podcast.podtile_training import Example, encode, examples_of, reply_loss, save, train
+from ingest.podcast.podtile_training import ChapterExample, encode, examples_of, reply_loss, save, train
 from rag.document import Chapter, Document
 from rag.errors import DataError, UsageError
 from rag.llm.chat import ChatModel
@@ -125,7 +125,7 @@ def test_an_episode_without_chapters_of_its_maker_gives_none(tiny: Path) -> None
 
 def test_the_loss_is_that_of_the_reply_alone(tiny: Path) -> None:
     model, tokenizer = open_chat_model(str(tiny))
-    row, begin = encode(Example([("user", "Where?")], "3: Bees"), tokenizer)
+    row, begin = encode(ChapterExample([("user", "Where?")], "3: Bees"), tokenizer)
     ids = torch.tensor(row)
     with torch.no_grad():
         logits = model(input_ids=ids[None]).logits[0]
@@ -142,7 +142,7 @@ def test_the_loss_is_that_of_the_reply_alone(tiny: Path) -> None:
 
 # ---- the training
 
-FEW = [Example([("user", f"[{n}] Here bees came up.")], f"{n}: Bees") for n in range(5)]
+FEW = [ChapterExample([("user", f"[{n}] Here bees came up.")], f"{n}: Bees") for n in range(5)]
 
 
 def test_the_loss_falls_and_a_seed_is_kept(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_what_cannot_be_trained_from_is_said(tiny: Path, monkeypatch: pytest.Mon
     model, tokenizer = open_chat_model(str(tiny))
     with pytest.raises(DataError, match="no episode with chapters of its maker"):
         train([], model, tokenizer)
-    long = Example([("user", "bees " * 50)], "0: Bees")
+    long = ChapterExample([("user", "bees " * 50)], "0: Bees")
     limit = len(encode(long, tokenizer)[0]) - 1
     monkeypatch.setattr(train_chapters, "MAX_TOKENS", limit)
     trained = train([long, FEW[0]], model, tokenizer)

@@ -18,7 +18,7 @@ from rag.read.trajectory import parse_trajectory
 from rag.settings import ReaderSettings
 from rag.train import note_training as trainer
 from rag.train.grpo import CLIP, KL, advantages, grpo_loss, kl_estimate
-from rag.train.note_training import Example, rewards_of, roll_out
+from rag.train.note_training import NoteExample, rewards_of, roll_out
 from rag.train.policy import Policy, Rollout
 from tests.benchmarks import hotpot, written
 from tests.conftest import Run
@@ -65,8 +65,8 @@ def constant(premises: Sequence[str], hypotheses: Sequence[str]) -> list[float]:
     return [0.25 for _ in zip(premises, hypotheses, strict=True)]
 
 
-def example(search: Callable[[str], list[tuple[str, str]]] = lambda query: []) -> Example:
-    return Example("Where was Ada Lind born?", ("Oslo",), search)
+def example(search: Callable[[str], list[tuple[str, str]]] = lambda query: []) -> NoteExample:
+    return NoteExample("Where was Ada Lind born?", ("Oslo",), search)
 
 
 # ---- arithmetic
@@ -249,7 +249,7 @@ def test_the_policy_moves_and_the_reference_stays(folder: Path, lora: bool, monk
 def test_the_same_seed_gives_the_same_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "RATE", 1e-2)
     monkeypatch.setattr(trainer, "TURN_TOKENS", 4)
-    examples = [example(), Example("Who?", ("Bergen",), lambda query: [])]
+    examples = [example(), NoteExample("Who?", ("Bergen",), lambda query: [])]
 
     def run(seed: int) -> list[Any]:
         return trainer.train(examples, Policy(str(folder), seed=seed), constant, 2, seed).policy.parameters()
@@ -275,7 +275,7 @@ def test_steps_batches_and_warm_up(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.optim.AdamW, "step", noted)
     asked: list[str] = []
     monkeypatch.setattr(trainer, "roll_out", lambda policy, some: asked.append(some.question) or roll_out(policy, some))
-    examples = [Example(f"{name}?", ("Oslo",), lambda query: []) for name in "abcd"]
+    examples = [NoteExample(f"{name}?", ("Oslo",), lambda query: []) for name in "abcd"]
     assert trainer.train(examples, Policy(str(folder)), constant).steps == 2  # each question once
     assert sorted(asked) == ["a?", "b?", "c?", "d?"]
     assert rates == pytest.approx([trainer.RATE / 2, trainer.RATE, trainer.RATE, trainer.RATE])

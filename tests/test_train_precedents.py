@@ -24,9 +24,9 @@ from rag.train.precedent_training import (
     DRAWN,
     HARDEST,
     NEGATIVES,
-    Example,
     Kind,
-    Trained,
+    PrecedentExample,
+    TrainedPooling,
     draw_negatives,
     examples_of,
     kinds_of,
@@ -62,8 +62,8 @@ def test_no_negative_is_cited_or_later_or_a_version_of_the_case(
             assert "" < other.date < query.date and other.passages(field)
 
 
-def example(query: str, positives: Sequence[str], others: Sequence[str]) -> Example:
-    return Example(case(query, "2000-01-01", facts=["x"]), tuple(positives), tuple(others))
+def example(query: str, positives: Sequence[str], others: Sequence[str]) -> PrecedentExample:
+    return PrecedentExample(case(query, "2000-01-01", facts=["x"]), tuple(positives), tuple(others))
 
 
 def test_each_kind_draws_its_own() -> None:
@@ -130,7 +130,7 @@ def court(count: int, seed: int = 0) -> list[CourtCase]:
     return cases
 
 
-def trained(cases: Sequence[CourtCase], queries: Sequence[CourtCase], *some: Kind, seed: int = 0) -> Trained:
+def trained(cases: Sequence[CourtCase], queries: Sequence[CourtCase], *some: Kind, seed: int = 0) -> TrainedPooling:
     examples = examples_of(queries, cases, "facts", "facts")
     ranks = Precedents(cases, CommonWords(cases))
     by_bm25 = {one.query.case_id: list(ranks.rank(one.query, "facts", "facts", "bm25")) for one in examples}

@@ -25,7 +25,7 @@ from rag.records import Hit
 from rag.settings import ReaderSettings
 from rag.train import quote_training as train_quotes
 from rag.train.common import open_chat_model
-from rag.train.quote_training import MASKED, Record, alignment_loss, encode, padded, save, train
+from rag.train.quote_training import MASKED, QuoteRecord, alignment_loss, encode, padded, save, train
 from tests.conftest import DATA, needs_data
 from tests.parts import passage
 from ui.cli.main import app
@@ -63,11 +63,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def record(question: str, answer: str, evidence: Sequence[int], *sentences: str) -> Record:
+def record(question: str, answer: str, evidence: Sequence[int], *sentences: str) -> QuoteRecord:
     """An example whose context is one document a sentence."""
     hits = [Hit(i, 0.0, passage(0, text, f"d{i}", f"T{i}")) for i, text in enumerate(sentences, start=1)]
     context = tuple(Quote(hit, 0, len(hit.passage.text), False, 0.0) for hit in hits)
-    return Record(question, context, tuple(context[i] for i in evidence), answer)
+    return QuoteRecord(question, context, tuple(context[i] for i in evidence), answer)
 
 
 BRIDGE = record("Who?", "Ada", [1], "It rained.", "Ada did.")

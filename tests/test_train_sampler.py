@@ -30,7 +30,7 @@ from rag.models.registry import path_of
 from rag.protocols import CaptionEncoder, PictureEncoder, silent
 from rag.records import Passage
 from rag.train import dense_training as train
-from rag.train.dense_training import TEMPERATURE, Example, contrastive_loss, draw_negatives
+from rag.train.dense_training import TEMPERATURE, EvidenceExample, contrastive_loss, draw_negatives
 from tests.parts import encoder, passage
 
 DIMENSIONS = 16
@@ -75,14 +75,16 @@ def block(number: int, text: str = "text", kind: str = "text", picture: str | No
 
 def test_negatives_are_two_of_each_side_and_never_a_positive() -> None:
     texts, figures = [block(i) for i in range(9)], [block(10 + i, kind="figure") for i in range(5)]
-    example = Example("q", (texts[0], figures[0]), (*texts, *figures))  # the positives are among the rest, by mistake
+    example = EvidenceExample(
+        "q", (texts[0], figures[0]), (*texts, *figures)
+    )  # the positives are among the rest, by mistake
     drawn = [draw_negatives(example, False, random.Random(seed)) for seed in range(60)]
     assert all([p.kind for p in some] == ["text"] * 2 + ["figure"] * 2 for some in drawn)
     assert all(len({p.passage_id for p in some}) == 4 for some in drawn)
     assert {p.passage_id for some in drawn for p in some} == {p.passage_id for p in (*texts[1:], *figures[1:])}
-    few = Example("q", (texts[0],), (texts[1], figures[0]))
+    few = EvidenceExample("q", (texts[0],), (texts[1], figures[0]))
     assert draw_negatives(few, False, random.Random(0)) == [texts[1], figures[0]]
-    assert draw_negatives(Example("q", (texts[0],), ()), False, random.Random(0)) == []
+    assert draw_negatives(EvidenceExample("q", (texts[0],), ()), False, random.Random(0)) == []
 
 
 # ---- toy towers
@@ -112,12 +114,12 @@ def unit(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
     return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
 
 
-def toy(first: int, last: int) -> list[Example]:
+def toy(first: int, last: int) -> list[EvidenceExample]:
     """Questions about a picture each, with the others' pictures and texts for the rest of the document."""
     pictures = [block(i, "a figure", "figure", f"c{i}") for i in range(first, last)]
     texts = [block(1_000 + i, f"c{i} text") for i in range(first, last)]
     return [
-        Example(f"c{i} question", (picture,), tuple(p for p in (*pictures, *texts) if p is not picture))
+        EvidenceExample(f"c{i} question", (picture,), tuple(p for p in (*pictures, *texts) if p is not picture))
         for i, picture in zip(range(first, last), pictures, strict=True)
     ]
 
@@ -152,7 +154,7 @@ def test_progress_is_reported_and_nothing_to_learn_is_no_error() -> None:
     heard: list[tuple[str, int, int]] = []
     train.train(toy(0, 20), Towers(), str.encode, 2, report=lambda *what: heard.append(what))
     assert [what for what in heard if what[0] == "training"] == [("training", n, 40) for n in (16, 20, 36, 40)]
-    lonely = train.train([Example("c1 question", (block(1),), ())], Towers(), str.encode)
+    lonely = train.train([EvidenceExample("c1 question", (block(1),), ())], Towers(), str.encode)
     assert lonely.losses == [0.0]
     assert np.array_equal(lonely.projection, np.eye(DIMENSIONS))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="no question with evidence"):
@@ -249,7 +251,7 @@ def test_all_of_a_text_tower_learns_and_the_pictures_stay(
     names = [f"{WORDS[i]} {WORDS[-1 - i]}" for i in range(12)]
     pictures = [block(i, "a figure", "figure", str(i)) for i in range(12)]
     examples = [
-        Example(name, (picture,), tuple(p for p in pictures if p is not picture))
+        EvidenceExample(name, (picture,), tuple(p for p in pictures if p is not picture))
         for name, picture in zip(names, pictures, strict=True)
     ]
 
@@ -304,8 +306,8 @@ def test_captions_of_what_is_not_seen_stay_on_the_frozen_side(tmp_path: Path) ->
 
 def test_minilm_learns_a_projection_and_all_of_it(tmp_path: Path) -> None:
     rest = [block(i, text) for i, text in enumerate(TEXTS[:2])] + [block(2, "a chart of tides", "figure")]
-    examples = [Example("Where did they meet?", (rest[1],), (rest[0], rest[2]))]
-    examples += [Example("Show the tides", (rest[2],), (rest[0], rest[1]))]
+    examples = [EvidenceExample("Where did they meet?", (rest[1],), (rest[0], rest[2]))]
+    examples += [EvidenceExample("Show the tides", (rest[2],), (rest[0], rest[1]))]
     for full in (False, True):
         base = train.open_for_training(MINILM, 256, 32, full)
         made = train.train(examples, base, str.encode, epochs=2, full=full)

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from eval.retrieval.sparse_gain import ndcg_of
 from rag.errors import DataError, LibraryError, ModelError, UsageError
-from rag.train.sparse.hard_negatives import Postings
+from rag.train.sparse.hard_negatives import TrainingPostings
 from rag.train.sparse.pairs import Candidates, Pair, TrainingSet
 from rag.train.sparse.sparse_recipe import Recipe
 from rag.train.sparse.sparse_training import train
@@ -119,7 +119,7 @@ def student(
 def ndcg(some: Student, data: TrainingSet | None = None) -> float:
     """Of questions over other texts than those that are learnt from."""
     held_out = data or toy(99)
-    postings = Postings(some.encode_documents(held_out.texts))
+    postings = TrainingPostings(some.encode_documents(held_out.texts))
     return float(
         np.mean(ndcg_of(lambda asked: np.stack([postings.products(v) for v in some.encode_queries(asked)]), held_out))
     )

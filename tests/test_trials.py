@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.core.cache import Replies
-from eval.core.trials import CLOSED_BOOK, GIVE_UP, Evidence, Rows, Trial, as_hits, draw, latency_ms, run_trials
+from eval.core.trials import CLOSED_BOOK, GIVE_UP, Evidence, Trial, TrialRows, as_hits, draw, latency_ms, run_trials
 from rag.answer import ask
 from rag.errors import LibraryError, ReaderError
 from rag.llm.chat import Messages, Usage
@@ -36,7 +36,7 @@ def run(
     jobs: int = 1,
 ) -> list[list[Trial]]:
     replies = Replies(cache, SETTINGS)
-    return list(run_trials(Rows(questions, evidence), pipeline(reader), k, strategy, replies, jobs))
+    return list(run_trials(TrialRows(questions, evidence), pipeline(reader), k, strategy, replies, jobs))
 
 
 def both(place: int, query: str) -> list[Hit]:
@@ -124,7 +124,9 @@ def test_a_second_round_searches_the_row_with_another_query(tmp_path: Path) -> N
         return HITS[:1] if query == QUESTION else HITS[::-1]
 
     patient = replace(pipeline(ScriptedReader(yes=0.1)), settings=load_settings(["experimental.rounds=2"]))
-    ((trial,),) = run_trials(Rows([QUESTION], {"system": evidence}), patient, 5, "notes", Replies(tmp_path, SETTINGS))
+    ((trial,),) = run_trials(
+        TrialRows([QUESTION], {"system": evidence}), patient, 5, "notes", Replies(tmp_path, SETTINGS)
+    )
     assert asked[0] == QUESTION and len(asked) == 2 and asked[1].startswith(f"{QUESTION} ")
     assert trial.hits == tuple(HITS[:1]), "the retriever's measures are of the question's own ranking"
     assert trial.answer is not None and len(trial.answer.notes) == len(trial.answer.evidence) == 2

@@ -16,7 +16,7 @@ from eval.attribution.masked_reader import MaskedReader
 from eval.attribution.methods import OURS, Scored, scored_by_all
 from eval.core.cache import RecordingReader, Replies
 from eval.core.metrics import best_answer_scores
-from eval.core.trials import GIVE_UP, Rows, Trial, run_trials, seed_of
+from eval.core.trials import GIVE_UP, Trial, TrialRows, run_trials, seed_of
 from eval.multihop.hotpotqa import Pool
 from eval.multihop.questions import Question
 from rag.answer import Pipeline
@@ -115,7 +115,7 @@ def evaluate(
     questions: Sequence[Question],
     pool: Pool,
     pipeline: Pipeline,
-    rows: Rows,
+    rows: TrialRows,
     k: int,
     strategy: str,
     replies: Replies,

@@ -71,7 +71,7 @@ class RowRetriever:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TrialRows:
     """What is asked: the questions, and the rows by name with the evidence of each (None: no evidence)."""
 
     questions: Sequence[str]
@@ -79,7 +79,7 @@ class Rows:
 
 
 def run_trials(
-    rows: Rows, pipeline: Pipeline, k: int, strategy: str, replies: Replies, jobs: int = 1
+    rows: TrialRows, pipeline: Pipeline, k: int, strategy: str, replies: Replies, jobs: int = 1
 ) -> Iterator[list[Trial]]:
     """The trials of each question, in the order of the questions and rows, whatever `jobs` says.
 
@@ -108,7 +108,7 @@ def run_trials(
 
 def judge_trials(
     trials: Iterable[Sequence[Trial]],
-    rows: Rows,
+    rows: TrialRows,
     judge: Callable[[Trial], Outcome],
     note: Callable[[Sequence[Outcome]], str],
     report: Running,

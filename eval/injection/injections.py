@@ -18,7 +18,7 @@ from eval.core.cache import Replies
 from eval.core.files import Record, read_records
 from eval.core.metrics import contains_gold
 from eval.core.report import cell, table, with_interval, write_lines, write_text
-from eval.core.trials import RowRetriever, Rows, Running, Trial, as_hits, latency_ms, run_trials
+from eval.core.trials import RowRetriever, Running, Trial, TrialRows, as_hits, latency_ms, run_trials
 from rag.answer import Pipeline
 from rag.llm.open import open_reader
 from rag.read.match import fold
@@ -155,7 +155,7 @@ def run(
     report: Running = lambda done, total, score: None,
 ) -> list[InjectionOutcome]:
     """Ask each question with and without the planted text, by the strategy notes. Errors as of run_trials."""
-    rows = Rows(
+    rows = TrialRows(
         [injection.question for injection in injections],
         {
             PLANTED: lambda place, query: injections[place].hits(planted=True),

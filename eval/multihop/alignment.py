@@ -9,10 +9,10 @@ from eval.multihop.questions import ContextParagraph, Fact, Question
 from rag.read.match import holds_answer
 from rag.read.quotes import Quote
 from rag.records import Hit, Passage
-from rag.train.quote_training import Record
+from rag.train.quote_training import QuoteRecord
 
 
-def records_of(questions: Iterable[Question]) -> list[Record]:
+def records_of(questions: Iterable[Question]) -> list[QuoteRecord]:
     """(question, context, evidence, answer) of each question whose gold sentences all stand in its paragraphs.
 
     Context and evidence are the data's own sentences, in the file's order, with HTML's entities resolved (as eval has
@@ -22,7 +22,7 @@ def records_of(questions: Iterable[Question]) -> list[Record]:
     return [record for question in questions if (record := _record(question))]
 
 
-def _record(question: Question) -> Record | None:
+def _record(question: Question) -> QuoteRecord | None:
     answer = html.unescape(question.answers[0])
     context: list[Quote] = []
     places: dict[Fact, int] = {}  # where a sentence stands in the context
@@ -34,7 +34,7 @@ def _record(question: Question) -> Record | None:
     if not facts or not facts <= places.keys():
         return None
     evidence = tuple(context[place] for place in sorted(places[fact] for fact in facts))
-    return Record(question.question, tuple(context), evidence, answer)
+    return QuoteRecord(question.question, tuple(context), evidence, answer)
 
 
 def _sentences(rank: int, paragraph: ContextParagraph, answer: str) -> Iterator[tuple[int, Quote]]:

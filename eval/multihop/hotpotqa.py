@@ -20,9 +20,9 @@ from eval.core.trials import (
     ORACLE,
     RANDOM,
     Evidence,
-    Rows,
     Running,
     Trial,
+    TrialRows,
     as_hits,
     draw,
     judge_trials,
@@ -135,7 +135,7 @@ def rows_of(
     controls: bool,
     report: Report,
     without_gold: bool = False,
-) -> Rows:
+) -> TrialRows:
     """The system's row, named by its retriever, and the controls. `without_gold`: no ranking has the gold passages."""
 
     def searching(name: str) -> Evidence:
@@ -165,7 +165,7 @@ def rows_of(
         if retriever != BM25:
             evidence[BM25] = searching(BM25)
         evidence |= {ORACLE: oracle, RANDOM: random_passages, CLOSED_BOOK: None}
-    return Rows([question.question for question in questions], evidence)
+    return TrialRows([question.question for question in questions], evidence)
 
 
 # -- scores ----------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def evaluate(
     questions: Sequence[Question],
     pool: Pool,
     pipeline: Pipeline,
-    rows: Rows,
+    rows: TrialRows,
     k: int,
     strategy: str,
     replies: Replies,

@@ -100,10 +100,10 @@ def read_alone(file: Path, ocr: bool) -> Document:
     """The whole reading of a document as ingest does it: in limited child processes, pages and pictures on disk."""
     # Here, not above: a child that measures another library's memory must not load ours.
     from ingest.child_process import Children, Limits
-    from ingest.pdf.pdf_reading import Source, read_document
+    from ingest.pdf.pdf_reading import PdfSource, read_document
     from ingest.read import content_id
 
-    source = Source(file, content_id(file), (), Limits(PAGE_SECONDS, MEMORY_MB), ocr)
+    source = PdfSource(file, content_id(file), (), Limits(PAGE_SECONDS, MEMORY_MB), ocr)
     children = Children(threading.Semaphore(JOBS), JOBS, threading.Event())
     with tempfile.TemporaryDirectory() as folder:
 

@@ -22,7 +22,7 @@ from rapidfuzz import fuzz
 from eval.core.files import Record, read_records
 from rag.library.catalogue import Library
 from rag.records import Passage
-from rag.train.dense_training import Example
+from rag.train.dense_training import EvidenceExample
 
 # Share of the shorter one's words (0..100, rapidfuzz's partial ratio over words) from which passage and evidence
 # overlap: 50 is a third of the shorter one where the other ends, and passages of other pages have at most 44 from 12
@@ -124,7 +124,7 @@ def _words(text: str) -> tuple[str, ...]:
 class Examples:
     """What can be trained from, and how many records cannot: their PDF, or their evidence in it, is not there."""
 
-    examples: list[Example]
+    examples: list[EvidenceExample]
     without_pdf: int
     without_evidence: int
 
@@ -139,7 +139,7 @@ def examples_of(questions: Sequence[PaperQuestion], library: Library) -> Example
     passages: dict[str, list[Passage]] = {}
     for _, passage in library.passages_since(0):
         passages.setdefault(passage.document_id, []).append(passage)
-    made: list[Example] = []
+    made: list[EvidenceExample] = []
     without_pdf = without_evidence = 0
     for question in questions:
         blocks = passages.get(documents.get(question.file, ""), [])
@@ -154,5 +154,5 @@ def examples_of(questions: Sequence[PaperQuestion], library: Library) -> Example
         else:
             chosen = {block.passage_id: block for some in found for block in some}
             rest = tuple(block for block in blocks if block.passage_id not in chosen)
-            made.append(Example(question.query, tuple(chosen.values()), rest))
+            made.append(EvidenceExample(question.query, tuple(chosen.values()), rest))
     return Examples(made, without_pdf, without_evidence)

@@ -19,9 +19,9 @@ from eval.core.trials import (
     ORACLE,
     RANDOM,
     Evidence,
-    Rows,
     Running,
     Trial,
+    TrialRows,
     draw,
     judge_trials,
     latency_ms,
@@ -120,7 +120,7 @@ def rows_of(
     controls: bool = True,
     without_gold: bool = False,
     report: Report = silent,
-) -> Rows:
+) -> TrialRows:
     """The system's row, named by its retriever, and the controls.
 
     `without_gold` leaves the document that holds the answer out of every search: then to abstain is right. Raises
@@ -155,7 +155,7 @@ def rows_of(
         if retriever != BM25:
             evidence[BM25] = searching(BM25, visible)
         evidence |= {ORACLE: searching(retriever, of_gold_page), RANDOM: random_passages, CLOSED_BOOK: None}
-    return Rows([question.question for question in questions], evidence)
+    return TrialRows([question.question for question in questions], evidence)
 
 
 def _place(passage: Passage) -> tuple[str, Locator, str]:
@@ -201,7 +201,7 @@ class PdfOutcome:
 def evaluate(
     questions: Sequence[PdfQuestion],
     pipeline: Pipeline,
-    rows: Rows,
+    rows: TrialRows,
     k: int,
     strategy: str,
     replies: Replies,

@@ -32,7 +32,7 @@ Search = Callable[[Query], list[Hit]]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MeasureRow:
     """What one way of searching found: for each query its ranking, its scores, and the milliseconds it took."""
 
     rankings: Mapping[str, Ranking]
@@ -131,7 +131,7 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)  # now, not after an hour's searching
     searches = _searches(collection, corpus, retriever, controls, seed)
     total = len(searches) * len(collection.queries)
-    rows: dict[str, Row] = {}
+    rows: dict[str, MeasureRow] = {}
     note = ""
 
     def report_ndcg(done: int, ndcg: float) -> None:
@@ -200,7 +200,7 @@ def search_all(
     corpus: Corpus,
     search: Search,
     report: Callable[[int, float], None] = lambda done, ndcg: None,
-) -> Row:
+) -> MeasureRow:
     """Search for each query by itself, as a user does: that is what is timed. `report` gets the count so far and the
     mean nDCG@10."""
     rankings: dict[str, Ranking] = {}
@@ -217,10 +217,10 @@ def search_all(
         scores |= measure({query.id: rankings[query.id]}, {query.id: collection.qrels[query.id]})
         ndcg += scores[query.id]["nDCG@10"]
         report(done, ndcg / done)
-    return Row(rankings, scores, milliseconds)
+    return MeasureRow(rankings, scores, milliseconds)
 
 
-def summarise_row(row: Row, seed: int = 0) -> dict[str, Any]:
+def summarise_row(row: MeasureRow, seed: int = 0) -> dict[str, Any]:
     """Means and 95 % intervals of all measures, and milliseconds a query; to be printed as JSON."""
     shares = {"p50": 0.5, "p95": 0.95}
     metrics, intervals = summarise(list(row.scores.values()), seed)
@@ -234,7 +234,7 @@ def summarise_row(row: Row, seed: int = 0) -> dict[str, Any]:
 # -- what is written -------------------------------------------------------------------------------------------
 
 
-def _line(collection: Collection, row: Row, query: Query) -> dict[str, Any]:
+def _line(collection: Collection, row: MeasureRow, query: Query) -> dict[str, Any]:
     """A line of per_question.jsonl. A hit's grade is null where nobody judged it."""
     judged = collection.qrels[query.id]
     hits = [{"id": key, "score": score, "grade": judged.get(key)} for key, score in row.rankings[query.id][:WORST]]
@@ -245,7 +245,7 @@ def _markdown(
     collection: Collection,
     corpus: Corpus,
     retriever: str,
-    row: Row,
+    row: MeasureRow,
     summaries: Mapping[str, Mapping[str, Any]],
     seed: int,
 ) -> str:

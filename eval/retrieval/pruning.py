@@ -27,7 +27,7 @@ from rag.encode.inference_free import InferenceFreeQuery, idf_of
 from rag.errors import UsageError
 from rag.protocols import Report, SparseEncoder, SparseVector, silent
 from rag.settings import Settings
-from rag.train.sparse.hard_negatives import Postings, best
+from rag.train.sparse.hard_negatives import TrainingPostings, best
 from rag.train.sparse.pairs import hash_of
 
 NDCG = "nDCG@10"
@@ -196,7 +196,7 @@ def _scores(
     queries: Sequence[SparseVector],
 ) -> Scores:
     asked = np.unique(np.concatenate([terms for terms, _ in queries])).astype(np.int64)
-    postings = Postings(encoder.narrowed(asked).encode_documents(texts))
+    postings = TrainingPostings(encoder.narrowed(asked).encode_documents(texts))
     everywhere = np.ones(len(pool), dtype=np.bool_)
     rankings = {}
     for query, vector in zip(collection.queries, queries, strict=True):

@@ -16,7 +16,15 @@ from rag.encode.sparse_encoder import open_sparse_encoder
 from rag.errors import ModelError
 from rag.protocols import Report
 from rag.settings import Settings
-from rag.train.sparse.hard_negatives import Bm25Teacher, DenseTeacher, Postings, SparseTeacher, Teacher, best, mine
+from rag.train.sparse.hard_negatives import (
+    Bm25Teacher,
+    DenseTeacher,
+    SparseTeacher,
+    Teacher,
+    TrainingPostings,
+    best,
+    mine,
+)
 from rag.train.sparse.held_out import split
 from rag.train.sparse.pairs import TrainingSet, hash_of, partly_uncut
 from rag.train.sparse.sparse_recipe import Recipe
@@ -133,7 +141,7 @@ def report_of(outcome: FitOutcome, seed: int) -> dict[str, Any]:
 def _ndcg(student: Student, data: TrainingSet) -> tuple[list[float], float]:
     """Of each pair; and how many terms a text has in the mean."""
     vectors = student.encode_documents(data.texts)
-    postings = Postings(vectors)
+    postings = TrainingPostings(vectors)
 
     def scores(queries: Sequence[str]) -> np.ndarray[Any, Any]:
         return np.stack([postings.products(vector) for vector in student.encode_queries(queries)])

@@ -12,7 +12,7 @@ from eval.core.report import cell, table, with_interval
 from eval.core.trials import Running
 from eval.retrieval.collection import Collection, Query
 from eval.retrieval.corpus import Corpus
-from eval.retrieval.measures import ALL_GOLD, DEPTH, WARM, Row, search_all, summarise_row
+from eval.retrieval.measures import ALL_GOLD, DEPTH, WARM, MeasureRow, search_all, summarise_row
 from rag.errors import UsageError
 from rag.protocols import Retriever
 from rag.records import Hit
@@ -67,7 +67,7 @@ def compare_systems(
     baseline = baseline or next(iter(systems))
     if baseline not in systems:
         raise UsageError(f"baseline {baseline!r}: choose one of {', '.join(systems)}")
-    rows: dict[str, Row] = {}
+    rows: dict[str, MeasureRow] = {}
     for name, system in systems.items():
 
         def search(query: Query, system: Retriever = system) -> list[Hit]:

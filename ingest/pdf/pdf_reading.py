@@ -51,7 +51,7 @@ def recipe_of_pdf(file: Path, document_id: str, context: ReadContext) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PdfSource:
     """A PDF to read: its file and id, the passwords that may open it, limits, and whether its pictures are read."""
 
     file: Path
@@ -71,14 +71,14 @@ def read_pdf(file: Path, document_id: str, context: ReadContext) -> ReadDocument
     def on_page(page: int, pages: int) -> None:
         context.report(file.name, page, pages)
 
-    source = Source(file, document_id, context.passwords, context.limits, context.settings.ocr)
+    source = PdfSource(file, document_id, context.passwords, context.limits, context.settings.ocr)
     library = context.library
     document, pages = read_document(source, library.folder / "reading", library.keep_picture, context.children, on_page)
     return ReadDocument(document, pages)
 
 
 def read_document(
-    source: Source,
+    source: PdfSource,
     folder: Path,
     keep_picture: Callable[[bytes], str],
     children: Children,

@@ -21,7 +21,7 @@ from rag.errors import DataError
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.protocols import Report, silent
 from rag.train.common import adapted, write_folder
-from rag.train.quote_training import MAX_TOKENS, Row, Trained
+from rag.train.quote_training import MAX_TOKENS, Row, TrainedQuoteReader
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ BATCH = 4  # chunks a step
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ChapterExample:
     """What a reader is asked of a chunk, and what it should say: a line "number: title" for each chapter, or ""."""
 
     messages: Messages
@@ -60,7 +60,7 @@ class _Teacher:
         return len(_prompt(messages, self._tokenizer))
 
 
-def examples_of(document: Document, tokenizer: Any, room: Room) -> list[Example]:
+def examples_of(document: Document, tokenizer: Any, room: Room) -> list[ChapterExample]:
     """One of each chunk of an episode with chapters of its maker; [] for another. Raises ReaderError as Chapteriser.
 
     `room` is the token budget of the reader to be trained: the chunks are those that it will be asked about.
@@ -72,13 +72,13 @@ def examples_of(document: Document, tokenizer: Any, room: Room) -> list[Example]
     theirs = [(numbers[chapter.start], title) for chapter in episode.chapters if (title := clean(chapter.title))]
     teacher = _Teacher(tokenizer)
     chapteriser = Chapteriser(document, cast("ChatModel", teacher), room)
-    examples: list[Example] = []
+    examples: list[ChapterExample] = []
     found: list[tuple[int, str]] = []
     for start, end in chapteriser.chunks():
         teacher.reply = "\n".join(f"{number}: {title}" for number, title in theirs if start <= number < end)
         last = episode.utterances[found[-1][0]].start_seconds if found else None
         found += chapteriser.chapters(start, end, [title for _, title in found], last)
-        examples.append(Example(teacher.asked, teacher.reply))
+        examples.append(ChapterExample(teacher.asked, teacher.reply))
     return examples
 
 
@@ -88,7 +88,7 @@ def _prompt(messages: Messages, tokenizer: Any) -> list[int]:
     return ids
 
 
-def encode(example: Example, tokenizer: Any) -> Row:
+def encode(example: ChapterExample, tokenizer: Any) -> Row:
     """Token ids of prompt, target and end, and where the target begins."""
     prompt = _prompt(example.messages, tokenizer)
     target = tokenizer(example.target, add_special_tokens=False)["input_ids"]
@@ -106,13 +106,13 @@ def reply_loss(logits: Tensor, ids: Tensor, begin: int) -> Tensor:
 
 
 def train(
-    examples: Sequence[Example],
+    examples: Sequence[ChapterExample],
     model: Any,
     tokenizer: Any,
     epochs: int = 1,
     seed: int = 0,
     report: Report = silent,
-) -> Trained:
+) -> TrainedQuoteReader:
     """Train adapters to write each target, and merge them into the model, which is changed.
 
     The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example
@@ -135,10 +135,10 @@ def train(
         return reply_loss(tuned(input_ids=ids[None], use_cache=False).logits[0], ids, row[1])
 
     merged, losses = adapted(model, rows, loss_of, RANK, RATE, BATCH, epochs, seed, report)
-    return Trained(merged, tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
+    return TrainedQuoteReader(merged, tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
 
 
-def save(trained: Trained, base: str, out: Path, data: str, room: Room) -> None:
+def save(trained: TrainedQuoteReader, base: str, out: Path, data: str, room: Room) -> None:
     """Write the folder that reader.model can name: trained from `base` with `data`. UsageError if `out` is there."""
 
     def write(folder: Path) -> dict[str, Any]:

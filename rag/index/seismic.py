@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.index.seismic_blocks import Blocks, Scratch, building, heads_of
-from rag.index.seismic_search import ARRAYS, Found, IndexArrays, Query, frozen, rows_of, searching
+from rag.index.seismic_search import ARRAYS, Found, IndexArrays, SparseQuery, frozen, rows_of, searching
 from rag.index.vectors import Vectors, invert, starts_of
 
 BLOCKS_MOST = 1 << 16  # of a list: code_blocks are 16 bits
@@ -140,7 +140,7 @@ class Seismic:
             searching(self._vectors.terms.dtype.name)(
                 self._index,
                 self._rows,
-                Query(terms, weights, lists, float(self._settings.heap_factor), min(k, many)),
+                SparseQuery(terms, weights, lists, float(self._settings.heap_factor), min(k, many)),
                 Found(visited, rows, scores, counts),
             )
         found, *did = counts.tolist()

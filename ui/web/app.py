@@ -40,7 +40,7 @@ class Workers:
     precedents: PrecedentWorker
 
 
-class Page:
+class WebPage:
     """The page: its parts (ui/web/controls), how they are laid out, and what happens in one when another is used."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Page:
         return blocks
 
 
-def mount(app: Any, page: Page) -> Any:
+def mount(app: Any, page: WebPage) -> Any:
     """The FastAPI app with the page at "/"."""
     head = f"<style>\n{static('colours.css')}</style>\n"
     head += "".join(f"<script>\n{static(name)}</script>\n" for name in SCRIPTS)

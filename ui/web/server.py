@@ -21,7 +21,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from rag.errors import LibraryError, RagError
 from rag.index.manager import Indexes
-from ui.web.app import Page, Workers, mount
+from ui.web.app import WebPage, Workers, mount
 from ui.web.arrivals import Arrivals
 from ui.web.connections import BoundedProtocol, raise_descriptor_limit
 from ui.web.guard import Guard
@@ -82,7 +82,7 @@ def application(
     def internal_error(request: Request, error: Exception) -> Response:
         return PlainTextResponse(str(logged(error)), 500)
 
-    site = mount(app, Page(indexes, workers, pages, recordings, arrivals, users is not None))
+    site = mount(app, WebPage(indexes, workers, pages, recordings, arrivals, users is not None))
     return Guard(Login(site, users) if users else site, [*LOOPBACK, *names], arrivals, workers.uploads.claimed)
 
 

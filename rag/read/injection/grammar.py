@@ -160,7 +160,7 @@ RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class PatternLink:
     """One class of a term, or several of which one will do, and how far behind the link before it may begin."""
 
     plain: tuple[str, ...]
@@ -172,7 +172,7 @@ class Link:
         yield from cues.spans(self.ordering, ordering=True)
 
 
-def _link(text: str) -> Link:
+def _link(text: str) -> PatternLink:
     """A link of a term: "!reply|speak:2" wants an order, "obliged|!any" an order or a class."""
     names, _, within = text.partition(":")
     plain: list[str] = []
@@ -181,17 +181,19 @@ def _link(text: str) -> Link:
     for name in names.split("|"):
         into = ordering if name.startswith("!") else into
         into += GROUPS.get(name.lstrip("!"), (name.lstrip("!"),))
-    return Link(tuple(plain), tuple(ordering), int(within or 0))
+    return PatternLink(tuple(plain), tuple(ordering), int(within or 0))
 
 
 COMPILED = tuple(tuple(tuple(_link(link) for link in term.split(">")) for term in rule.split()) for rule in RULES)
-BY_FIRST: dict[str, list[tuple[tuple[Link, ...], ...]]] = {}  # rules by the classes that their first term begins with
+BY_FIRST: dict[
+    str, list[tuple[tuple[PatternLink, ...], ...]]
+] = {}  # rules by the classes that their first term begins with
 for _rule in COMPILED:
     for _name in (*_rule[0][0].plain, *_rule[0][0].ordering):
         BY_FIRST.setdefault(_name, []).append(_rule)
 
 
-def _holds(term: Sequence[Link], cues: Cues) -> bool:
+def _holds(term: Sequence[PatternLink], cues: Cues) -> bool:
     ends = {end for _, end in term[0].spans(cues)}
     for link in term[1:]:
         if not ends:

@@ -100,7 +100,7 @@ SHORT = 24  # tokens of "What is the nationality of A?"
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedSide:
     """One of the two things: its name as the question writes it, where it stands there, and the evidence about it."""
 
     name: str
@@ -158,7 +158,7 @@ def compare(reader: ChatModel, question: str, evidence: Sequence[Hit], usage: Us
     return _either(reader, question, sides, usage) if OR.search(question, sides[0].end, sides[1].start) else None
 
 
-def sides_of(question: str, evidence: Sequence[Hit]) -> tuple[Side, Side] | None:
+def sides_of(question: str, evidence: Sequence[Hit]) -> tuple[ComparedSide, ComparedSide] | None:
     """The two documents whose titles the question joins by "and" or "or", in its order; None if it does not."""
     named: dict[tuple[int, int], list[Hit]] = {}
     of_document: dict[str, tuple[int, int] | None] = {}
@@ -172,7 +172,7 @@ def sides_of(question: str, evidence: Sequence[Hit]) -> tuple[Side, Side] | None
     outer = sorted(s for s in named if not any(o != s and o[0] <= s[0] and s[1] <= o[1] for o in named))
     for first, second in pairwise(outer):
         if JOINED.fullmatch(question, first[1], second[0]):
-            return tuple(Side(question[s:e], s, tuple(named[s, e])) for s, e in (first, second))  # type: ignore[return-value]
+            return tuple(ComparedSide(question[s:e], s, tuple(named[s, e])) for s, e in (first, second))  # type: ignore[return-value]
     return None
 
 
@@ -188,7 +188,7 @@ def _named(question: str, title: str) -> tuple[int, int] | None:
 # -- yes or no -------------------------------------------------------------------------------------------------------
 
 
-def _both(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared:
+def _both(reader: ChatModel, question: str, sides: tuple[ComparedSide, ComparedSide], usage: Usage) -> Compared:
     """Yes where the question, asked of each side alone, is more likely answered with yes than no for both."""
     first, second = sides
     asked = (alone(question, first, second), alone(question, second, first))
@@ -206,7 +206,7 @@ def _both(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usa
     )
 
 
-def alone(question: str, side: Side, other: Side) -> str:
+def alone(question: str, side: ComparedSide, other: ComparedSide) -> str:
     """The question asked of one side: "Are both A and B painters?" -> "Is A painters?"."""
     first, second = sorted((side, other), key=lambda one: one.start)
     text = f"{question[: first.start]}{side.name}{question[second.end :]}"
@@ -214,7 +214,7 @@ def alone(question: str, side: Side, other: Side) -> str:
     return re.sub(r"^(Are|Were|Do|Have)\b", lambda verb: SINGULAR[verb[1]], text)
 
 
-def _same(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared | None:
+def _same(reader: ChatModel, question: str, sides: tuple[ComparedSide, ComparedSide], usage: Usage) -> Compared | None:
     """Whether what the question wants to be the same is so: the reader says what each side has, by its own evidence.
 
     Certain where both are the same words and stand in the evidence. Else the reader judges whether different words name
@@ -243,19 +243,19 @@ def _same(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usa
     return Compared(answer, (sides[0].name, sides[1].name), (replies[0], replies[1]), (quotes[0], quotes[1]), support)
 
 
-def _evidence_of(question: str, answer: str, side: Side) -> Quote:
+def _evidence_of(question: str, answer: str, side: ComparedSide) -> Quote:
     """The words of a side's evidence that show what was found of it."""
     return replace(choose_quotes(question, answer, side.hits)[0], holds=True, score=1.0)
 
 
-def _reply(reader: ChatModel, question: str, side: Side, usage: Usage) -> str:
+def _reply(reader: ChatModel, question: str, side: ComparedSide, usage: Usage) -> str:
     return first_line("".join(reader.stream(answer_messages(question, side.hits), SHORT, usage))).strip(EDGES)
 
 
 # -- which of the two ------------------------------------------------------------------------------------------------
 
 
-def _either(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: Usage) -> Compared:
+def _either(reader: ChatModel, question: str, sides: tuple[ComparedSide, ComparedSide], usage: Usage) -> Compared:
     """The side of which its own evidence makes it likelier that it is the answer.
 
     Asked for one of two, a small reader takes the one that stands first among the passages (eval/log.md).
@@ -278,7 +278,7 @@ def _either(reader: ChatModel, question: str, sides: tuple[Side, Side], usage: U
 # -- dates and numbers -----------------------------------------------------------------------------------------------
 
 
-def settle(question: str, sides: tuple[Side, Side]) -> Compared | None:
+def settle(question: str, sides: tuple[ComparedSide, ComparedSide]) -> Compared | None:
     """The side that is earlier, more, longer ... where that is all the question asks, and the evidence leaves no doubt.
 
     Both sides have to state the same kind of thing: a birth and a birth, a length and a length. None otherwise.
@@ -305,7 +305,7 @@ def settle(question: str, sides: tuple[Side, Side]) -> Compared | None:
     return None
 
 
-def _older(match: re.Match[str], sides: tuple[Side, Side]) -> Compared | None:
+def _older(match: re.Match[str], sides: tuple[ComparedSide, ComparedSide]) -> Compared | None:
     """By births if it is people that are older, else by whatever else both sides began with."""
     kind = (match["noun"] or match["kind"] or "").split(" ")[-1].removesuffix("s")
     found = [dates(side.bare_name, side.hits, kind or None) for side in sides]
@@ -318,7 +318,7 @@ def _older(match: re.Match[str], sides: tuple[Side, Side]) -> Compared | None:
     return _agreed(sides, found, kinds, order not in _SOONER)
 
 
-def _without_names(question: str, sides: tuple[Side, Side]) -> str:
+def _without_names(question: str, sides: tuple[ComparedSide, ComparedSide]) -> str:
     """The question without its sides and what introduces them: "which came first" of "Between A and B, which ..."."""
     first, second = sides
     before = INTRODUCED.sub("", fold(question[: first.start] + "|")[:-1])
@@ -327,7 +327,7 @@ def _without_names(question: str, sides: tuple[Side, Side]) -> str:
 
 
 def _agreed(
-    sides: tuple[Side, Side], found: Sequence[Mapping[str, Value]], kinds: Sequence[str], most: bool
+    sides: tuple[ComparedSide, ComparedSide], found: Sequence[Mapping[str, Value]], kinds: Sequence[str], most: bool
 ) -> Compared | None:
     """What all kinds of values that both sides have come to; None where they have none, or one of them is in doubt."""
     compared = [_by(sides, [one[kind] for one in found], most) for kind in kinds if all(kind in one for one in found)]
@@ -336,7 +336,7 @@ def _agreed(
     return compared[0]
 
 
-def _by(sides: tuple[Side, Side], values: Sequence[Value | None], most: bool) -> Compared | None:
+def _by(sides: tuple[ComparedSide, ComparedSide], values: Sequence[Value | None], most: bool) -> Compared | None:
     first, second = values
     if first is None or second is None or max(first.low, second.low) < min(first.high, second.high):
         return None

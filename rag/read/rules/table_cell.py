@@ -19,8 +19,8 @@ from rag.read.rules.table_rows import (
     NUMBER,
     Cell,
     Head,
-    Row,
     Table,
+    TableRow,
     Unclear,
     is_readable,
     tables_in,
@@ -188,7 +188,7 @@ def _read(question: str, table: Table) -> Cell | None:
         return _read_extreme(question, asked, table, in_heads)
     rows = [_naming(row.head, asked) for row in table.rows]
     columns = _columns_named(asked, table)
-    fits: list[tuple[Row, _Naming, _Naming]] = []
+    fits: list[tuple[TableRow, _Naming, _Naming]] = []
     for row, by in zip(table.rows, rows, strict=True):
         if by.missing - row.head.loose or not by.indices - _generic_indices(asked):
             continue

@@ -67,7 +67,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     head: Head
     cells: tuple[tuple[str, str], ...]  # column's head, text
     hit: Hit
@@ -117,7 +117,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     columns: tuple[Head, ...]
     scope: frozenset[str]  # words of its caption, its title, and of what the document says about it
     caption: frozenset[str]
@@ -151,7 +151,7 @@ def tables_in(evidence: Sequence[Hit]) -> Iterator[Table]:
 def _table(hits: Sequence[Hit]) -> Iterator[Table]:
     passage = hits[0].passage
     aliases = _aliases(f"{passage.caption}\n{passage.context}")
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     base: tuple[str, ...] = ()
     split = [
         (hit, start, end, *_split_row(hit.passage.text[start:end])) for hit in hits for start, end in _body(hit.passage)
@@ -163,7 +163,7 @@ def _table(hits: Sequence[Hit]) -> Iterator[Table]:
         sign = SIGN.match(name)
         if sign is None:
             base = words_in(BRACKETS.sub(" ", name), head=True)
-        rows.append(Row(_row_head(name, base if sign else (), aliases), cells, hit, start, end))
+        rows.append(TableRow(_row_head(name, base if sign else (), aliases), cells, hit, start, end))
     texts = {fold(text) for row in rows for _, text in row.cells}
     if any(fold(head) in texts for head in heads if not NUMBER.match(head)):
         return  # its first row was taken for heads

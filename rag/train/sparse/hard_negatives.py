@@ -32,7 +32,7 @@ class Teacher(Protocol):
         ...
 
 
-class Postings:
+class TrainingPostings:
     """Sparse vectors by term, so that a query's inner products with all of them cost only the terms it has."""
 
     def __init__(self, vectors: Sequence[SparseVector]):
@@ -67,7 +67,9 @@ class Bm25Teacher:
         self._idf = idf(frequency, len(texts))
         lengths = np.array([count.total() for count in counts], dtype=np.float32)
         norms = k1 * (1 - b + b * lengths / max(float(lengths.mean()) if len(texts) else 0.0, 1e-9))
-        self._postings = Postings([self._vector(count, norm) for count, norm in zip(counts, norms, strict=True)])
+        self._postings = TrainingPostings(
+            [self._vector(count, norm) for count, norm in zip(counts, norms, strict=True)]
+        )
 
     def _vector(self, count: Counter[str], norm: float) -> SparseVector:
         found = sorted((self._terms[word], times) for word, times in count.items() if word in self._terms)
@@ -125,7 +127,7 @@ class SparseTeacher:
     def __init__(self, encoder: SparseEncoder, texts: Sequence[str], report: Report = silent):
         self._encoder = encoder
         vectors = encoder.encode_documents(texts, lambda done: report("sparse vectors", done, len(texts)))
-        self._postings = Postings(vectors)
+        self._postings = TrainingPostings(vectors)
 
     def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """As Teacher.scores."""

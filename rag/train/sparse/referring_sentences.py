@@ -18,7 +18,7 @@ BRACKETS = re.compile(r"\s*\((?:[^()]|\([^()]*\))*\)")  # with brackets in them:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferringSentence:
     """A sentence of a document that points to passages of another, by their indices among the passages."""
 
     query: str
@@ -26,7 +26,7 @@ class Reference:
     source: str  # citation or link
 
 
-def references_of(library: Library, passages: Sequence[Passage]) -> list[Reference]:
+def references_of(library: Library, passages: Sequence[Passage]) -> list[ReferringSentence]:
     """The sentences of these passages that name another document or cite a judgment, where both are among them.
 
     A name points to the first passage of its document, a citation to the passages with the paragraphs that it cites:
@@ -41,7 +41,7 @@ def references_of(library: Library, passages: Sequence[Passage]) -> list[Referen
         for link in links:
             if link.kind == TITLE and link.document_id in indices:
                 sentence, _ = _sentence(by_id[passage_id], link.start, link.end)
-                found.append(Reference(sentence, (indices[link.document_id][0],), "link"))
+                found.append(ReferringSentence(sentence, (indices[link.document_id][0],), "link"))
     for document in dict.fromkeys(passage.document_id for passage in passages if part_of(passage.locator)):
         found += _citations(library, document, passages, indices)
     return found
@@ -49,7 +49,7 @@ def references_of(library: Library, passages: Sequence[Passage]) -> list[Referen
 
 def _citations(
     library: Library, document: str, passages: Sequence[Passage], indices: Mapping[str, Sequence[int]]
-) -> Iterator[Reference]:
+) -> Iterator[ReferringSentence]:
     for edge in library.citations_of(document):
         cited, numbers = edge.citation, _numbers(edge.citation.pinpoint or "")
         holder = next((i for i in indices[document] if passages[i].start <= cited.start < passages[i].end), None)
@@ -59,7 +59,7 @@ def _citations(
         if positives:
             sentence, start = _sentence(passages[holder], cited.start, cited.end)
             words = _uncited(sentence, cited.start - start, cited.end - start)
-            yield Reference(words, tuple(positives), "citation")
+            yield ReferringSentence(words, tuple(positives), "citation")
 
 
 def _uncited(sentence: str, start: int, end: int) -> str:

@@ -20,7 +20,7 @@ from rag.records import Passage
 from rag.sentences import sentence_spans
 from rag.train.near_duplicates import words_of
 from rag.train.sparse.pairs import POSITIVES, Pair, TrainingSet, hash_of, merged
-from rag.train.sparse.referring_sentences import Reference
+from rag.train.sparse.referring_sentences import ReferringSentence
 
 Key = TypeVar("Key")
 SHORTEST, LONGEST = 2, 40  # words of a query
@@ -54,7 +54,7 @@ class _Made:
 
 def training_set(
     passages: Sequence[Passage],
-    references: Sequence[Reference] = (),
+    references: Sequence[ReferringSentence] = (),
     given: Sequence[Pair] = (),
     self_made: int = SELF_MADE,
     most: int = MOST,
@@ -107,7 +107,7 @@ def _at_most(made: Iterable[_Made], most: int) -> list[_Made]:
     return [query for _, _, query in sorted(kept, key=lambda entry: entry[1])]
 
 
-def _queries(passages: Sequence[Passage], references: Sequence[Reference]) -> Iterator[_Made]:
+def _queries(passages: Sequence[Passage], references: Sequence[ReferringSentence]) -> Iterator[_Made]:
     """Every query that says something and leaves enough of its passages."""
     content = _Content(passages)
     each = min(EACH, max(1, ENOUGH // max(1, len(passages))))
@@ -214,7 +214,7 @@ def _sentences(passages: Sequence[Passage], content: _Content, each: int, longes
                     break
 
 
-def _referring(passages: Sequence[Passage], references: Sequence[Reference]) -> Iterator[_Made]:
+def _referring(passages: Sequence[Passage], references: Sequence[ReferringSentence]) -> Iterator[_Made]:
     for reference in references:
         if len(words_of(reference.query)) >= SHORTEST_SENTENCE:
             document = passages[reference.positives[0]].document_id

@@ -164,7 +164,7 @@ def train_notes(
 
             return search
 
-        examples = [note_training.Example(q.question, q.answers, searching(q)) for q in benchmark.questions]
+        examples = [note_training.NoteExample(q.question, q.answers, searching(q)) for q in benchmark.questions]
         trained = note_training.train(examples, policy, entailment, steps, seed, report)
         note_training.save(trained, out, data.name, judge)
     result = {

@@ -22,7 +22,7 @@ from rag.records import Passage
 from rag.train.common import check_out
 from rag.train.sparse import generated_queries
 from rag.train.sparse.pairs import Pair, TrainingSet
-from rag.train.sparse.referring_sentences import Reference, references_of
+from rag.train.sparse.referring_sentences import ReferringSentence, references_of
 from rag.train.sparse.self_made_queries import SELF_MADE, training_set
 from rag.train.sparse.sparse_recipe import Recipe
 from rag.train.sparse.sparse_training import save
@@ -149,7 +149,9 @@ def recipe_of(changes: list[str], seed: int) -> Recipe:
         raise UsageError(f"--recipe {first['loc'][0]}: {first['msg']}") from error
 
 
-def _read_material(indexes: Indexes | None, data: list[Path]) -> tuple[list[Passage], list[Reference], list[Pair]]:
+def _read_material(
+    indexes: Indexes | None, data: list[Path]
+) -> tuple[list[Passage], list[ReferringSentence], list[Pair]]:
     """Passages, what their sentences refer to, and questions whose positives are indexes of these passages."""
     passages, given = read_training_data(data) if data else ([], [])
     if indexes is None:
@@ -161,7 +163,7 @@ def _read_material(indexes: Indexes | None, data: list[Path]) -> tuple[list[Pass
 
 def _training_set(
     passages: list[Passage],
-    references: list[Reference],
+    references: list[ReferringSentence],
     given: list[Pair],
     self_made: int,
     written: int,

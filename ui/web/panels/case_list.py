@@ -12,13 +12,13 @@ from ingest.legal.case_files import courts
 from rag.document import Case, Document
 from rag.errors import LibraryError, UsageError
 from rag.library.catalogue import Library
-from rag.library.cited import Edge, KnownCase
+from rag.library.cited import CitationEdge, KnownCase
 from rag.locator import part_of
 from rag.records import Citation
 from ui.web.panels import filter_choices as filters
 from ui.web.panels import judgment_panel as judgment
 from ui.web.panels.filter_choices import Choice
-from ui.web.panels.judgment_panel import Mention, Neighbour
+from ui.web.panels.judgment_panel import CaseMention, Neighbour
 from ui.web.templating import render
 
 
@@ -88,7 +88,7 @@ class JudgmentPanels:
 
     def _cited(self, document_id: str, case: Case, known: dict[str, KnownCase]) -> list[Neighbour]:
         """The cases that a case cites, by date; each opens at the paragraph that is cited."""
-        found: dict[str, list[Mention]] = {}
+        found: dict[str, list[CaseMention]] = {}
         for edge in self._library.citations_of(document_id):
             numbers = re.search(r"\d+", edge.citation.pinpoint or "")
             paragraph = case.paragraph_at(edge.citation.start)
@@ -100,7 +100,7 @@ class JudgmentPanels:
 
     def _citing(self, document_id: str, known: dict[str, KnownCase]) -> list[Neighbour]:
         """The cases that cite a case, by date; each opens at the words that do."""
-        found: dict[str, list[Mention]] = {}
+        found: dict[str, list[CaseMention]] = {}
         sources = [source for source, targets in self._library.citation_graph().items() if document_id in targets]
         for source in sources:
             for edge in self._library.citations_of(source):
@@ -112,7 +112,9 @@ class JudgmentPanels:
         return _by_date(found, known)
 
 
-def mention_of(edge: Edge, target: str, known: dict[str, KnownCase], paragraph: int | None, place: str) -> Mention:
+def mention_of(
+    edge: CitationEdge, target: str, known: dict[str, KnownCase], paragraph: int | None, place: str
+) -> CaseMention:
     """A citation as one of `target`; it is ambiguous where it has no number, or others have the same one."""
     numbers = set(edge.citation.application_numbers)
     if target in known:
@@ -122,7 +124,7 @@ def mention_of(edge: Edge, target: str, known: dict[str, KnownCase], paragraph: 
         for other in (known[key] for key in edge.targets if key != target and key in known)
         if not edge.citation.application_numbers or numbers & set(other.application_numbers)
     ]
-    return Mention(edge.citation.words, paragraph, edge.citation.pinpoint or "", place, tuple(others))
+    return CaseMention(edge.citation.words, paragraph, edge.citation.pinpoint or "", place, tuple(others))
 
 
 def span_of(case: Case, place: str, length: int) -> tuple[int, int]:
@@ -138,7 +140,7 @@ def span_of(case: Case, place: str, length: int) -> tuple[int, int]:
     return next(((p.start, p.end) for p in meant), (0, 0))
 
 
-def _by_date(found: dict[str, list[Mention]], known: dict[str, KnownCase]) -> list[Neighbour]:
+def _by_date(found: dict[str, list[CaseMention]], known: dict[str, KnownCase]) -> list[Neighbour]:
     def row(key: str) -> Neighbour:
         return Neighbour(key, known[key].title, known[key].date, tuple(found[key]))
 

@@ -30,7 +30,7 @@ OPEN_CASE = "(_, ...rest) => [document.querySelector('.judgment')?.dataset.of ??
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class CaseMention:
     """Words by which one case cites another, and the numbered paragraph of the citing one in which they stand.
 
     `place` is where to look in the case that is opened: "120:140" (offsets), a paragraph's number, or "-".
@@ -51,7 +51,7 @@ class Neighbour:
     document_id: str
     title: str
     date: str
-    mentions: tuple[Mention, ...]
+    mentions: tuple[CaseMention, ...]
 
     @property
     def place(self) -> str:
