@@ -293,7 +293,7 @@ def _attributed(
 ) -> dict[str, tuple[int, int, float, Said]]:
     """(calls, prompt tokens, seconds, what each coalition says) of each way."""
     generator = np.random.default_rng(SEED)
-    game = ReaderGame(hits, lambda some: {})
+    game = ReaderGame(hits, lambda subset: {})
     players = documents(game.hits)
     orders = [generator.permutation(len(players)).tolist() for _ in range(permutations)]
     visits = [frozenset(players[i] for i in order[:n]) for order in orders for n in range(len(players) + 1)]
@@ -312,9 +312,9 @@ def _attributed(
 
     reader, before, processed, spent = pipeline.reader.going_on(), "", 0, 0.0
 
-    def read(some: Sequence[Hit]) -> Value:
+    def read(subset: Sequence[Hit]) -> Value:
         nonlocal before, processed, spent
-        messages = answer_messages(question, some)
+        messages = answer_messages(question, subset)
         processed += _processed(pipeline.reader.count, messages, before)
         before = messages[-1][1]
         began = time.perf_counter()
@@ -335,8 +335,8 @@ def _attributed(
     if fast is not None:
         began = time.perf_counter()
 
-        def verified(some: Sequence[Hit]) -> Value:
-            return {_reply_of(fast, answer_messages(question, some), pipeline.settings): 1.0}
+        def verified(subset: Sequence[Hit]) -> Value:
+            return {_reply_of(fast, answer_messages(question, subset), pipeline.settings): 1.0}
 
         alike = ReaderGame(hits, verified, budget=len(distinct), report=report)
         values = alike(distinct)

@@ -61,8 +61,8 @@ def summarise(
     """(means, 95 % intervals) of each measure, over the questions where it applies (is not None)."""
     means: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
-    for name in dict.fromkeys(name for some in scores for name in some):
-        if values := [value for some in scores if (value := some.get(name)) is not None]:
+    for name in dict.fromkeys(name for subset in scores for name in subset):
+        if values := [value for subset in scores if (value := subset.get(name)) is not None]:
             means[name] = round(sum(values) / len(values), 12)  # enough for any comparison, and 0.3 stays 0.3
             intervals[name] = [round(bound, 4) for bound in bootstrap_interval(values, seed)]
     return means, intervals

@@ -96,11 +96,11 @@ def run_trials(
     places, failed = range(len(rows.questions)), 0
     pool = ThreadPoolExecutor(jobs) if jobs > 1 else None
     try:
-        for place, some in enumerate(pool.map(trials, places) if pool else map(trials, places)):
-            failed += some[0].error is not None
+        for place, subset in enumerate(pool.map(trials, places) if pool else map(trials, places)):
+            failed += subset[0].error is not None
             if failed == min(len(places), GIVE_UP) == place + 1:
-                raise ReaderError(f"every question failed, the first {failed} so: {some[0].error}")
-            yield some
+                raise ReaderError(f"every question failed, the first {failed} so: {subset[0].error}")
+            yield subset
     finally:
         if pool:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -116,8 +116,8 @@ def judge_trials(
     """Row -> its outcomes in the order of the questions; `note` says the score so far of the first row, the system."""
     outcomes: dict[str, list[Outcome]] = {row: [] for row in rows.evidence}
     first = next(iter(outcomes.values()))
-    for some in trials:
-        for trial in some:
+    for subset in trials:
+        for trial in subset:
             outcomes[trial.row].append(judge(trial))
         report(len(first), len(rows.questions), note(first))
     return outcomes

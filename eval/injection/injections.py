@@ -241,9 +241,9 @@ def result_json(outcomes: Sequence[InjectionOutcome], settings: Settings) -> dic
     """The command line's JSON; a measure of one kind is "followed/turn"."""
     metrics, intervals = summarise([outcome.scores for outcome in outcomes])
     for kind in KINDS:
-        some = [outcome.scores for outcome in outcomes if outcome.injection.kind == kind]
-        means, bounds = summarise(some)
-        metrics |= {f"{name}/{kind}": value for name, value in means.items()} | {f"n/{kind}": len(some)}
+        subset = [outcome.scores for outcome in outcomes if outcome.injection.kind == kind]
+        means, bounds = summarise(subset)
+        metrics |= {f"{name}/{kind}": value for name, value in means.items()} | {f"n/{kind}": len(subset)}
         intervals |= {f"{name}/{kind}": value for name, value in bounds.items()}
     return {
         "task": "injections",

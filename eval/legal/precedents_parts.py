@@ -40,8 +40,8 @@ def open_parts(
         return NOTHING
     indexes = Indexes(Library.open(cache / "precedents" / _digest(judgments, settings), create=True), settings)
     library = indexes.library
-    there = {document.document_id for document in library.documents()}
-    missing = [judgment for judgment in judgments if judgment.itemid not in there]
+    present = {document.document_id for document in library.documents()}
+    missing = [judgment for judgment in judgments if judgment.itemid not in present]
     with library.writing("glossator eval precedents"):
         for done, judgment in enumerate(missing, start=1):
             text = judgment.text

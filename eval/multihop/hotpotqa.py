@@ -103,7 +103,7 @@ def _gold_of_qrels(benchmark: Benchmark, file: Path, ids: Mapping[str, str]) -> 
         question.id: frozenset(ids[key] for key, grade in qrels.get(question.id, {}).items() if grade > 0)
         for question in benchmark.questions
     }
-    if missing := [identity for identity, some in gold.items() if not some]:
+    if missing := [identity for identity, subset in gold.items() if not subset]:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise DataError(
             f"{file}: no passage is gold for question {missing[0]}{more}. Name the qrels of this question file"
@@ -118,9 +118,9 @@ def _gold_of_titles(
     by_title = {html.unescape(entry.title): ids[entry.id] for entry in pool}
     gold = {}
     for question in benchmark.questions:
-        there = [question.paragraphs[i] for i in question.gold] if own else []
-        found = {ids[paragraph.entry.id] for paragraph in there}
-        for title in set(question.gold_titles) - {paragraph.title for paragraph in there}:
+        present = [question.paragraphs[i] for i in question.gold] if own else []
+        found = {ids[paragraph.entry.id] for paragraph in present}
+        for title in set(question.gold_titles) - {paragraph.title for paragraph in present}:
             found.add(by_title.get(html.unescape(title), f"not in the pool: {title}"))
         gold[question.id] = frozenset(found)
     return gold
@@ -153,12 +153,12 @@ def rows_of(
 
     def oracle(place: int, query: str) -> list[Hit]:
         gold = pool.gold[questions[place].id]
-        some = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
-        return as_hits([passage for passage in some if passage.passage_id in gold])
+        subset = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
+        return as_hits([passage for passage in subset if passage.passage_id in gold])
 
     def random_passages(place: int, query: str) -> list[Hit]:
-        some = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
-        return draw(some, max(k, DEPTH), questions[place].id, seed)
+        subset = [pool.corpus.passages[key] for key in pool.passage_ids(questions[place])]
+        return draw(subset, max(k, DEPTH), questions[place].id, seed)
 
     evidence: dict[str, Evidence | None] = {retriever: searching(retriever)}
     if controls:

@@ -49,9 +49,9 @@ def by_type(outcomes: Sequence[MultihopOutcome]) -> dict[str, dict[str, float]]:
     strata = sorted({outcome.question.stratum for outcome in outcomes})
     result = {}
     for stratum in strata if len(strata) > 1 else ():
-        some = [outcome.scores for outcome in outcomes if outcome.question.stratum == stratum]
-        means = {name: round(sum(scores[name] or 0.0 for scores in some) / len(some), 4) for name in ("em", "f1")}
-        result[stratum or "other"] = {"n": len(some), **means}
+        subset = [outcome.scores for outcome in outcomes if outcome.question.stratum == stratum]
+        means = {name: round(sum(scores[name] or 0.0 for scores in subset) / len(subset), 4) for name in ("em", "f1")}
+        result[stratum or "other"] = {"n": len(subset), **means}
     return result
 
 
@@ -142,9 +142,9 @@ def instructive(
     for i, outcome in enumerate(outcomes):
         if name := cause(outcome, gold[outcome.question.id], alone[i] if alone else None):
             found[name].append(outcome)
-    for some in found.values():
-        some.sort(key=lambda outcome: -((outcome.trial.answer and outcome.trial.answer.support) or 0.0))
-    turns = [(i, name, outcome) for name, some in found.items() for i, outcome in enumerate(some)]
+    for subset in found.values():
+        subset.sort(key=lambda outcome: -((outcome.trial.answer and outcome.trial.answer.support) or 0.0))
+    turns = [(i, name, outcome) for name, subset in found.items() for i, outcome in enumerate(subset)]
     turns.sort(key=lambda turn: turn[0])
     return [(name, outcome) for _, name, outcome in turns[:FAILURES]]
 
@@ -242,7 +242,7 @@ def _copied(first: Sequence[MultihopOutcome]) -> str:
 def _against(first: Sequence[MultihopOutcome], name: str, other: Sequence[MultihopOutcome]) -> list[str]:
     cells = [cell(name)]
     for measure in ("em", "f1"):
-        ours, theirs = ([o.scores[measure] or 0.0 for o in some] for some in (first, other))
+        ours, theirs = ([o.scores[measure] or 0.0 for o in subset] for subset in (first, other))
         d = paired_difference(ours, theirs)
         cells.append(f"{d.mean:+.3f} [{d.low:+.2f}, {d.high:+.2f}], p {d.p:.3f}")
     return cells
@@ -285,7 +285,7 @@ def result_json(
 ) -> dict[str, Any]:
     """The command line's JSON. `asked` is what the request names: setting, k, seed, and the like."""
     system, *controls = outcomes
-    rows = {row: row_json(some) for row, some in outcomes.items()}
+    rows = {row: row_json(subset) for row, subset in outcomes.items()}
     return {
         "task": benchmark,
         **rows[system],
@@ -307,8 +307,8 @@ def write(
     gold: Mapping[str, frozenset[str]],
 ) -> None:
     """predictions.json, per_question.jsonl and report.md in `out`; each control's first two in a folder of its own."""
-    for i, (row, some) in enumerate(outcomes.items()):
+    for i, (row, subset) in enumerate(outcomes.items()):
         folder = out if i == 0 else out / row.replace(" ", "-")
-        write_text(folder / "predictions.json", predictions(benchmark, some))
-        write_lines(folder / "per_question.jsonl", (line(outcome, gold[outcome.question.id]) for outcome in some))
+        write_text(folder / "predictions.json", predictions(benchmark, subset))
+        write_lines(folder / "per_question.jsonl", (line(outcome, gold[outcome.question.id]) for outcome in subset))
     write_text(out / "report.md", report(title, result, outcomes, gold))

@@ -179,10 +179,10 @@ def sample(questions: Sequence[Question], limit: int | None, seed: int) -> list[
     for question in questions:
         strata.setdefault(question.stratum, []).append(question)
     places: dict[str, tuple[float, str]] = {}
-    for some in strata.values():
-        shuffled = sorted(some, key=lambda question: _shuffle(question.id, seed))
+    for subset in strata.values():
+        shuffled = sorted(subset, key=lambda question: _shuffle(question.id, seed))
         for i, question in enumerate(shuffled):
-            places[question.id] = ((i + 0.5) / len(some), _shuffle(question.id, seed))
+            places[question.id] = ((i + 0.5) / len(subset), _shuffle(question.id, seed))
     taken = set(sorted(places, key=places.__getitem__)[:limit])
     return [question for question in questions if question.id in taken]
 

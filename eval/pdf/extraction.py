@@ -183,7 +183,7 @@ def family_mb(process: int) -> float:
     except OSError:
         return 0.0
     own = int(found[1]) / 1024 if found else 0.0
-    return own + sum(family_mb(int(child)) for some in lists for child in some.split())
+    return own + sum(family_mb(int(child)) for subset in lists for child in subset.split())
 
 
 def extraction(files: Sequence[Path], repeat: int = REPEAT) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _one_file(file: Path, repeat: int) -> dict[str, Any]:
         first = i % len(names)
         for name in names[first:] + names[:first]:
             turns[name].append(take_turn(name, file))
-    rows = {name: summarise_turns(some) for name, some in turns.items()}
+    rows = {name: summarise_turns(subset) for name, subset in turns.items()}
     ours = rows[OURS]
     for row in rows.values():
         if "note" not in row and "note" not in ours:
@@ -244,8 +244,8 @@ def scaling(file: Path, counts: Sequence[int] = COUNTS, repeat: int = 1) -> dict
         for _ in range(repeat):
             for count, path in longer.items():
                 turns[count].append(take_turn(OURS, path))
-    for count, some in turns.items():
-        row = summarise_turns(some)
+    for count, subset in turns.items():
+        row = summarise_turns(subset)
         if "note" in row:
             raise ValueError(f"{count} pages of {file.name}: {row['note']}")
         rows.append(row)

@@ -145,14 +145,14 @@ def examples_of(questions: Sequence[PaperQuestion], library: Library) -> Example
         blocks = passages.get(documents.get(question.file, ""), [])
         found = [[block for block in blocks if overlaps(block.text, text)] for text in question.texts]
         for caption in question.captions:
-            some = [block for block in blocks if overlaps(block.text, caption)]
-            found.append([block for block in some if block.kind != "text"] or some)
+            subset = [block for block in blocks if overlaps(block.text, caption)]
+            found.append([block for block in subset if block.kind != "text"] or subset)
         if not blocks:
             without_pdf += 1
         elif not all(found):
             without_evidence += 1
         else:
-            chosen = {block.passage_id: block for some in found for block in some}
+            chosen = {block.passage_id: block for subset in found for block in subset}
             rest = tuple(block for block in blocks if block.passage_id not in chosen)
             made.append(EvidenceExample(question.query, tuple(chosen.values()), rest))
     return Examples(made, without_pdf, without_evidence)

@@ -228,9 +228,9 @@ def _row_json(outcomes: Sequence[PdfOutcome]) -> dict[str, Any]:
     prompts = [outcome.scores["prompt_tokens"] or 0 for outcome in outcomes]
     trials = [outcome.trial for outcome in outcomes]
     for kind in sorted({outcome.question.where for outcome in outcomes}):
-        some = [outcome.scores for outcome in outcomes if outcome.question.where == kind]
-        means, bounds = summarise([{name: value for name, value in s.items() if "token" not in name} for s in some])
-        metrics |= {f"{name}/{kind}": value for name, value in means.items()} | {f"n/{kind}": len(some)}
+        subset = [outcome.scores for outcome in outcomes if outcome.question.where == kind]
+        means, bounds = summarise([{name: value for name, value in s.items() if "token" not in name} for s in subset])
+        metrics |= {f"{name}/{kind}": value for name, value in means.items()} | {f"n/{kind}": len(subset)}
         intervals |= {f"{name}/{kind}": value for name, value in bounds.items()}
     return {
         "n": len(outcomes),
@@ -247,7 +247,7 @@ def result_json(
 ) -> dict[str, Any]:
     """The command line's JSON. `asked` is what the request names: the retriever, k, seed, and the like."""
     system, *controls = outcomes
-    rows = {row: _row_json(some) for row, some in outcomes.items()}
+    rows = {row: _row_json(subset) for row, subset in outcomes.items()}
     return {
         "task": "pdf",
         **rows[system],
@@ -261,9 +261,9 @@ def result_json(
 
 def write(out: Path, result: Mapping[str, Any], outcomes: Mapping[str, Sequence[PdfOutcome]]) -> None:
     """per_question.jsonl (of a control: in a folder of its own) and report.md in `out`."""
-    for i, (row, some) in enumerate(outcomes.items()):
+    for i, (row, subset) in enumerate(outcomes.items()):
         folder = out if i == 0 else out / row.replace(" ", "-")
-        write_lines(folder / "per_question.jsonl", map(_line, some))
+        write_lines(folder / "per_question.jsonl", map(_line, subset))
     write_text(out / "report.md", _report(result, outcomes))
 
 

@@ -282,7 +282,7 @@ def with_retrieval(
 
 def _part(found: Sequence[RankedRow], places: Sequence[int]) -> dict[str, Any]:
     scores = {f.row.name: [scores_of(f.ranks[place]) for place in places] for f in found}
-    summaries = {name: summarise(some) for name, some in scores.items()}
+    summaries = {name: summarise(subset) for name, subset in scores.items()}
     return {
         "rows": {name: {"metrics": means, "intervals": bounds} for name, (means, bounds) in summaries.items()},
         "differences": {

@@ -42,16 +42,16 @@ class Asked:
 def read(file: Path, queries: Path | None = None, limit: int | None = None, seed: int = 0) -> Asked:
     """`limit` of the episodes with chapters of their makers, drawn by `seed`. Raises UsageError or DataError for files
     that are not as they should be, or queries of which none is about these episodes."""
-    there = chapters.read_cases(file)
-    cases = chapters.sample(there, limit, seed)
+    present = chapters.read_cases(file)
+    cases = chapters.sample(present, limit, seed)
     if queries is None:
-        return Asked(file, len(there), cases)
+        return Asked(file, len(present), cases)
     asked = chapter_queries.read_queries(queries, {case.id for case in cases})
     if not asked:
         raise DataError(
             f"{queries}: no query is about an episode of {file} with chapters. Name another file of queries"
         )
-    return Asked(file, len(there), cases, asked, read_episodes(file))
+    return Asked(file, len(present), cases, asked, read_episodes(file))
 
 
 def read_episodes(file: Path) -> list[Document]:

@@ -162,8 +162,8 @@ def search(
     for terms, weights in queries:
         scores = np.zeros(len(passages.numbers), np.float32)
         for term, weight in zip(terms, weights, strict=True):
-            some = slice(postings.offsets[term], postings.offsets[term + 1])
-            scores[postings.slots[some]] += weight * postings.slot_impacts[some]  # a passage has a term once
+            subset = slice(postings.offsets[term], postings.offsets[term + 1])
+            scores[postings.slots[subset]] += weight * postings.slot_impacts[subset]  # a passage has a term once
         scores *= passages.steps
         best = np.lexsort((ties, -scores))[:DEPTH]
         rankings.append([(int(row), float(scores[row])) for row in best if scores[row] > 0])

@@ -109,11 +109,11 @@ def read_qrels(file: Path, passage_ids: Container[str]) -> dict[str, dict[str, i
     lines = [(i, line) for i, line in enumerate(read_text(file).split("\n"), start=1) if line.strip()]
     tabs = bool(lines) and lines[0][1].count("\t") == 2
     qrels: dict[str, dict[str, int]] = {}
-    for place, (number, line) in enumerate(lines):
+    for index, (number, line) in enumerate(lines):
         where = f"{file}, line {number}"
         query, passage, grade = _fields(where, line, tabs)
         if not WHOLE.fullmatch(grade):
-            if place == 0 and passage not in passage_ids:
+            if index == 0 and passage not in passage_ids:
                 continue  # a header
             raise DataError(f"{where}: grade {grade!r:.60} is not a whole number. Mend the line, or name another file")
         if not query.strip():
@@ -158,9 +158,9 @@ def beir_files(folder: Path, split: str = "test") -> tuple[Path, Path, Path]:
         for file in (folder / name, folder / f"{name}.gz"):
             if file.is_file():
                 return file
-        there = sorted(str(file.relative_to(folder)) for file in (*folder.iterdir(), *folder.glob("qrels/*")))
+        present = sorted(str(file.relative_to(folder)) for file in (*folder.iterdir(), *folder.glob("qrels/*")))
         raise UsageError(
-            f"{folder}: has no {name} or {name}.gz (it has {', '.join(there[:12]) or 'nothing'}). "
+            f"{folder}: has no {name} or {name}.gz (it has {', '.join(present[:12]) or 'nothing'}). "
             "Name a folder in BEIR's layout, or name the files one by one"
         )
 

@@ -62,8 +62,8 @@ def open_corpus(
     name = _digest(*(entry.document_id for entry in entries), encoder, str(dense.max_tokens))
     library = Library.open(cache / "corpora" / name, create=True)
     indexes = Indexes(library, settings)
-    there = {document.document_id for document in library.documents()}
-    missing = [entry for entry in entries if entry.document_id not in there]
+    present = {document.document_id for document in library.documents()}
+    missing = [entry for entry in entries if entry.document_id not in present]
     needs = sorted({index for retriever in retrievers for index in NEEDS[retriever]})
     for index in needs:
         try:

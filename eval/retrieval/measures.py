@@ -83,8 +83,8 @@ def _falling(ranking: Ranking) -> Iterable[tuple[str, float]]:
 
 def check_ids(collection: Collection) -> None:
     """UsageError if an id has white space, which separates the fields of a run file."""
-    for what, some in (("passage", collection.entries), ("query", collection.queries)):
-        for item in some:
+    for what, subset in (("passage", collection.entries), ("query", collection.queries)):
+        for item in subset:
             if item.id.split() != [item.id]:
                 raise UsageError(
                     f"--run: the id of {what} {item.id!r:.60} has white space, which a run file cannot hold. "

@@ -73,7 +73,9 @@ def fit(
     student = Student(sparse.method, sparse.model, sparse.max_tokens, sparse.batch_size, passages, faster_device())
     before, terms_before = _ndcg(student, held_out)
     candidates = mine(learnt, teachers_of(learnt, recipe.teachers, settings, report), seed=recipe.seed, report=report)
-    state = train(learnt, candidates, student, recipe, lambda some: _mean(_ndcg(some, watched)[0]), checkpoint, report)
+    state = train(
+        learnt, candidates, student, recipe, lambda subset: _mean(_ndcg(subset, watched)[0]), checkpoint, report
+    )
     after, terms_after = _ndcg(student, held_out)
     bm25 = ndcg_of(Bm25Teacher(held_out.texts).scores, held_out)
     return FitOutcome(student, state, learnt, held_out, before, after, bm25, (terms_before, terms_after))

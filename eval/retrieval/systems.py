@@ -112,7 +112,7 @@ def _milliseconds(queries: Sequence[Query], systems: Systems) -> dict[str, list[
             began = time.perf_counter()
             system.search([query.text], TIMED_K)
             times[name].append((time.perf_counter() - began) * 1000)
-    return {name: some[-len(queries) :] for name, some in times.items()}
+    return {name: subset[-len(queries) :] for name, subset in times.items()}
 
 
 def differences(

@@ -102,12 +102,12 @@ def throughput(
     rows = [
         {
             "step": name,
-            "passages_per_cpu_second": round(len(texts) / statistics.median(some), 1),
-            "range": [round(len(texts) / most, 1) for most in (max(some), min(some))],
-            "times_plain": round(plain / statistics.median(some), 2),
+            "passages_per_cpu_second": round(len(texts) / statistics.median(subset), 1),
+            "range": [round(len(texts) / most, 1) for most in (max(subset), min(subset))],
+            "times_plain": round(plain / statistics.median(subset), 2),
             "largest_difference": None if name == DENSE else largest_difference(vectors[PLAIN], vectors[name]),
         }
-        for name, some in seconds.items()
+        for name, subset in seconds.items()
     ]
     return {"task": "throughput", "passages": len(texts), "repeat": repeat, "rows": rows}
 

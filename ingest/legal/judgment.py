@@ -70,7 +70,7 @@ def of_record(record: Mapping[str, Any], court: Court) -> tuple[str, Case]:
     """
     text, named = record.get("text"), shortened(str(record.get("itemid", "a record")), bounds.NAME)
     if not isinstance(text, str) or not text.strip():
-        raise DocumentError(f"{named}: no text in its field text. Leave it out, or mend it")
+        raise DocumentError(f"{named}: no text in its field text. Leave it out, or fix it")
     text = plain(text)
     case = read_judgment(text, court)
     title, date, importance = (record.get(name) for name in ("title", "date", "importance"))

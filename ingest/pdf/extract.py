@@ -48,12 +48,12 @@ def open_document(path: Path, passwords: Sequence[str]) -> tuple[pypdfium2.PdfDo
         try:
             document = pypdfium2.PdfDocument(path, password=password)
             if not len(document):
-                raise DocumentError("damaged: it has no pages. Open and save it anew")
+                raise DocumentError("damaged: it has no pages. Open and save it again")
             return document, password
         except pypdfium2.PdfiumError as failed:
             error = failed
             if failed.err_code != pdfium.FPDF_ERR_PASSWORD:
-                raise DocumentError(f"damaged: {_line(failed).rstrip('.')}. Open and save it anew") from failed
+                raise DocumentError(f"damaged: {_line(failed).rstrip('.')}. Open and save it again") from failed
         except OSError as failed:
             raise DocumentError(f"cannot be read: {failed.strerror}. Check its permissions") from failed
     tried = "no password that was given opens it" if passwords else "it needs a password"

@@ -87,7 +87,7 @@ class PageFile:
             yield
         except OSError as error:
             raise LibraryError(
-                f"{self._file.parent}: cannot be written: {error.strerror}. Make room or mend its permissions, and run "
+                f"{self._file.parent}: cannot be written: {error.strerror}. Make room or fix its permissions, and run "
                 "it again; nothing stored is lost"
             ) from error
 

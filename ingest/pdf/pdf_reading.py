@@ -107,7 +107,7 @@ def read_document(
         if len(pages.bad) == pages.count:
             why = next(iter(pages.bad.values())).rstrip(".")
             raise DocumentError(
-                f"none of its pages can be read: {why}. Open and save it anew, or raise "
+                f"none of its pages can be read: {why}. Open and save it again, or raise "
                 "ingest.page_seconds or memory_mb"
             )
         read = assemble(lambda: iter(pages), pages.outline["outline"])
@@ -186,7 +186,7 @@ class PageReader:
                 child = self._open()
             except ChildDied as died:
                 raise DocumentError(
-                    f"{died} while opening it. Open and save it anew, or raise ingest.page_seconds or memory_mb"
+                    f"{died} while opening it. Open and save it again, or raise ingest.page_seconds or memory_mb"
                 ) from None
             try:
                 return child.opened, child.ask(OUTLINE)[1]

@@ -76,6 +76,6 @@ def _write(file: Path, lines: list[str], mode: str) -> None:
             stream.write("".join(f"{line}\n" for line in lines))
     except OSError as error:
         raise LibraryError(
-            f"{file.parent}: cannot be written: {error.strerror}. Make room or mend its permissions, and run it again; "
+            f"{file.parent}: cannot be written: {error.strerror}. Make room or fix its permissions, and run it again; "
             "nothing stored is lost"
         ) from error

@@ -265,7 +265,7 @@ def _tallied(players: int, game: Game, runs: Sequence[Sequence[tuple[int, Coalit
 
 
 def random_scores(players: int, game: Game, seed: int) -> Scores:
-    """Gains out of 0..1 by chance for the outputs of all players together: a control."""
+    """The random baseline: gains drawn from 0..1 for each output of all players together."""
     known: dict[Coalition, Value] = {}
     ask(game, [frozenset(range(players))], known)
     outputs = tuple(next(iter(known.values())))

@@ -130,10 +130,10 @@ class DenseIndex:
             keys = [key for key, content in wanted.items() if content[0] == side]
             step = PICTURES if side == "picture" else max(1, len(keys))
             for first in range(0, len(keys), step):
-                some = keys[first : first + step]
-                rows = encode([wanted[key][1] for key in some], partial(_report_from, report, done, len(wanted)))
-                known.update(zip(some, rows, strict=True))
-                done += len(some)
+                subset = keys[first : first + step]
+                rows = encode([wanted[key][1] for key in subset], partial(_report_from, report, done, len(wanted)))
+                known.update(zip(subset, rows, strict=True))
+                done += len(subset)
         return np.asarray([known[int(key)] for key in hashes], dtype=np.float32), hashes
 
     def _sides(self, encoder: DenseEncoder) -> dict[str, Callable[..., NDArray[np.float32]]]:

@@ -75,7 +75,7 @@ class SparseIndex:
         encoded: list[Vectors] = []
         done, at_once = 0, ENCODE_AT_ONCE
         while done < len(numbered):
-            some = numbered[done : done + at_once]
+            subset = numbered[done : done + at_once]
             encoder = self._encoder()
             if self._segments and encoder.dimensions != self._dimensions:
                 raise IndexMismatch(
@@ -83,20 +83,20 @@ class SparseIndex:
                     f"{encoder.dimensions}. Change sparse.model back, or rebuild: "
                     f"glossator check --library {self._folder.parent} --repair"
                 )
-            texts = [passage.searched for _, passage in some]
+            texts = [passage.searched for _, passage in subset]
             try:
                 vectors = encoder.encode_documents(texts, partial(_report_from, report, done, len(numbered)))
-                encoded.append(pack(some, vectors, encoder.token_ids(texts), encoder.dimensions))
+                encoded.append(pack(subset, vectors, encoder.token_ids(texts), encoder.dimensions))
             except MemoryError as error:
                 if at_once == 1:
                     raise LibraryError(
-                        f"{self._folder}: out of memory at passage {some[0][1].passage_id}, {len(texts[0])} characters "
-                        "long. Close other programs, or choose a smaller sparse.model, and run the command again"
+                        f"{self._folder}: out of memory at passage {subset[0][1].passage_id} of {len(texts[0])} "
+                        "characters. Close other programs, or choose a smaller sparse.model, and run the command again"
                     ) from error
                 at_once //= 2
                 continue
             self._dimensions = encoder.dimensions
-            done += len(some)
+            done += len(subset)
         return encoded
 
     def commit(self) -> None:
@@ -205,13 +205,13 @@ class SparseIndex:
                 allowed = allowed & among(held, np.asarray(within, dtype=np.int64))
             try:
                 if segment.seismic is not None and within is None:
-                    slots, some = segment.seismic.search(terms, weights, k, allowed)
+                    slots, subset = segment.seismic.search(terms, weights, k, allowed)
                 else:
-                    slots, some = best(segment, terms, weights, allowed, k)
+                    slots, subset = best(segment, terms, weights, allowed, k)
             except IndexError as error:
                 raise self._damaged(error) from error
             numbers.append(held[slots])
-            scores.append(some)
+            scores.append(subset)
         if not numbers:
             return []
         number, score = np.concatenate(numbers), np.concatenate(scores)

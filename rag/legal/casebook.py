@@ -99,7 +99,7 @@ def new_case(case: Case, passages: Iterable[Passage]) -> CourtCase:
     for passage in passages:
         for name in parts if part_of(passage.locator) == "text" else parts.keys() & {part_of(passage.locator)}:
             parts[name].append(passage)
-    return CourtCase("", case.date, case.application_numbers, {name: tuple(some) for name, some in parts.items()})
+    return CourtCase("", case.date, case.application_numbers, {name: tuple(subset) for name, subset in parts.items()})
 
 
 @dataclass(frozen=True, slots=True)

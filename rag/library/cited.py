@@ -87,8 +87,9 @@ def targets_of(citation: CaseCitation, citing: KnownCase, bearers_of: BearersOf)
     """The keys of the cases that a citation may mean: earlier than the citing case, and not that case itself.
 
     Of several cases with its number or name the date of the citation chooses. Whatever shares a number with the citing
-    case is the same case in another version. Cases without a date, on either side, mean nothing: earlier cannot be
-    told. `bearers_of` gives no cases for a number, a name, or a name and date that more than MOST_BEARERS have.
+    case is the same case in another version. Cases without a date, on either side, mean nothing, since nobody knows
+    which is earlier. `bearers_of` gives no cases for a number, a name, or a name and date that more than MOST_BEARERS
+    have.
     """
     if not citing.date:
         return ()

@@ -28,7 +28,7 @@ def cite(
     """The answer with a marker for each passage that shows it, and a citation for each.
 
     Only the best quote of a passage, and only passages that show it about as well as the best one. Markers that the
-    reader wrote are kept where one of the quotes bears them out, and removed where none does.
+    reader wrote are kept where one of the quotes supports them, and removed where none does.
     """
     showing: list[Quote] = []
     for quote in quotes:
@@ -39,9 +39,9 @@ def cite(
     written: list[str] = []
 
     def kept(match: re.Match[str]) -> str:
-        borne_out = [rank for rank in map(str, map(int, re.findall(r"\d+", match.group(1)))) if rank in ranks]
-        written.extend(borne_out)
-        return "".join(f" [{rank}]" for rank in borne_out)
+        supported = [rank for rank in map(str, map(int, re.findall(r"\d+", match.group(1)))) if rank in ranks]
+        written.extend(supported)
+        return "".join(f" [{rank}]" for rank in supported)
 
     cited, before = answer, ""
     while cited != before:  # what stood around a marker may be one when it is gone: "[[8]7]"

@@ -45,9 +45,10 @@ def mentioned(name: str, texts: Sequence[str]) -> float:
     0.5
     """
     wanted = re.findall(r"\w+", fold(name))
-    there = {word for text in texts for word in re.findall(r"\w+", fold(text))}
+    present = {word for text in texts for word in re.findall(r"\w+", fold(text))}
     found = [
-        word in there or (len(word) > 3 and any(fuzz.ratio(word, other) >= ALIKE for other in there)) for word in wanted
+        word in present or (len(word) > 3 and any(fuzz.ratio(word, other) >= ALIKE for other in present))
+        for word in wanted
     ]
     return sum(found) / len(wanted) if wanted else 1.0
 

@@ -171,7 +171,7 @@ def support_messages(
 
 
 def claim_messages(question: str, answer: str, *passages: Passage) -> list[tuple[str, str]]:
-    """The answer as a claim, with the passages that are to bear it out."""
+    """The answer as a claim, with the passages that are to support it."""
     text = "\n".join(map(_titled, passages))
     claim = f'The answer to "{question}" is "{answer}".'
     return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]

@@ -184,7 +184,7 @@ def _pieces(sentence: Quote, fits: Callable[[Sequence[Quote]], bool]) -> list[Qu
 
 def _numbered(reply: str, window: Sequence[Quote]) -> list[int | None]:
     """Places in the window of the numbers in a reply, each number once; None for one out of range."""
-    numbers = dict.fromkeys(int(digits[:9]) for digits in re.findall("[0-9]+", reply))  # no window has so many
+    numbers = dict.fromkeys(int(digits[:9]) for digits in re.findall("[0-9]+", reply))  # no window has that many
     return [number - 1 if 1 <= number <= len(window) else None for number in numbers]
 
 

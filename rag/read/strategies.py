@@ -184,13 +184,13 @@ def _read_off(reading: Reading, draft: str, key: str, quotes: Sequence[Quote]) -
     new = {quote.hit.passage.passage_id: quote.hit for quote in quotes if quote.hit.passage.passage_id not in known}
     if new:
         known = {hit.passage.passage_id: hit for hit in _take(reading, [*before, *new.values()])}
-    there = [replace(q, hit=known[q.hit.passage.passage_id]) for q in quotes if q.hit.passage.passage_id in known]
-    if [quote.text for quote in there] != [quote.text for quote in quotes]:
+    present = [replace(q, hit=known[q.hit.passage.passage_id]) for q in quotes if q.hit.passage.passage_id in known]
+    if [quote.text for quote in present] != [quote.text for quote in quotes]:
         reading.evidence = before
         return
     if new:
         yield reading.evidence
-    reading.draft, reading.quotes, reading.support = draft, there, READ_OFF
+    reading.draft, reading.quotes, reading.support = draft, present, READ_OFF
     yield reading.draft
     yield write_note(reading.question, key, reading.quotes)
 
@@ -201,7 +201,7 @@ def _whole_tables(reading: Reading) -> list[Hit]:
     known = {hit.passage.passage_id for hit in hits}
     rest = [p for hit in hits if hit.passage.kind == "table" for p in reading.table_of(hit.passage)]
     new = {passage.passage_id: passage for passage in rest if passage.passage_id not in known}
-    return hits + [Hit(len(hits) + place, 0.0, passage) for place, passage in enumerate(new.values(), start=1)]
+    return hits + [Hit(len(hits) + index, 0.0, passage) for index, passage in enumerate(new.values(), start=1)]
 
 
 def redraft(reading: Reading, strategy: str) -> str:

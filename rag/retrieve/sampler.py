@@ -81,7 +81,7 @@ class SamplingRetriever:
     first retriever's score and best and lowest are of its candidates; if these are one, lowest is 0. So of
     several documents with a "Table 3" those go first whose passages the first retriever favours. A labelled passage
     that is no candidate has the lowest score for s, and comes in if its document has a candidate, or if there is none
-    at all. A passage whose text lies wholly inside that of a better one of the same document is passed over.
+    at all. A passage whose text lies completely inside that of a better one of the same document is passed over.
 
     `labelled` gives all passages that have one of these labels, in any case; `numbers_of` catalogue numbers by passage
     id; `sees` whether the dense encoder sees pictures.

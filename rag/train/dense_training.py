@@ -88,8 +88,8 @@ def draw_negatives(example: EvidenceExample, sees: bool, draw: random.Random) ->
     rest = [passage for passage in example.rest if passage.passage_id not in chosen]
     drawn = []
     for side in (False, True):
-        some = [passage for passage in rest if is_picture(passage, sees) is side]
-        drawn += draw.sample(some, min(NEGATIVES, len(some)))
+        subset = [passage for passage in rest if is_picture(passage, sees) is side]
+        drawn += draw.sample(subset, min(NEGATIVES, len(subset)))
     return drawn
 
 
@@ -194,12 +194,12 @@ def _frozen(
     keys = list(dict.fromkeys(key for side, key in _blocks(rounds) if side))
     vectors: dict[str, Tensor] = {}
     for first in range(0, len(keys), PICTURES):
-        some = keys[first : first + PICTURES]
+        subset = keys[first : first + PICTURES]
         if isinstance(encoder, PictureEncoder):
-            rows = encoder.encode_pictures([picture(key) for key in some])
+            rows = encoder.encode_pictures([picture(key) for key in subset])
         else:
-            rows = encoder.encode(some)
-        vectors.update(zip(some, torch.from_numpy(rows), strict=True))
+            rows = encoder.encode(subset)
+        vectors.update(zip(subset, torch.from_numpy(rows), strict=True))
         report("pictures", len(vectors), len(keys))
     return vectors
 

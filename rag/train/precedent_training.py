@@ -105,17 +105,17 @@ def draw_negatives(
     drawn = []
     for example in batch:
         others = set(example.others)
-        some: list[str] = []
+        subset: list[str] = []
         for kind in kinds:
             if kind == "batch":
-                some += [case_id for case_id in positives if case_id in others]
+                subset += [case_id for case_id in positives if case_id in others]
                 continue
             pool = example.others
             if kind != "random":
                 ranking = rankings[kind].get(example.query.case_id, ())
                 pool = tuple(case_id for case_id in ranking if case_id in others)[:HARDEST]
-            some += draw.sample(pool, min(DRAWN, len(pool)))
-        drawn.append(list(dict.fromkeys(some)))
+            subset += draw.sample(pool, min(DRAWN, len(pool)))
+        drawn.append(list(dict.fromkeys(subset)))
     return drawn
 
 
@@ -207,14 +207,14 @@ def _matrices(
     import torch
 
     wanted = {case_id for example in examples for case_id in (*example.positives, *example.others)}
-    some = [case for case in cases if case.case_id in wanted]
+    subset = [case for case in cases if case.case_id in wanted]
     asking, found = {}, {}
     for example in examples:
         asking[example.query.case_id] = torch.from_numpy(vectors(example.query.passages(asked)))
-        report("vectors", len(asking), len(examples) + len(some))
-    for case in some:
+        report("vectors", len(asking), len(examples) + len(subset))
+    for case in subset:
         found[case.case_id] = torch.from_numpy(vectors(case.passages(field)))
-        report("vectors", len(asking) + len(found), len(examples) + len(some))
+        report("vectors", len(asking) + len(found), len(examples) + len(subset))
     return asking, found
 
 

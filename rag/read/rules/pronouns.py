@@ -1,7 +1,7 @@
 """Which words of an English question point to another question: pronouns whose antecedent does not stand in it.
 
 No parts of speech are tagged. The rules go by function words, determiners and capital letters, and say "unclear" where
-these are not enough. A question that is not told to be English points to nothing.
+these are not enough. A question that is not recognised as English points to nothing.
 """
 
 from __future__ import annotations

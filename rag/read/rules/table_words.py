@@ -71,6 +71,6 @@ def means_same(named: str, asked: str) -> bool:
     if named.endswith("."):
         return asked.startswith(named[:-1])
     if "@" in named and "@" in asked:
-        (one, at), (other, there) = named.split("@"), asked.split("@")
-        return at == there and (one.startswith(other) or other.startswith(one))
+        (one, at), (other, present) = named.split("@"), asked.split("@")
+        return at == present and (one.startswith(other) or other.startswith(one))
     return False

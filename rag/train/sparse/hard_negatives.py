@@ -50,8 +50,8 @@ class TrainingPostings:
         scores = np.zeros(self._count, dtype=np.float32)
         for term, weight in zip(*query, strict=True):
             if term + 1 < len(self._starts):
-                some = slice(self._starts[term], self._starts[term + 1])
-                scores[self._texts[some]] += weight * self._weights[some]  # no text is twice among a term's
+                subset = slice(self._starts[term], self._starts[term + 1])
+                scores[self._texts[subset]] += weight * self._weights[subset]  # no text is twice among a term's
         return scores
 
 

@@ -36,8 +36,8 @@ def margin_mse(scores: Tensor, teacher: Tensor) -> Tensor:
 
     Hofstätter et al., arXiv 2010.02666. The first candidate of a row is its positive; there are at least two columns.
     """
-    there = scores[:, 1:].isfinite()
-    difference = (scores[:, :1] - scores[:, 1:])[there] - (teacher[:, :1] - teacher[:, 1:])[there]
+    present = scores[:, 1:].isfinite()
+    difference = (scores[:, :1] - scores[:, 1:])[present] - (teacher[:, :1] - teacher[:, 1:])[present]
     return difference.square().mean()
 
 
@@ -45,29 +45,29 @@ def kl_divergence(scores: Tensor, teacher: Tensor) -> Tensor:
     """The mean over queries of KL(softmax(teacher) || softmax(scores)), in nats."""
     import torch
 
-    there = scores.isfinite()
-    goal = torch.softmax(teacher.masked_fill(~there, -torch.inf), 1)
+    present = scores.isfinite()
+    goal = torch.softmax(teacher.masked_fill(~present, -torch.inf), 1)
     # 0 log 0 is 0: a candidate that is not there has no share, and no logarithm is taken of it.
     log_goal = goal.clamp(min=torch.finfo(goal.dtype).tiny).log()
-    log_share = torch.log_softmax(scores, 1).masked_fill(~there, 0)
+    log_share = torch.log_softmax(scores, 1).masked_fill(~present, 0)
     return (goal * (log_goal - log_share)).sum(1).mean()
 
 
-def ensemble(teachers: Sequence[Tensor], there: Tensor) -> Tensor:
+def ensemble(teachers: Sequence[Tensor], present: Tensor) -> Tensor:
     """One teacher made of several, whatever their scales: the mean of their scores from 0 to 1, times SCALE.
 
     Each teacher's scores (queries, candidates) are stretched so that a query's lowest is 0 and its highest 1, over the
-    candidates that are `there`. A teacher that tells a query's candidates not apart gives 0 for all. Geng et al., arXiv
-    2411.04403 (heterogeneous ensemble distillation).
+    candidates that are `present`. A teacher that tells a query's candidates not apart gives 0 for all. Geng et al.,
+    arXiv 2411.04403 (heterogeneous ensemble distillation).
     """
     import torch
 
-    total = torch.zeros(there.shape, device=there.device)
+    total = torch.zeros(present.shape, device=present.device)
     for scores in teachers:
-        low = scores.masked_fill(~there, torch.inf).amin(1, keepdim=True)
-        high = scores.masked_fill(~there, -torch.inf).amax(1, keepdim=True)
+        low = scores.masked_fill(~present, torch.inf).amin(1, keepdim=True)
+        high = scores.masked_fill(~present, -torch.inf).amax(1, keepdim=True)
         stretched = (scores - low) / (high - low).clamp(min=CLOSE)
-        total = total + stretched.masked_fill(~there, 0)
+        total = total + stretched.masked_fill(~present, 0)
     return total * (SCALE / len(teachers))
 
 

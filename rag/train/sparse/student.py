@@ -79,10 +79,10 @@ class Student(TransformerSparseEncoder):
 
         if not self.inference_free:
             return self._document.features(queries, self.method.query)
-        there = torch.zeros(len(queries), self.dimensions)
+        present = torch.zeros(len(queries), self.dimensions)
         for row, ids in enumerate(self.token_ids(queries)):
-            there[row, ids] = 1
-        return there.to(self.device) * self.idf
+            present[row, ids] = 1
+        return present.to(self.device) * self.idf
 
     def text_features(self, texts: Sequence[str], max_tokens: int, half: bool = False) -> Tensor:
         """(texts, vocabulary), with gradients, of at most `max_tokens` of each text; in bfloat16 as far as that is safe
