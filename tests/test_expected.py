@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eval.core.expected import Check, checks_text, execute, read_expected, replay
+from eval.core.expected import DATA, SHARED, Check, checks_text, execute, read_expected, replay
 from rag.errors import DataError, RagError, UsageError
 
 ROW = 'command = "{}"\nmetric = "{}"\nvalue = {}\ntolerance = 0.05\nsource = "by hand"\n'
@@ -206,3 +206,31 @@ def test_the_installed_command_is_run_and_missed_in_one_line(tmp_path: Path, mon
     command.write_text('#!/bin/sh\necho "{\\"asked\\": \\"$*\\"}"\n')
     command.chmod(0o755)
     assert execute("glossator models list --json") == {"asked": "models list --json"}
+
+
+# ---- what anybody can run
+
+
+def test_rows_without_shared_data_are_marked_and_no_others_but_those_of_public_collections() -> None:
+    for row in read_expected():
+        needs = f"{row.first} {row.command}"
+        assert (row.public == "examples") == (SHARED not in needs), row.name
+        if row.public == "BEIR":
+            assert needs.count(SHARED) == needs.count(f"{DATA}/beir/"), row.name
+    assert {row.public for row in read_expected()} == {"", "examples", "BEIR"}
+
+
+def test_public_rows_run_on_another_folder_of_data(tmp_path: Path) -> None:
+    (tmp_path / "beir" / "scifact").mkdir(parents=True)
+    asked: list[str] = []
+
+    def run(command: str) -> dict[str, Any]:
+        asked.append(command)
+        return {"metrics": {}}
+
+    beir = [row.name for row in read_expected() if row.public == "BEIR"]
+    replay(beir, False, run, public=True, data=tmp_path)
+    assert asked and all(f"{tmp_path}/beir/scifact" in command and SHARED not in command for command in asked)
+    closed = next(row.name for row in read_expected() if not row.public)
+    with pytest.raises(UsageError, match="none of these rows is public"):
+        replay([closed], False, run, public=True)

@@ -344,6 +344,24 @@ def test_a_machine_that_is_not_there_is_not_waited_for_as_long_as_a_reply() -> N
         assert (model.request_timeout.connect, model.request_timeout.read) == (connect, seconds)
 
 
+# ---- whose fault it is
+
+
+def test_a_bug_of_this_program_is_not_reported_as_a_reader_that_did_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Served(says("Clyde ", "Foundry")) as served:
+        monkeypatch.setattr("rag.llm.langchain_chat._text", lambda: "")  # called with one argument too many
+        with pytest.raises(TypeError):
+            list(served.reader().stream(ASKED, 9))
+
+
+def test_what_an_endpoint_gets_wrong_is_reported_as_the_readers(waits: list[float]) -> None:
+    nonsense: list[Any] = [{"choices": None}, {}, [], "yes", {"choices": [{"message": {}}]}]
+    for reply in nonsense:
+        acts: list[Any] = [lambda handler, reply=reply: handler.whole(reply)]
+        with Served(*acts) as served, pytest.raises(ReaderError, match=r"did not answer: [^\n]*$"):
+            served.reader().yes_probability(ASKED)
+
+
 # ---- how many tokens a prompt has
 
 TEXTS = ["The Tarn Bridge, of 1911.", "年" * 9, "🦦👩‍🚀🏴‍☠️" * 4, "x" * 99, "a\n\n  b\t c", "<|im_end|> </s>"]

@@ -19,9 +19,10 @@ from rag.protocols import Report, silent
 TOP = Path(__file__).parents[2]  # the paths in the commands start there
 FILE = Path(__file__).parents[1] / "expected.toml"
 SHARED = "../shared"  # data sets that stand beside a checkout, and not on every machine
+DATA = f"{SHARED}/data"  # what `eval expected --data FOLDER` puts another folder in place of
 NUMBER = (int, float)
 KEYS: dict[str, Any] = {"command": str, "metric": str, "value": NUMBER, "tolerance": NUMBER, "source": str}
-OPTIONAL_KEYS: dict[str, Any] = {"first": str, "quick": bool, "n": int, "interval": list}
+OPTIONAL_KEYS: dict[str, Any] = {"first": str, "quick": bool, "n": int, "interval": list, "public": str}
 SCRATCH = "{scratch}"  # in a row's commands: an empty folder that both of them share, removed afterwards
 
 
@@ -31,6 +32,7 @@ class Expected:
     is another command, run before it, that prepares what it needs.
 
     `n` questions and the 95 % `interval` say how much the figure can carry. `quick`: takes a few minutes at most.
+    `public`: all that it needs is public: "examples", which lie in the repository, or the collections of "BEIR".
     """
 
     name: str
@@ -43,6 +45,7 @@ class Expected:
     quick: bool = False
     n: int | None = None
     interval: tuple[float, float] | None = None
+    public: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def read_expected(file: Path = FILE) -> list[Expected]:
     try:
         rows = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{file}: cannot be read: {error}. Mend it") from error
+        raise DataError(f"{file}: cannot be read: {error}. Fix it") from error
     return [_row(f"{file}, [{name}]", name, keys) for name, keys in rows.items()]
 
 
@@ -78,17 +81,17 @@ def _row(where: str, name: str, keys: Any) -> Expected:
         raise DataError(f"{where}: not a table. Write [{name}] and its keys below it")
     kinds = KEYS | OPTIONAL_KEYS
     if wrong := [key for key in KEYS if key not in keys] + [key for key in keys if key not in kinds]:
-        raise DataError(f"{where}: {wrong[0]} is {'unknown' if wrong[0] in keys else 'missing'}. Mend the row")
+        raise DataError(f"{where}: {wrong[0]} is {'unknown' if wrong[0] in keys else 'missing'}. Fix the row")
     for key, value in keys.items():
         if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
-            raise DataError(f"{where}: {key} is {value!r:.60}, which is of the wrong kind. Mend the row")
+            raise DataError(f"{where}: {key} is {value!r:.60}, which is of the wrong kind. Fix the row")
     for key in (key for key in ("first", "command") if key in keys):
         try:
             program, *_ = shlex.split(keys[key]) or [""]
         except ValueError as error:
-            raise DataError(f"{where}: {key}: {error}. Mend the row") from error
+            raise DataError(f"{where}: {key}: {error}. Fix the row") from error
         if program != "glossator":
-            raise DataError(f"{where}: the {key} is not one of glossator's. Mend the row")
+            raise DataError(f"{where}: the {key} is not one of glossator's. Fix the row")
     return Expected(name, **keys | ({"interval": tuple(keys["interval"])} if "interval" in keys else {}))
 
 
@@ -119,6 +122,8 @@ def replay(
     run: Callable[[str], dict[str, Any]] = execute,
     report: Report = silent,
     file: Path = FILE,
+    public: bool = False,
+    data: Path | None = None,
 ) -> list[Check]:
     """Run the rows of these names (none: all of them), of them only the quick ones if `quick`, in the file's order.
 
@@ -130,14 +135,17 @@ def replay(
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"{file.name} has no {unknown[0]!r}. Name one of {', '.join(known)}")
     rows = [row for row in rows if (not names or row.name in names) and (row.quick or not quick)]
+    rows = [row for row in rows if row.public or not public]
     if not rows:
-        raise UsageError(f"{file.name}: none of these rows is quick. Name others, or leave out --quick")
+        which = " and ".join(word for word, asked in (("quick", quick), ("public", public)) if asked)
+        raise UsageError(f"{file.name}: none of these rows is {which}. Name others, or leave out --{which.split()[-1]}")
     commands = list(dict.fromkeys((row.first, row.command) for row in rows))
     checks = {}
     for done, pair in enumerate(commands):
         report("commands", done, len(commands))
         sharing = [row for row in rows if (row.first, row.command) == pair]
-        checks.update({check.name: check for check in _checks([one for one in pair if one], sharing, run)})
+        commands_of_pair = [_with_data(one, data) for one in pair if one]
+        checks.update({check.name: check for check in _checks(commands_of_pair, sharing, run)})
     report("commands", len(commands), len(commands))
     return [checks[row.name] for row in rows]
 
@@ -161,14 +169,23 @@ def _checks(commands: Sequence[str], rows: Sequence[Expected], run: Callable[[st
             inside = round(abs(seen - row.value), 9) <= row.tolerance
             yield Check(row.name, row.value, row.tolerance, seen, "ok" if inside else "drift")
         else:
-            text = why or f"no number {row.metric} in the result. Mend the row's metric, or its command"
+            text = why or f"no number {row.metric} in the result. Fix the row's metric, or its command"
             yield Check(row.name, row.value, row.tolerance, None, status, text)
+
+
+def _with_data(command: str, data: Path | None) -> str:
+    """The command with another folder in place of ../shared/data.
+
+    >>> _with_data("glossator eval retrieval --beir ../shared/data/beir/scifact", Path("/data"))
+    'glossator eval retrieval --beir /data/beir/scifact'
+    """
+    return command if data is None else command.replace(DATA, shlex.quote(str(data.absolute())))
 
 
 def _missing(command: str) -> str | None:
     """The first path to shared data in a command, such as --folder=../shared/data/pdf, at which there is nothing."""
     paths = (word.rpartition("=")[2] for word in shlex.split(command))
-    return next((path for path in paths if path.startswith(SHARED) and not (TOP / path).exists()), None)
+    return next((path for path in paths if path.startswith((SHARED, "/")) and not (TOP / path).exists()), None)
 
 
 def _look_up(result: Mapping[str, Any], metric: str) -> float | None:

@@ -33,11 +33,13 @@ def eval_compare(
 def eval_expected(
     names: Annotated[list[str] | None, typer.Argument(help="Rows of eval/expected.toml (default: all).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Only the rows of a few minutes.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Only rows that need public files or examples/.")] = False,
+    data: Annotated[Path | None, typer.Option("--data", help="A folder in place of ../shared/data.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the commands behind the figures we publish again, and say OK or by how much they drifted."""
     with progress() as report:
-        checks = replay(names or (), quick, report=report)
+        checks = replay(names or (), quick, report=report, public=public, data=data)
     result = {"task": "expected", "checks": [asdict(check) for check in checks]}
     print_result(result, as_json, lambda _: checks_text(checks))
     if bad := [check for check in checks if check.status in ("drift", "failed")]:
