@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from rag.answer import ask, build_pipeline
 from rag.document import Case, Document, Finding, Page, Section
+from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.locator import ParagraphSpan
 from rag.read.rules.court_finding import decide
-from rag.records import Hit, Passage
+from rag.records import Answer, Hit, Passage
+from rag.search import open_retriever
+from rag.settings import load_settings
+from tests.test_answer import ScriptedReader
 
 DOCUMENTS = 2_000
 
@@ -74,6 +80,23 @@ def test_a_search_and_its_answer_read_what_was_found(library: Library) -> None:
         library.pages_of("d7", 0, 9), library.paragraphs_of("d7", 0, 9), library.episode("d7"), library.case("d7")
 
     assert scans(library, read) == []
+
+
+def test_a_whole_question_reads_no_table_from_end_to_end(library: Library) -> None:
+    """The parts put together, the search by BM25, the answer with its citations."""
+    settings = load_settings(["reader.model=http://127.0.0.1:9/v1#nobody"])
+    indexes = Indexes(library, settings)
+    with indexes.updating(names=["lexical"]):
+        pass
+    open_retriever(indexes, "bm25"), library.size()  # what is counted once a generation
+    answers: list[object] = []
+
+    def question() -> None:
+        pipeline = replace(build_pipeline(indexes, "bm25"), reader=ScriptedReader("It was loud"))
+        answers.extend(ask("What was loud in A7 v. Austria?", pipeline, 5))
+
+    assert scans(library, question) == []
+    assert isinstance(answers[-1], Answer) and answers[-1].citations
 
 
 def test_the_size_is_counted_once_a_generation(library: Library) -> None:
