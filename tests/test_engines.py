@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.retrieval.engines import SETTINGS, SparseCollection, compare_engines, crossover, synthetic
+from eval.retrieval.engines import SETTINGS, SparseCollection, compare_engines, synthetic
 
 
 def test_vectors_are_like_a_learned_encoders() -> None:
@@ -72,8 +72,3 @@ def test_queries_that_match_nothing_do_not_count() -> None:
     rows = compare_engines(collection, {"all": asked}, {"only": SETTINGS["fast"]}, repeat=1, package=False)
     assert [row["recall"] for row in rows] == [1.0, 1.0, 1.0]
     assert [row["scored"] for row in rows] == [0.25, 0.25, 0.25]
-
-
-def test_where_times_cross() -> None:
-    assert crossover([10, 100, 1_000], [0.2, 0.5, 2.0]) == pytest.approx(100 * 10**0.5)
-    assert crossover([10, 100], [0.2, 0.5]) is None

@@ -33,14 +33,6 @@ def many(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
-def pages_text(first_page: int, last_page: int) -> str:
-    """
-    >>> pages_text(3, 3), pages_text(3, 5)
-    ('page 3', 'pages 3-5')
-    """
-    return f"page {first_page}" if first_page == last_page else f"pages {first_page}-{last_page}"
-
-
 def place_text(source: Passage | Citation) -> str:
     """Where a source stands: "page 7, Table 1", with OCR's confidence if it was read by OCR; a time; a paragraph."""
     place = source.locator.label() + (f", {source.label}" if source.label else "")

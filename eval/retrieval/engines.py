@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -192,21 +191,6 @@ def compare_engines(
                 }
             )
     return rows
-
-
-def crossover(sizes: Sequence[int], ratios: Sequence[float]) -> float | None:
-    """The number of passages where a ratio of times, exact / approximate, passes 1; None where it does not.
-
-    Interpolated on a log-log scale between the measured sizes, ascending.
-
-    >>> round(crossover([10_000, 1_000_000], [0.1, 10.0]))
-    100000
-    """
-    for (small, low), (large, high) in pairwise(zip(sizes, ratios, strict=True)):
-        if low < 1 <= high:
-            part = -np.log(low) / (np.log(high) - np.log(low))
-            return float(np.exp(np.log(small) + part * (np.log(large) - np.log(small))))
-    return None
 
 
 def _timed(search: Callable[[SparseVector], Any], queries: Sequence[SparseVector]) -> tuple[list[Any], list[float]]:
