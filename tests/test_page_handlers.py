@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from rag.answer import Pipeline
 from rag.document import Document
-from rag.document import WebPage as DocumentPage
+from rag.document import Page as DocumentPage
 from rag.errors import ReaderError
 from rag.library.catalogue import Library
 from rag.records import Passage

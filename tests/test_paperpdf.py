@@ -16,6 +16,7 @@ from eval.pdf import pdf_questions as pdf
 from eval.pdf.paperpdf import examples_of, overlaps, question_of, read_paperpdf
 from rag.encode.dense_encoder import TrainedEncoder
 from rag.errors import DataError, UsageError
+from rag.locator import PageSpan
 from rag.settings import load_settings
 from tests.parts import BRIDGE, GARDEN, passage, small_library
 from tests.pdfs import make_pdf
@@ -150,11 +151,16 @@ def test_a_caption_is_the_figures_where_there_is_one(monkeypatch: pytest.MonkeyP
 def test_questions_of_either_layout(tmp_path: Path) -> None:
     ours = {"id": "q1", "file": "a.pdf", "question": "How many?", "answer": "162", "page": 3, "where": "text"}
     first, second = pdf.read_questions(write(tmp_path / "q.jsonl", ours, RECORD))
-    assert first.on_gold_page("x/a.pdf", 3, 4, "whatever") and not first.on_gold_page("x/a.pdf", 4, 4, "whatever")
+    assert first.on_gold_page("x/a.pdf", PageSpan(3, 4), "whatever")
+    assert not first.on_gold_page("x/a.pdf", PageSpan(4, 4), "whatever")
+        "x/a.pdf", PageSpan(4, 4), "whatever"
+    )
     assert (second.id, second.file, second.golds, second.page) == ("paperpdf-2", "bridge.pdf", ("Clyde Foundry",), 0)
-    assert second.on_gold_page("x/bridge.pdf", 7, 7, "In short: the Tarn bridge was opened in 1911 by Clyde Foundry")
-    assert not second.on_gold_page("x/other.pdf", 7, 7, BRIDGE[1][0])
-    assert not second.on_gold_page("x/bridge.pdf", 7, 7, BRIDGE[2][0])
+    assert second.on_gold_page(
+        "x/bridge.pdf", PageSpan(7, 7), "In short: the Tarn bridge was opened in 1911 by Clyde Foundry"
+    )
+    assert not second.on_gold_page("x/other.pdf", PageSpan(7, 7), BRIDGE[1][0])
+    assert not second.on_gold_page("x/bridge.pdf", PageSpan(7, 7), BRIDGE[2][0])
 
 
 def test_gold_and_oracle_are_the_passages_with_the_evidence() -> None:

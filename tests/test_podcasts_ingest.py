@@ -191,7 +191,7 @@ def test_an_episode_is_stored_with_all_that_lies_beside_it(indexes: Indexes, she
     assert bees and [(c.title, c.source) for c in bees.chapters] == [("First half", "ours"), ("Second half", "ours")]
     assert indexes.library.episode(content_id(shelf / "ships.pdf")) is None
     passages = [p for _, p in indexes.library.passages_since(0) if p.document_id == mill.document_id]
-    assert [(p.locator.chapter, p.locator.start_seconds, p.locator.end_seconds) for p in passages] == [
+    assert [(p.locator.searched, p.locator.start_seconds, p.locator.end_seconds) for p in passages] == [
         ("The mill", 1.0, 11.0), ("Flour", 3723.0, 3739.0),
     ]  # fmt: skip
     assert {p.description for p in passages} == {mill.episode.description}
@@ -288,7 +288,7 @@ def test_passages_are_whole_utterances_of_one_chapter(
         assert p.passage_id == f"d#{number}" and p.text == document.text[p.start : p.end]
         assert count_tokens(p.text) <= size
         (chapter,) = [c for c in chapters if c.start < p.end and p.start < c.end]
-        assert p.locator.chapter == chapter.title
+        assert p.locator.searched == chapter.title
         assert p.start in {u.start for u in utterances} or any(u.start < p.start < u.end for u in long)
         assert p.end in {u.end for u in utterances} or any(u.start < p.end < u.end for u in long)
         # one character a second: also within an utterance that is cut
@@ -342,9 +342,9 @@ def test_filters_by_hand(indexes: Indexes, shelf: Path, filters: list[str], foun
     numbers = indexes.library.select(filters)
     assert numbers is not None
     assert [
-        p.locator.chapter
+        p.locator.searched
         for p in indexes.library.passages_numbered(numbers).values()
-        if "half" not in p.locator.chapter
+        if "half" not in p.locator.searched
     ] == found
 
 
@@ -357,7 +357,7 @@ def test_a_filter_that_is_none_is_named(indexes: Indexes, text: str) -> None:
 def test_a_citation_begins_where_its_words_are_said(indexes: Indexes, shelf: Path) -> None:
     ingested(indexes, shelf)
     library = indexes.library
-    passage = next(p for _, p in library.passages_since(0) if p.locator.chapter == "Flour")
+    passage = next(p for _, p in library.passages_since(0) if p.locator.searched == "Flour")
     start = passage.text.index("We filter_passages")
     hit = Hit(1, 1.0, passage)
     quote = Quote(hit, start, len(passage.text), True, 2.0)
@@ -462,7 +462,7 @@ def test_chapters_that_were_interrupted_go_on_behind_the_last_one(
     assert given == [0, 1] and not kept.exists()
     after = an_episode(indexes, shelf)
     assert after.episode and [c.title for c in after.episode.chapters] == ["First half", "Second half"]
-    assert {p.locator.chapter for _, p in indexes.library.passages_since(0)} == {"First half", "Second half", ""}
+    assert {p.locator.searched for _, p in indexes.library.passages_since(0)} == {"First half", "Second half", ""}
     assert [e.paths for e in indexes.library.documents([before.document_id])] == [(str(shelf / "mill.vtt"),)]
     assert statuses(ingested(indexes, shelf))["mill.vtt"] == "unchanged"  # what was asked for stays
     kept.write_text('["combined", "x"]\n[1]\n')  # made otherwise

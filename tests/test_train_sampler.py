@@ -276,7 +276,7 @@ TEXTS = ["How many papers were surveyed?", "The committee met in the old town ha
 
 
 def trained_minilm(out: Path, projection: NDArray[np.float32]) -> Path:
-    train.save(train.Trained(projection, None, 1, 1, 0, [0.5]), MINILM, out, "toy.jsonl")
+    train.save(train.TrainedTextSide(projection, None, 1, 1, 0, [0.5]), MINILM, out, "toy.jsonl")
     return out
 
 
