@@ -153,8 +153,6 @@ def test_questions_of_either_layout(tmp_path: Path) -> None:
     first, second = pdf.read_questions(write(tmp_path / "q.jsonl", ours, RECORD))
     assert first.on_gold_page("x/a.pdf", PageSpan(3, 4), "whatever")
     assert not first.on_gold_page("x/a.pdf", PageSpan(4, 4), "whatever")
-        "x/a.pdf", PageSpan(4, 4), "whatever"
-    )
     assert (second.id, second.file, second.golds, second.page) == ("paperpdf-2", "bridge.pdf", ("Clyde Foundry",), 0)
     assert second.on_gold_page(
         "x/bridge.pdf", PageSpan(7, 7), "In short: the Tarn bridge was opened in 1911 by Clyde Foundry"
