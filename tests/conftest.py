@@ -14,6 +14,7 @@ import pytest
 
 from rag.errors import ModelError
 from rag.models.registry import path_of
+from tests.warm_command import WarmCommand
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("GLOSSATOR_DATA") or ROOT.parent / "shared" / "data")
@@ -37,22 +38,25 @@ def command(*arguments: object) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def glossator() -> Run:
-    """Run the program as a user does: glossator("search", "words", "--library", folder).returncode and so on."""
+def glossator() -> Iterator[Run]:
+    """Run the program as a user does: glossator("search", "words", "--library", folder).returncode and so on.
+
+    In a process of its own, forked from one that has imported the program (tests/warm_command.py).
+    """
+    warm = WarmCommand()
 
     def run(
         *arguments: object, env: Mapping[str, str] | None = None, timeout: float = 240, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **(env or {})}
+        if warm.takes(environment):
+            return warm.run(list(map(str, arguments)), environment, cwd, timeout)
         return subprocess.run(
-            command(*arguments),
-            env={**os.environ, **(env or {})},
-            timeout=timeout,
-            cwd=cwd,
-            text=True,
-            capture_output=True,
+            command(*arguments), env=environment, timeout=timeout, cwd=cwd, text=True, capture_output=True
         )
 
-    return run
+    yield run
+    warm.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -96,7 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         workers, cores = int(os.environ["PYTEST_XDIST_WORKER_COUNT"]), sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[int(worker[2:]) :: workers] or cores)
+        os.sched_setaffinity(0, cores[int(worker[2:]) :: workers] or [cores[int(worker[2:]) % len(cores)]])
 
 
 # Slowest first. Seconds go to browsers, readers and kills, not to the number of tests, by which xdist would sort. It
