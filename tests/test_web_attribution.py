@@ -13,7 +13,7 @@ from tests.conftest import Run, needs_browser
 from tests.pages import GUILD, HARBOUR, Endpoint, Site, prompt_of, visit
 from tests.pdfs import make_pdf
 from tests.test_readers import Handler, says
-from tests.test_web_forms import GARDEN, _contrast
+from tests.test_web_forms import GARDEN, contrasts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -69,7 +69,7 @@ def test_what_made_the_answer_is_marked_told_and_can_be_called_off(browser, site
         for scheme in ("dark", "light"):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_function("dark => document.body.classList.contains('dark') == dark", arg=scheme == "dark")
-            assert min(map(_contrast, page.locator(".heat :is(.plus, .minus, .hint)").all())) >= 4.5, scheme
+            assert min(contrasts(page.locator(".heat :is(.plus, .minus, .hint)"))) >= 4.5, scheme
 
         page.get_by_role("button", name="Back to the page").click()
         page.locator("figure.page").wait_for()

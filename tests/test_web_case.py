@@ -11,7 +11,7 @@ from tests.pages import HARBOUR, Endpoint, Site, visit
 from tests.pdfs import make_pdf
 from tests.test_legal_ingest import a_judgment
 from tests.test_readers import says
-from tests.test_web_forms import _contrast
+from tests.test_web_forms import contrasts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -123,8 +123,8 @@ def test_the_panel_has_names_contrast_and_room(browser, site: Site, width: int) 
             page.wait_for_function("dark => document.body.classList.contains('dark') == dark", arg=scheme == "dark")
             for name in ("Facts", "Cites (1)", "Timeline"):
                 panel.get_by_role("tab", name=name).click()
-                seen = panel.locator(":is(p, dt, dd, mark, a, button, .date, li)").all()
-                assert min(_contrast(part) for part in seen if part.is_visible()) >= 4.5, (scheme, name)
+                seen = contrasts(panel.locator(":is(p, dt, dd, mark, a, button, .date, li)"))
+                assert min(seen) >= 4.5, (scheme, name)
             page.locator(".judgment").scroll_into_view_if_needed()
             page.screenshot(path=str(site.log.parent / f"case-{width}-{scheme}.png"))
 

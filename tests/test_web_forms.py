@@ -74,18 +74,34 @@ def _unfolded(visited: Visit, title: str) -> Locator:
 
 def _contrast(element: Locator) -> float:
     """Of the text to what is behind it, as WCAG 2.2 has it: 4.5 is wanted, 21 is black on white."""
-    colours = element.evaluate(
-        """async e => {  // colours that still change to another scheme's are nobody's
+    (found,) = contrasts(element)
+    return found
+
+
+def contrasts(elements: Locator) -> list[float]:
+    """The contrast of each of these elements that is visible, all of them asked of the browser at once."""
+    all_colours = elements.evaluate_all(
+        """async all => {  // colours that still change to another scheme's are nobody's
           const changing = document.getAnimations().filter(a => a instanceof CSSTransition);
           await Promise.all(changing.map(a => a.finished.catch(() => 0)));
-          const own = getComputedStyle(e).color, chain = [];
-          for (let n = e; n; n = n.parentElement) chain.push(getComputedStyle(n));
-          const behind = chain.map(s => s.backgroundColor).find(c => !c.startsWith("rgba(0, 0, 0, 0"));
-          return [own, behind, chain.reduce((all, s) => all * s.opacity, 1)];
+          const visible = e => {
+            const box = e.getBoundingClientRect();
+            return box.width > 0 && box.height > 0 && getComputedStyle(e).visibility == "visible";
+          };
+          return all.filter(visible).map(e => {
+            const own = getComputedStyle(e).color, chain = [];
+            for (let n = e; n; n = n.parentElement) chain.push(getComputedStyle(n));
+            const behind = chain.map(s => s.backgroundColor).find(c => !c.startsWith("rgba(0, 0, 0, 0"));
+            return [own, behind, chain.reduce((all, s) => all * s.opacity, 1)];
+          });
         }"""
     )
-    ink, paper = ([int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in colours[:2])
-    seen = [colours[2] * a + (1 - colours[2]) * b for a, b in zip(ink, paper, strict=True)]
+    return [_ratio(*colours) for colours in all_colours]
+
+
+def _ratio(own: str, behind: str, opacity: float) -> float:
+    ink, paper = ([int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in (own, behind))
+    seen = [opacity * a + (1 - opacity) * b for a, b in zip(ink, paper, strict=True)]
     dark, light = sorted((_luminance(seen), _luminance(paper)))
     return (light + 0.05) / (dark + 0.05)
 
