@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from rag.errors import ModelError
@@ -21,6 +22,9 @@ DATA = Path(os.environ.get("GLOSSATOR_DATA") or ROOT.parent / "shared" / "data")
 PDFS = DATA / "pdf"
 LIGHT_READER = "reader.model=qwen2.5-coder-0.5b"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine takes ten times as long
+hypothesis.settings.load_profile("suite")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 CHROMIUM_FLAGS = [
