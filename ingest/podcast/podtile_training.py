@@ -16,19 +16,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ingest.podcast.podtile import Chapteriser, Room, clean
 from rag.document import Document
-from rag.encode.checkpoint import base_of
 from rag.errors import DataError
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.protocols import Report, silent
-from rag.train.common import adapted, write_folder
-from rag.train.quote_training import MAX_TOKENS, Row, TrainedQuoteReader
+from rag.train.common import RANK, RATE, TunedChatModel, adapted
+from rag.train.quote_training import MAX_TOKENS, Row
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Of the adapters, on every linear layer but the head; common values, the paper has no adapters.
-RANK = 16
-RATE = 2e-4
 BATCH = 4  # chunks a step
 
 
@@ -112,7 +109,7 @@ def train(
     epochs: int = 1,
     seed: int = 0,
     report: Report = silent,
-) -> TrainedQuoteReader:
+) -> TunedChatModel:
     """Train adapters to write each target, and merge them into the model, which is changed.
 
     The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example
@@ -135,26 +132,9 @@ def train(
         return reply_loss(tuned(input_ids=ids[None], use_cache=False).logits[0], ids, row[1])
 
     merged, losses = adapted(model, rows, loss_of, RANK, RATE, BATCH, epochs, seed, report)
-    return TrainedQuoteReader(merged, tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
+    return TunedChatModel(merged, tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
 
 
-def save(trained: TrainedQuoteReader, base: str, out: Path, data: str, room: Room) -> None:
-    """Write the folder that reader.model can name: trained from `base` with `data`. UsageError if `out` is there."""
-
-    def write(folder: Path) -> dict[str, Any]:
-        trained.model.save_pretrained(folder)
-        trained.tokenizer.save_pretrained(folder)
-        return {
-            "task": "chapters",
-            "base": base_of(base),
-            "data": data,
-            "examples": trained.examples,
-            "context_tokens": room.context,
-            "epochs": trained.epochs,
-            "seed": trained.seed,
-            "rate": RATE,
-            "rank": RANK,
-            "losses": trained.losses,
-        }
-
-    write_folder(out, write)
+def save(trained: TunedChatModel, base: str, out: Path, data: str, room: Room) -> None:
+    """As TunedChatModel.save, with the context that the examples were made for."""
+    trained.save(out, "chapters", base, data, context_tokens=room.context)

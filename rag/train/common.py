@@ -7,9 +7,11 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rag.encode.checkpoint import base_of
 from rag.errors import ModelError, UsageError, not_loaded
 from rag.protocols import Report
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Example = TypeVar("Example")
+RANK = 16  # of the adapters of a tuned chat model
+RATE = 2e-4  # at which they are trained
 
 
 def check_out(out: Path) -> None:
@@ -39,6 +43,40 @@ def write_folder(out: Path, save: Callable[[Path], dict[str, Any]], record: str 
         with file.open("r+b") as written:
             os.fsync(written.fileno())
     os.replace(fresh, out)
+
+
+@dataclass(frozen=True, slots=True)
+class TunedChatModel:
+    """A chat model tuned on examples, the mean loss of each epoch, and how many examples were too long for it."""
+
+    model: Any
+    tokenizer: Any
+    examples: int
+    left_out: int
+    epochs: int
+    seed: int
+    losses: list[float]
+
+    def save(self, out: Path, task: str, base: str, data: str, **more: Any) -> None:
+        """Write the folder that reader.model can name: tuned from `base` with `data`. UsageError if `out` is there."""
+
+        def write(folder: Path) -> dict[str, Any]:
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+            return {
+                "task": task,
+                "base": base_of(base),
+                "data": data,
+                "examples": self.examples,
+                **more,
+                "epochs": self.epochs,
+                "seed": self.seed,
+                "rate": RATE,
+                "rank": RANK,
+                "losses": self.losses,
+            }
+
+        write_folder(out, write)
 
 
 def open_chat_model(model: str) -> tuple[Any, Any]:

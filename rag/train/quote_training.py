@@ -13,19 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.encode.checkpoint import base_of
 from rag.errors import DataError
 from rag.protocols import Report, silent
 from rag.read.prompts import bullets, copy_messages, quotes_messages
 from rag.read.quotes import Quote
-from rag.train.common import adapted, write_folder
+from rag.train.common import RANK, RATE, TunedChatModel, adapted
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Of the adapters, on every linear layer but the head; common values, the paper has no adapters.
-RANK = 16
-RATE = 2e-4
 BATCH = 8  # examples a step
 MAX_TOKENS = 32_768  # the longest that the paper trains with; longer examples are left out
 MASKED = -100  # a label that is not learnt: torch's cross-entropy knows it
@@ -39,19 +36,6 @@ class QuoteRecord:
     context: tuple[Quote, ...]
     evidence: tuple[Quote, ...]
     answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedQuoteReader:
-    """A tuned model with its tokenizer, the mean loss of each epoch, and how many examples were too long for it."""
-
-    model: Any
-    tokenizer: Any
-    examples: int
-    left_out: int
-    epochs: int
-    seed: int
-    losses: list[float]
 
 
 Row = tuple[list[int], int]  # token ids of a prompt and its target, and where the target begins
@@ -107,7 +91,7 @@ def padded(rows: Sequence[Row], length: int = 0) -> tuple[Tensor, Tensor, Tensor
 
 def train(
     records: Sequence[QuoteRecord], model: Any, tokenizer: Any, epochs: int = 1, seed: int = 0, report: Report = silent
-) -> TrainedQuoteReader:
+) -> TunedChatModel:
     """Train adapters with the alignment loss and merge them into the model, which is changed.
 
     The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example.
@@ -128,25 +112,9 @@ def train(
         return alignment_loss(tuned(input_ids=ids, attention_mask=attended, use_cache=False).logits, labels)
 
     merged, losses = adapted(model, examples, loss_of, RANK, RATE, BATCH, epochs, seed, report)
-    return TrainedQuoteReader(merged, tokenizer, len(examples), len(records) - len(examples), epochs, seed, losses)
+    return TunedChatModel(merged, tokenizer, len(examples), len(records) - len(examples), epochs, seed, losses)
 
 
-def save(trained: TrainedQuoteReader, base: str, out: Path, data: str) -> None:
-    """Write the folder that reader.model can name: trained from `base` with `data`. UsageError if `out` is there."""
-
-    def write(folder: Path) -> dict[str, Any]:
-        trained.model.save_pretrained(folder)
-        trained.tokenizer.save_pretrained(folder)
-        return {
-            "task": "quotes",
-            "base": base_of(base),
-            "data": data,
-            "examples": trained.examples,
-            "epochs": trained.epochs,
-            "seed": trained.seed,
-            "rate": RATE,
-            "rank": RANK,
-            "losses": trained.losses,
-        }
-
-    write_folder(out, write)
+def save(trained: TunedChatModel, base: str, out: Path, data: str) -> None:
+    """As TunedChatModel.save."""
+    trained.save(out, "quotes", base, data)
