@@ -78,7 +78,7 @@ def section_problems(library: Library) -> list[str]:
     if not generations:
         return []
     sections = SectionIndex(folder)
-    if _is_stale(sections, generations):
+    if not sections.holds(generations):
         return [f"{FOLDER}: the index of judgments' sections is not up to date"]
     try:
         sections.open()
@@ -87,10 +87,6 @@ def section_problems(library: Library) -> list[str]:
     finally:
         sections.close()
     return []
-
-
-def _is_stale(sections: SectionIndex, generations: Mapping[str, int]) -> bool:
-    return {key: generation for key, (_, generation) in sections.recorded().items()} != generations
 
 
 def new_case(case: Case, passages: Iterable[Passage]) -> CourtCase:
@@ -192,7 +188,7 @@ def open_precedents(library: Library, parts: Parts = NOTHING) -> Iterator[tuple[
             sections.open()
         except LibraryError as error:
             raise LibraryError(f"{error}. {remedy}") from error
-        if _is_stale(sections, library.generations("legal")):
+        if not sections.holds(library.generations("legal")):
             log.warning("%s: the index of judgments' sections is not up to date. %s", library.folder, remedy)
     try:
         yield parts.search(cases, sections), cases

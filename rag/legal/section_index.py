@@ -41,9 +41,9 @@ class SectionIndex:
         """
         if not (self._folder / RECORD).is_file():  # nothing, or of another version
             shutil.rmtree(self._folder, ignore_errors=True)
-        known = self.recorded()
-        if {case_id: generation for case_id, (_, generation) in known.items()} == generations:
+        if self.holds(generations):
             return
+        known = self.recorded()
         changed = [key for key in generations if key not in known or known[key][1] != generations[key]]
         stale = {key: number for key, (number, _) in known.items() if key not in generations or key in changed}
         following = max((number for number, _ in known.values()), default=-1) + 1
@@ -63,6 +63,10 @@ class SectionIndex:
         fresh = self._folder / f"{RECORD}.new"
         fresh.write_text(json.dumps(record), "utf-8")
         os.replace(fresh, self._folder / RECORD)
+
+    def holds(self, generations: Mapping[str, int]) -> bool:
+        """Whether what was committed last are these cases, each as it was read at its generation."""
+        return {case_id: generation for case_id, (_, generation) in self.recorded().items()} == generations
 
     def recorded(self) -> dict[str, tuple[int, int]]:
         """Case id -> (its number, the generation that it was read at), of what was committed last."""
