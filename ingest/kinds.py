@@ -65,6 +65,7 @@ class DocumentKind:
     forced: bool = True  # --kind takes any file for one, whatever it is recognised as
     ending: str = ""  # a file so called that is none is reported, with `refusal`
     refusal: str = ""
+    page_pictures: bool = False  # its pages may be drawn from its file; else the page shows their text
     sidecars: re.Pattern[str] | None = None  # names of files that are read with a document of this kind beside them
     collection: FileCollection | None = None
     of_text: TextKind | None = None  # PDFs may turn out to be of this kind
@@ -81,6 +82,7 @@ KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
         pdf_reading.read_pdf,
         text_passages,
         forced=False,
+        page_pictures=True,
         ending=".pdf",
         refusal="is not a PDF, whatever its name says. Leave it out, or convert it to PDF",
     ),
@@ -91,6 +93,7 @@ KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
         case_reading.recipe_of_judgment,
         case_reading.read_judgment_file,
         case_passages,
+        page_pictures=True,
         collection=FileCollection(is_collection, case_reading.open_cases, case_reading.recipe_of_record),
         of_text=TextKind(is_judgment, case_reading.with_structure),
     ),

@@ -737,7 +737,7 @@ def ingest_here(docs: Path, library: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_at_any_moment(template: Path, tmp_path: Path, glossator: Run) -> None:
-    """Two new documents and a changed one; killed at six moments between start and end, two libraries at a time."""
+    """Two new documents and a changed one; killed at four moments between start and end, two libraries at a time."""
     docs = copied(template / "docs", tmp_path / "docs")
     first = copied(template / "library", tmp_path / "first")
     with contextlib.closing(sqlite3.connect(first / "catalogue.sqlite")) as connection:  # as if read from our copy
@@ -747,10 +747,10 @@ def test_killed_at_any_moment(template: Path, tmp_path: Path, glossator: Run) ->
     for animal in ("lynx", "marten"):
         story(docs / f"{animal}.pdf", animal, pages=30)
     chance, seconds = random.Random(20), float((template / "seconds.txt").read_text())
-    moments = [seconds * (number + chance.random()) / 6 for number in range(6)]
-    libraries = [copied(first, tmp_path / f"killed-{number}") for number in range(6)]
+    moments = [seconds * (number + chance.random()) / 4 for number in range(4)]
+    libraries = [copied(first, tmp_path / f"killed-{number}") for number in range(4)]
     with ThreadPoolExecutor(2) as two:
-        for number, library in enumerate(two.map(killed, [docs] * 6, libraries, moments)):
+        for number, library in enumerate(two.map(killed, [docs] * 4, libraries, moments)):
             if number == 3:
                 again = glossator("ingest", docs, "--library", library, "--json")
                 assert again.returncode == 0, again.stderr
@@ -973,7 +973,7 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reply", ["page", "error", "cut", "hanging", "nobody there"])
+@pytest.mark.parametrize("reply", ["page", "hanging", "nobody there"])
 def test_an_endpoint_that_talks_nonsense_is_named(kept: Path, glossator: Run, endpoint: str, reply: str) -> None:
     model = "http://127.0.0.1:9/v1#x" if reply == "nobody there" else f"{endpoint}/{reply}/v1#x"
     settings = "--set", f"reader.model={model}", "--set", f"reader.timeout_seconds={0.5 if reply == 'hanging' else 20}"
@@ -984,7 +984,8 @@ def test_an_endpoint_that_talks_nonsense_is_named(kept: Path, glossator: Run, en
 
 
 @pytest.mark.parametrize("reply", [name for name in REPLIES if name not in ("whole", "hanging")])
-def test_nonsense_is_never_an_answer(endpoint: str, reply: str) -> None:
+def test_nonsense_is_never_an_answer(endpoint: str, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.llm.retries.FIRST_WAIT", 0.01)
     reader = open_reader(ReaderSettings(model=f"{endpoint}/{reply}/v1#x"))
     with pytest.raises(ReaderError, match=f"/{reply}/v1#x did not answer"):
         list(reader.stream([("user", "where does the otter swim?")], 8))

@@ -17,8 +17,9 @@ from rag.library.catalogue import Library
 from rag.llm.chat import Messages, Usage
 from rag.records import Hit
 from rag.settings import load_settings
-from tests.conftest import ROOT, Run
+from tests.conftest import Run
 from tests.parts import passage
+from tests.pdfs import make_pdf
 from tests.test_answer import ScriptedReader, pipeline
 
 pytestmark = pytest.mark.slow
@@ -28,19 +29,23 @@ def test_bench_ingest_compares_with_its_parts(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(bench, "REPEAT", 1)
     settings = load_settings()
     indexes = Indexes(Library.open(tmp_path / "library", create=True), settings)
-    result = bench.ingest(ROOT / "examples" / "specter-acl2020.pdf", indexes, settings)
-    assert result["pages"] == 13
+    lines = [[f"Line {line} of page {page} is here to be read." for line in range(40)] for page in range(4)]
+    result = bench.ingest(make_pdf(tmp_path / "lines.pdf", lines, "Lines"), indexes, settings)
+    assert result["pages"] == 4
     expected = result["ingest_seconds"] / (result["extraction_seconds"] + result["encoding_seconds"])
     assert result["ratio"] == pytest.approx(expected, rel=0.05)
 
 
-def test_bench_retrieval_times_every_retriever(glossator: Run) -> None:
-    done = glossator("bench", "retrieval", "--json")
+def test_bench_retrieval_times_every_retriever(glossator: Run, tmp_path: Path) -> None:
+    make_pdf(tmp_path / "bridge.pdf", [["The Tarn Bridge is 84 m long."]], "The Tarn Bridge")
+    question = {"id": "q", "file": "bridge.pdf", "question": "How long is the bridge?", "answer": "84 m", "page": 1}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(question | {"where": "text"}))
+    done = glossator("bench", "retrieval", "--folder", tmp_path, "--questions", tmp_path / "questions.jsonl", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     names = {"bm25", "sparse", "dense", "hybrid"}
     assert {name for name in result if isinstance(result[name], dict)} == names
-    assert all(result[name]["p95_ms"] >= result[name]["p50_ms"] > 0 for name in names)
+    assert all(result[name]["p95_ms"] >= result[name]["p50_ms"] >= 0 for name in names)
 
 
 def test_bench_retrieval_prints_the_tables_of_what_is_there(glossator: Run, tmp_path: Path) -> None:
@@ -56,7 +61,7 @@ def test_bench_retrieval_prints_the_tables_of_what_is_there(glossator: Run, tmp_
         with gzip.open(folder / f"{name}.jsonl.gz", "wt") as file:
             file.write("\n".join(map(json.dumps, records)))
     (folder / "qrels-dev-a.tsv").write_text("\n".join(judged))
-    arguments = "bench", "retrieval", "--data", tmp_path / "data", "--cache", tmp_path / "cache", "--made", 200
+    arguments = "bench", "retrieval", "--data", tmp_path / "data", "--cache", tmp_path / "cache", "--made", 50
     done = glossator(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -66,7 +71,7 @@ def test_bench_retrieval_prints_the_tables_of_what_is_there(glossator: Run, tmp_
     assert all(0 <= row["R@5"] <= 1 for row in rows.values())
     assert rows["BM25"]["R@5"] == 1
     assert set(result["ablation"]) == {name}
-    assert set(result["engines"]) == {name, "200 made vectors"}
+    assert set(result["engines"]) == {name, "50 made vectors"}
     assert {row["engine"] for row in result["engines"][name]} >= {"exact", "scipy", "seismic default"}
     assert "throughput" in result
     nothing = glossator("bench", "retrieval", "--data", tmp_path / "nowhere", "--json")

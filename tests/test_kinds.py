@@ -20,11 +20,13 @@ from rag.document import Document, Page
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.records import Passage
+from rag.locator import PageSpan
+from rag.records import Citation, Passage
 from rag.settings import load_settings
 from tests.parts import encoder
 from tests.pdfs import make_pdf
 from ui.cli.commands.document_commands import Kind
+from ui.web.panels.page_view import PageViews
 
 HEATH = "NOTE Walk on the heath\n* The curlew nests in the wet heather.\n* Sundew grows beside the black pool.\n"
 HARBOUR = "NOTE Harbour\n* The ferry is painted green.\n"
@@ -119,6 +121,21 @@ def test_a_made_kind_is_recognised_read_cut_stored_and_found(
         assert (best.document_id, best.text) == (document_id, "* Sundew grows beside the black pool.")
     assert indexes.library.problems() == []
     assert {outcome.status for outcome in ingested(shelf)} == {"unchanged"}
+
+
+def test_a_made_kind_is_cited_on_its_text_where_no_panel_is_its_own(
+    tmp_path: Path, indexes: Indexes, ingested: Ingested
+) -> None:
+    (tmp_path / "heath.note").write_text(HEATH)
+    (outcome,) = ingested(tmp_path / "heath.note")
+    text, quote = indexes.library.document(outcome.document_id).text, "black pool"
+    start = text.index(quote)
+    cited = Citation(
+        "[1]", f"{outcome.document_id}#1", outcome.document_id, "heath.note", "Walk", PageSpan(), quote, start,
+        start + len(quote),
+    )  # fmt: skip
+    shown = PageViews(indexes).html(cited, 1)
+    assert f"beside the <mark>{quote}</mark>." in shown and "cannot be shown" not in shown and "<img" not in shown
 
 
 def test_a_made_kind_can_be_wanted_alone(tmp_path: Path, ingested: Ingested) -> None:

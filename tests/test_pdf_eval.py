@@ -120,12 +120,18 @@ def test_the_examples_questions_stand_on_their_pages() -> None:
         assert contains_gold(documents[question.file].text[page.start : page.end], question.golds), question.id
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first command keeps the examples' passages, for the next."""
+    return tmp_path_factory.mktemp("examples") / "library"
+
+
 @pytest.mark.slow
-def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path) -> None:
+def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path, library: Path) -> None:
     def run(endpoint: Endpoint) -> tuple[dict[str, Any], str]:
         done = glossator(
             "--set", f"reader.model={endpoint.address}", "eval", "pdf", "--questions", EXAMPLES / "questions.jsonl",
-            "--folder", EXAMPLES, "--limit", 2, "-k", 2, "--library", tmp_path / "library", "--cache",
+            "--folder", EXAMPLES, "--limit", 2, "-k", 2, "--library", library, "--cache",
             tmp_path / "cache", "--out", tmp_path / "out", "--json",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -151,7 +157,7 @@ def test_eval_pdf_over_the_example(glossator: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bad_requests_are_one_line(glossator: Run, tmp_path: Path) -> None:
+def test_bad_requests_are_one_line(glossator: Run, tmp_path: Path, library: Path) -> None:
     questions, gone = EXAMPLES / "questions.jsonl", tmp_path / "gone.jsonl"
     other = tmp_path / "other.jsonl"
     other.write_text(questions.read_text().replace("specter-acl2020.pdf", "else.pdf"))
@@ -164,9 +170,7 @@ def test_bad_requests_are_one_line(glossator: Run, tmp_path: Path) -> None:
         (["--questions", other], 1, "question specter-1: else.pdf is not in the folder"),
     ]
     for arguments, code, words in cases:
-        done = glossator(
-            "--set", LIGHT_READER, "eval", "pdf", "--folder", EXAMPLES, "--library", tmp_path / "library", *arguments
-        )
+        done = glossator("--set", LIGHT_READER, "eval", "pdf", "--folder", EXAMPLES, "--library", library, *arguments)
         assert (done.returncode, done.stdout) == (code, ""), (arguments, done.stderr)
         lines = [line for line in done.stderr.splitlines() if words in line]
         assert len(lines) == 1 and lines[0].startswith("glossator: "), (arguments, done.stderr)

@@ -40,7 +40,7 @@ def test_markdown_shows_any_text_as_it_is(text: str) -> None:
 @given(HOSTILE)
 def test_a_quote_stays_text_in_html(text: str) -> None:
     citation = an_answer("x", title=text).citations[0]
-    shown = str(page_text_figure(citation, 3, 4, text, text, 1, max(1, len(text) - 1)))
+    shown = str(page_text_figure(citation, 3, 4, f"damaged {text}", text, 1, max(1, len(text) - 1)))
     tags = re.findall(r"<[^>]*>", shown)
     assert tags[:2] == ['<figure class="page">', "<figcaption>"] and len(tags) == 10
     assert tags[5:] == ['<pre class="page-text">', "<mark>", "</mark>", "</pre>", "</figure>"]

@@ -111,12 +111,11 @@ def shown_in_transcript(page, words: str) -> bool:
 
 
 @needs_browser
-@pytest.mark.parametrize("slower", [4, 8])
-def test_a_slow_browser_shows_the_sources_too(browser, site: Site, slower: int) -> None:
+def test_a_slow_browser_shows_the_sources_too(browser, site: Site) -> None:
     """They come, and what follows them, while it still draws the answer."""
     with visit(browser, site) as visited:
         page = visited.page
-        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
         visited.ask("How many sacks of flour do the bakers of Lund buy?")
         page.locator("#sources label").first.wait_for(timeout=10_000)
         page.get_by_role("group", name="What made this answer?").wait_for(timeout=10_000)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from ingest.child_process import Limits
+from ingest.kinds import KINDS
 from ingest.page_pictures import page_picture
 from rag.errors import DocumentError, LibraryError
 from rag.index.manager import Indexes
@@ -52,13 +53,14 @@ class PageViews:
         cited = citation.locator.first_page <= page <= citation.locator.last_page
         start, end = (citation.start, citation.end) if cited else (span.start, span.start)
         first, last = (min(max(at, span.start), span.end) - span.start for at in (start, end))
+        text = document.text[span.start : span.end]
+        if not KINDS[document.kind].page_pictures:
+            return page_text_figure(citation, page, pages, "", text, first, last)
         try:
             self.png(citation.document_id, page, *((start, end) if cited else (0, 0)))
             return page_figure(citation, page, pages, first / max(1, span.end - span.start))
         except DocumentError as error:
-            return page_text_figure(
-                citation, page, pages, str(error), document.text[span.start : span.end], first, last
-            )
+            return page_text_figure(citation, page, pages, str(error), text, first, last)
 
 
 def page_address(citation: Citation, page: int) -> str:
@@ -89,7 +91,7 @@ def page_figure(citation: Citation, page: int, pages: int, at: float) -> Markup:
 
 
 def page_text_figure(citation: Citation, page: int, pages: int, why: str, text: str, start: int, end: int) -> Markup:
-    """A page's text with text[start:end] marked, and why there is no picture."""
+    """A page's text with text[start:end] marked, and why there is no picture where there could be one."""
     return render(
         "page_text.html",
         caption=page_caption(citation, page, pages),
