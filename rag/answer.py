@@ -6,29 +6,31 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import cast
 
 from rag.errors import UsageError
-from rag.index.manager import Indexes
-from rag.llm.chat import ChatModel, Usage
-from rag.llm.open import open_reader
-from rag.protocols import DenseEncoder, Report, Retriever, silent
-from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf, cite
-from rag.read.entailment import open_judge
+from rag.llm.chat import Usage
+from rag.pipeline import Pipeline, check_question
+from rag.read.cite import citation_of, cite
+from rag.read.compose.cite_sentences import cite_sentences
+from rag.read.compose.compose import compose, excerpts_of
+from rag.read.compose.scope import Scope
+from rag.read.compose.sides import evidence_for
+from rag.read.compose.style import AUTO, STYLES, Style, style_of
+from rag.read.compose.whole_document import PASSAGES, in_section, telling_passages, telling_sentences
 from rag.read.injection.mask import mask_injections
 from rag.read.prompts import fitting
 from rag.read.relevance_filter import filter_passages
-from rag.read.rules.court_finding import DecidedOf, decide
-from rag.read.strategies import STRATEGIES, Reading
+from rag.read.strategies import STRATEGIES, Event, Reading
 from rag.read.support import statements, unmentioned
-from rag.records import Answer, Hit, Note, Passage
-from rag.search import open_retriever
-from rag.settings import Settings
+from rag.records import Answer, Citation, Hit, Note, Passage, Statement
 
+OF_ONE = 0.8  # of what a question finds: from there on it is about this one document
+MOST_SUMMARISED = 4  # documents at a time
 log = logging.getLogger("glossator")
 
 
@@ -44,147 +46,207 @@ class Token:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """The parts that a question passes through, wired by `build_pipeline`."""
-
-    retriever: Retriever
-    reader: ChatModel
-    pages_of: PagesOf
-    searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
-    settings: Settings
-    picture: Callable[[str], bytes] | None = None  # a picture's PNG by its sha256; None: the reader sees none
-    table_of: Callable[[Passage], Sequence[Passage]] = lambda passage: [passage]  # all of its table, if it is of one
-    encoder: DenseEncoder | None = None  # for the filter; None: no filter
-    judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
-    episode_of: EpisodeOf = lambda document_id: None  # for the second at which a quote is said
-    paragraphs_of: ParagraphsOf = lambda document_id, start, end: None  # for the paragraph in which a quote stands
-    decided: DecidedOf = lambda question, hits: None  # what a court found, read off its judgment
-
-
-def build_pipeline(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Pipeline:
-    """Wire the parts as the settings say. Raises RagError for a part that cannot be opened."""
-    settings = indexes.settings
-    documents, passages = indexes.library.size()
-    searched = f"{documents} document{'s'[: documents != 1]}, {passages:,} passages"
-    reader = open_reader(settings.reader)
-    return Pipeline(
-        open_retriever(indexes, retriever or settings.retrieve.retriever, report),
-        reader,
-        indexes.library.pages_of,
-        searched,
-        settings,
-        indexes.library.picture if reader.sees else None,
-        indexes.library.table_of,
-        indexes.encoder() if settings.experimental.filter_threshold else None,
-        open_judge(settings.reader.judge) if settings.reader.judge else None,
-        indexes.library.episode,
-        indexes.library.paragraphs_of,
-        partial(decide, indexes.library),
-    )
-
-
-def check_question(question: str, k: int, settings: Settings) -> str:
-    """The question, stripped; UsageError for an empty or endless one, or k below 1."""
-    # an argument may hold bytes that are no text (a terminal in another encoding)
-    question = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", question).strip()
-    longest = settings.retrieve.max_query_characters
-    if not question:
-        raise UsageError("the question is empty. Write what you want to know")
-    if len(question) > longest:
-        raise UsageError(
-            f"the question has {len(question):,} characters, at most {longest:,} are read. "
-            "Shorten it, or ingest the long text as a document and ask about it"
-        )
-    if k < 1:
-        raise UsageError(f"-k {k}: ask for at least 1 passage")
-    return question
-
-
 def ask(
-    question: str, pipeline: Pipeline, k: int, within: Sequence[int] | None = None, strategy: str = "notes"
+    question: str,
+    pipeline: Pipeline,
+    k: int,
+    within: Sequence[int] | None = None,
+    strategy: str = "notes",
+    style: str = "short",
+    scope: Scope | None = None,
+    searched: str = "",
 ) -> Iterator[Evidence | Token | Note | Answer]:
-    """Answer from the k best passages; `strategy` is "notes", "quotes", or "direct" (no note, no support).
+    """Answer from the k best passages, of those `within`, and in the documents of a `scope`.
 
-    A model that cannot judge is always asked directly. Raises UsageError for an unknown strategy.
+    `searched` is searched for in place of the question, of a follow-up that makes sense only after the turn before.
+
+    `style` is one of STYLES, or "auto": the one that the question asks for. "short" is a phrase, by the `strategy`
+    "notes", "quotes", or "direct" (no note, no support); any other is sentences, each with the words that bear it out.
+    A model that cannot judge is asked directly, for a phrase. Raises UsageError for an unknown strategy or style.
     """
     question = check_question(question, k, pipeline.settings)
     if strategy not in STRATEGIES:
         raise UsageError(f"--reader {strategy}: choose one of {', '.join(STRATEGIES)}")
-    if not pipeline.reader.judges and strategy != "direct":
+    if style not in (AUTO, *STYLES):
+        raise UsageError(f"--style {style}: choose one of {', '.join((AUTO, *STYLES))}")
+    wanted: Style = style_of(question) if style == AUTO else cast(Style, style)
+    if not pipeline.reader.judges and (strategy != "direct" or wanted != "short"):
         log.warning(
-            "reader %s reads passages apart and only answers: it does not support %s and is asked directly",
-            pipeline.reader.name, strategy,
+            "reader %s reads passages apart and only answers: it is asked directly, for a phrase", pipeline.reader.name
+        )
+        strategy, wanted = "direct", "short"
+    asked = _Asked(question, pipeline, k, within, scope, searched)
+    yield from asked.in_sentences(wanted) if wanted != "short" else asked.in_a_phrase(strategy)
+
+
+class _Asked:
+    """One question on its way through the pipeline."""
+
+    def __init__(
+        self, question: str, pipeline: Pipeline, k: int, within: Sequence[int] | None, scope: Scope | None,
+        searched: str,
+    ):  # fmt: skip
+        if scope is not None:
+            within = sorted(set(scope.numbers) & set(scope.numbers if within is None else within))
+        self._question, self._pipeline, self._k, self._within = question, pipeline, k, within
+        self._scope, self._style, self._searched = scope, "short", searched or question
+        self._seconds, self._usage, self._notes = _Stopwatch(), Usage(), list[Note]()
+        self._whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
+
+    def in_a_phrase(self, strategy: str) -> Iterator[Evidence | Token | Note | Answer]:
+        """By a strategy of STRATEGIES."""
+        pipeline, experimental = self._pipeline, self._pipeline.settings.experimental
+        evidence = self._fit(self._search(self._searched))
+        if experimental.filter_threshold and pipeline.encoder is not None and len(evidence) > 1:
+            evidence = filter_passages(
+                pipeline.reader, pipeline.encoder(), self._question, evidence, experimental.filter_threshold,
+                self._usage,
+            )  # fmt: skip
+        yield self._found(evidence)
+        reading = self._reading(evidence)
+        if strategy == "notes" and experimental.notes == "written":
+            strategy = "loop"
+        yield from self._read(STRATEGIES[strategy](reading) if evidence else ())
+        abstained = not reading.found
+        text, citations = (
+            (_abstain(pipeline, self._question, reading.evidence), ())
+            if abstained
+            else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
+        )
+        told = () if abstained else statements(
+            pipeline.reader, text, reading.quotes, reading.support, pipeline.settings.reader.support_threshold,
+            self._usage, pipeline.judge,
         )  # fmt: skip
-        strategy = "direct"
-    settings, experimental = pipeline.settings.reader, pipeline.settings.experimental
-    seconds, usage, notes = _Stopwatch(), Usage(), list[Note]()
+        yield self._answer(reading, text, abstained, citations, told, reading.support)
 
-    whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
+    def in_sentences(self, style: Style) -> Iterator[Evidence | Token | Note | Answer]:
+        """Composed: what a reader writes from excerpts, and these."""
+        pipeline, question = self._pipeline, self._question
+        if pipeline.encoder is None:
+            raise UsageError(f"--style {style} needs an encoder. Ask with --style short")
+        self._style, encoder = style, pipeline.encoder()
+        evidence = self._of_a_whole() if style == "summary" else None
+        if evidence is None:
+            evidence = self._fit(evidence_for(style, self._searched, self._k, self._search))
+            chosen = excerpts_of(self._searched, evidence, encoder)
+        else:
+            chosen = telling_sentences(question, evidence, encoder)
+        yield self._found(evidence)
+        reading = self._reading(evidence)
+        yield from self._read(compose(reading, style, encoder, pipeline.markers, *chosen) if evidence else ())
+        text, citations, told = cite_sentences(
+            reading.told,
+            lambda quote, number: citation_of(
+                quote, number, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of
+            ),
+        )
+        abstained = not told
+        yield self._answer(
+            reading, _abstain(pipeline, question, reading.evidence) if abstained else text, abstained, citations, told,
+            reading.support,
+        )  # fmt: skip
 
-    def fit(hits: Sequence[Hit]) -> list[Hit]:
+    def _of_a_whole(self) -> list[Hit] | None:
+        """The passages that say most of the document (or its chapter) that is to be summarised; None without one.
+
+        It is the scope, or the one from which nearly all is found.
+        """
+        library, vectors_of = self._pipeline.library, self._pipeline.vectors_of
+        if library is None or vectors_of is None:
+            return None
+        if self._scope is None:
+            found = [hit.passage.document_id for hit in self._search(self._searched)]
+            document, count = Counter(found).most_common(1)[0] if found else ("", 0)
+            if count < OF_ONE * len(found) or not found:
+                return None
+            documents = [document]
+        else:
+            documents = [document.document_id for document in self._scope.documents]
+        hits: list[Hit] = []
+        for document in documents[:MOST_SUMMARISED]:
+            numbers = library.select([f"document_id={document}"]) or []
+            if self._within is not None:
+                numbers = sorted(set(numbers) & set(self._within))
+            kept = library.passages_numbered(numbers)
+            passages = in_section(self._question, list(kept.values()))
+            if not passages:
+                continue
+            known = {passage.passage_id: number for number, passage in kept.items()}
+            vectors = vectors_of([known[passage.passage_id] for passage in passages], passages)
+            hits += telling_passages(passages, vectors, PASSAGES // min(len(documents), MOST_SUMMARISED))
+        hits = [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
+        self._whole.update((hit.passage.passage_id, hit.passage) for hit in hits)
+        return mask_injections(hits) or None
+
+    def _search(self, query: str, k: int | None = None) -> list[Hit]:
+        return self._pipeline.retriever.search([query], k or self._k, self._within)[0]
+
+    def _fit(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits that the reader can hold, without what speaks to it."""
+        settings, pipeline = self._pipeline.settings.reader, self._pipeline
         tokens = settings.context_tokens - settings.answer_tokens
-        fitted = fitting(question, hits, tokens, pipeline.picture is not None, pipeline.reader.count)
-        whole.update((hit.passage.passage_id, hit.passage) for hit in fitted)
+        fitted = fitting(self._question, hits, tokens, pipeline.picture is not None, pipeline.reader.count)
+        self._whole.update((hit.passage.passage_id, hit.passage) for hit in fitted)
         return mask_injections(fitted)
 
-    def shown(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        return tuple(replace(hit, passage=whole[hit.passage.passage_id]) for hit in hits)
+    def _shown(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        return tuple(replace(hit, passage=self._whole[hit.passage.passage_id]) for hit in hits)
 
-    evidence = fit(pipeline.retriever.search([question], k, within)[0])
-    if pipeline.encoder is not None and len(evidence) > 1:
-        evidence = filter_passages(
-            pipeline.reader, pipeline.encoder, question, evidence, experimental.filter_threshold, usage
+    def _found(self, evidence: Sequence[Hit]) -> Evidence:
+        self._seconds.lap("retrieve")
+        return Evidence(self._shown(evidence))
+
+    def _reading(self, evidence: Sequence[Hit]) -> Reading:
+        pipeline = self._pipeline
+        return Reading(
+            self._question, pipeline.reader, pipeline.settings.reader, self._search, self._fit,
+            lambda hits: pictures_of(hits, pipeline), pipeline.table_of, tuple(evidence), self._usage, pipeline.judge,
+            pipeline.decided, pipeline.settings.experimental.rounds,
+        )  # fmt: skip
+
+    def _read(self, events: Iterable[Event]) -> Iterator[Evidence | Token | Note]:
+        """What a strategy does, with the time that it takes."""
+        doing = "note"  # until the first piece of a draft
+        for event in events:
+            if isinstance(event, str):
+                self._seconds.first("first_token")
+                doing = "answer"
+                yield Token(event)
+            elif isinstance(event, Note):
+                self._seconds.lap(doing)
+                doing = "note"
+                self._notes.append(event)
+                yield event
+            else:
+                yield Evidence(self._shown(event))
+        self._seconds.lap(doing)
+
+    def _answer(
+        self,
+        reading: Reading,
+        text: str,
+        abstained: bool,
+        citations: tuple[Citation, ...],
+        told: tuple[Statement, ...],
+        support: float | None,
+    ) -> Answer:
+        return Answer(
+            self._question,
+            text,
+            abstained,
+            tuple(self._notes),
+            citations,
+            self._shown(reading.evidence),
+            support,
+            self._pipeline.reader.name,
+            self._pipeline.settings.hash,
+            self._seconds.laps,
+            {"prompt": self._usage.prompt, "generated": self._usage.generated},
+            told,
+            reading.copied,
+            style=self._style,
+            scope=self._scope.titles if self._scope else (),
         )
-    seconds.lap("retrieve")
-    yield Evidence(shown(evidence))
-
-    reading = Reading(
-        question, pipeline.reader, settings, lambda query: pipeline.retriever.search([query], k, within)[0], fit,
-        lambda hits: pictures_of(hits, pipeline), pipeline.table_of, tuple(evidence), usage, pipeline.judge,
-        pipeline.decided, experimental.rounds,
-    )  # fmt: skip
-    if strategy == "notes" and experimental.notes == "written":
-        strategy = "loop"
-    doing = "note"  # until the first piece of a draft
-    for event in STRATEGIES[strategy](reading) if evidence else ():
-        if isinstance(event, str):
-            seconds.first("first_token")
-            doing = "answer"
-            yield Token(event)
-        elif isinstance(event, Note):
-            seconds.lap(doing)
-            doing = "note"
-            notes.append(event)
-            yield event
-        else:
-            yield Evidence(shown(event))
-    seconds.lap(doing)
-
-    abstained = not reading.found
-    text, citations = (
-        (_abstain(pipeline, question, reading.evidence), ())
-        if abstained
-        else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
-    )
-    said = () if abstained else statements(
-        pipeline.reader, text, reading.quotes, reading.support, settings.support_threshold, usage, pipeline.judge
-    )  # fmt: skip
-    yield Answer(
-        question,
-        text,
-        abstained,
-        tuple(notes),
-        citations,
-        shown(reading.evidence),
-        reading.support,
-        pipeline.reader.name,
-        pipeline.settings.hash,
-        seconds.laps,
-        {"prompt": usage.prompt, "generated": usage.generated},
-        said,
-        reading.copied,
-    )
 
 
 def pictures_of(evidence: Sequence[Hit], pipeline: Pipeline) -> dict[int, bytes]:

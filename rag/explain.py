@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rag.answer import Pipeline, pictures_of
+from rag.answer import pictures_of
 from rag.attribute.attribute import Level, attribute
 from rag.attribute.fusion_game import FusionGame
 from rag.attribute.game import LOG_P, ReaderGame
@@ -17,6 +17,7 @@ from rag.attribute.tree_reader import as_tree, coalition_reader, in_torch
 from rag.errors import ModelError, UsageError
 from rag.llm.chat import ChatModel, Usage
 from rag.llm.fusion_in_decoder import as_fusion
+from rag.pipeline import Pipeline
 from rag.protocols import Report, silent
 from rag.read.cite import MARKER
 from rag.read.injection.mask import mask_injections

@@ -199,3 +199,5 @@ class Answer:
         None  # sentences that the reader chose as quotes, and those of them not in the evidence
     )
     attribution: Attribution | None = None
+    style: str = "short"  # the way of answering: rag/read/compose/style.py
+    scope: tuple[str, ...] = ()  # titles of the only documents that were searched; (): all were

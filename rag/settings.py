@@ -133,6 +133,9 @@ class ReaderSettings(_Stage):
         le=1,
         description="an answer with less support becomes an abstention; for the 1.5B, 0 for never",
     )
+    unsupported: Literal["drop", "mark"] = Field(
+        default="drop", description="sentences of an answer that nothing found bears out: leave them out, or mark them"
+    )
     judge: str = Field(
         default="",
         description="a model of natural language inference that judges support: a hub id or folder; else the reader",

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Evidence, Pipeline, Token, ask, build_pipeline, check_question
+from rag.answer import Evidence, Token, ask
 from rag.errors import ReaderError, UsageError
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.llm.tokens import prompt_tokens
+from rag.pipeline import Pipeline, build_pipeline, check_question
 from rag.read.prompts import answer_messages, claim_messages, fitting, support_messages
 from rag.read.support import support_score
 from rag.records import Answer, Hit, Note

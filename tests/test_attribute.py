@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Pipeline
 from rag.attribute.attribute import attribute
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import documents
 from rag.errors import ReaderError
 from rag.explain import explain
 from rag.llm.chat import ChatModel, Messages, Usage
+from rag.pipeline import Pipeline
 from rag.records import Answer, Attribution, Hit
 from rag.settings import load_settings
 from tests.parts import passage

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from eval.core import bench
-from rag.answer import Pipeline
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.llm.chat import Messages, Usage
+from rag.pipeline import Pipeline
 from rag.records import Hit
 from rag.settings import load_settings
 from tests.conftest import Run

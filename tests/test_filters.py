@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answer import Pipeline
 from rag.document import Document, Episode, Page, Section, Utterance
 from rag.errors import UsageError
 from rag.library.catalogue import Library
 from rag.library.filters import VALUES
 from rag.locator import PageSpan, ParagraphSpan, part_of
+from rag.pipeline import Pipeline
 from rag.records import Answer, Hit, Passage
 from rag.settings import load_settings
 from tests.test_answer import ScriptedReader

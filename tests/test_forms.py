@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from rag.answer import Evidence, Pipeline, Token, ask
+from rag.answer import Evidence, Token, ask
 from rag.llm.chat import ChatModel, Messages, Usage
+from rag.pipeline import Pipeline
 from rag.read.notes import next_query, says_nothing
 from rag.records import Answer, Hit, Note
 from rag.settings import load_settings

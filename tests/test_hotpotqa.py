@@ -43,10 +43,10 @@ from eval.multihop.hotpotqa_report import (
 )
 from eval.multihop.questions import Benchmark, ContextParagraph, Fact, Question, read_questions
 from eval.retrieval.corpus import Corpus
-from rag.answer import Pipeline
 from rag.errors import DataError, ReaderError
 from rag.llm.chat import Messages, Usage
 from rag.locator import PageSpan
+from rag.pipeline import Pipeline
 from rag.protocols import silent
 from rag.records import Answer, Citation, Hit, Note
 from rag.settings import Settings, load_settings

@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.podcast.episode import read_podcast
-from rag.answer import Evidence, Pipeline, ask
+from rag.answer import Evidence, ask
 from rag.llm.chat import ChatModel, Messages, Usage
+from rag.pipeline import Pipeline
 from rag.read.injection.grammar import COMPILED, GROUPS, RULES
 from rag.read.injection.mask import instructions, mask_injections, masked, masked_name
 from rag.read.injection.turns import names_a_turn

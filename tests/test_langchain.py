@@ -20,12 +20,13 @@ from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from PIL import Image
 
 from ingest.build import build
-from rag.answer import ask, build_pipeline
+from rag.answer import ask
 from rag.errors import ModelError, ReaderError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.llm.chat import ChatModel, Usage
 from rag.llm.open import open_reader
+from rag.pipeline import build_pipeline
 from rag.records import Answer, Hit
 from rag.retrieve.langchain import LangChainRetriever
 from rag.search import open_retriever

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from rag.answer import ask, build_pipeline
+from rag.answer import ask
 from rag.document import Case, Document, Finding, Page, Section
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.locator import ParagraphSpan
+from rag.pipeline import build_pipeline
 from rag.read.rules.court_finding import decide
 from rag.records import Answer, Hit, Passage
 from rag.search import open_retriever

@@ -14,12 +14,13 @@ from eval.core.files import read_records
 from ingest.chunk import chunk
 from ingest.legal.courts import read_courts
 from ingest.legal.judgment import of_record, read_judgment
-from rag.answer import Evidence, Pipeline, ask
+from rag.answer import Evidence, ask
 from rag.document import Document, Page
 from rag.explain import explain
 from rag.library.catalogue import Library
 from rag.library.cited import KnownCase
 from rag.llm.chat import Usage
+from rag.pipeline import Pipeline
 from rag.read.rules.court_finding import decide, meant
 from rag.read.rules.finding_question import answer, read_question
 from rag.read.strategies import Reading, redraft

@@ -15,11 +15,11 @@ import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 
-from rag.answer import Pipeline
 from rag.document import Document
 from rag.document import Page as DocumentPage
 from rag.errors import ReaderError
 from rag.library.catalogue import Library
+from rag.pipeline import Pipeline
 from rag.records import Passage
 from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
@@ -68,7 +68,9 @@ class Served:
 
     def ask(self) -> list[dict[Any, Any]]:
         """All updates of the page by which a question is answered."""
-        ask = self.page.conversation.ask("What is another part?", "direct", [], SourceList(), REQUEST, *NO_FILTERS)
+        ask = self.page.conversation.ask(
+            "What is another part?", "direct", "short", [], SourceList(), REQUEST, *NO_FILTERS
+        )
         return list(ask)
 
     def said(self, updates: list[dict[Any, Any]]) -> str:

@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 # One other, valid value for every setting.
 OTHER = {
     "ingest.ocr": "false",
+    "reader.unsupported": "mark",
     "reader.vision": "true",
     "ingest.passage_tokens": "181",
     "ingest.overlap_tokens": "31",

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Pipeline, ask
+from rag.answer import ask
 from rag.attribute.game import ReaderGame
 from rag.attribute.players import Player, absent_spans, clauses, complement, documents
 from rag.attribute.tree_reader import TreeReader, coalition_reader, masked_tokens
@@ -23,6 +23,7 @@ from rag.explain import explain
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.llm.langchain_chat import LangChainChat
 from rag.llm.open import open_reader
+from rag.pipeline import Pipeline
 from rag.read.prompts import ANSWER, answer_messages
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings

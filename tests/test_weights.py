@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from rag.answer import Pipeline, ask
+from rag.answer import ask
 from rag.attribute.tree_reader import TreeReader, in_torch
 from rag.errors import ModelError
 from rag.explain import explain
 from rag.llm.gguf_weights import unpacked
 from rag.llm.open import open_reader
 from rag.models.registry import models_folder
+from rag.pipeline import Pipeline
 from rag.records import Answer, Hit
 from rag.settings import ReaderSettings, load_settings
 from tests.conftest import LIGHT_READER

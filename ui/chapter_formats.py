@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from rag.document import Chapter
-from rag.timecodes import timecode, timestamp
+from rag.locator import timecode, timestamp
 from ui.wording import printable
 
 

@@ -24,6 +24,11 @@ def printable(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", " ".join(text.split()))
 
 
+def printable_lines(text: str) -> str:
+    """As printable, line by line, for text whose lines we made: an answer in sentences with its lists."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
 def many(number: int, thing: str) -> str:
     """A number of things, in the singular or the plural.
 

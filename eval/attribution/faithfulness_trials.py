@@ -19,10 +19,10 @@ from eval.core.metrics import best_answer_scores
 from eval.core.trials import GIVE_UP, Trial, TrialRows, run_trials, seed_of
 from eval.multihop.hotpotqa import Pool
 from eval.multihop.questions import Question
-from rag.answer import Pipeline
 from rag.attribute.shapley import Coalition
 from rag.attribute.tree_reader import coalition_reader
 from rag.errors import ReaderError
+from rag.pipeline import Pipeline
 from rag.read.cite import MARKER
 from rag.records import Hit, Passage
 

@@ -18,7 +18,7 @@ import numpy as np
 from eval.core.bootstrap import percentile
 from eval.pdf.extraction import read_alone
 from ingest.chunk import chunk
-from rag.answer import Pipeline, ask
+from rag.answer import ask
 from rag.attribute.attribute import PERMUTATIONS, SEED
 from rag.attribute.game import MASK, ReaderGame
 from rag.attribute.players import Player, clauses, disjoint, documents, words
@@ -30,6 +30,7 @@ from rag.explain import explain
 from rag.index.manager import NEEDS, Indexes
 from rag.llm.chat import ChatModel, first_line
 from rag.llm.tokens import TURN_TOKENS
+from rag.pipeline import Pipeline
 from rag.protocols import Report, silent
 from rag.read.injection.mask import mask_injections
 from rag.read.prompts import answer_messages

@@ -13,9 +13,10 @@ from typing import TypeVar
 from eval.core.bootstrap import percentile
 from eval.core.cache import RecordingReader, Replies
 from rag.answer import Evidence as Found
-from rag.answer import Pipeline, Token, ask
+from rag.answer import Token, ask
 from rag.errors import RagError, ReaderError
 from rag.llm.chat import Usage, first_line
+from rag.pipeline import Pipeline
 from rag.read.prompts import memory_messages
 from rag.read.support import declines
 from rag.records import Answer, Hit, Passage

@@ -19,8 +19,8 @@ from eval.core.files import Record, read_records
 from eval.core.metrics import contains_gold
 from eval.core.report import cell, table, with_interval, write_lines, write_text
 from eval.core.trials import RowRetriever, Running, Trial, TrialRows, as_hits, latency_ms, run_trials
-from rag.answer import Pipeline
 from rag.llm.open import open_reader
+from rag.pipeline import Pipeline
 from rag.read.match import fold
 from rag.read.support import declines
 from rag.records import Answer, Hit, Passage

@@ -31,8 +31,8 @@ from eval.core.trials import (
 from eval.multihop.questions import Benchmark, ContextParagraph, Fact, Question
 from eval.retrieval.collection import read_corpus, read_qrels
 from eval.retrieval.corpus import Corpus, Entry, open_corpus
-from rag.answer import Pipeline
 from rag.errors import DataError
+from rag.pipeline import Pipeline
 from rag.protocols import Report, silent
 from rag.read.cite import MARKER
 from rag.records import Citation, Hit

@@ -30,11 +30,11 @@ from eval.core.trials import (
 from eval.pdf.paperpdf import is_paperpdf, overlaps, question_of
 from ingest.build import build
 from ingest.text_passages import count_tokens
-from rag.answer import Pipeline
 from rag.errors import DataError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.locator import Locator
+from rag.pipeline import Pipeline
 from rag.protocols import Report, silent
 from rag.read.prompts import shown
 from rag.records import Hit, Passage

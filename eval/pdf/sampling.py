@@ -20,9 +20,10 @@ from eval.pdf.extraction import pages_and_padding
 from eval.pdf.pdf_questions import WHERE, PdfQuestion
 from ingest.build import build
 from ingest.text_passages import count_tokens
-from rag.answer import ask, build_pipeline
+from rag.answer import ask
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.pipeline import build_pipeline
 from rag.protocols import Report, silent
 from rag.read.prompts import shown
 from rag.records import Answer, Hit, Passage

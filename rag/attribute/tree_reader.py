@@ -20,6 +20,7 @@ from rag.llm.decode import MAX_TOKENS, Decoded
 from rag.llm.gguf_weights import unpacked
 from rag.llm.open import open_reader
 from rag.llm.tree_decoder import TreeDecoder, unfit
+from rag.models.memory import require_memory
 from rag.protocols import Report, silent
 from rag.records import Hit
 from rag.settings import ReaderSettings
@@ -67,7 +68,9 @@ def in_torch(reader: ChatModel, report: Report = silent) -> TreeReader | None:
 
 @cache
 def _opened(folder: Path) -> ChatModel:
-    """Weights that lie in a folder, loaded once in this process."""
+    """Weights that lie in a folder, loaded once in this process. Raises ModelError where they do not fit."""
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    require_memory("the reader in torch", int(1.2 * size), "Close other programs, or set attribute.runtime=reader")
     return open_reader(ReaderSettings(model=str(folder)))
 
 

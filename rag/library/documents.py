@@ -76,6 +76,14 @@ class StoredDocuments(StoredCases):
         ]
         return sorted(entries, key=lambda entry: (entry.paths, entry.document_id))
 
+    def names(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """(document_id, title, paths as the user gave them) of each document that can be searched, by id."""
+        paths: dict[str, list[str]] = {}
+        for row in self._rows(f"SELECT document_id, {SHOWN} AS shown FROM paths ORDER BY path"):
+            paths.setdefault(row["document_id"], []).append(os.fsdecode(row["shown"]))
+        rows = self._rows("SELECT document_id, title FROM documents WHERE status = 'ready' ORDER BY document_id")
+        return [(row["document_id"], row["title"], tuple(paths.get(row["document_id"], ()))) for row in rows]
+
     def size(self) -> tuple[int, int]:
         """How many documents can be searched (those with status "ready"), and how many passages there are.
 

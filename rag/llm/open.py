@@ -24,6 +24,7 @@ from rag.llm.fusion_in_decoder import is_encoder_decoder, open_fusion
 from rag.llm.langchain_chat import OPENAI, BackEnd, LangChainChat
 from rag.llm.lent_tokenizer import LentTokenizer
 from rag.llm.tokens import Texts
+from rag.models.memory import require_memory
 from rag.models.registry import catalogue, path_of
 from rag.settings import ReaderSettings
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 CONNECT_SECONDS = 10.0  # an endpoint may think for minutes, but a machine that is there takes a connection at once
+CACHE_BYTES = 30_000  # of llama.cpp's cache for a token of the context, with a model of 1.5 billion weights
+LIGHT = "qwen2.5-coder-0.5b"
 COUNT_SECONDS = 5.0  # an endpoint that takes longer to count is not waited for
 PROVIDER = re.compile(r"([a-z][a-z0-9_]+):(?!//)(\S+)")
 
@@ -139,6 +142,11 @@ def _serve(file: Path, context_tokens: int) -> tuple[str, str]:
         remedy = f"Install what is missing ({install}), or set reader.model to an endpoint"
         raise not_loaded("the embedded reader", error, remedy) from error
 
+    require_memory(
+        f"the reader {file.stem}", int(file.stat().st_size * 1.1) + CACHE_BYTES * context_tokens,
+        f"Close other programs, or name a smaller reader (--set reader.model={LIGHT}) or an endpoint "
+        "(http://host:port/v1#name)",
+    )  # fmt: skip
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(file)
     parameters.n_ctx = context_tokens

@@ -47,14 +47,19 @@ def cite(
     while cited != before:  # what stood around a marker may be one when it is gone: "[[8]7]"
         cited, before = MARKER.sub(kept, cited), cited
     cited += "".join(f" [{rank}]" for rank in ranks if rank not in written)
-    return cited.strip(), tuple(_citation(quote, pages_of, episode_of, paragraphs_of) for quote in showing)
+    return cited.strip(), tuple(
+        citation_of(quote, quote.hit.rank, pages_of, episode_of, paragraphs_of) for quote in showing
+    )
 
 
-def _citation(quote: Quote, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs_of: ParagraphsOf) -> Citation:
+def citation_of(
+    quote: Quote, number: int, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs_of: ParagraphsOf
+) -> Citation:
+    """A quote as the citation that the marker [number] points to."""
     passage = quote.hit.passage
     start, end = passage.start + quote.start, passage.start + quote.end
     return Citation(
-        f"[{quote.hit.rank}]",
+        f"[{number}]",
         passage.passage_id,
         passage.document_id,
         passage.path,

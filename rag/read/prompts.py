@@ -93,6 +93,8 @@ REWRITE_EXAMPLES_DEFINITE = (
     ),
     REWRITE_EXAMPLES[2],
 )  # fmt: skip
+# What stands behind a follow-up that was not rewritten: the turn before it.
+ASKED_AFTER = " (This is asked after "
 INSTEAD = "Ask the same question about this instead: {what}. Reply with only the question."
 QUERY = "Write one short question that this text answers, in the text's language. Reply with only the question."
 
@@ -261,13 +263,13 @@ def _untagged(text: str) -> str:
 
 def number_messages(question: str, sentences: Sequence[Quote]) -> list[tuple[str, str]]:
     """ALR²'s first step, by number: the sentences under their titles, numbered from 1, then the question."""
-    listed = _under_titles(sentences, lambda number: f"[{number}]")
+    listed = under_titles(sentences, lambda number: f"[{number}]")
     return [("system", CHOOSE), ("user", plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
 
 
 def copy_messages(question: str, sentences: Sequence[Quote]) -> list[tuple[str, str]]:
     """ALR²'s first step, by copying: the sentences under their titles, then the question."""
-    listed = _under_titles(sentences, lambda number: "-")
+    listed = under_titles(sentences, lambda number: "-")
     return [("system", COPY), ("user", plain(f"Sentences:\n{listed}\n\nQuestion: {question}"))]
 
 
@@ -278,7 +280,7 @@ def quotes_messages(question: str, quotes: Sequence[Quote], evidence: Sequence[H
     reader that was trained so (rag/train/quote_training.py) is asked so.
     """
     passages = f"Passages:\n{_numbered(evidence)}\n\n" if evidence else ""
-    listed = _under_titles(quotes, lambda number: "-")
+    listed = under_titles(quotes, lambda number: "-")
     return [("system", FROM_SENTENCES), ("user", plain(f"{passages}Sentences:\n{listed}\n\nQuestion: {question}"))]
 
 
@@ -291,7 +293,7 @@ def bullets(quotes: Sequence[Quote]) -> str:
     return plain("\n".join(f"- {' '.join(quote.text.split())}" for quote in quotes)) or NONE
 
 
-def _under_titles(quotes: Sequence[Quote], mark: Callable[[int], str]) -> str:
+def under_titles(quotes: Sequence[Quote], mark: Callable[[int], str]) -> str:
     """A marked line for each quote; what it is from stands above the first of several from there."""
     lines, above = [], ""
     for number, quote in enumerate(quotes, start=1):

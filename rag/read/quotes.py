@@ -32,6 +32,18 @@ class Quote:
         return self.hit.passage.text[self.start : self.end]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A sentence of the answer, what bears it out, and how well, 0..1. `item`: it stands on a line of its own, behind a
+    bullet. `quoted`: the document's words."""
+
+    text: str
+    quotes: tuple[Quote, ...]
+    support: float
+    item: bool = False
+    quoted: bool = False
+
+
 def choose_quotes(question: str, answer: str, evidence: Sequence[Hit], most: int = 5) -> list[Quote]:
     """The sentences that best show the answer, best first: those that hold it, then by words shared with the question.
 

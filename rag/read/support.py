@@ -14,7 +14,7 @@ from rag.read.cite import MARKER
 from rag.read.entailment import Judge, hypothesis
 from rag.read.match import fold, mentioned
 from rag.read.notes import NAME
-from rag.read.prompts import NO_PICTURES, claim_messages, statement_messages, support_messages
+from rag.read.prompts import ASKED_AFTER, NO_PICTURES, claim_messages, statement_messages, support_messages
 from rag.read.quotes import Quote
 from rag.records import Hit, Statement
 from rag.sentences import sentence_spans
@@ -66,7 +66,8 @@ def unmentioned(question: str, evidence: Sequence[Hit]) -> list[str]:
     there are such names in none with its gold passages among five, and in 35 without them (eval/log.md).
     """
     texts = [f"{hit.passage.title} {hit.passage.searched}" for hit in evidence]
-    names = [_after(match[0].strip("."), match.start() == 0) for match in NAME.finditer(question)]
+    asked = question.partition(ASKED_AFTER)[0]  # of the turn before a follow-up, much is said elsewhere
+    names = [_after(match[0].strip("."), match.start() == 0) for match in NAME.finditer(asked)]
     return [name for name in dict.fromkeys(names) if " " in name and mentioned(name, texts) <= 0.5]
 
 

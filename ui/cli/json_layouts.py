@@ -51,6 +51,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.answer,
         "abstained": answer.abstained,
+        "style": answer.style,
+        "scope": list(answer.scope),
         "notes": [asdict(note) for note in answer.notes],
         "citations": [_located(citation) for citation in answer.citations],
         "evidence": [hit_json(hit) for hit in answer.evidence],

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from rag.errors import UsageError
+from rag.read.compose.style import AUTO
+from rag.read.compose.style import STYLES as ANSWER_STYLES
 
 
 class RetrieverName(str, Enum):
@@ -40,6 +42,13 @@ def reader_style(name: str) -> ReaderStyle:
     return ReaderStyle(name)
 
 
+def answer_style(name: str) -> str:
+    """The style of this name. Raises UsageError where there is none."""
+    if name not in (AUTO, *ANSWER_STYLES):
+        raise UsageError(f"--style {name}: choose one of {', '.join((AUTO, *ANSWER_STYLES))}")
+    return name
+
+
 # -- any command -----------------------------------------------------------------------------------------------
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -55,6 +64,15 @@ ReaderOption = Annotated[
         parser=reader_style,
         metavar=f"<{'|'.join(STYLES)}>",
         help="The answering strategy: with a note, from chosen quotes, or the answer alone.",
+    ),
+]
+StyleOption = Annotated[
+    str,
+    typer.Option(
+        "--style",
+        parser=answer_style,
+        metavar=f"<{'|'.join((AUTO, *ANSWER_STYLES))}>",
+        help="The way of answering: what the question asks for, a phrase, sentences, a list, two sides, a summary.",
     ),
 ]
 SectionOption = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.records import Answer, Attribution, Hit
+from rag.records import Answer, Attribution, Citation, Hit
 from ui.wording import (
     EXACT,
     copied_text,
@@ -15,6 +15,7 @@ from ui.wording import (
     many,
     place_text,
     printable,
+    printable_lines,
     reasons_text,
     withheld_texts,
 )  # fmt: skip
@@ -43,11 +44,13 @@ def hits_text(hits: Sequence[Hit]) -> str:
 
 def answer_text(answer: Answer) -> str:
     """The answer, its citations with their quotes, and what of it is unsupported, ignored, masked or invented."""
-    lines = [printable(answer.answer), ""]
+    said = printable_lines(answer.answer)
+    lines = [said, ""]
     for citation in answer.citations:
         place = printable(place_text(citation))
         lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
-        lines.append(f"    “{printable(citation.quote)}”")
+        if not _quoted_in(citation, said):
+            lines.append(f"    “{printable(citation.quote)}”")
     if answer.support is not None:
         lines.append(f"support {answer.support:.2f} (an estimate)")
     lines += [
@@ -62,6 +65,11 @@ def answer_text(answer: Answer) -> str:
     if answer.copied is not None:
         lines.append(copied_text(answer))
     return "\n".join(lines).strip()
+
+
+def _quoted_in(citation: Citation, said: str) -> bool:
+    """Whether an answer in sentences has the citation's words already, each sentence with a marker behind it."""
+    return "\n" in said and printable(citation.quote) in said.replace(f" {citation.marker}", "")
 
 
 def attribution_text(attribution: Attribution) -> str:

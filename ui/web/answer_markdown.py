@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 
-from rag.records import Answer, Citation, Hit, Note
+from rag.records import Answer, Citation, Hit, Note, Statement
 from ui.wording import copied_text, place_text, printable, reasons_text, withheld_texts
 
 
@@ -33,10 +33,11 @@ def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -
     text = _stated(answer)
     text = re.sub("|".join(map(re.escape, first)), linked, text) if first else text
     below = [f"Searched: {within}."] if within and not answer.abstained else []
+    below += [f"Searched only: {'; '.join(answer.scope)}."] if answer.scope else []
     below += [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
     below += [] if answer.copied is None else [f"{copied_text(answer)}."]
     small = f"\n\n<small>{markdown(' '.join(below))}</small>" if below else ""
-    return (text if answer.abstained else f"**{text}**") + small
+    return (text if answer.abstained or "\n" in text else f"**{text}**") + small
 
 
 def understood_markdown(question: str, standalone: str) -> str:
@@ -45,14 +46,25 @@ def understood_markdown(question: str, standalone: str) -> str:
 
 
 def _stated(answer: Answer) -> str:
-    """The answer's text, each sentence without support marked, and behind it words that say so."""
-    text, at = "", 0
-    for statement in answer.statements:
-        words = markdown(answer.answer[at : statement.end])
-        text += words if statement.supported else _doubted("unsupported", words, "not supported")
-        text += " " if answer.answer[statement.end : statement.end + 1].isspace() else ""
+    """The answer's text, each sentence without support marked, and behind it words that say so; its lists as lists."""
+    lines, start = list[str](), 0
+    for line in answer.answer.splitlines(keepends=True):
+        end, begin = start + len(line), start + (2 if line.startswith("- ") else 0)
+        inside = [each for each in answer.statements if begin <= each.start and each.end <= end]
+        lines.append(("- " if begin > start else "") + _line(answer.answer, begin, end, inside))
+        start = end
+    return "\n".join(lines).strip()
+
+
+def _line(text: str, begin: int, end: int, statements: Sequence[Statement]) -> str:
+    """Markdown of text[begin:end], in which these statements stand."""
+    shown, at = "", begin
+    for statement in statements:
+        words = markdown(text[at : statement.end])
+        shown += words if statement.supported else _doubted("unsupported", words, "not supported")
+        shown += " " if text[statement.end : statement.end + 1].isspace() else ""
         at = statement.end
-    return (text + markdown(answer.answer[at:])).strip()
+    return (shown + markdown(text[at:end])).strip()
 
 
 def _doubted(kind: str, shown: str, why: str) -> str:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
 from markupsafe import Markup
 
-from rag.timecodes import timecode
+from rag.locator import timecode
 from ui.wording import extent, many, place_text, printable
 
 STATIC = Path(__file__).with_name("static")

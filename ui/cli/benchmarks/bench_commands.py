@@ -12,7 +12,7 @@ from eval.core import bench
 from eval.pdf import extraction
 from eval.pdf import pdf_questions as pdf
 from eval.retrieval import retrieval_tables as tables
-from rag.answer import build_pipeline
+from rag.pipeline import build_pipeline
 from ui.cli.extras import require
 from ui.cli.options import (
     CacheOption,

@@ -15,8 +15,8 @@ from eval.injection import injections
 from eval.multihop import hotpotqa, hotpotqa_report
 from eval.multihop import questions as multihop
 from eval.pdf import pdf_questions as pdf
-from rag.answer import build_pipeline
 from rag.errors import UsageError
+from rag.pipeline import build_pipeline
 from ui.cli.benchmarks.eval_checks import (
     check_jobs,
     check_out,

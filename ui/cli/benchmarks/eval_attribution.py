@@ -14,10 +14,10 @@ from eval.attribution import faithfulness_trials as trials
 from eval.core.cache import Replies
 from eval.multihop import hotpotqa
 from eval.multihop import questions as multihop
-from rag.answer import build_pipeline
 from rag.attribute.shapley import MOST_EXACT
 from rag.attribute.tree_reader import in_torch
 from rag.errors import UsageError
+from rag.pipeline import build_pipeline
 from ui.cli.benchmarks.eval_checks import check_out, count_of, retriever_of, warn_of_limit
 from ui.cli.extras import require
 from ui.cli.options import (

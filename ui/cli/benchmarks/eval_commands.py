@@ -14,6 +14,7 @@ from rag.errors import RagError
 from ui.cli.benchmarks.eval_answers import eval_hotpotqa, eval_injections, eval_pdf
 from ui.cli.benchmarks.eval_attribution import eval_attribution
 from ui.cli.benchmarks.eval_chapters import eval_chapters
+from ui.cli.benchmarks.eval_open import eval_open
 from ui.cli.benchmarks.eval_precedents import eval_precedents
 from ui.cli.benchmarks.eval_retrieval import eval_pruning, eval_retrieval, eval_sampling
 from ui.cli.options import JsonOption, SeedOption
@@ -48,6 +49,7 @@ def eval_expected(
 
 app = typer.Typer()
 app.command("pdf")(eval_pdf)
+app.command("open")(eval_open)
 app.command("sampling")(eval_sampling)
 app.command("retrieval")(eval_retrieval)
 app.command("hotpotqa")(eval_hotpotqa)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import sys
 import time
 from enum import Enum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rag.errors import UsageError
+from rag.read.compose.style import AUTO, style_for
 from rag.records import Answer
 from ui.cli import json_layouts as layouts
-from ui.cli.options import JsonOption, KOption, LibraryOption, ReaderOption, ReaderStyle, RetrieverOption
+from ui.cli.draft import Draft
+from ui.cli.options import JsonOption, KOption, LibraryOption, ReaderOption, ReaderStyle, RetrieverOption, StyleOption
 from ui.cli.shared import load_settings, open_indexes, print_json, progress, until_interrupted
 from ui.cli.text import answer_text, attribution_text, hits_text
+from ui.wording import printable
+
+if TYPE_CHECKING:
+    from rag.read.compose.scope import Scope
 
 FilterOption = Annotated[
     list[str] | None,
@@ -43,7 +51,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages that bear on a question."""
-    from rag.answer import check_question
+    from rag.pipeline import check_question
     from rag.search import open_retriever
 
     settings = load_settings()
@@ -63,10 +71,23 @@ def search(
         print(hits_text(hits))
 
 
+InOption = Annotated[
+    list[str] | None,
+    typer.Option("--in", help="Ask only this document: an id, a path, or words of its name. Repeatable."),
+]
+ConversationOption = Annotated[
+    Path | None,
+    typer.Option("--conversation", help="A JSON file of the turns before; this one is written behind them."),
+]
+
+
 def ask(
     question: Annotated[str, typer.Argument(help="Your question.")],
     library: LibraryOption,
     reader: ReaderOption = ReaderStyle.notes,
+    style: StyleOption = "auto",
+    within: InOption = None,
+    conversation: ConversationOption = None,
     retriever: RetrieverOption = None,
     k: KOption = None,
     filters: FilterOption = None,
@@ -76,26 +97,55 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from a library, with citations."""
-    from rag.answer import Evidence, Token, build_pipeline, check_question
+    from rag.answer import Evidence, Token
     from rag.answer import ask as answer_question
     from rag.explain import explain
+    from rag.pipeline import build_pipeline, check_question
+    from rag.read.compose.scope import Scopes
+    from rag.read.compose.understand import Turn, append_turn, read_turns, understand
 
     settings = load_settings()
     count = settings.retrieve.k if k is None else k
     question = check_question(question, count, settings)
+    if attribute is not AttributeLevel.none:  # of what made a phrase
+        if style not in (AUTO, "short"):
+            raise UsageError(f"--attribute is for short answers. Leave out --style {style}, or --attribute")
+        style = "short"
+    turns = read_turns(conversation) if conversation else []
     indexes = open_indexes(library)
-    within = indexes.library.select(filters or ())
+    numbers = indexes.library.select(filters or ())
+    scopes = Scopes(indexes.library)
+    chosen = scopes.chosen(within or ())
     with progress() as report:
         pipeline = build_pipeline(indexes, retriever.value if retriever else None, report)
+    understood = understand(question, turns, pipeline.reader, scopes, pipeline.retriever)
+    scope = chosen or understood.scope
+    if not as_json:
+        _say_how_understood(question, understood.question, scope)
     answer: Answer | None = None
-    for step in answer_question(question, pipeline, count, within, reader.value):
-        if isinstance(step, Evidence | Token) and not as_json and sys.stdout.isatty():
-            print(step.text if isinstance(step, Token) else "\r\033[K", end="", flush=True)
-        if isinstance(step, Answer):
+    draft = Draft(not as_json and sys.stdout.isatty())
+    for step in answer_question(
+        understood.question,
+        pipeline,
+        count,
+        numbers,
+        reader.value,
+        style_for(question, style),
+        scope,
+        understood.searched,
+    ):
+        if isinstance(step, Token):
+            draft.write(step.text)
+        elif isinstance(step, Evidence):
+            draft.erase()
+        elif isinstance(step, Answer):
             answer = step
     assert answer is not None
+    draft.erase()
+    if conversation:
+        append_turn(conversation, turns, Turn.of(answer))
     if not as_json:
-        print(("\r\033[K" if sys.stdout.isatty() else "") + answer_text(answer), flush=True)
+        print(answer_text(answer), flush=True)
     if attribute is not AttributeLevel.none:
         with progress() as report, until_interrupted() as stop:
             answer = explain(answer, pipeline, reader.value, attribute.value, report=report, stop=stop)
@@ -103,3 +153,11 @@ def ask(
         print_json(layouts.answer_json(answer))
     elif answer.attribution is not None:
         print(attribution_text(answer.attribution))
+
+
+def _say_how_understood(question: str, understood: str, scope: Scope | None) -> None:
+    """On standard error: the question that a follow-up was taken for, and the only documents that are searched."""
+    if understood != question:
+        print(f"Understood as: {printable(understood)}", file=sys.stderr)
+    if scope is not None:
+        print(f"Searched only: {'; '.join(map(printable, scope.titles))}", file=sys.stderr)

@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from rag.answer import check_question
 from rag.errors import RagError, UsageError
+from rag.pipeline import check_question
 from rag.settings import Settings
 from ui.web import answer_markdown as markdown
 from ui.web.controls.document_column import DocumentColumn
@@ -24,7 +24,11 @@ from ui.web.workers.jobs import message_of
 from ui.web.workers.open_questions import OpenQuestions
 from ui.wording import printable
 
-STYLES = {  # `style` of rag.answer.ask -> its name, and what it does
+WAYS = {  # `style` of rag.answer.ask -> its name
+    "auto": "As the question asks", "short": "A phrase", "explain": "Sentences", "list": "A list",
+    "compare": "Two sides", "summary": "A summary",
+}  # fmt: skip
+STYLES = {  # `strategy` of rag.answer.ask -> its name, and what it does
     "notes": ("Notes", "answers and shows what supports it."),
     "quotes": ("Quotes", "picks sentences and answers from them."),
     "direct": ("Direct", "answers at once; nothing is checked."),
@@ -52,6 +56,9 @@ class Conversation:
             self.stop_button = gr.Button("Stop", size="md", interactive=False, min_width=80, scale=1)
 
     def build_styles(self) -> None:
+        self.way = gr.Dropdown(
+            label="Way of answering", choices=[(name, way) for way, name in WAYS.items()], value="auto", elem_id="way",
+        )  # fmt: skip
         with gr.Accordion(_title("notes"), open=False) as self.styles:
             self.style = gr.Radio(
                 label="How to read", choices=[(f"{name}: {what}", style) for style, (name, what) in STYLES.items()],
@@ -65,7 +72,7 @@ class Conversation:
         self._sources, self._explanation, self._filters, self._documents = sources, explanation, filters, documents
         asked = gr.on(
             [self.box.submit, self.ask_button.click], self.ask,
-            [self.box, self.style, self.chat, sources.list, *filters.boxes],
+            [self.box, self.style, self.way, self.chat, sources.list, *filters.boxes],
             [
                 self.chat, self.box, self.ask_button, self.stop_button, explanation.row, *explanation.outputs,
                 *sources.outputs, *documents.outputs,
@@ -84,8 +91,9 @@ class Conversation:
         self._questions.forget(str(request.session_hash))
 
     def ask(
-        self, text: str, style: str, chat: list[Any], sources: SourceList, request: gr.Request, *chosen: str | None
-    ) -> Iterator[Update]:
+        self, text: str, style: str, way: str, chat: list[Any], sources: SourceList, request: gr.Request,
+        *chosen: str | None,
+    ) -> Iterator[Update]:  # fmt: skip
         """Answer in the conversation, a version of it at a time."""
         try:
             text = check_question(text, self._settings.retrieve.k, self._settings)
@@ -93,7 +101,7 @@ class Conversation:
                 raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
             question = self._questions.begin(
                 str(request.session_hash),
-                lambda last: self._worker.start(text, style, chosen, last.answer if last and chat else None),
+                lambda last: self._worker.start(text, style, chosen, last.answer if last and chat else None, way),
             )  # without an answer before it in a conversation that was cleared
         except RagError as error:
             gr.Info(html.escape(sentence(printable(str(error)))))
@@ -145,7 +153,7 @@ class Conversation:
         question.stop.set()  # the next one may come
         yield {
             **self._sources.show(sources.put(answer), chosen=chosen),
-            self._explanation.row: show(not answer.abstained),
+            self._explanation.row: show(not answer.abstained and answer.style == "short"),
         }
 
 

@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from rag.document import Chapter, Document, Episode, Utterance
-from rag.locator import start_seconds
+from rag.locator import start_seconds, timestamp
 from rag.records import Citation
-from rag.timecodes import timestamp
 from ui.chapter_formats import without_gaps
 from ui.web.templating import render
 from ui.wording import printable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from rag.answer import Evidence, Token, build_pipeline
+from rag.answer import Evidence, Token
 from rag.answer import ask as answer_question
 from rag.attribute.attribute import Level
 from rag.attribute.shapley import Value
@@ -13,6 +13,10 @@ from rag.errors import RagError, UsageError
 from rag.explain import explain as explain_answer
 from rag.index.manager import Indexes
 from rag.llm.chat import ChatModel
+from rag.pipeline import build_pipeline
+from rag.read.compose.scope import Scope, Scopes
+from rag.read.compose.style import AUTO, style_for
+from rag.read.compose.understand import Turn
 from rag.read.follow_up import clarification, classify, rewrite_standalone
 from rag.read.rules.pronouns import Tier
 from rag.records import Answer
@@ -46,17 +50,19 @@ class ReaderJob(Job):
 class QuestionJob(ReaderJob):
     """A question, the draft of its answer so far, and afterwards the explanations of its answer.
 
-    `style` as of rag.answer.ask; `chosen` are the filters that limit what is searched. `before` is the answer before it
-    in the conversation. `standalone` is what is asked: the text, or its rewriting if it is a follow-up.
+    `style` is the strategy and `way` the style of rag.answer.ask; `chosen` are the filters that limit what is
+    searched. `before` is the answer before it in the conversation. `standalone` is what is asked: the text, or its
+    rewriting if it is a follow-up.
     """
 
     def __init__(
-        self, text: str, style: str, chosen: Choice, before: Answer | None = None, status: str | None = None
-    ) -> None:
+        self, text: str, style: str, chosen: Choice, before: Answer | None = None, status: str | None = None,
+        way: str = AUTO,
+    ) -> None:  # fmt: skip
         super().__init__(*filter(None, [status]))
         self.text = text
         self.before = before
-        self.style = style
+        self.style, self.way = style, way
         self.filters, self.within = filters_of(chosen), words_of(chosen)  # for Library.select, and for people
         self.values: dict[str, Value] = {}  # the explanations' cache of the reader's replies; their thread's alone
         self._standalone = text
@@ -144,13 +150,16 @@ class AnswerWorker(Worker):
     def __init__(self, indexes: Indexes):
         super().__init__()
         self._indexes = indexes
+        self._scopes = Scopes(indexes.library)
         self._loading = Job()
         self._begin(self._loading, self._load)
 
-    def start(self, text: str, style: str, chosen: Choice = (), before: Answer | None = None) -> QuestionJob:
+    def start(
+        self, text: str, style: str, chosen: Choice = (), before: Answer | None = None, way: str = AUTO
+    ) -> QuestionJob:
         """Begin to answer; the job's result is an Answer, or None of a question that was called off."""
         status = None if self._loading.result.done() else "Loading the models …"
-        question = QuestionJob(text, style, chosen, before, status)
+        question = QuestionJob(text, style, chosen, before, status, way)
         self._begin(question, self._answer)
         return question
 
@@ -186,8 +195,9 @@ class AnswerWorker(Worker):
         if searched is not None:
             pipeline = replace(pipeline, searched=f"{many(len(searched), 'passage')} ({question.within})")
         rewrite_follow_up(question, pipeline.reader)
-        k = self._indexes.settings.retrieve.k
-        for step in answer_question(question.standalone, pipeline, k, searched, question.style):
+        k, way = self._indexes.settings.retrieve.k, style_for(question.text, question.way)
+        scope = self._scope_of(question) if searched is None else None
+        for step in answer_question(question.standalone, pipeline, k, searched, question.style, way, scope):
             if question.stop.is_set():
                 return None
             if isinstance(step, Answer):
@@ -199,6 +209,13 @@ class AnswerWorker(Worker):
             else:
                 question.status = "Checking the draft against the passages …"
         return None
+
+    def _scope_of(self, question: QuestionJob) -> Scope | None:
+        """The documents that the question names; of a follow-up that names none, those cited before."""
+        scope = self._scopes.of_question(question.text)
+        if scope is None and question.before is not None and question.standalone != question.text:
+            scope = self._scopes.of_documents(Turn.of(question.before).documents)
+        return scope
 
     def _explain(self, explanation: ExplanationJob) -> Answer | None:
         if explanation.stop.is_set():

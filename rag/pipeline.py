@@ -1,0 +1,99 @@
+"""The parts that a question passes through, wired as the settings say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import UsageError
+from rag.index.dense import DenseRetriever
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.llm.chat import ChatModel
+from rag.llm.open import open_reader
+from rag.protocols import DenseEncoder, Report, Retriever, silent
+from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf
+from rag.read.entailment import open_judge
+from rag.read.rules.court_finding import DecidedOf, decide
+from rag.records import Passage
+from rag.search import open_retriever
+from rag.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The parts that a question passes through, wired by `build_pipeline`."""
+
+    retriever: Retriever
+    reader: ChatModel
+    pages_of: PagesOf
+    searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
+    settings: Settings
+    picture: Callable[[str], bytes] | None = None  # a picture's PNG by its sha256; None: the reader sees none
+    table_of: Callable[[Passage], Sequence[Passage]] = lambda passage: [passage]  # all of its table, if it is of one
+    encoder: Callable[[], DenseEncoder] | None = None  # opened when sentences are compared by meaning
+    judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
+    episode_of: EpisodeOf = lambda document_id: None  # for the second at which a quote is said
+    paragraphs_of: ParagraphsOf = lambda document_id, start, end: None  # for the paragraph in which a quote stands
+    decided: DecidedOf = lambda question, hits: None  # what a court found, read off its judgment
+    library: Library | None = None  # for summaries of whole documents
+    vectors_of: Callable[[Sequence[int], Sequence[Passage]], NDArray[np.float32]] | None = None  # unit vectors (n, d)
+    markers: bool = False  # the reader is asked to write [n] behind its sentences: large ones can
+
+
+def build_pipeline(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Pipeline:
+    """Wire the parts as the settings say. Raises RagError for a part that cannot be opened."""
+    settings = indexes.settings
+    documents, passages = indexes.library.size()
+    searched = f"{documents} document{'s'[: documents != 1]}, {passages:,} passages"
+    reader = open_reader(settings.reader)
+    return Pipeline(
+        open_retriever(indexes, retriever or settings.retrieve.retriever, report),
+        reader,
+        indexes.library.pages_of,
+        searched,
+        settings,
+        indexes.library.picture if reader.sees else None,
+        indexes.library.table_of,
+        indexes.encoder,
+        open_judge(settings.reader.judge) if settings.reader.judge else None,
+        indexes.library.episode,
+        indexes.library.paragraphs_of,
+        partial(decide, indexes.library),
+        indexes.library,
+        partial(passage_vectors, indexes),
+        reader.file is None and reader.weights is None,
+    )
+
+
+def passage_vectors(indexes: Indexes, numbers: Sequence[int], passages: Sequence[Passage]) -> NDArray[np.float32]:
+    """The unit vectors (n, d) of passages by their catalogue numbers, as the dense index has them; or made now."""
+    dense = indexes.retriever("dense")
+    assert isinstance(dense, DenseRetriever)
+    rows = dense.vectors(numbers)
+    if len(rows) != len(numbers):  # the index is behind the catalogue
+        return indexes.encoder().encode([passage.searched for passage in passages])
+    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)  # stored as fp16
+    return unit
+
+
+def check_question(question: str, k: int, settings: Settings) -> str:
+    """The question, stripped; UsageError for an empty or endless one, or k below 1."""
+    # an argument may hold bytes that are no text (a terminal in another encoding)
+    question = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", question).strip()
+    longest = settings.retrieve.max_query_characters
+    if not question:
+        raise UsageError("the question is empty. Write what you want to know")
+    if len(question) > longest:
+        raise UsageError(
+            f"the question has {len(question):,} characters, at most {longest:,} are read. "
+            "Shorten it, or ingest the long text as a document and ask about it"
+        )
+    if k < 1:
+        raise UsageError(f"-k {k}: ask for at least 1 passage")
+    return question

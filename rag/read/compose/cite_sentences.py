@@ -1,0 +1,41 @@
+"""A composed answer's text with its markers, its citations, and the support of each of its sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rag.read.compose.compose import OWN_WORDS, QUOTED
+from rag.read.quotes import Quote, Told
+from rag.records import Citation, Statement
+
+
+def cite_sentences(
+    told: Sequence[Told], citation_of: Callable[[Quote, int], Citation]
+) -> tuple[str, tuple[Citation, ...], tuple[Statement, ...]]:
+    """The text, with a marker behind each sentence for each of its quotes; they are numbered as they first appear.
+
+    Items stand on lines of their own; what is quoted follows under a heading. Sentences that nothing bears out are
+    marked as the reader's own.
+    """
+    numbers: dict[tuple[str, int, int], int] = {}
+    citations: list[Citation] = []
+    text, statements = "", list[Statement]()
+    for i, each in enumerate(told):
+        if each.quoted and (i == 0 or not told[i - 1].quoted):
+            text += ("\n\n" if text else "") + QUOTED
+        if each.item:
+            text += "\n- " if text else "- "
+        elif text:
+            text += " "
+        start = len(text)
+        text += each.text
+        for quote in each.quotes:
+            key = quote.hit.passage.passage_id, quote.start, quote.end
+            if key not in numbers:
+                numbers[key] = len(numbers) + 1
+                citations.append(citation_of(quote, numbers[key]))
+            text += f" [{numbers[key]}]"
+        if not each.quotes:
+            text += f" {OWN_WORDS}"
+        statements.append(Statement(start, len(text), each.support, bool(each.quotes)))
+    return text, tuple(citations), tuple(statements)

@@ -1,0 +1,144 @@
+"""Answers in sentences: the reader writes from excerpts, every sentence is matched to the words that bear it out.
+
+What nothing bears out is left out or marked (`reader.unsupported`); the excerpts that are nearest to the question
+follow in their own words. So each sentence is cited, whatever the reader does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from rag.protocols import DenseEncoder
+from rag.read.cite import MARKER
+from rag.read.compose.borne_out import bear_out
+from rag.read.compose.excerpts import Sentences, choose_excerpts, read_sentences
+from rag.read.compose.sentence_prompts import excerpt_messages
+from rag.read.compose.style import Style
+from rag.read.notes import selection_note
+from rag.read.quotes import Quote, Told
+from rag.read.strategies import Event, Reading
+from rag.read.support import declines
+from rag.records import Hit
+from rag.sentences import sentence_spans
+
+READ_WORDS = 320  # of the excerpts that the reader gets
+QUOTED_WORDS: dict[Style, int] = {"explain": 150, "list": 150, "compare": 150, "summary": 200, "short": 80}
+WRITTEN_TOKENS = 160
+
+
+class Choose(Protocol):
+    """Chooses excerpts of so many words at most, without the sentences of what is known already."""
+
+    def __call__(self, words: int, known: Sequence[Quote] = ()) -> list[Quote]: ...
+
+
+OWN_WORDS = "(the reader's own words: no passage says so)"
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+")
+QUOTED = "In the documents’ words:"
+
+
+def excerpts_of(question: str, evidence: Sequence[Hit], encoder: DenseEncoder) -> tuple[Sentences, Choose]:
+    """The sentences of the evidence, and how many words' worth of excerpts are chosen from them."""
+    read = read_sentences(question, evidence, encoder)
+    return read, lambda words, known=(): choose_excerpts(question, read, words, known)
+
+
+def compose(
+    reading: Reading, style: Style, encoder: DenseEncoder, markers: bool, read: Sentences, choose: Choose
+) -> Iterator[Event]:
+    """An answer in a style other than "short"; its sentences stand in reading.told.
+
+    `choose` gives the excerpts of so many words, of which the reader writes, and which are quoted. `markers`: the
+    reader is asked to write [n] behind its sentences, which helps large ones; they are checked and written anew.
+    """
+    excerpts = choose(READ_WORDS)
+    draft = ""
+    for piece in reading.reader.stream(
+        excerpt_messages(reading.question, style, excerpts, markers), WRITTEN_TOKENS, reading.usage
+    ):
+        draft += piece
+        yield piece
+    reading.draft = draft.strip()
+    written = [] if declines(reading.draft) else written_sentences(reading.draft, cut=len(draft) > 0)
+    supports = bear_out([text for text, _ in written], reading.question, read, encoder)
+    told = [
+        Told(text, support.quotes, support.value, item)
+        for (text, item), support in zip(written, supports, strict=True)
+        if support.quotes or reading.settings.unsupported == "mark"
+    ]
+    told = without_repeats(told)
+    cited = [quote for each in told for quote in each.quotes]
+    wanted = sentences_wanted(reading.question) if style == "summary" else None
+    if not cited and style != "summary":  # the reader found no answer in what it was given
+        told = []
+    elif wanted is None:
+        told += _quoted(choose(QUOTED_WORDS[style], cited), read)
+    else:
+        more = _quoted(choose(QUOTED_WORDS[style], cited), read)
+        told = [*told, *(replace(each, item=False, quoted=False) for each in more)][:wanted]
+    reading.told = tuple(told)
+    reading.quotes = [quote for each in reading.told for quote in each.quotes]
+    reading.support = max((each.support for each in told if each.quotes), default=0.0)
+    yield selection_note(reading.question, excerpts)
+
+
+def written_sentences(draft: str, cut: bool = False) -> list[tuple[str, bool]]:
+    """The sentences of what a reader wrote, each with whether it is an item of a list, without markers and Markdown.
+
+    A line that only introduces a list ("The baselines are:") and a last sentence without an end are left out.
+
+    >>> written_sentences("They are:\\n- one **mill**\\n- two barns [3]")
+    [('one mill', True), ('two barns', True)]
+    """
+    found: list[tuple[str, bool]] = []
+    for line in draft.splitlines():
+        item = bool(BULLET.match(line))
+        text = re.sub(r"[*_`#]{1,3}", "", MARKER.sub("", BULLET.sub("", line))).strip()
+        if not text or (text.endswith(":") and not item):
+            continue
+        spans = [(0, len(text))] if item else sentence_spans(text)
+        found += [(text[start:end], item) for start, end in spans]
+    if cut and len(found) > 1 and not found[-1][1] and found[-1][0][-1] not in ".!?”\"')":
+        found.pop()
+    return found
+
+
+def sentences_wanted(question: str) -> int | None:
+    """How many sentences a question asks for; None where it does not say.
+
+    >>> sentences_wanted("Summarise the SPECTER paper in five sentences"), sentences_wanted("What is it about?")
+    (5, None)
+    """
+    match = re.search(rf"\b({'|'.join(NUMBERS)}|\d{{1,2}}) (?:full |short )?(?:sentences?|lines)\b", question.lower())
+    if match is None:
+        return None
+    return max(1, int(match[1])) if match[1].isdigit() else NUMBERS.index(match[1]) + 1
+
+
+def without_repeats(told: Sequence[Told]) -> list[Told]:
+    """Each sentence once: small readers say the same again."""
+    seen: set[str] = set()
+    kept = []
+    for each in told:
+        key = re.sub(r"\W+", " ", each.text.casefold()).strip()
+        if key and key not in seen:
+            kept.append(each)
+        seen.add(key)
+    return kept
+
+
+def _quoted(excerpts: Sequence[Quote], read: Sentences) -> list[Told]:
+    """The excerpts sentence by sentence, each of which cites its whole excerpt."""
+    found = []
+    for excerpt in excerpts:
+        inside = [
+            quote
+            for quote in read.quotes
+            if quote.hit is excerpt.hit and excerpt.start <= quote.start and quote.end <= excerpt.end
+        ] or [excerpt]
+        found += [Told(" ".join(quote.text.split()), (excerpt,), 1.0, i == 0, True) for i, quote in enumerate(inside)]
+    return found

@@ -1,0 +1,43 @@
+"""rag/models/memory.py: a reader that does not fit is named before it is loaded, with what would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rag.errors import ModelError
+from rag.llm import open
+from rag.models import memory
+from rag.models.memory import free_memory, require_memory
+from rag.settings import ReaderSettings
+
+GB = 1 << 30
+
+
+def test_what_does_not_fit_is_said_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * GB)
+    require_memory("a model", 2 * GB, "")
+    with pytest.raises(ModelError, match=r"a model needs about 3\.0 GB of memory, and 2\.0 GB are free\. Close it"):
+        require_memory("a model", 3 * GB, "Close it")
+
+
+def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine = free_memory()
+    assert 0 < machine < 1 << 50
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    (tmp_path / "memory.current").write_text("100000000\n")
+    for limit, free in (("300000000\n", 200_000_000), ("50000000\n", 0)):
+        (tmp_path / "memory.max").write_text(limit)
+        assert free_memory() == free
+    for anything in ("max\n", "much"):
+        (tmp_path / "memory.max").write_text(anything)
+        assert free_memory() > 300_000_000
+
+
+def test_a_reader_that_does_not_fit_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "large.gguf"
+    file.write_bytes(b"GGUF")
+    monkeypatch.setattr(memory, "free_memory", lambda: GB // 16)
+    with pytest.raises(ModelError, match=r"reader large needs about 0\.1 GB.*qwen2\.5-coder-0\.5b.* or an endpoint"):
+        open.open_reader(ReaderSettings(model=str(file)))
