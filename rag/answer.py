@@ -72,8 +72,10 @@ def ask(
     wanted: Style = style_of(question) if style == AUTO else cast(Style, style)
     if not pipeline.reader.judges and (strategy != "direct" or wanted != "short"):
         log.warning(
-            "reader %s reads passages apart and only answers: it is asked directly, for a phrase", pipeline.reader.name
-        )
+            "reader %s reads passages apart and only answers: it does not support %s and is asked directly, for a "
+            "phrase",
+            pipeline.reader.name, strategy if wanted == "short" else wanted,
+        )  # fmt: skip
         strategy, wanted = "direct", "short"
     asked = _Asked(question, pipeline, k, within, scope, searched)
     yield from asked.in_sentences(wanted) if wanted != "short" else asked.in_a_phrase(strategy)

@@ -273,11 +273,14 @@ def test_a_port_in_use_is_named(kept: Path, glossator: Run) -> None:
 
 
 def test_output_that_nobody_reads_is_no_error_of_ours(kept: Path) -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     for arguments in (["documents"], ["documents", "--json"], ["remove", "nothing.pdf"], ["check"]):
         read, write = os.pipe()
         os.close(read)
         called = command(*arguments, "--library", kept)
-        result = subprocess.run(called, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+        result = subprocess.run(
+            called, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, env=buffered
+        )
         os.close(write)
         assert result.returncode == 1
         assert "Traceback" not in result.stderr

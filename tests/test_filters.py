@@ -265,7 +265,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def ask(*chosen: str, yes: float = 0.9) -> tuple[Answer, int]:
         before, reader.yes = len(reader.asked), yes
         try:
-            return reading.start("What is another part?", "notes", chosen).result.result(60), len(reader.asked) - before
+            return reading.start("What is another part?", "notes", chosen, way="short").result.result(60), len(
+                reader.asked
+            ) - before
         except UsageError as error:
             return cast(Any, str(error)), len(reader.asked) - before
 

@@ -156,7 +156,7 @@ def test_it_is_asked_directly_whatever_is_wanted(reader: FusionReader, caplog: p
     with caplog.at_level(logging.WARNING, "glossator"):
         *_, found = ask(QUESTION, pipeline(reader), 4, strategy="notes")
     assert isinstance(found, Answer) and (found.notes, found.support) == ((), None)
-    assert "it does not support notes and is asked directly" in caplog.text
+    assert "it does not support notes and is asked directly, for a phrase" in caplog.text
     caplog.clear()
     direct = answered(pipeline(reader))
     assert (direct.answer, caplog.text) == (found.answer, "")

@@ -74,6 +74,24 @@ def test_a_marker_becomes_a_link_to_its_citation_and_nothing_else_does() -> None
     assert "<script>" not in shown.replace("\\<script\\>", "")
 
 
+@given(HOSTILE)
+def test_an_answer_in_sentences_has_the_lists_that_we_made_and_no_others(text: str) -> None:
+    said = f"x{printable(text)}"
+    lines = [said, "", "In the documents’ words:", f"- {said} [2]", f"- {said}"]
+    whole = "\n".join(lines)
+    first = whole.index("- x") + 2
+    statements = (Statement(0, len(said), 0.9, True), Statement(first, first + len(said) + 4, 0.9, True))
+    shown = render.answer_markdown(replace(an_answer(whole), statements=statements, support=None, style="explain"))
+    tokens = MarkdownIt("commonmark", {"html": True}).parse(shown)
+    kinds = ["paragraph", "bullet_list", "list_item"]
+    assert {t.type for t in tokens} <= {"inline", *(f"{kind}_{end}" for kind in kinds for end in ("open", "close"))}
+    assert [t.type for t in tokens].count("list_item_open") == 2
+    children = [child for token in tokens for child in token.children or []]
+    assert [c.attrs["href"] for c in children if c.type == "link_open"] == ["#citation-1"]
+    plain_text = "".join("\n" if c.type == "softbreak" else c.content for c in children)
+    assert plain_text.count(said) == 3
+
+
 def test_the_answers_json_has_the_contracts_fields() -> None:
     made = layouts.answer_json(an_answer("yes [2]"))
     assert set(made) >= {

@@ -78,10 +78,33 @@ def rewrite_standalone(question: str, before: Answer, reader: ChatModel) -> str 
 
     Raises ReaderError.
     """
+    reply, stands_alone = rewrite(question, before, reader)
+    return reply if stands_alone else None
+
+
+def rewrite(question: str, before: Answer, reader: ChatModel) -> tuple[str, bool]:
+    """What a reader makes of a follow-up, and whether it stands by itself.
+
+    "" where it is neither that nor the question with words of the turn before put behind it ("Why did they switch"
+    "from C++ to Rust"), which says more than the question does, within the documents cited before. Raises ReaderError.
+    """
     said = "" if before.abstained else MARKER.sub("", before.answer)
     messages = _messages(question, before.question, said)
     reply = first_line("".join(reader.stream(messages, TOKENS)))
-    return reply if _only_completes(reply, question, (before.question, said)) else None
+    stands_alone = _only_completes(reply, question, (before.question, said))
+    return reply if stands_alone or _adds_to(reply, question, (before.question, said)) else "", stands_alone
+
+
+def _adds_to(reply: str, question: str, before: Sequence[str]) -> bool:
+    """Whether it is the question, and behind it words of the turn before.
+
+    >>> _adds_to("Why did they switch from C to Rust?", "And why did they switch?", ("Rust; at first it was in C.",))
+    True
+    """
+    own, new = (WORD.findall(text.casefold()) for text in (_opened(question)[1], reply))
+    known = _has(" ".join(before))
+    added = [word for word in new[len(own) :] if word not in COMMON | LIGHT]
+    return new[: len(own)] == own and bool(added) and all(map(known, added)) and reply.count("?") <= 1
 
 
 def clarification(question: str, before: Answer) -> str:

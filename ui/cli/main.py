@@ -93,7 +93,11 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are no text
     try:
-        app()
+        try:
+            app()
+        finally:  # what a pipe does not take is found out here, not when Python ends
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         _fail(INTERRUPTED, 1)
     except SystemExit as end:

@@ -25,7 +25,7 @@ from rag.records import Hit
 from rag.sentences import sentence_spans
 
 READ_WORDS = 320  # of the excerpts that the reader gets
-QUOTED_WORDS: dict[Style, int] = {"explain": 150, "list": 150, "compare": 150, "summary": 200, "short": 80}
+QUOTED_WORDS: dict[Style, int] = {"explain": 200, "list": 200, "compare": 200, "summary": 220, "short": 80}
 WRITTEN_TOKENS = 160
 
 

@@ -14,7 +14,7 @@ from rag.llm.chat import ChatModel
 from rag.protocols import Retriever
 from rag.read.cite import MARKER
 from rag.read.compose.scope import Scope, Scopes
-from rag.read.follow_up import classify, rewrite_standalone
+from rag.read.follow_up import classify, rewrite
 from rag.read.prompts import ASKED_AFTER
 from rag.read.rules.pronouns import Tier
 from rag.records import Answer
@@ -65,13 +65,13 @@ def understand(
         return Understood(question, named)
     before = turns[-1]
     shown = Answer(before.question, before.answer, not before.answer, (), (), (), None, "", "")
-    rewritten = rewrite_standalone(question, shown, reader) if reader.judges else None
-    if rewritten is None and tier is not Tier.FOLLOW_UP:
+    rewritten, stands_alone = rewrite(question, shown, reader) if reader.judges else ("", False)
+    if not stands_alone and tier is not Tier.FOLLOW_UP:
         return Understood(question, named)
     if named is None:
         cited = [document for turn in reversed(turns[-2:]) for document in turn.documents]
         named = scopes.of_documents(cited or _found(before, retriever))
-    if rewritten is not None:
+    if stands_alone or (rewritten and named):
         return Understood(rewritten, named)
     return Understood(after(before, question), named, question if named else "")
 
