@@ -18,6 +18,7 @@ from rag.pipeline import Pipeline, check_question
 from rag.read.cite import citation_of, cite
 from rag.read.compose.cite_sentences import cite_sentences
 from rag.read.compose.compose import compose, excerpts_of
+from rag.read.compose.decisions import decision_hits
 from rag.read.compose.scope import Scope
 from rag.read.compose.sides import evidence_for
 from rag.read.compose.style import AUTO, STYLES, Style, style_of
@@ -129,7 +130,11 @@ class _Asked:
         self._style, encoder = style, pipeline.encoder()
         evidence = self._of_a_whole() if style == "summary" else None
         if evidence is None:
-            evidence = self._fit(evidence_for(style, self._searched, self._k, self._search))
+            found = decision_hits(
+                self._searched, 2 * self._k, self._scope, pipeline.library,
+                lambda query, k, within: pipeline.retriever.search([query], k, within)[0],
+            )  # fmt: skip
+            evidence = self._fit(found or evidence_for(style, self._searched, self._k, self._search))
             chosen = excerpts_of(self._searched, evidence, encoder)
         else:
             chosen = telling_sentences(question, evidence, encoder)

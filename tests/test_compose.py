@@ -7,22 +7,31 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.build import build
 from rag.answer import Evidence, ask
 from rag.errors import UsageError
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from rag.locator import part_of
 from rag.pipeline import Pipeline
 from rag.read.cite import MARKER
 from rag.read.compose.compose import OWN_WORDS, QUOTED, sentences_wanted, written_sentences
+from rag.read.compose.decisions import decision_hits
 from rag.read.compose.excerpts import choose_excerpts, read_sentences
+from rag.read.compose.scope import Scopes
 from rag.read.compose.sides import sides_of
 from rag.read.compose.style import style_of
 from rag.read.compose.whole_document import in_section, telling_passages, telling_sentences
 from rag.records import Answer, Hit
+from rag.settings import load_settings
+from tests.conftest import ROOT
 from tests.parts import encoder, passage
 from tests.test_answer import ScriptedReader, pipeline
 
@@ -302,3 +311,26 @@ def test_evidence_comes_first_and_nothing_is_asked_before() -> None:
     events = ask(WHY, made, 5, style="explain")
     assert isinstance(next(events), Evidence) and reader.asked == []
     assert np.isfinite(encoder().encode([WHY])).all()
+
+
+# ---- what a court decided
+
+
+def test_what_a_court_decided_is_read_in_its_own_findings(tmp_path: Path) -> None:
+    """Not in the facts, which tell what other courts decided."""
+    library = Library.open(tmp_path / "library", create=True)
+    indexes = Indexes(library, load_settings())
+    indexes.encoders._dense = encoder()
+    build([ROOT / "examples" / "judgments" / "dees-v-hungary-2010.txt"], library, indexes, indexes.settings.ingest)
+    scope = Scopes(library).of_question("What did the court decide in Deés v. Hungary?")
+    finder = indexes.retriever("bm25")
+
+    def search(query: str, k: int, within: Sequence[int] | None) -> Sequence[Hit]:
+        return finder.search([query], k, within)[0]
+
+    hits = decision_hits("What did the court decide?", 5, scope, library, search)
+    assert [part_of(hit.passage.locator) for hit in hits][0] == "operative"
+    assert {part_of(hit.passage.locator) for hit in hits} == {"operative", "law"}
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    assert decision_hits("Who is the applicant?", 5, scope, library, search) == []
+    assert decision_hits("What did the court decide?", 5, None, library, search) == []

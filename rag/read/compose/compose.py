@@ -17,6 +17,7 @@ from rag.read.compose.borne_out import bear_out
 from rag.read.compose.excerpts import Sentences, choose_excerpts, read_sentences
 from rag.read.compose.sentence_prompts import excerpt_messages
 from rag.read.compose.style import Style
+from rag.read.match import content_words
 from rag.read.notes import selection_note
 from rag.read.quotes import Quote, Told
 from rag.read.strategies import Event, Reading
@@ -27,6 +28,7 @@ from rag.sentences import sentence_spans
 READ_WORDS = 320  # of the excerpts that the reader gets
 QUOTED_WORDS: dict[Style, int] = {"explain": 200, "list": 200, "compare": 200, "summary": 220, "short": 80}
 WRITTEN_TOKENS = 160
+REPEATED = 0.8  # of a sentence's words that an earlier one has: it says the same again
 
 
 class Choose(Protocol):
@@ -120,14 +122,12 @@ def sentences_wanted(question: str) -> int | None:
 
 
 def without_repeats(told: Sequence[Told]) -> list[Told]:
-    """Each sentence once: small readers say the same again."""
-    seen: set[str] = set()
-    kept = []
+    """Each sentence once: small readers say the same again, with a word more or less."""
+    kept: list[Told] = []
     for each in told:
-        key = re.sub(r"\W+", " ", each.text.casefold()).strip()
-        if key and key not in seen:
+        words = content_words(each.text)
+        if words and not any(len(words & content_words(other.text)) >= REPEATED * len(words) for other in kept):
             kept.append(each)
-        seen.add(key)
     return kept
 
 
