@@ -329,7 +329,7 @@ def test_what_a_court_decided_is_read_in_its_own_findings(tmp_path: Path) -> Non
         return finder.search([query], k, within)[0]
 
     hits = decision_hits("What did the court decide?", 5, scope, library, search)
-    assert [part_of(hit.passage.locator) for hit in hits][0] == "operative"
+    assert part_of(hits[0].passage.locator) == "operative"
     assert {part_of(hit.passage.locator) for hit in hits} == {"operative", "law"}
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     assert decision_hits("Who is the applicant?", 5, scope, library, search) == []

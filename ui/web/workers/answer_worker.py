@@ -16,8 +16,8 @@ from rag.llm.chat import ChatModel
 from rag.pipeline import build_pipeline
 from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import AUTO, style_for
-from rag.read.compose.understand import Turn
-from rag.read.follow_up import clarification, classify, rewrite_standalone
+from rag.read.compose.understand import Turn, after
+from rag.read.follow_up import clarification, classify, rewrite
 from rag.read.rules.pronouns import Tier
 from rag.records import Answer
 from ui.web.panels.filter_choices import Choice, filters_of, words_of
@@ -65,6 +65,7 @@ class QuestionJob(ReaderJob):
         self.style, self.way = style, way
         self.filters, self.within = filters_of(chosen), words_of(chosen)  # for Library.select, and for people
         self.values: dict[str, Value] = {}  # the explanations' cache of the reader's replies; their thread's alone
+        self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
         self._standalone = text
         self._draft = ""
         self._explanation: ExplanationJob | None = None
@@ -194,10 +195,16 @@ class AnswerWorker(Worker):
         pipeline = build_pipeline(self._indexes, report=question.report)
         if searched is not None:
             pipeline = replace(pipeline, searched=f"{many(len(searched), 'passage')} ({question.within})")
-        rewrite_follow_up(question, pipeline.reader)
+        named = cited = None
+        if searched is None:
+            named = self._scopes.of_question(question.text)
+            cited = self._scopes.of_documents(Turn.of(question.before).documents) if question.before else None
+        rewrite_follow_up(question, pipeline.reader, named or cited)
+        scope = named or (cited if question.standalone != question.text else None)
         k, way = self._indexes.settings.retrieve.k, style_for(question.text, question.way)
-        scope = self._scope_of(question) if searched is None else None
-        for step in answer_question(question.standalone, pipeline, k, searched, question.style, way, scope):
+        for step in answer_question(
+            question.standalone, pipeline, k, searched, question.style, way, scope, question.searched
+        ):
             if question.stop.is_set():
                 return None
             if isinstance(step, Answer):
@@ -209,13 +216,6 @@ class AnswerWorker(Worker):
             else:
                 question.status = "Checking the draft against the passages …"
         return None
-
-    def _scope_of(self, question: QuestionJob) -> Scope | None:
-        """The documents that the question names; of a follow-up that names none, those cited before."""
-        scope = self._scopes.of_question(question.text)
-        if scope is None and question.before is not None and question.standalone != question.text:
-            scope = self._scopes.of_documents(Turn.of(question.before).documents)
-        return scope
 
     def _explain(self, explanation: ExplanationJob) -> Answer | None:
         if explanation.stop.is_set():
@@ -229,19 +229,23 @@ class AnswerWorker(Worker):
         )  # fmt: skip
 
 
-def rewrite_follow_up(question: QuestionJob, reader: ChatModel) -> None:
+def rewrite_follow_up(question: QuestionJob, reader: ChatModel, scope: Scope | None = None) -> None:
     """Set question.standalone to its rewriting, if it is a follow-up. A reader of passages apart is not asked for one.
 
-    Raises UsageError for what is certainly a follow-up and could not be rewritten: its answer would be a guess.
+    What is certainly a follow-up and could not be rewritten is asked with the turn before it, in the documents of a
+    `scope`. Raises UsageError where there is none: its answer would be a guess.
     """
     tier = classify(question.text)[0]
     if question.before is None or tier is Tier.STANDALONE:
         return
-    rewritten = None
+    rewritten, stands_alone = "", False
     if reader.judges:
         question.status = "Reading it after the question before …"
-        rewritten = rewrite_standalone(question.text, question.before, reader)
+        rewritten, stands_alone = rewrite(question.text, question.before, reader)
         question.status = "Searching …"
-    if rewritten is None and tier is Tier.FOLLOW_UP:
+    if stands_alone or (rewritten and scope):
+        question.standalone = rewritten
+    elif tier is Tier.FOLLOW_UP and scope is None:
         raise UsageError(clarification(question.text, question.before))
-    question.standalone = rewritten or question.text
+    elif tier is Tier.FOLLOW_UP:
+        question.standalone, question.searched = after(Turn.of(question.before), question.text), question.text
