@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from rag.encode.bert import FEW, Bert, is_plain_bert
+from rag.encode.functional import one_thread
 from rag.errors import LibraryError, ModelError, first_line_of, not_loaded
 from rag.models.registry import catalogue, path_of
 from rag.protocols import DenseEncoder, PictureEncoder
@@ -55,7 +56,8 @@ class BertEncoder:
 
     def _in_numpy(self, texts: list[str]) -> NDArray[np.float32]:
         ids, real = self._bert.tokens(texts)
-        hidden = self._bert.hidden(ids, real)
+        with one_thread():
+            hidden = self._bert.hidden(ids, real)
         mean = (hidden * real[..., None]).sum(1) / real.sum(1, keepdims=True)
         unit: NDArray[np.float32] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         return unit

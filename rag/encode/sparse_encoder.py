@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from rag.encode.bert import FEW, Bert, is_plain_bert
+from rag.encode.functional import one_thread
 from rag.encode.heads import METHODS, Side, binary, echo, epic_importance, epic_quality, mlm, mlp
 from rag.encode.inference_free import Vocabulary, cannot_load, tokenizer_of
 from rag.encode.vocabulary_slice import SLICE
@@ -237,7 +238,8 @@ class BertBackbone:
 
     def _in_numpy(self, ids: Any, real: Any, keep: Any) -> NDArray[np.float32]:
         """As heads.mlm."""
-        states = self._bert.predicted(self._bert.hidden(ids, real))
+        with one_thread():
+            states = self._bert.predicted(self._bert.hidden(ids, real))
         matrix, bias = self._bert.output_layer()
         weights = np.zeros((len(ids), len(bias)), dtype=np.float32)
         for row, kept in enumerate(keep):
