@@ -1,4 +1,4 @@
-"""rag/models/memory.py: a reader that does not fit is named before it is loaded, with what would."""
+"""What a reader takes of a machine: its memory, said before it is loaded, and its threads."""
 
 from __future__ import annotations
 
@@ -41,3 +41,11 @@ def test_a_reader_that_does_not_fit_is_not_loaded(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(memory, "free_memory", lambda: GB // 16)
     with pytest.raises(ModelError, match=r"reader large needs about 0\.1 GB.*qwen2\.5-coder-0\.5b.* or an endpoint"):
         open.open_reader(ReaderSettings(model=str(file)))
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, (1, 1)), (2, (2, 1)), (8, (8, 7))])
+def test_a_core_is_left_to_others_while_a_reply_is_written(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(open.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert open.threads() == threads
