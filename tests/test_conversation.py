@@ -9,7 +9,7 @@ import pytest
 
 from rag.errors import DataError, UsageError
 from rag.read.compose.scope import DocumentNames, Scopes, only_one
-from rag.read.compose.understand import Turn, append_turn, read_turns, understand
+from rag.read.compose.understand import PastTurn, append_turn, read_turns, understand
 from tests.conftest import LIGHT_READER, Run
 from tests.parts import small_library
 from tests.test_answer import ScriptedReader
@@ -70,7 +70,7 @@ def test_a_follow_up_is_about_what_was_cited_before() -> None:
     scopes = Scopes(indexes.library)
     bridge = scopes.chosen(["tarn"])
     assert bridge is not None
-    turns = [Turn("Who opened the Tarn bridge?", "Clyde Foundry", (bridge.documents[0].document_id,))]
+    turns = [PastTurn("Who opened the Tarn bridge?", "Clyde Foundry", (bridge.documents[0].document_id,))]
     reader = ScriptedReader("When was the Tarn bridge opened?")
     understood = understand("When was it opened?", turns, reader, scopes)
     assert understood.question == "When was the Tarn bridge opened?" and understood.scope is not None
@@ -84,7 +84,7 @@ def test_a_follow_up_is_about_what_was_cited_before() -> None:
     assert behind.question == f"When was it opened? ({asked_after})"
     # a turn without citations is about the document that its words find
     found = understand(
-        "When was it opened?", [Turn("Who opened the Tarn bridge?", "Clyde Foundry")], reader, scopes,
+        "When was it opened?", [PastTurn("Who opened the Tarn bridge?", "Clyde Foundry")], reader, scopes,
         indexes.retriever("bm25"),
     )  # fmt: skip
     assert found.scope is not None and found.scope.titles == ("The Tarn Bridge",)
@@ -96,7 +96,7 @@ def test_a_long_conversation_costs_no_more_than_a_short_one() -> None:
     for turns in (2, 200):
         reader = ScriptedReader("When was the Tarn bridge opened?")
         understand(
-            "When was it opened?", [Turn("Who opened the Tarn bridge?", "Clyde Foundry")] * turns, reader, scopes
+            "When was it opened?", [PastTurn("Who opened the Tarn bridge?", "Clyde Foundry")] * turns, reader, scopes
         )
         asked.append(reader.asked)
     assert asked[0] == asked[1] and len(asked[0]) == 1
@@ -105,13 +105,13 @@ def test_a_long_conversation_costs_no_more_than_a_short_one() -> None:
 def test_a_conversation_is_kept_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "talk.json"
     assert read_turns(file) == []
-    first, second = Turn("Who?", "Ada “Lind”", ("d1",)), Turn("When?", "")
+    first, second = PastTurn("Who?", "Ada “Lind”", ("d1",)), PastTurn("When?", "")
     append_turn(file, [], first)
     append_turn(file, read_turns(file), second)
     assert read_turns(file) == [first, second]
     assert [set(turn) for turn in json.loads(file.read_text())] == [{"question", "answer", "documents"}] * 2
     file.write_text('[{"question": "Who?", "answer": "Ada"}]')
-    assert read_turns(file) == [Turn("Who?", "Ada")]
+    assert read_turns(file) == [PastTurn("Who?", "Ada")]
     for wrong in ("{", '{"question": "Who?"}', "[1]", '[{"answer": "x"}]'):
         file.write_text(wrong)
         with pytest.raises(DataError, match="is no conversation"):

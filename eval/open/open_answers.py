@@ -20,7 +20,7 @@ from rag.pipeline import Pipeline, check_question
 from rag.read.cite import citation_of
 from rag.read.compose.scope import Scopes
 from rag.read.compose.style import style_for
-from rag.read.compose.understand import Turn, understand
+from rag.read.compose.understand import PastTurn, understand
 from rag.read.prompts import memory_messages
 from rag.read.quotes import Quote
 from rag.read.support import declines
@@ -89,7 +89,7 @@ def _outcome(
         elif row == MEMORY:
             answer = _from_memory(question.question, own)
         else:
-            turns = [Turn(asked, said) for asked, said in question.history]
+            turns = [PastTurn(asked, said) for asked, said in question.history]
             understood = understand(question.question, turns, reader, scopes, pipeline.retriever)
             style = style_for(question.question, row)
             *_, last = ask(

@@ -24,7 +24,7 @@ LONGEST = 300  # characters of the question before a follow-up, and of its answe
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PastTurn:
     """A question as it was understood, its answer without markers, and the ids of the documents that it cites."""
 
     question: str
@@ -32,7 +32,7 @@ class Turn:
     documents: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, answer: Answer) -> Turn:
+    def of(cls, answer: Answer) -> PastTurn:
         """The turn of one of our own answers."""
         said = "" if answer.abstained else MARKER.sub("", answer.answer)
         return cls(answer.question, said, tuple(dict.fromkeys(citation.document_id for citation in answer.citations)))
@@ -51,7 +51,7 @@ class Understood:
 
 
 def understand(
-    question: str, turns: Sequence[Turn], reader: ChatModel, scopes: Scopes, retriever: Retriever | None = None
+    question: str, turns: Sequence[PastTurn], reader: ChatModel, scopes: Scopes, retriever: Retriever | None = None
 ) -> Understood:
     """A question as it is to be asked, after the turns before it, oldest first.
 
@@ -76,10 +76,10 @@ def understand(
     return Understood(after(before, question), named, question if named else "")
 
 
-def after(before: Turn, question: str) -> str:
+def after(before: PastTurn, question: str) -> str:
     """A question with the turn before it, to be searched and read as one text.
 
-    >>> after(Turn("In what is it written?", "Rust"), "why did they switch?")
+    >>> after(PastTurn("In what is it written?", "Rust"), "why did they switch?")
     'why did they switch? (This is asked after “In what is it written?”, which was answered “Rust”.)'
     """
     said = before.answer.strip()[:LONGEST].rstrip(".")
@@ -87,7 +87,7 @@ def after(before: Turn, question: str) -> str:
     return f"{question}{ASKED_AFTER}“{before.question[:LONGEST]}”{answered}.)"
 
 
-def _found(before: Turn, retriever: Retriever | None) -> list[str]:
+def _found(before: PastTurn, retriever: Retriever | None) -> list[str]:
     """The document that a turn is about, by what its words find; [] where that is several."""
     if retriever is None:
         return []
@@ -101,7 +101,7 @@ def _found(before: Turn, retriever: Retriever | None) -> list[str]:
 # -- a conversation in a file ------------------------------------------------------------------------------------------
 
 
-def read_turns(file: Path) -> list[Turn]:
+def read_turns(file: Path) -> list[PastTurn]:
     """The turns of a conversation's file, a JSON list of {"question", "answer"}, oldest first; [] without a file.
 
     Raises DataError for anything else.
@@ -111,7 +111,7 @@ def read_turns(file: Path) -> list[Turn]:
     try:
         turns: Any = json.loads(file.read_text("utf-8"))
         return [
-            Turn(str(turn["question"]), str(turn["answer"]), tuple(map(str, turn.get("documents", ()))))
+            PastTurn(str(turn["question"]), str(turn["answer"]), tuple(map(str, turn.get("documents", ()))))
             for turn in turns
         ]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -120,7 +120,7 @@ def read_turns(file: Path) -> list[Turn]:
         ) from error
 
 
-def append_turn(file: Path, turns: Sequence[Turn], new: Turn) -> None:
+def append_turn(file: Path, turns: Sequence[PastTurn], new: PastTurn) -> None:
     """Write the turns with a new one behind them, as a whole or not at all. Raises DataError."""
     lines = [{"question": t.question, "answer": t.answer, "documents": list(t.documents)} for t in (*turns, new)]
     fresh = file.with_name(f"{file.name}.new")

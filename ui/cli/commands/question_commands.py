@@ -102,7 +102,7 @@ def ask(
     from rag.explain import explain
     from rag.pipeline import build_pipeline, check_question
     from rag.read.compose.scope import Scopes
-    from rag.read.compose.understand import Turn, append_turn, read_turns, understand
+    from rag.read.compose.understand import PastTurn, append_turn, read_turns, understand
 
     settings = load_settings()
     count = settings.retrieve.k if k is None else k
@@ -143,7 +143,7 @@ def ask(
     assert answer is not None
     draft.erase()
     if conversation:
-        append_turn(conversation, turns, Turn.of(answer))
+        append_turn(conversation, turns, PastTurn.of(answer))
     if not as_json:
         print(answer_text(answer), flush=True)
     if attribute is not AttributeLevel.none:

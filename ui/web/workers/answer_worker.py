@@ -16,7 +16,7 @@ from rag.llm.chat import ChatModel
 from rag.pipeline import build_pipeline
 from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import AUTO, style_for
-from rag.read.compose.understand import Turn, after
+from rag.read.compose.understand import PastTurn, after
 from rag.read.follow_up import clarification, classify, rewrite
 from rag.read.rules.pronouns import Tier
 from rag.records import Answer
@@ -198,7 +198,7 @@ class AnswerWorker(Worker):
         named = cited = None
         if searched is None:
             named = self._scopes.of_question(question.text)
-            cited = self._scopes.of_documents(Turn.of(question.before).documents) if question.before else None
+            cited = self._scopes.of_documents(PastTurn.of(question.before).documents) if question.before else None
         rewrite_follow_up(question, pipeline.reader, named or cited)
         scope = named or (cited if question.standalone != question.text else None)
         k, way = self._indexes.settings.retrieve.k, style_for(question.text, question.way)
@@ -248,4 +248,4 @@ def rewrite_follow_up(question: QuestionJob, reader: ChatModel, scope: Scope | N
     elif tier is Tier.FOLLOW_UP and scope is None:
         raise UsageError(clarification(question.text, question.before))
     elif tier is Tier.FOLLOW_UP:
-        question.standalone, question.searched = after(Turn.of(question.before), question.text), question.text
+        question.standalone, question.searched = after(PastTurn.of(question.before), question.text), question.text
