@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -334,3 +335,17 @@ def test_what_a_court_decided_is_read_in_its_own_findings(tmp_path: Path) -> Non
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     assert decision_hits("Who is the applicant?", 5, scope, library, search) == []
     assert decision_hits("What did the court decide?", 5, None, library, search) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["is x and ", "compare ", "a vs ", "what are the ", "difference between a and ", "- "]
+)
+def test_whatever_is_asked_is_understood_at_once(words: str) -> None:
+    """4,000 characters, of which rules with several open ends would make seconds."""
+    question = (words * 4_000)[:4_000]
+    began = time.thread_time()
+    assert len(sides_of(question)) in (0, 2)
+    style_of(question)
+    decision_hits(question, 5, None, None, lambda query, k, within: [])
+    written_sentences(question)
+    assert time.thread_time() - began < 1.5

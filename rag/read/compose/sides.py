@@ -10,7 +10,7 @@ from rag.read.compose.style import Style
 from rag.records import Hit
 
 # A side ends where the sentence goes on: at a comma, a question mark, or a word that asks or joins.
-_SIDE = r"([^,;:?]+?)"
+_SIDE = r"([^,;:?]{1,80}?)"
 _END = (
     r"(?=\s*(?:[,;:?.]|$|\b(?:and (?:which|why|what|how|by|who)|which|why|who|what|in terms|with respect|when|where|"
     r"for)\b))"
@@ -27,7 +27,7 @@ PATTERNS = tuple(
         rf"\bcontrasts? {_SIDE} (?:with|and) {_SIDE}",
     )
 )
-LONGEST = 80  # characters of a side: what is longer is a clause, not a name
+LOOKED_AT = 400  # characters of a question: who compares says so in a sentence
 
 
 def sides_of(question: str) -> tuple[str, ...]:
@@ -39,9 +39,9 @@ def sides_of(question: str) -> tuple[str, ...]:
     ('coarse', 'fine annotation')
     """
     for pattern in PATTERNS:
-        if match := pattern.search(question):
+        if match := pattern.search(question[:LOOKED_AT]):
             sides = tuple(side.strip(" '\"") for side in match.groups() if side and side.strip())
-            if len(sides) == 2 and all(len(side) <= LONGEST for side in sides):
+            if len(sides) == 2:
                 return sides
     return ()
 
