@@ -27,6 +27,7 @@ from rag.read.compose.compose import OWN_WORDS, QUOTED, sentences_wanted, writte
 from rag.read.compose.decisions import decision_hits
 from rag.read.compose.excerpts import choose_excerpts, read_sentences
 from rag.read.compose.scope import Scopes
+from rag.read.compose.sentence_prompts import WITH_NUMBERS
 from rag.read.compose.sides import sides_of
 from rag.read.compose.style import style_of
 from rag.read.compose.whole_document import in_section, telling_passages, telling_sentences
@@ -349,3 +350,15 @@ def test_whatever_is_asked_is_understood_at_once(words: str) -> None:
     decision_hits(question, 5, None, None, lambda query, k, within: [])
     written_sentences(question)
     assert time.thread_time() - began < 1.5
+
+
+@pytest.mark.parametrize("markers", [True, False])
+def test_large_readers_are_asked_for_markers_and_checked_all_the_same(markers: bool) -> None:
+    reader = ScriptedReader("It replaced a ferry that sank in a storm [7]. Whales are large [1].")
+    made = replace(pipeline(reader, HITS), encoder=encoder, markers=markers)
+    *_, answer = ask(WHY, made, 5, style="explain")
+    assert isinstance(answer, Answer) and "Whales" not in answer.answer
+    assert answer.answer.startswith("It replaced a ferry that sank in a storm. [1]")
+    (system, _), *_ = reader.asked[0][1]
+    prompt = " ".join(str(content) for _, content in reader.asked[0][1])
+    assert system == "system" and (WITH_NUMBERS in prompt) == markers
