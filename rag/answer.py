@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from rag.errors import UsageError
 from rag.llm.chat import Usage
@@ -19,9 +17,9 @@ from rag.read.cite import citation_of, cite
 from rag.read.compose.cite_sentences import cite_sentences
 from rag.read.compose.compose import compose, excerpts_of
 from rag.read.compose.decisions import decision_hits
-from rag.read.compose.scope import Scope
+from rag.read.compose.scope import Scope, main_document
 from rag.read.compose.sides import evidence_for
-from rag.read.compose.style import AUTO, STYLES, Style, style_of
+from rag.read.compose.style import AUTO, STYLES, Style, style_for
 from rag.read.compose.whole_document import PASSAGES, in_section, telling_passages, telling_sentences
 from rag.read.injection.mask import mask_injections
 from rag.read.prompts import fitting
@@ -62,7 +60,7 @@ def ask(
     `searched` is searched for in place of the question, of a follow-up that makes sense only after the turn before.
 
     `style` is one of STYLES, or "auto": the one that the question asks for. "short" is a phrase, by the `strategy`
-    "notes", "quotes", or "direct" (no note, no support); any other is sentences, each with the words that bear it out.
+    "notes", "quotes", or "direct" (no note, no support); any other is sentences, each with the words that support it.
     A model that cannot judge is asked directly, for a phrase. Raises UsageError for an unknown strategy or style.
     """
     question = check_question(question, k, pipeline.settings)
@@ -70,7 +68,7 @@ def ask(
         raise UsageError(f"--reader {strategy}: choose one of {', '.join(STRATEGIES)}")
     if style not in (AUTO, *STYLES):
         raise UsageError(f"--style {style}: choose one of {', '.join((AUTO, *STYLES))}")
-    wanted: Style = style_of(question) if style == AUTO else cast(Style, style)
+    wanted = style_for(question, style)
     if not pipeline.reader.judges and (strategy != "direct" or wanted != "short"):
         log.warning(
             "reader %s reads passages apart and only answers: it does not support %s and is asked directly, for a "
@@ -131,7 +129,7 @@ class _Asked:
         evidence = self._of_a_whole() if style == "summary" else None
         if evidence is None:
             found = decision_hits(
-                self._searched, 2 * self._k, self._scope, pipeline.library,
+                self._searched, 2 * self._k, self._within if self._scope else None, pipeline.library,
                 lambda query, k, within: pipeline.retriever.search([query], k, within)[0],
             )  # fmt: skip
             evidence = self._fit(found or evidence_for(style, self._searched, self._k, self._search))
@@ -142,7 +140,7 @@ class _Asked:
         reading = self._reading(evidence)
         yield from self._read(compose(reading, style, encoder, pipeline.markers, *chosen) if evidence else ())
         text, citations, told = cite_sentences(
-            reading.told,
+            reading.answer_sentences,
             lambda quote, number: citation_of(
                 quote, number, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of
             ),
@@ -162,9 +160,8 @@ class _Asked:
         if library is None or vectors_of is None:
             return None
         if self._scope is None:
-            found = [hit.passage.document_id for hit in self._search(self._searched)]
-            document, count = Counter(found).most_common(1)[0] if found else ("", 0)
-            if count < OF_ONE * len(found) or not found:
+            document, share = main_document(self._search(self._searched))
+            if share < OF_ONE:
                 return None
             documents = [document]
         else:

@@ -134,7 +134,7 @@ class ReaderSettings(_Stage):
         description="an answer with less support becomes an abstention; for the 1.5B, 0 for never",
     )
     unsupported: Literal["drop", "mark"] = Field(
-        default="drop", description="sentences of an answer that nothing found bears out: leave them out, or mark them"
+        default="drop", description="sentences of an answer that no passage supports: leave them out, or mark them"
     )
     judge: str = Field(
         default="",

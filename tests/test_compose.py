@@ -1,4 +1,4 @@
-"""rag/read/compose: answers in sentences. Whatever a reader writes, what is cited is borne out, verbatim and placed."""
+"""rag/read/compose: answers in sentences. Whatever a reader writes, what is cited is supported, verbatim and placed."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def assert_cites_verbatim(answer: Answer, hits: Sequence[Hit] = HITS) -> None:
     assert markers == [citation.marker for citation in answer.citations] == [f"[{n + 1}]" for n in range(len(markers))]
 
 
-def test_what_is_borne_out_is_cited_and_what_is_not_is_left_out() -> None:
+def test_what_is_supported_is_cited_and_what_is_not_is_left_out() -> None:
     answer = composed("The bridge replaced a ferry that sank in a storm. It has 7,000 visitors a day.")
     assert (answer.abstained, answer.style) == (False, "explain")
     (first, quotes), *quoted = sentences_of(answer)
@@ -112,7 +112,7 @@ def test_the_readers_own_words_are_marked_where_that_is_wanted() -> None:
         "Whales are the largest animals of all.",
     ],
 )
-def test_another_number_or_name_is_not_borne_out(wrong: str) -> None:
+def test_another_number_or_name_is_not_supported(wrong: str) -> None:
     assert composed(wrong).abstained
 
 
@@ -240,7 +240,7 @@ def test_the_style_is_what_the_question_asks_for(style: str, question: str) -> N
 
 
 def test_written_sentences_end_and_lists_are_taken_apart() -> None:
-    assert written_sentences("It opened. It was then clo", cut=True) == [("It opened.", False)]
+    assert written_sentences("It opened. It was then clo") == [("It opened.", False)]
     assert written_sentences("1. One mill\n2) Two mills") == [("One mill", True), ("Two mills", True)]
     assert written_sentences("Here they are:") == []
 
@@ -325,16 +325,17 @@ def test_what_a_court_decided_is_read_in_its_own_findings(tmp_path: Path) -> Non
     indexes.encoders._dense = encoder()
     build([ROOT / "examples" / "judgments" / "dees-v-hungary-2010.txt"], library, indexes, indexes.settings.ingest)
     scope = Scopes(library).of_question("What did the court decide in Deés v. Hungary?")
+    assert scope is not None
     finder = indexes.retriever("bm25")
 
     def search(query: str, k: int, within: Sequence[int] | None) -> Sequence[Hit]:
         return finder.search([query], k, within)[0]
 
-    hits = decision_hits("What did the court decide?", 5, scope, library, search)
+    hits = decision_hits("What did the court decide?", 5, scope.numbers, library, search)
     assert part_of(hits[0].passage.locator) == "operative"
     assert {part_of(hit.passage.locator) for hit in hits} == {"operative", "law"}
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
-    assert decision_hits("Who is the applicant?", 5, scope, library, search) == []
+    assert decision_hits("Who is the applicant?", 5, scope.numbers, library, search) == []
     assert decision_hits("What did the court decide?", 5, None, library, search) == []
 
 

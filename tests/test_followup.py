@@ -27,7 +27,7 @@ from rag.read.rules.pronouns import Tier
 from rag.records import Answer
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER
-from ui.web.workers.answer_worker import QuestionJob, rewrite_follow_up
+from ui.web.workers.answer_worker import QuestionJob, understand_question
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("followups.jsonl").read_text().splitlines()]
 
@@ -58,7 +58,7 @@ def whole(question: str, reply: str, before: Answer) -> str | None:
 def put(question: str, reader: Any) -> QuestionJob:
     """The question as the page puts it, behind one about Ed Wood."""
     asked = QuestionJob(question, "notes", (), BORN)
-    rewrite_follow_up(asked, reader)
+    understand_question(asked, reader)
     return asked
 
 

@@ -15,7 +15,7 @@ from eval.core.cache import RecordingReader, Replies
 from rag.answer import Evidence as Found
 from rag.answer import Token, ask
 from rag.errors import RagError, ReaderError
-from rag.llm.chat import Usage, first_line
+from rag.llm.chat import ChatModel, Usage, first_line
 from rag.pipeline import Pipeline
 from rag.read.prompts import memory_messages
 from rag.read.support import declines
@@ -139,7 +139,7 @@ def _trial(
     retrieved = began
     try:
         if evidence is None:
-            pieces, answer = _from_memory(question, reader, pipeline)
+            pieces, answer = from_memory(question, reader, pipeline)
         else:
             hits = evidence(place, question)
             retrieved = time.monotonic()
@@ -164,7 +164,8 @@ def _trial(
     return Trial(place, row, tuple(hits), draft, answer, error, seconds, busy, reader.calls)
 
 
-def _from_memory(question: str, reader: RecordingReader, pipeline: Pipeline) -> tuple[list[str], Answer]:
+def from_memory(question: str, reader: ChatModel, pipeline: Pipeline) -> tuple[list[str], Answer]:
+    """What a reader says without passages: the pieces of its reply, and its answer."""
     usage = Usage()
     pieces = list(reader.stream(memory_messages(question), pipeline.settings.reader.answer_tokens, usage))
     draft = first_line("".join(pieces))

@@ -10,28 +10,26 @@ from typing import Any
 from eval.core.bootstrap import percentile, summarise
 from eval.core.cache import RecordingReader, Replies
 from eval.core.report import cell, table, with_interval, write_lines, write_text
+from eval.core.trials import CLOSED_BOOK, from_memory
 from eval.open.nuggets import OpenQuestion
 from eval.open.open_scores import Cited, scores
 from rag.answer import ask
 from rag.errors import RagError
-from rag.llm.chat import Usage, first_line
 from rag.locator import PageSpan, ParagraphSpan, TimeSpan
 from rag.pipeline import Pipeline, check_question
 from rag.read.cite import citation_of
 from rag.read.compose.scope import Scopes
 from rag.read.compose.style import style_for
 from rag.read.compose.understand import PastTurn, understand
-from rag.read.prompts import memory_messages
 from rag.read.quotes import Quote
-from rag.read.support import declines
 from rag.records import Answer, Citation
 from rag.settings import Settings
 
-SHORT, PASSAGES, MEMORY = "short", "passages", "closed book"
+SHORT, PASSAGES = "short", "passages"
 CONTROLS = {
     SHORT: "every question answered with a phrase (--style short)",
     PASSAGES: "the best passages as they stand, without a reader",
-    MEMORY: "the reader without passages",
+    CLOSED_BOOK: "the reader without passages",
 }
 MEASURES = (
     "vital",
@@ -86,8 +84,8 @@ def _outcome(
         own = replace(pipeline, reader=reader)
         if row == PASSAGES:
             answer = _as_they_stand(question.question, own, k)
-        elif row == MEMORY:
-            answer = _from_memory(question.question, own)
+        elif row == CLOSED_BOOK:
+            _, answer = from_memory(question.question, reader, own)
         else:
             turns = [PastTurn(asked, said) for asked, said in question.history]
             understood = understand(question.question, turns, reader, scopes, pipeline.retriever)
@@ -117,12 +115,6 @@ def _as_they_stand(question: str, pipeline: Pipeline, k: int) -> Answer:
     )
     text = "\n".join(f"{' '.join(hit.passage.text.split())} [{hit.rank}]" for hit in hits)
     return Answer(question, text, False, (), cited, tuple(hits), None, "", pipeline.settings.hash)
-
-
-def _from_memory(question: str, pipeline: Pipeline) -> Answer:
-    reader, limit = pipeline.reader, pipeline.settings.reader.answer_tokens
-    draft = first_line("".join(reader.stream(memory_messages(question), limit, Usage())))
-    return Answer(question, draft, declines(draft), (), (), (), None, reader.name, pipeline.settings.hash)
 
 
 # -- the result --------------------------------------------------------------------------------------------------------

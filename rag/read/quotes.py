@@ -33,9 +33,11 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A sentence of the answer, what bears it out, and how well, 0..1. `item`: it stands on a line of its own, behind a
-    bullet. `quoted`: the document's words."""
+class AnswerSentence:
+    """A sentence of the answer, the quotes that support it, and how well they do, 0..1.
+
+    `item`: it stands on a line of its own, behind a bullet. `quoted`: it is the document's own words.
+    """
 
     text: str
     quotes: tuple[Quote, ...]

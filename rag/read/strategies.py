@@ -16,7 +16,7 @@ from rag.read.match import EDGES, fold, holds_answer, in_form
 from rag.read.notes import compared_note, next_query, says_nothing, selection_note, write_note
 from rag.read.prompts import answer_messages, information_message, loop_messages, quotes_messages
 from rag.read.quote_selection import REPLY_TOKENS, join, select
-from rag.read.quotes import Quote, Told, choose_quotes
+from rag.read.quotes import AnswerSentence, Quote, choose_quotes
 from rag.read.rules.comparison import READ_OFF, compare
 from rag.read.rules.court_finding import DecidedOf
 from rag.read.rules.table_cell import read_cell
@@ -54,7 +54,7 @@ class Reading:
     quotes: list[Quote] = field(default_factory=list)
     support: float | None = None
     copied: tuple[int, int] | None = None
-    told: tuple[Told, ...] = ()  # of an answer in sentences
+    answer_sentences: tuple[AnswerSentence, ...] = ()  # of an answer in sentences
 
     @property
     def read(self) -> list[Hit]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rag.read.compose.compose import OWN_WORDS, QUOTED
-from rag.read.quotes import Quote, Told
+from rag.read.quotes import AnswerSentence, Quote
 from rag.records import Citation, Statement
 
 
 def cite_sentences(
-    told: Sequence[Told], citation_of: Callable[[Quote, int], Citation]
+    told: Sequence[AnswerSentence], citation_of: Callable[[Quote, int], Citation]
 ) -> tuple[str, tuple[Citation, ...], tuple[Statement, ...]]:
     """The text, with a marker behind each sentence for each of its quotes; they are numbered as they first appear.
 
-    Items stand on lines of their own; what is quoted follows under a heading. Sentences that nothing bears out are
+    Items stand on lines of their own; what is quoted follows under a heading. Sentences that nothing supports are
     marked as the reader's own.
     """
     numbers: dict[tuple[str, int, int], int] = {}

@@ -1,6 +1,6 @@
-"""Answers in sentences: the reader writes from excerpts, every sentence is matched to the words that bear it out.
+"""Answers in sentences: the reader writes from excerpts, every sentence is matched to the words that support it.
 
-What nothing bears out is left out or marked (`reader.unsupported`); the excerpts that are nearest to the question
+What nothing supports is left out or marked (`reader.unsupported`); the excerpts that are nearest to the question
 follow in their own words. So each sentence is cited, whatever the reader does.
 """
 
@@ -13,20 +13,20 @@ from typing import Protocol
 
 from rag.protocols import DenseEncoder
 from rag.read.cite import MARKER
-from rag.read.compose.borne_out import bear_out
-from rag.read.compose.excerpts import Sentences, choose_excerpts, read_sentences
+from rag.read.compose.excerpts import Sentences, choose_excerpts, inside, read_sentences
 from rag.read.compose.sentence_prompts import excerpt_messages
+from rag.read.compose.sentence_support import find_support
 from rag.read.compose.style import Style
 from rag.read.match import content_words
 from rag.read.notes import selection_note
-from rag.read.quotes import Quote, Told
+from rag.read.quotes import AnswerSentence, Quote
 from rag.read.strategies import Event, Reading
 from rag.read.support import declines
 from rag.records import Hit
 from rag.sentences import sentence_spans
 
 READ_WORDS = 320  # of the excerpts that the reader gets
-QUOTED_WORDS: dict[Style, int] = {"explain": 200, "list": 200, "compare": 200, "summary": 220, "short": 80}
+QUOTED_WORDS: dict[Style, int] = {"explain": 200, "list": 200, "compare": 200, "summary": 220}
 WRITTEN_TOKENS = 160
 REPEATED = 0.8  # of a sentence's words that an earlier one has: it says the same again
 
@@ -52,7 +52,7 @@ def excerpts_of(question: str, evidence: Sequence[Hit], encoder: DenseEncoder) -
 def compose(
     reading: Reading, style: Style, encoder: DenseEncoder, markers: bool, read: Sentences, choose: Choose
 ) -> Iterator[Event]:
-    """An answer in a style other than "short"; its sentences stand in reading.told.
+    """An answer in a style other than "short"; its sentences stand in reading.answer_sentences.
 
     `choose` gives the excerpts of so many words, of which the reader writes, and which are quoted. `markers`: the
     reader is asked to write [n] behind its sentences, which helps large ones; they are checked and written anew.
@@ -65,10 +65,10 @@ def compose(
         draft += piece
         yield piece
     reading.draft = draft.strip()
-    written = [] if declines(reading.draft) else written_sentences(reading.draft, cut=len(draft) > 0)
-    supports = bear_out([text for text, _ in written], reading.question, read, encoder)
+    written = [] if declines(reading.draft) else written_sentences(reading.draft)
+    supports = find_support([text for text, _ in written], reading.question, read, encoder)
     told = [
-        Told(text, support.quotes, support.value, item)
+        AnswerSentence(text, support.quotes, support.value, item)
         for (text, item), support in zip(written, supports, strict=True)
         if support.quotes or reading.settings.unsupported == "mark"
     ]
@@ -82,13 +82,13 @@ def compose(
     else:
         more = _quoted(choose(QUOTED_WORDS[style], cited), read)
         told = [*told, *(replace(each, item=False, quoted=False) for each in more)][:wanted]
-    reading.told = tuple(told)
-    reading.quotes = [quote for each in reading.told for quote in each.quotes]
+    reading.answer_sentences = tuple(told)
+    reading.quotes = [quote for each in reading.answer_sentences for quote in each.quotes]
     reading.support = max((each.support for each in told if each.quotes), default=0.0)
     yield selection_note(reading.question, excerpts)
 
 
-def written_sentences(draft: str, cut: bool = False) -> list[tuple[str, bool]]:
+def written_sentences(draft: str) -> list[tuple[str, bool]]:
     """The sentences of what a reader wrote, each with whether it is an item of a list, without markers and Markdown.
 
     A line that only introduces a list ("The baselines are:") and a last sentence without an end are left out.
@@ -104,7 +104,7 @@ def written_sentences(draft: str, cut: bool = False) -> list[tuple[str, bool]]:
             continue
         spans = [(0, len(text))] if item else sentence_spans(text)
         found += [(text[start:end], item) for start, end in spans]
-    if cut and len(found) > 1 and not found[-1][1] and found[-1][0][-1] not in ".!?”\"')":
+    if len(found) > 1 and not found[-1][1] and found[-1][0][-1] not in ".!?”\"')":
         found.pop()
     return found
 
@@ -121,9 +121,9 @@ def sentences_wanted(question: str) -> int | None:
     return max(1, int(match[1])) if match[1].isdigit() else NUMBERS.index(match[1]) + 1
 
 
-def without_repeats(told: Sequence[Told]) -> list[Told]:
+def without_repeats(told: Sequence[AnswerSentence]) -> list[AnswerSentence]:
     """Each sentence once: small readers say the same again, with a word more or less."""
-    kept: list[Told] = []
+    kept: list[AnswerSentence] = []
     for each in told:
         words = content_words(each.text)
         if words and not any(len(words & content_words(other.text)) >= REPEATED * len(words) for other in kept):
@@ -131,14 +131,13 @@ def without_repeats(told: Sequence[Told]) -> list[Told]:
     return kept
 
 
-def _quoted(excerpts: Sequence[Quote], read: Sentences) -> list[Told]:
+def _quoted(excerpts: Sequence[Quote], read: Sentences) -> list[AnswerSentence]:
     """The excerpts sentence by sentence, each of which cites its whole excerpt."""
     found = []
     for excerpt in excerpts:
-        inside = [
-            quote
-            for quote in read.quotes
-            if quote.hit is excerpt.hit and excerpt.start <= quote.start and quote.end <= excerpt.end
-        ] or [excerpt]
-        found += [Told(" ".join(quote.text.split()), (excerpt,), 1.0, i == 0, True) for i, quote in enumerate(inside)]
+        quotes = [quote for quote in read.quotes if inside(quote, excerpt)] or [excerpt]
+        found += [
+            AnswerSentence(" ".join(quote.text.split()), (excerpt,), 1.0, i == 0, True)
+            for i, quote in enumerate(quotes)
+        ]
     return found

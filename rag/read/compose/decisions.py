@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rag.library.catalogue import Library
-from rag.read.compose.scope import Scope
 from rag.records import Hit
 
 DECIDED = re.compile(
@@ -19,16 +18,19 @@ OPERATIVE = 2  # passages of the operative part that come first
 Search = Callable[[str, int, Sequence[int] | None], Sequence[Hit]]
 
 
-def decision_hits(question: str, k: int, scope: Scope | None, library: Library | None, search: Search) -> list[Hit]:
+def decision_hits(
+    question: str, k: int, within: Sequence[int] | None, library: Library | None, search: Search
+) -> list[Hit]:
     """What a judgment says of its own decision, its operative part first, best first.
 
-    [] where the question does not ask for a decision, or not of judgments alone (`scope`).
+    `within` are the catalogue numbers of the passages asked about, None for all. [] where the question does not ask for
+    a decision, or is about no document in particular.
     """
-    if scope is None or library is None or not DECIDED.search(question):
+    if within is None or library is None or not DECIDED.search(question):
         return []
-    within = set(scope.numbers)
-    operative = sorted(within & set(library.select(["part=operative"]) or ()))
-    law = sorted(within & set(library.select(["part=law"]) or ()))
+    asked = set(within)
+    operative = sorted(asked & set(library.select(["part=operative"]) or ()))
+    law = sorted(asked & set(library.select(["part=law"]) or ()))
     if not operative or not law:
         return []
     hits = [*search(question, OPERATIVE, operative), *search(question, k, law)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -15,6 +16,7 @@ from pathlib import PurePath
 from rag.errors import LibraryError, UsageError
 from rag.library.catalogue import Library
 from rag.read.match import fold
+from rag.records import Hit
 
 KIND = (
     r"(?:paper|book|article|study|report|judgments?|case|decision|episode|interview|podcast|notice|handbook|manual|"
@@ -165,6 +167,12 @@ class Scopes:
             for number in self._library.select([f"document_id={document.document_id}"]) or ()
         ]
         return Scope(tuple(documents), tuple(numbers))
+
+
+def main_document(hits: Sequence[Hit]) -> tuple[str, float]:
+    """The document of most of these passages, and its share of them, 0..1; ("", 0) without any."""
+    counts = Counter(hit.passage.document_id for hit in hits).most_common(1)
+    return (counts[0][0], counts[0][1] / len(hits)) if counts else ("", 0.0)
 
 
 def only_one(name: str, found: Sequence[NamedDocument]) -> NamedDocument:

@@ -6,7 +6,7 @@ A rule proposes, the user decides (`ask --style`, and a choice on the page).
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 Style = Literal["short", "explain", "list", "compare", "summary"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -86,6 +86,6 @@ def style_of(question: str) -> Style:
     return "short"
 
 
-def style_for(question: str, style: str) -> str:
-    """The style that was chosen, or for "auto" the one that a question asks for."""
-    return style_of(question) if style == AUTO else style
+def style_for(question: str, style: str) -> Style:
+    """The style that was chosen, one of STYLES, or for "auto" the one that a question asks for."""
+    return style_of(question) if style == AUTO else cast(Style, style)

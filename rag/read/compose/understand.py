@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from rag.errors import DataError
 from rag.llm.chat import ChatModel
 from rag.protocols import Retriever
 from rag.read.cite import MARKER
-from rag.read.compose.scope import Scope, Scopes
+from rag.read.compose.scope import Scope, Scopes, main_document
 from rag.read.follow_up import classify, rewrite
 from rag.read.prompts import ASKED_AFTER
 from rag.read.rules.pronouns import Tier
@@ -42,24 +41,30 @@ class PastTurn:
 class Understood:
     """What is asked, and where: `question` stands by itself, and is another one than was typed for a follow-up.
 
-    `searched` is what is searched for in its place; "": the question.
+    `searched` is what is searched for in its place; "": the question. `guess`: a follow-up that could not be rewritten,
+    and of which no document is known that it is about.
     """
 
     question: str
     scope: Scope | None = None
     searched: str = ""
+    guess: bool = False
 
 
 def understand(
-    question: str, turns: Sequence[PastTurn], reader: ChatModel, scopes: Scopes, retriever: Retriever | None = None
+    question: str,
+    turns: Sequence[PastTurn],
+    reader: ChatModel,
+    scopes: Scopes | None,
+    retriever: Retriever | None = None,
 ) -> Understood:
     """A question as it is to be asked, after the turns before it, oldest first.
 
     A follow-up is rewritten by the reader; where the rewriting is no good it is asked with the turn before it. It is
-    about the documents cited before, unless it names others. `retriever` finds those of a turn that cites none. Raises
-    ReaderError.
+    about the documents cited before, unless it names others. `retriever` finds those of a turn that cites none. Without
+    `scopes` it is about all that is searched. Raises ReaderError.
     """
-    named = scopes.of_question(question)
+    named = scopes.of_question(question) if scopes else None
     tier = classify(question)[0]
     if not turns or tier is Tier.STANDALONE:
         return Understood(question, named)
@@ -68,12 +73,12 @@ def understand(
     rewritten, stands_alone = rewrite(question, shown, reader) if reader.judges else ("", False)
     if not stands_alone and tier is not Tier.FOLLOW_UP:
         return Understood(question, named)
-    if named is None:
+    if named is None and scopes is not None:
         cited = [document for turn in reversed(turns[-2:]) for document in turn.documents]
         named = scopes.of_documents(cited or _found(before, retriever))
     if stands_alone or (rewritten and named):
         return Understood(rewritten, named)
-    return Understood(after(before, question), named, question if named else "")
+    return Understood(after(before, question), named, question if named else "", guess=named is None)
 
 
 def after(before: PastTurn, question: str) -> str:
@@ -92,10 +97,8 @@ def _found(before: PastTurn, retriever: Retriever | None) -> list[str]:
     if retriever is None:
         return []
     hits = retriever.search([f"{before.question} {before.answer[:LONGEST]}"], SEARCHED)[0]
-    if not hits:
-        return []
-    document, count = Counter(hit.passage.document_id for hit in hits).most_common(1)[0]
-    return [document] if 2 * count > len(hits) else []
+    document, share = main_document(hits)
+    return [document] if share > 0.5 else []
 
 
 # -- a conversation in a file ------------------------------------------------------------------------------------------

@@ -16,9 +16,8 @@ from rag.llm.chat import ChatModel
 from rag.pipeline import build_pipeline
 from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import AUTO, style_for
-from rag.read.compose.understand import PastTurn, after
-from rag.read.follow_up import clarification, classify, rewrite
-from rag.read.rules.pronouns import Tier
+from rag.read.compose.understand import PastTurn, understand
+from rag.read.follow_up import clarification
 from rag.records import Answer
 from ui.web.panels.filter_choices import Choice, filters_of, words_of
 from ui.web.workers.jobs import Job, Worker
@@ -195,12 +194,7 @@ class AnswerWorker(Worker):
         pipeline = build_pipeline(self._indexes, report=question.report)
         if searched is not None:
             pipeline = replace(pipeline, searched=f"{many(len(searched), 'passage')} ({question.within})")
-        named = cited = None
-        if searched is None:
-            named = self._scopes.of_question(question.text)
-            cited = self._scopes.of_documents(PastTurn.of(question.before).documents) if question.before else None
-        rewrite_follow_up(question, pipeline.reader, named or cited)
-        scope = named or (cited if question.standalone != question.text else None)
+        scope = understand_question(question, pipeline.reader, self._scopes if searched is None else None)
         k, way = self._indexes.settings.retrieve.k, style_for(question.text, question.way)
         for step in answer_question(
             question.standalone, pipeline, k, searched, question.style, way, scope, question.searched
@@ -229,23 +223,17 @@ class AnswerWorker(Worker):
         )  # fmt: skip
 
 
-def rewrite_follow_up(question: QuestionJob, reader: ChatModel, scope: Scope | None = None) -> None:
-    """Set question.standalone to its rewriting, if it is a follow-up. A reader of passages apart is not asked for one.
+def understand_question(question: QuestionJob, reader: ChatModel, scopes: Scopes | None = None) -> Scope | None:
+    """Set question.standalone to what it asks after the answer before it; the documents that it is about.
 
-    What is certainly a follow-up and could not be rewritten is asked with the turn before it, in the documents of a
-    `scope`. Raises UsageError where there is none: its answer would be a guess.
+    Raises UsageError for a follow-up whose answer would be a guess.
     """
-    tier = classify(question.text)[0]
-    if question.before is None or tier is Tier.STANDALONE:
-        return
-    rewritten, stands_alone = "", False
-    if reader.judges:
+    turns = [PastTurn.of(question.before)] if question.before else []
+    if turns:
         question.status = "Reading it after the question before …"
-        rewritten, stands_alone = rewrite(question.text, question.before, reader)
-        question.status = "Searching …"
-    if stands_alone or (rewritten and scope):
-        question.standalone = rewritten
-    elif tier is Tier.FOLLOW_UP and scope is None:
+    understood = understand(question.text, turns, reader, scopes)
+    question.status = "Searching …"
+    if understood.guess and question.before:
         raise UsageError(clarification(question.text, question.before))
-    elif tier is Tier.FOLLOW_UP:
-        question.standalone, question.searched = after(PastTurn.of(question.before), question.text), question.text
+    question.standalone, question.searched = understood.question, understood.searched
+    return understood.scope

@@ -1,4 +1,4 @@
-"""Which sentences of the evidence bear out a sentence that a reader wrote: by their words, numbers, names and meaning.
+"""Which sentences of the evidence support a sentence that a reader wrote: by their words, numbers, names and meaning.
 
 A reader's own word for it costs a prompt a sentence, and small readers say yes to nearly everything; matching costs
 milliseconds, points to the words, and treats all readers alike.
@@ -20,21 +20,19 @@ from rag.read.quotes import Quote
 
 ENOUGH = 0.55  # of a support of 0..1, the mean of the share of the sentence's words and the cosine
 ADDS = 0.15  # how much a second quote must add to the support to be cited, too
-
-
 LONGER = 0.08  # how much better two sentences must be than one
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """The quotes that bear a sentence out, best first, and how well they do, 0..1. No quotes: nothing does."""
+    """The quotes that support a sentence, best first, and how well they do, 0..1. No quotes: nothing does."""
 
     quotes: tuple[Quote, ...]
     value: float
 
 
-def bear_out(written: Sequence[str], question: str, read: Sentences, encoder: DenseEncoder) -> list[Support]:
-    """For each written sentence what bears it out.
+def find_support(written: Sequence[str], question: str, read: Sentences, encoder: DenseEncoder) -> list[Support]:
+    """For each written sentence the quotes that support it.
 
     A quote is a sentence of the evidence, or two that follow each other. Every number and every name of two words of a
     written sentence must stand in its quotes, in their passage, or in the question.
