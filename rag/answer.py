@@ -89,6 +89,7 @@ class _Asked:
     ):  # fmt: skip
         if scope is not None:
             within = sorted(set(scope.numbers) & set(scope.numbers if within is None else within))
+            pipeline = replace(pipeline, searched=f"{'; '.join(scope.titles)} ({len(within):,} passages)")
         self._question, self._pipeline, self._k, self._within = question, pipeline, k, within
         self._scope, self._style, self._searched = scope, "short", searched or question
         self._seconds, self._usage, self._notes = _Stopwatch(), Usage(), list[Note]()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rag.answer import ask
 from rag.errors import DataError, UsageError
 from rag.read.compose.scope import DocumentNames, Scopes, only_one
 from rag.read.compose.understand import PastTurn, append_turn, read_turns, understand
+from rag.records import Answer
 from tests.conftest import LIGHT_READER, Run
 from tests.parts import small_library
-from tests.test_answer import ScriptedReader
+from tests.test_answer import ScriptedReader, pipeline
 
 NAMES = DocumentNames([
     ("a", "OTTERNET: Swimming Embeddings for Rivers", ("papers/otternet-2021.pdf",)),
@@ -63,6 +66,18 @@ def test_a_scope_is_the_passages_of_its_documents_and_follows_the_library() -> N
     by_id = scopes.chosen([scope.documents[0].document_id[:8]])
     assert by_id is not None and by_id.numbers == scope.numbers and by_id.chosen
     assert scopes.chosen([]) is None and scopes.of_documents(["gone"]) is None
+
+
+def test_an_abstention_says_that_one_document_was_searched() -> None:
+    indexes = small_library()
+    scope = Scopes(indexes.library).chosen(["tarn"])
+    made = replace(
+        pipeline(ScriptedReader("It is not mentioned in the passages.")), retriever=indexes.retriever("bm25")
+    )
+    *_, answer = ask("How long is the span?", made, 3, scope=scope)
+    assert isinstance(answer, Answer) and answer.abstained
+    assert "Searched: The Tarn Bridge (3 passages)." in answer.answer
+    assert {hit.passage.title for hit in answer.evidence} == {"The Tarn Bridge"}
 
 
 def test_a_follow_up_is_about_what_was_cited_before() -> None:

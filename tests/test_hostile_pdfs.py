@@ -84,7 +84,7 @@ def three_pages(
 
 
 @dataclass(frozen=True)
-class AnswerSentence:
+class Told:
     """What became of a file: the document or why it was refused, and how long it took."""
 
     document: Document | None
@@ -92,15 +92,15 @@ class AnswerSentence:
     seconds: float
 
 
-def read(content: bytes, folder: Path, passwords: Sequence[str] = (), ocr: bool = False) -> AnswerSentence:
+def read(content: bytes, folder: Path, passwords: Sequence[str] = (), ocr: bool = False) -> Told:
     file = folder / "hostile.pdf"
     file.write_bytes(content)
     started = time.monotonic()
     try:
         found = read_by_children(file, folder / "reading", 1, passwords, PAGE_SECONDS, MEMORY_MB, ocr)
     except DocumentError as error:
-        return AnswerSentence(None, str(error), time.monotonic() - started)
-    return AnswerSentence(found.document, "", time.monotonic() - started)
+        return Told(None, str(error), time.monotonic() - started)
+    return Told(found.document, "", time.monotonic() - started)
 
 
 def page_text(document: Document, number: int) -> str:
