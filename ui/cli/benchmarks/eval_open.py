@@ -14,7 +14,6 @@ from eval.open import open_answers
 from eval.open.nuggets import read_open_questions
 from rag.pipeline import build_pipeline
 from rag.read.compose.scope import Scopes
-from rag.search import open_retriever
 from ui.cli.benchmarks.eval_checks import check_out, count_of, retriever_of, warn_of_failures, warn_of_limit
 from ui.cli.options import (
     CacheOption,
@@ -54,7 +53,6 @@ def eval_open(
     warn_of_limit(limit, len(available), questions)
     with progress() as report:
         indexes = open_indexes(library)
-        open_retriever(indexes, name, report)
         rows = open_answers.run(
             available[:limit], build_pipeline(indexes, name, report), Scopes(indexes.library), count, style,
             [row for row in open_answers.CONTROLS if row != style] if controls else [],
