@@ -76,7 +76,7 @@ def test_a_marker_becomes_a_link_to_its_citation_and_nothing_else_does() -> None
 
 @given(HOSTILE)
 def test_an_answer_in_sentences_has_the_lists_that_we_made_and_no_others(text: str) -> None:
-    said = f"x{printable(text)}"
+    said = f"x{' '.join(printable(text).split())}"  # where a control character stood blanks may meet, which fold
     lines = [said, "", "In the documents’ words:", f"- {said} [2]", f"- {said}"]
     whole = "\n".join(lines)
     first = whole.index("- x") + 2
