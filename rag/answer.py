@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from rag.errors import UsageError
 from rag.llm.chat import Usage
@@ -17,19 +18,18 @@ from rag.read.cite import citation_of, cite
 from rag.read.compose.cite_sentences import cite_sentences
 from rag.read.compose.compose import compose, excerpts_of
 from rag.read.compose.decisions import decision_hits
-from rag.read.compose.scope import Scope, main_document
+from rag.read.compose.scope import Scope
 from rag.read.compose.sides import evidence_for
 from rag.read.compose.style import AUTO, STYLES, Style, style_for
-from rag.read.compose.whole_document import PASSAGES, in_section, telling_passages, telling_sentences
 from rag.read.injection.mask import mask_injections
 from rag.read.prompts import fitting
 from rag.read.relevance_filter import filter_passages
-from rag.read.strategies import STRATEGIES, Event, Reading
+from rag.read.strategies import STRATEGIES, Event, PartProgress, Reading
+from rag.read.summary.summarizer import Summarizer
+from rag.read.summary.whole_documents import summarised, whole_documents
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Citation, Hit, Note, Passage, Statement
 
-OF_ONE = 0.8  # of what a question finds: from there on it is about this one document
-MOST_SUMMARISED = 4  # documents at a time
 log = logging.getLogger("glossator")
 
 
@@ -54,14 +54,16 @@ def ask(
     style: str = "short",
     scope: Scope | None = None,
     searched: str = "",
-) -> Iterator[Evidence | Token | Note | Answer]:
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
     """Answer from the k best passages, of those `within`, and in the documents of a `scope`.
 
     `searched` is searched for in place of the question, of a follow-up that makes sense only after the turn before.
 
     `style` is one of STYLES, or "auto": the one that the question asks for. "short" is a phrase, by the `strategy`
     "notes", "quotes", or "direct" (no note, no support); any other is sentences, each with the words that support it.
-    A model that cannot judge is asked directly, for a phrase. Raises UsageError for an unknown strategy or style.
+    A model that cannot judge is asked directly, for a phrase. `stop` ends a summary with what has been read.
+    Raises UsageError for an unknown strategy or style.
     """
     question = check_question(question, k, pipeline.settings)
     if strategy not in STRATEGIES:
@@ -76,7 +78,7 @@ def ask(
             pipeline.reader.name, strategy if wanted == "short" else wanted,
         )  # fmt: skip
         strategy, wanted = "direct", "short"
-    asked = _Asked(question, pipeline, k, within, scope, searched)
+    asked = _Asked(question, pipeline, k, within, scope, searched, stop)
     yield from asked.in_sentences(wanted) if wanted != "short" else asked.in_a_phrase(strategy)
 
 
@@ -85,17 +87,18 @@ class _Asked:
 
     def __init__(
         self, question: str, pipeline: Pipeline, k: int, within: Sequence[int] | None, scope: Scope | None,
-        searched: str,
+        searched: str, stop: Callable[[], bool],
     ):  # fmt: skip
         if scope is not None:
             within = sorted(set(scope.numbers) & set(scope.numbers if within is None else within))
             pipeline = replace(pipeline, searched=f"{'; '.join(scope.titles)} ({len(within):,} passages)")
         self._question, self._pipeline, self._k, self._within = question, pipeline, k, within
         self._scope, self._style, self._searched = scope, "short", searched or question
+        self._stop = stop
         self._seconds, self._usage, self._notes = _Stopwatch(), Usage(), list[Note]()
         self._whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
 
-    def in_a_phrase(self, strategy: str) -> Iterator[Evidence | Token | Note | Answer]:
+    def in_a_phrase(self, strategy: str) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
         """By a strategy of STRATEGIES."""
         pipeline, experimental = self._pipeline, self._pipeline.settings.experimental
         evidence = self._fit(self._search(self._searched))
@@ -121,25 +124,33 @@ class _Asked:
         )  # fmt: skip
         yield self._answer(reading, text, abstained, citations, told, reading.support)
 
-    def in_sentences(self, style: Style) -> Iterator[Evidence | Token | Note | Answer]:
-        """Composed: what a reader writes from excerpts, and these."""
+    def in_sentences(self, style: Style) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
+        """Composed: what a reader writes from excerpts, and these; or the summary of whole documents."""
         pipeline, question = self._pipeline, self._question
         if pipeline.encoder is None:
             raise UsageError(f"--style {style} needs an encoder. Ask with --style short")
         self._style, encoder = style, pipeline.encoder()
-        evidence = self._of_a_whole() if style == "summary" else None
-        if evidence is None:
-            found = decision_hits(
-                self._searched, 2 * self._k, self._within if self._scope else None, pipeline.library,
-                lambda query, k, within: pipeline.retriever.search([query], k, within)[0],
-            )  # fmt: skip
-            evidence = self._fit(found or evidence_for(style, self._searched, self._k, self._search))
-            chosen = excerpts_of(self._searched, evidence, encoder)
-        else:
-            chosen = telling_sentences(question, evidence, encoder)
+        summary = self._summary() if style == "summary" else None
+        if summary is not None:
+            yield from summary
+            return
+        found = decision_hits(
+            self._searched, 2 * self._k, self._within if self._scope else None, pipeline.library,
+            lambda query, k, within: pipeline.retriever.search([query], k, within)[0],
+        )  # fmt: skip
+        evidence = self._fit(found or evidence_for(style, self._searched, self._k, self._search))
+        chosen = excerpts_of(question, evidence, encoder)
         yield self._found(evidence)
         reading = self._reading(evidence)
-        yield from self._read(compose(reading, style, encoder, pipeline.markers, *chosen) if evidence else ())
+        composed = compose(reading, style, encoder, pipeline.markers, *chosen) if evidence else iter(())
+        yield from self._in_cited_sentences(reading, composed)
+
+    def _in_cited_sentences(
+        self, reading: Reading, events: Iterable[Event]
+    ) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
+        """What happens while a reading is done, and the answer that its sentences make."""
+        pipeline = self._pipeline
+        yield from self._read(events)
         text, citations, told = cite_sentences(
             reading.answer_sentences,
             lambda quote, number: citation_of(
@@ -148,40 +159,26 @@ class _Asked:
         )
         abstained = not told
         yield self._answer(
-            reading, _abstain(pipeline, question, reading.evidence) if abstained else text, abstained, citations, told,
-            reading.support,
+            reading, _abstain(pipeline, self._question, reading.evidence) if abstained else text, abstained, citations,
+            told, reading.support,
         )  # fmt: skip
 
-    def _of_a_whole(self) -> list[Hit] | None:
-        """The passages that say most of the document (or its chapter) that is to be summarised; None without one.
-
-        It is the scope, or the one from which nearly all is found.
-        """
-        library, vectors_of = self._pipeline.library, self._pipeline.vectors_of
-        if library is None or vectors_of is None:
+    def _summary(self) -> Iterator[Evidence | Token | Note | PartProgress | Answer] | None:
+        """The summary of the documents that the question is about; None where it is about none as a whole."""
+        pipeline, question, library = self._pipeline, self._question, self._pipeline.library
+        if library is None or pipeline.vectors_of is None or pipeline.encoder is None:
             return None
-        if self._scope is None:
-            document, share = main_document(self._search(self._searched))
-            if share < OF_ONE:
-                return None
-            documents = [document]
-        else:
-            documents = [document.document_id for document in self._scope.documents]
-        hits: list[Hit] = []
-        for document in documents[:MOST_SUMMARISED]:
-            numbers = library.select([f"document_id={document}"]) or []
-            if self._within is not None:
-                numbers = sorted(set(numbers) & set(self._within))
-            kept = library.passages_numbered(numbers)
-            passages = in_section(self._question, list(kept.values()))
-            if not passages:
-                continue
-            known = {passage.passage_id: number for number, passage in kept.items()}
-            vectors = vectors_of([known[passage.passage_id] for passage in passages], passages)
-            hits += telling_passages(passages, vectors, PASSAGES // min(len(documents), MOST_SUMMARISED))
-        hits = [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
-        self._whole.update((hit.passage.passage_id, hit.passage) for hit in hits)
-        return mask_injections(hits) or None
+        chosen = summarised(question, library, self._scope, self._within, lambda: self._search(self._searched))
+        documents = whole_documents(question, chosen, library, pipeline.vectors_of, self._within)
+        first = next(documents, None)
+        if first is None:
+            return None
+        self._seconds.lap("retrieve")
+        reading = self._reading([])
+        summarizer = Summarizer(
+            reading, len(chosen), pipeline.encoder(), library, self._masked, pipeline.settings.hash, self._stop
+        )
+        return self._in_cited_sentences(reading, summarizer.summarise(chain([first], documents)))
 
     def _search(self, query: str, k: int | None = None) -> list[Hit]:
         return self._pipeline.retriever.search([query], k or self._k, self._within)[0]
@@ -190,9 +187,12 @@ class _Asked:
         """The hits that the reader can hold, without what speaks to it."""
         settings, pipeline = self._pipeline.settings.reader, self._pipeline
         tokens = settings.context_tokens - settings.answer_tokens
-        fitted = fitting(self._question, hits, tokens, pipeline.picture is not None, pipeline.reader.count)
-        self._whole.update((hit.passage.passage_id, hit.passage) for hit in fitted)
-        return mask_injections(fitted)
+        return self._masked(fitting(self._question, hits, tokens, pipeline.picture is not None, pipeline.reader.count))
+
+    def _masked(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits without what speaks to the reader; what is shown of them is their whole text."""
+        self._whole.update((hit.passage.passage_id, hit.passage) for hit in hits)
+        return mask_injections(hits)
 
     def _shown(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         return tuple(replace(hit, passage=self._whole[hit.passage.passage_id]) for hit in hits)
@@ -209,7 +209,7 @@ class _Asked:
             pipeline.decided, pipeline.settings.experimental.rounds,
         )  # fmt: skip
 
-    def _read(self, events: Iterable[Event]) -> Iterator[Evidence | Token | Note]:
+    def _read(self, events: Iterable[Event]) -> Iterator[Evidence | Token | Note | PartProgress]:
         """What a strategy does, with the time that it takes."""
         doing = "note"  # until the first piece of a draft
         for event in events:
@@ -221,6 +221,8 @@ class _Asked:
                 self._seconds.lap(doing)
                 doing = "note"
                 self._notes.append(event)
+                yield event
+            elif isinstance(event, PartProgress):
                 yield event
             else:
                 yield Evidence(self._shown(event))

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from rag.document import Case, CaseCitation, Document, Finding, Footnote, Page, Paragraph, Section
 from rag.errors import UsageError
-from rag.library import cases, cited, schema
+from rag.library import cases, schema
 from rag.library.catalogue import Library
-from rag.library.cited import KnownCase, KnownCases
-from rag.library.cited import edges as edges_among
+from rag.library.mentions import cited
+from rag.library.mentions.cited import KnownCase, KnownCases
+from rag.library.mentions.cited import edges as edges_among
 from rag.locator import PageSpan, ParagraphSpan
 from rag.records import Passage
 from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_3

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ingest.legal.citations import citations
 from ingest.legal.courts import read_courts
 from rag.document import CaseCitation
-from rag.library.cited import KnownCase, KnownCases, edges, iso_date
+from rag.library.mentions.cited import KnownCase, KnownCases, edges, iso_date
 
 STYLE = read_courts()["ecthr"].citations
 EU = read_courts()["cjeu"].citations

@@ -30,7 +30,7 @@ from rag.read.compose.scope import Scopes
 from rag.read.compose.sentence_prompts import WITH_NUMBERS
 from rag.read.compose.sides import sides_of
 from rag.read.compose.style import style_of
-from rag.read.compose.whole_document import in_section, telling_passages, telling_sentences
+from rag.read.summary.telling import in_section, telling_passages, telling_sentences
 from rag.records import Answer, Hit
 from rag.settings import load_settings
 from tests.conftest import ROOT

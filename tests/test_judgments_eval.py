@@ -12,7 +12,7 @@ from eval.core.files import Record, read_records
 from eval.legal.judgments import boundary_scores, given_of, halves, known_case, read, result_json, set_scores
 from ingest.legal.courts import read_courts
 from rag.errors import DataError
-from rag.library.cited import KnownCases
+from rag.library.mentions.cited import KnownCases
 from tests.test_judgment import OPINIONS, WHOLE
 
 ECTHR = read_courts()["ecthr"]

@@ -1,4 +1,4 @@
-"""rag/library/references.py: openings lose no name, and a name is whole words."""
+"""rag/library/mentions/references.py: openings lose no name, and a name is whole words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.library.references import Mention, Name, first_mention, names_of, opening, openings, pattern
+from rag.library.mentions.references import Mention, Name, first_mention, names_of, opening, openings, pattern
 from tests.parts import assert_linear
 
 WORDS = st.sampled_from(["The", "Bridge", "bridge", "of", "A", "Tarn-Side", "(1997", "film)", "1911", "R.E.M.", "Ünal",

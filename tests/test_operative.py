@@ -18,7 +18,7 @@ from rag.answer import Evidence, ask
 from rag.document import Document, Page
 from rag.explain import explain
 from rag.library.catalogue import Library
-from rag.library.cited import KnownCase
+from rag.library.mentions.cited import KnownCase
 from rag.llm.chat import Usage
 from rag.pipeline import Pipeline
 from rag.read.rules.court_finding import decide, meant

@@ -1,4 +1,4 @@
-"""rag/library/references.py: a reference leads to its section's heading."""
+"""rag/library/mentions/references.py: a reference leads to its section's heading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.library.references import references
+from rag.library.mentions.references import references
 from tests.parts import assert_linear
 from tests.test_mentions import TEXTS
 

@@ -45,6 +45,9 @@ def stated(cited: str, support: float | None = 0.7, **more: object) -> tuple[tup
         ("Did Robert Fenwick Moor build a bridge?", ["Robert Fenwick Moor"]),
         ("In Robert Moor's book, what was built?", ["Robert Moor's"]),
         ("Was Moor there?", []),  # of one word
+        ("How much did Mrs Tarn get?", []),  # a form of address is no half of a name
+        ("What did Prof. Dr. Moor build?", []),
+        ("What did Mrs Ada Moor build?", ["Ada Moor"]),
         ("Welche Brücke ist alt?", []),
         ("", []),
     ],

@@ -12,7 +12,7 @@ from ingest.legal.courts import Court
 from ingest.legal.judgment import of_record
 from rag.document import Case
 from rag.errors import DocumentError
-from rag.library.cited import KnownCase, KnownCases, edges, iso_date
+from rag.library.mentions.cited import KnownCase, KnownCases, edges, iso_date
 
 NEAR = 200  # characters
 KINDS = ("procedure", "facts", "law", "operative", "annex")  # sections that are given by where they start

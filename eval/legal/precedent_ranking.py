@@ -24,7 +24,7 @@ from rag.legal.casebook import NOTHING, Parts
 from rag.legal.court_cases import FIELDS, CourtCase, Field, Scores
 from rag.legal.precedents import DEFAULT, SCORERS, Scorer
 from rag.legal.section_index import SectionIndex
-from rag.library.cited import KnownCase, KnownCases, edges
+from rag.library.mentions.cited import KnownCase, KnownCases, edges
 from rag.locator import part_of
 from rag.read.rules.finding_question import answer, read_question
 from rag.records import Passage

@@ -12,7 +12,7 @@ from ingest.legal.courts import CitationStyle
 from rag import bounds
 from rag.bounds import shortened
 from rag.document import CaseCitation
-from rag.library.cited import DAY, applicant_of, iso_date, words_of
+from rag.library.mentions.cited import DAY, applicant_of, iso_date, words_of
 
 QUALIFIER = re.compile(  # "[GC]", "(dec.)", "(just satisfaction)"
     r"(?:\s{0,3},?\s{0,3}(?:\[[^\]\n]{1,12}\]|\(\(d[eé]c\.\)|\((?:d[eé]c|just sat|satisfaction|striking|friendly|merits"

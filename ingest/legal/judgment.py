@@ -20,7 +20,7 @@ from rag import bounds
 from rag.bounds import shortened
 from rag.document import Case, Footnote, Section
 from rag.errors import DocumentError
-from rag.library.cited import iso_date
+from rag.library.mentions.cited import iso_date
 
 NUMBERED = ("text", "procedure", "facts", "law")  # the sections that share one series of paragraph numbers
 NOTE = re.compile(r"^[ \t\xa0]*\[(\d{1,4})\]\.?(?=\s)", re.M)

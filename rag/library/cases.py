@@ -16,7 +16,8 @@ from functools import cache
 from typing import Any
 
 from rag.document import Case, CaseCitation, Finding, Footnote, Paragraph, Section
-from rag.library.cited import (
+from rag.library.database import Database
+from rag.library.mentions.cited import (
     MOST_BEARERS,
     VERSUS,
     CitationEdge,
@@ -26,7 +27,6 @@ from rag.library.cited import (
     targets_of,
     words_of,
 )
-from rag.library.database import Database
 
 # `name`, `applicant_name` and `country` are for comparing: see cited.words_of. Several targets of one citation: it may
 # mean any of them, or cites several numbers. `collections` has what is in the files of many documents that were read.

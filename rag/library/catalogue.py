@@ -10,7 +10,7 @@
 A document enters, is replaced or leaves in one transaction, so it is in the library completely or not at all, and the
 links from and to it with it (links.py). Whoever can write to the library brings a catalogue of an older layout
 (schema.py) up to date, and until then it is read as it is. What is read of it stands in documents.py,
-stored_passages.py, links.py and cases.py.
+stored_passages.py, links.py, cases.py and summaries.py.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ from rag.library.documents import StoredDocuments
 from rag.library.links import StoredLinks
 from rag.library.stored_files import storable
 from rag.library.stored_passages import StoredPassages
+from rag.library.summaries import StoredSummaries
 from rag.records import Passage
 
 log = logging.getLogger("glossator")
 
 
-class Library(StoredDocuments, StoredPassages, StoredLinks):
+class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
     """One open library folder. Reading is safe from any thread; writing needs the `writing()` lock."""
 
     @classmethod

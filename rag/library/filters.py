@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from rag.errors import UsageError
 from rag.library import episodes
-from rag.library.cited import country_key
+from rag.library.mentions.cited import country_key
 from rag.library.schema import SHOWN
 
 _DATE = " OR ".join(

@@ -14,7 +14,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rag.library.database import IN_AT_ONCE, Database
-from rag.library.references import SECTION, Name, first_mention, names_of, opening, openings, pattern, references
+from rag.library.mentions.references import (
+    SECTION,
+    Name,
+    first_mention,
+    names_of,
+    opening,
+    openings,
+    pattern,
+    references,
+)
 from rag.records import Link
 
 # Openings have no foreign key: to follow one they would need a second index, half a kilobyte a passage. Their rows are

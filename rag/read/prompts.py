@@ -126,7 +126,7 @@ def _numbered(evidence: Sequence[Hit]) -> str:
     lines = []
     for i, (hit, text) in enumerate(zip(evidence, shown(evidence), strict=True)):
         again = i > 0 and evidence[i - 1].passage.document_id == hit.passage.document_id
-        title = "" if again else _name(hit.passage.title)
+        title = "" if again else name_line(hit.passage.title)
         title = f"{title}: " if title else ""
         lines.append(f"[{hit.rank}] {title}{_label(hit.passage)}{text}")
     return "\n".join(lines)
@@ -134,18 +134,18 @@ def _numbered(evidence: Sequence[Hit]) -> str:
 
 def _label(passage: Passage) -> str:
     """What a later part of a table or figure is part of; the first part begins with its caption."""
-    label = "" if passage.text.startswith(passage.caption) else _name(passage.label)
+    label = "" if passage.text.startswith(passage.caption) else name_line(passage.label)
     return f"{label}, continued: " if label else ""
 
 
-def _name(name: str) -> str:
+def name_line(name: str) -> str:
     """A document's title or a table's label, which are words of a document like any others: masked as passages are."""
     return " ".join(masked_name(name).split())
 
 
 def _titled(passage: Passage) -> str:
     """A passage behind its title, on one line."""
-    return " ".join(f"{_name(passage.title)}: {passage.text}".split())
+    return " ".join(f"{name_line(passage.title)}: {passage.text}".split())
 
 
 def _with_pictures(text: str, pictures: Mapping[int, bytes]) -> list[dict[str, Any]]:
@@ -208,7 +208,7 @@ def instead_messages(asked: str, what: str) -> list[tuple[str, str]]:
 
 def helps_messages(question: str, passage: Passage) -> list[tuple[str, str]]:
     """One passage, the question, and whether the one helps with the other."""
-    text = " ".join(f"{_name(passage.title)}: {masked(passage.text)}".split())  # a reranker sees it as it is stored
+    text = " ".join(f"{name_line(passage.title)}: {masked(passage.text)}".split())  # a reranker sees it as it is stored
     return [("user", plain(f"Text: {text}\n\nQuestion: {question}\n\n{HELPS}"))]
 
 
@@ -234,7 +234,7 @@ def loop_prompt(question: str) -> str:
 
 def information_message(hits: Sequence[Hit]) -> tuple[str, str]:
     """What a search has found, as the loop's environment says it."""
-    found = [(_name(hit.passage.title), text) for hit, text in zip(hits, shown(hits), strict=True)]
+    found = [(name_line(hit.passage.title), text) for hit, text in zip(hits, shown(hits), strict=True)]
     return "user", f"<information>\n{information(found)}\n</information>"
 
 
@@ -298,7 +298,7 @@ def under_titles(quotes: Sequence[Quote], mark: Callable[[int], str]) -> str:
     lines, above = [], ""
     for number, quote in enumerate(quotes, start=1):
         passage = quote.hit.passage
-        title = ", ".join(filter(None, (_name(passage.title)[:TITLE_CHARACTERS], _name(passage.label))))
+        title = ", ".join(filter(None, (name_line(passage.title)[:TITLE_CHARACTERS], name_line(passage.label))))
         if above != (above := f"{passage.document_id}\n{title}"):
             lines.append(f"# {title}")
         lines.append(f"{mark(number)} {' '.join(quote.text.split())}")

@@ -36,14 +36,14 @@ class Quote:
 class AnswerSentence:
     """A sentence of the answer, the quotes that support it, and how well they do, 0..1.
 
-    `item`: it stands on a line of its own, behind a bullet. `quoted`: it is the document's own words.
+    `item`: it stands on a line of its own, behind a bullet. `heading` stands above the first of those that share it.
     """
 
     text: str
     quotes: tuple[Quote, ...]
     support: float
     item: bool = False
-    quoted: bool = False
+    heading: str = ""
 
 
 def choose_quotes(question: str, answer: str, evidence: Sequence[Hit], most: int = 5) -> list[Quote]:

@@ -25,7 +25,17 @@ from rag.read.trajectory import parse_trajectory
 from rag.records import Hit, Note, Passage
 from rag.settings import ReaderSettings
 
-Event = str | Note | tuple[Hit, ...]
+
+@dataclass(frozen=True, slots=True)
+class PartProgress:
+    """How far the reading of something long is: `done` of `total` parts are read, and `part` is read now."""
+
+    done: int
+    total: int
+    part: str
+
+
+Event = str | Note | PartProgress | tuple[Hit, ...]
 MOST_QUOTES = 6  # sentences that an answer is read from by "quotes"
 NOTE_TOKENS = 400  # of a turn of the loop: reasoning, a note, and a search or the answer
 

@@ -58,6 +58,9 @@ NO_ANSWER = re.compile(
     )
 )
 
+# A text speaks of Mrs Zaykina without it: "the applicant, Ms Zaykina".
+ADDRESS = re.compile(r"(?:(?:Mrs?|Ms|Miss|Mx|Dr|Prof(?:essor)?|Sir|Madam|Dame|Lord|Lady|Judge|Justice)\b\.?\s*)+")
+
 
 def unmentioned(question: str, evidence: Sequence[Hit]) -> list[str]:
     """The names in the question that the evidence does not speak of: half of their words at most stand there.
@@ -72,8 +75,9 @@ def unmentioned(question: str, evidence: Sequence[Hit]) -> list[str]:
 
 
 def _after(name: str, first: bool) -> str:
-    """A name without "The", and without the word that begins the question, which has a capital anyway."""
-    return name.partition(" ")[2] if first or name.startswith("The ") else name
+    """A name without "The", a form of address, and the word that begins the question, which has a capital anyway."""
+    name = name.partition(" ")[2] if first or name.startswith("The ") else name
+    return ADDRESS.sub("", name)
 
 
 def support_score(

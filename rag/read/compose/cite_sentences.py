@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rag.read.compose.compose import OWN_WORDS, QUOTED
+from rag.read.compose.compose import OWN_WORDS
 from rag.read.quotes import AnswerSentence, Quote
 from rag.records import Citation, Statement
 
@@ -14,19 +14,19 @@ def cite_sentences(
 ) -> tuple[str, tuple[Citation, ...], tuple[Statement, ...]]:
     """The text, with a marker behind each sentence for each of its quotes; they are numbered as they first appear.
 
-    Items stand on lines of their own; what is quoted follows under a heading. Sentences that nothing supports are
-    marked as the reader's own.
+    Items stand on lines of their own, and so do headings. What nothing supports is marked as the reader's own.
     """
     numbers: dict[tuple[str, int, int], int] = {}
     citations: list[Citation] = []
     text, statements = "", list[Statement]()
     for i, each in enumerate(told):
-        if each.quoted and (i == 0 or not told[i - 1].quoted):
-            text += ("\n\n" if text else "") + QUOTED
+        headed = bool(each.heading) and (i == 0 or told[i - 1].heading != each.heading)
+        if headed:
+            text += ("\n\n" if text else "") + each.heading
         if each.item:
             text += "\n- " if text else "- "
         elif text:
-            text += " "
+            text += "\n" if headed else " "
         start = len(text)
         text += each.text
         for quote in each.quotes:

@@ -81,7 +81,7 @@ def compose(
         told += _quoted(choose(QUOTED_WORDS[style], cited), read)
     else:
         more = _quoted(choose(QUOTED_WORDS[style], cited), read)
-        told = [*told, *(replace(each, item=False, quoted=False) for each in more)][:wanted]
+        told = [*told, *(replace(each, item=False, heading="") for each in more)][:wanted]
     reading.answer_sentences = tuple(told)
     reading.quotes = [quote for each in reading.answer_sentences for quote in each.quotes]
     reading.support = max((each.support for each in told if each.quotes), default=0.0)
@@ -137,7 +137,7 @@ def _quoted(excerpts: Sequence[Quote], read: Sentences) -> list[AnswerSentence]:
     for excerpt in excerpts:
         quotes = [quote for quote in read.quotes if inside(quote, excerpt)] or [excerpt]
         found += [
-            AnswerSentence(" ".join(quote.text.split()), (excerpt,), 1.0, i == 0, True)
+            AnswerSentence(" ".join(quote.text.split()), (excerpt,), 1.0, i == 0, QUOTED)
             for i, quote in enumerate(quotes)
         ]
     return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.read.prompts import plain, under_titles
-from rag.read.quotes import Quote
+from rag.read.prompts import name_line, plain, under_titles
+from rag.read.quotes import AnswerSentence, Quote
 
 # By style (rag/read/compose/style.py).
 IN_SENTENCES = {
@@ -18,6 +18,11 @@ IN_SENTENCES = {
     "summary": "Summarise what the passages say in four to six full sentences, the most important first.",
 }
 ONLY_PASSAGES = "Say only what the passages say, in your own words."
+# Without the second sentence small readers write of "the passage" in place of what it says.
+OF_A_PART = (
+    "State in one or two full sentences the most important facts of this part of a document. "
+    'Do not write about the text itself (not "the passage discusses").'
+)
 WITH_NUMBERS = "Behind each sentence or item write the numbers of the passages that say so, such as [2]."
 
 
@@ -31,3 +36,27 @@ def excerpt_messages(
     asked = " ".join((IN_SENTENCES[style], ONLY_PASSAGES, *([WITH_NUMBERS] if numbered else [])))
     listed = under_titles(excerpts, lambda number: f"[{number}]")
     return [("system", asked), ("user", plain(f"Passages:\n{listed}\n\nQuestion: {question}"))]
+
+
+def part_messages(excerpts: Sequence[Quote]) -> list[tuple[str, str]]:
+    """Excerpts of one part of a document, to be summed up in a sentence or two."""
+    listed = under_titles(excerpts, lambda number: f"[{number}]")
+    return [("system", f"{OF_A_PART} {ONLY_PASSAGES}"), ("user", plain(f"Passages:\n{listed}"))]
+
+
+def whole_messages(
+    question: str, title: str, parts: Sequence[tuple[str, Sequence[AnswerSentence]]]
+) -> list[tuple[str, str]]:
+    """What was written of each part of a document, under the part's heading, to be summed up together."""
+    listed = "\n".join(
+        f"[{number}] {_lead(heading)}{' '.join(each.text for each in sentences)}"
+        for number, (heading, sentences) in enumerate(parts, start=1)
+    )
+    asked = f"{IN_SENTENCES['summary']} {ONLY_PASSAGES}"
+    return [("system", asked), ("user", plain(f"Passages:\n# {name_line(title)}\n{listed}\n\nQuestion: {question}"))]
+
+
+def _lead(heading: str) -> str:
+    """What stands before the summary of a part: its heading, if it has one."""
+    line = name_line(heading)
+    return f"{line}: " if line else ""

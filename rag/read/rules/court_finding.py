@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rag.library.catalogue import Library
-from rag.library.cited import VERSUS, KnownCase, applicant_of, words_of
-from rag.library.references import APPLICATION
+from rag.library.mentions.cited import VERSUS, KnownCase, applicant_of, words_of
+from rag.library.mentions.references import APPLICATION
 from rag.read.quotes import Quote
 from rag.read.rules.finding_question import FindingQuestion, answer, read_question
 from rag.records import Hit, Passage

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.library.catalogue import Library
-from rag.library.references import TITLE
+from rag.library.mentions.references import TITLE
 from rag.locator import ParagraphSpan, part_of
 from rag.records import Passage
 from rag.sentences import sentence_spans

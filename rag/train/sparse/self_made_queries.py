@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from rag.library.references import pattern
+from rag.library.mentions.references import pattern
 from rag.locator import PageSpan
 from rag.records import Passage
 from rag.sentences import sentence_spans

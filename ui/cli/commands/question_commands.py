@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +35,8 @@ FilterOption = Annotated[
         "date<=2023-06. Repeatable: all must hold.",
     ),
 ]
+
+FEW_PARTS = 6  # as many as one document has: these need no announcement
 
 
 class AttributeLevel(str, Enum):
@@ -97,7 +101,6 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from a library, with citations."""
-    from rag.answer import Evidence, Token
     from rag.answer import ask as answer_question
     from rag.explain import explain
     from rag.pipeline import build_pipeline, check_question
@@ -122,26 +125,12 @@ def ask(
     scope = chosen or understood.scope
     if not as_json:
         _say_how_understood(question, understood.question, scope)
-    answer: Answer | None = None
-    draft = Draft(not as_json and sys.stdout.isatty())
-    for step in answer_question(
-        understood.question,
-        pipeline,
-        count,
-        numbers,
-        reader.value,
-        style_for(question, style),
-        scope,
-        understood.searched,
-    ):
-        if isinstance(step, Token):
-            draft.write(step.text)
-        elif isinstance(step, Evidence):
-            draft.erase()
-        elif isinstance(step, Answer):
-            answer = step
-    assert answer is not None
-    draft.erase()
+    wanted = style_for(question, style)
+    with until_interrupted() if wanted == "summary" else nullcontext(lambda: False) as stop:
+        steps = answer_question(
+            understood.question, pipeline, count, numbers, reader.value, wanted, scope, understood.searched, stop
+        )
+        answer = _shown_while_written(steps, Draft(not as_json and sys.stdout.isatty()))
     if conversation:
         append_turn(conversation, turns, PastTurn.of(answer))
     if not as_json:
@@ -153,6 +142,30 @@ def ask(
         print_json(layouts.answer_json(answer))
     elif answer.attribution is not None:
         print(attribution_text(answer.attribution))
+
+
+def _shown_while_written(steps: Iterable[object], draft: Draft) -> Answer:
+    """The answer that the steps of rag.answer.ask end with; what comes before it is shown as it comes."""
+    from rag.answer import Evidence, Token
+    from rag.read.strategies import PartProgress
+
+    answer: Answer | None = None
+    try:
+        for step in steps:
+            if isinstance(step, Token):
+                draft.write(step.text)
+            elif isinstance(step, PartProgress):
+                if not step.done and step.total > FEW_PARTS:
+                    print(f"Reading {step.total} parts. Ctrl-C ends it with what was read until then.", file=sys.stderr)
+                draft.report("parts", step.done, step.total, step.part)
+            elif isinstance(step, Evidence):
+                draft.erase()
+            elif isinstance(step, Answer):
+                answer = step
+    finally:
+        draft.erase()
+    assert answer is not None
+    return answer
 
 
 def _say_how_understood(question: str, understood: str, scope: Scope | None) -> None:

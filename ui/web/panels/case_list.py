@@ -12,7 +12,7 @@ from ingest.legal.case_files import courts
 from rag.document import Case, Document
 from rag.errors import LibraryError, UsageError
 from rag.library.catalogue import Library
-from rag.library.cited import CitationEdge, KnownCase
+from rag.library.mentions.cited import CitationEdge, KnownCase
 from rag.locator import part_of
 from rag.records import Citation
 from ui.web.panels import filter_choices as filters

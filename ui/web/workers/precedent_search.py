@@ -17,7 +17,7 @@ from rag.legal.casebook import Parts, new_case, open_parts, open_precedents
 from rag.legal.court_cases import FIELDS, CourtCase, Field, candidates, undated
 from rag.legal.precedents import DEFAULT, Precedents
 from rag.legal.section_index import SectionIndex
-from rag.library.cited import iso_date
+from rag.library.mentions.cited import iso_date
 from rag.records import Hit
 from rag.settings import Ingest
 from ui.web.panels import filter_choices as filters

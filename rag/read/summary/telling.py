@@ -33,7 +33,7 @@ Row = NDArray[np.float32]
 
 def telling_passages(passages: Sequence[Passage], vectors: NDArray[np.float32], most: int = PASSAGES) -> list[Hit]:
     """The passages of one document that say most of it, in its order. `vectors` are their unit vectors (n, d)."""
-    kept = [i for i, passage in enumerate(passages) if passage.kind == "text" and not _apparatus(passage)]
+    kept = [i for i, passage in enumerate(passages) if passage.kind == "text" and not apparatus(passage)]
     kept = kept or list(range(len(passages)))
     groups = [[i for i in kept if part_of(passages[i].locator) == part] for part in PARTS]
     groups = [group for group in groups if group] or [kept]
@@ -96,7 +96,8 @@ def _chapter(passage: Passage) -> str:
     return str(getattr(passage.locator, "chapter", ""))
 
 
-def _apparatus(passage: Passage) -> bool:
+def apparatus(passage: Passage) -> bool:
+    """Whether it stands under the references, the contents or the like, which say nothing of what a text says."""
     return bool(APPARATUS.search(passage.section))
 
 
