@@ -66,10 +66,10 @@ class Served:
         self.indexes = indexes
         self.blocks = self.page.blocks()
 
-    def ask(self) -> list[dict[Any, Any]]:
-        """All updates of the page by which a question is answered."""
+    def ask(self, *documents: str) -> list[dict[Any, Any]]:
+        """All updates of the page by which a question is answered, in these documents only if there are any."""
         ask = self.page.conversation.ask(
-            "What is another part?", "direct", "short", [], SourceList(), REQUEST, *NO_FILTERS
+            "What is another part?", "direct", "short", [], SourceList(), documents, REQUEST, *NO_FILTERS
         )
         return list(ask)
 
@@ -95,12 +95,27 @@ def test_a_question_lists_no_documents_again_and_a_new_document_is_seen(served: 
     documents, listed = served.library.documents, list[object]()
     served.library.documents = lambda only=None: (listed.append(only), documents(only))[1]  # type: ignore[method-assign]
     column = served.page.documents
-    assert "A Book" in column.refresh(*NO_FILTERS)[column.documents] and listed == [None]
+    assert "A Book" in column.refresh([], *NO_FILTERS)[column.documents] and listed == [None]
     updates = served.ask()
     assert served.said(updates) == "- A Book, page 1", "why this passage was found, below the answer"
     assert "A Book" in updates[-1][column.documents] and listed == [None]
     served.library.remove("d0")
-    assert "No documents yet" in column.refresh(*NO_FILTERS)[column.documents]
+    assert "No documents yet" in column.refresh([], *NO_FILTERS)[column.documents]
+
+
+def test_chosen_documents_alone_are_asked_and_one_that_has_gone_is_said_and_dropped(served: Served) -> None:
+    text = "A part of another thing."
+    served.library.put(
+        Document("d1", "pdf", "A Book", text, (DocumentPage(1, 0, len(text)),)),
+        [Passage("d1#0", "d1", "", "", text, 0, len(text))], "/d1", "d1", "recipe",
+    )  # fmt: skip
+    page = served.page
+    offered = page.documents.refresh(["d0", "gone"], *NO_FILTERS)[page.filters.documents]
+    assert sorted(offered["choices"]) == [("A Book (d0)", "d0"), ("A Book (d1)", "d1")] and offered["value"] == ["d0"]
+    assert "value" not in page.documents.refresh(["d0"], *NO_FILTERS)[page.filters.documents]
+    assert "Searched only: A Book." in "".join(str(update) for update in served.ask("d0")).replace("\\", "")
+    assert "no longer in this library" in served.said(served.ask("gone"))
+    assert "Searched only" not in "".join(map(str, served.ask()))
 
 
 def told(part: gr.HTML) -> bool:
@@ -154,7 +169,7 @@ def test_a_bug_in_ingesting_is_an_internal_error(
     file = tmp_path / "arrivals" / "0a" / "talk.vtt"
     file.parent.mkdir(parents=True)
     file.write_text("WEBVTT\n")
-    updates = list(served.page.documents.add([str(file)], "", *NO_FILTERS))
+    updates = list(served.page.documents.add([str(file)], "", [], *NO_FILTERS))
     assert told(updates[-1][served.page.documents.progress]) and logs_the_bug(caplog)
 
 

@@ -140,7 +140,7 @@ def test_only_a_library_with_judgments_has_the_form(indexes: Indexes, tmp_path: 
         page.blocks()
         form = page.new_case.accordion
         assert form.elem_classes == ["absent"], "until the library was looked at"
-        shown = page.documents.refresh(*[""] * len(page.filters.boxes))
+        shown = page.documents.refresh([], *[""] * len(page.filters.boxes))
         assert shown[form]["elem_classes"] == ([] if offered else ["absent"])
 
 

@@ -23,6 +23,7 @@ MARKUP = [
     ]
 ]
 TITLE = "<b>Ferries</b> ${window.owned = 1} {{value}} <script>window.owned = 1</script>"
+TAKE_BACK = ("in all documents", "exactly as typed")
 WHOLE = "Who built the lighthouse at Port Merrow?"
 REPLIES = {
     "Who built it?": WHOLE, WHOLE: "two brothers", "Who stole it?": "Who stole the jewels?",
@@ -94,9 +95,32 @@ def test_a_follow_up_that_cannot_be_rewritten_is_asked_with_the_turn_before_it(s
         visited.ask(lighthouse)
         said = visited.ask("Who stole it?")
         assert f"Understood as: Who stole it? (This is asked after “{lighthouse}”" in said
-        assert "Searched only: The Harbour Book." in said  # the document that was cited
+        assert "Searched only: The Harbour Book (cited before)." in said
         assert f"Who stole it? (This is asked after “{lighthouse}”" in prompt_of(site.reader.chats[-1])
         assert f"Understood as: {WHOLE}" in visited.ask("Who built it?")  # of the last answer
+        everywhere, as_typed = (visited.page.get_by_role("button", name=f"Ask {how}") for how in TAKE_BACK)
+        everywhere.click()
+        visited.finished(4)
+        answer = visited.page.locator("#chat .bot .message:not(.thought)").last
+        assert f"Understood as: {WHOLE}" in answer.inner_text() and "Searched only" not in answer.inner_text()
+        assert not everywhere.is_visible(), "there is nothing left to take back"
+        as_typed.click()
+        visited.finished(5)
+        assert "Understood as" not in answer.inner_text() and not as_typed.is_visible()
+        assert "Who built it?" in prompt_of(site.reader.chats[-1])
+
+
+@needs_browser
+def test_documents_are_chosen_and_dropped_with_a_click(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
+        page = visited.page
+        asked = page.get_by_role("combobox", name="Ask only in")
+        assert asked.get_attribute("placeholder") == "all documents"
+        asked.click()
+        page.get_by_role("option", name="Ferries").click()
+        assert "Searched: <b>Ferries</b>" in visited.ask(GUILD), "what is not in it is not found"
+        page.get_by_role("button", name="Remove <b>Ferries</b>").click()
+        assert "412" in visited.ask(GUILD) and page.locator("#asked .token").count() == 0
 
 
 @needs_browser
@@ -217,7 +241,7 @@ def test_nothing_is_cut_off(site: Site, browser) -> None:
         for width in (400, 1280):
             visited.page.set_viewport_size({"width": width, "height": 800})
             assert visited.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert not visited.page.get_by_text("Search in").is_visible(), "PDFs have nothing to choose from"
+        assert not visited.page.get_by_text("Filters:").is_visible(), "PDFs have nothing to choose from"
 
 
 def test_a_page_outside_the_library_is_not_served(site: Site) -> None:

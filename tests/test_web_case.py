@@ -140,7 +140,7 @@ def test_filters_narrow_what_is_searched_say_so_and_are_cleared_at_once(browser,
     with visit(browser, site) as visited:
         page = visited.page
         folded = page.locator("#filters button").first
-        assert folded.inner_text().startswith("Search in: everything")
+        assert folded.inner_text().startswith("Filters: none")
         assert not page.get_by_label("Respondent state").is_visible(), "they are folded"
         folded.click()
         page.get_by_label("Respondent state").click()
@@ -151,7 +151,7 @@ def test_filters_narrow_what_is_searched_say_so_and_are_cleared_at_once(browser,
         assert not page.get_by_label("Speaker").is_visible(), "there is no podcast"
         pick("Section", "Facts")
         page.get_by_label("From", exact=True).fill("2005-05")
-        page.get_by_text("Search in: Facts, from 2005-05, Malta").wait_for()
+        page.get_by_text("Filters: Facts, from 2005-05, Malta").wait_for()
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -164,14 +164,14 @@ def test_filters_narrow_what_is_searched_say_so_and_are_cleared_at_once(browser,
 
         folded.click()
         pick("Respondent state", "Austria")
-        page.get_by_text("Search in: Facts, from 2005-05, Austria").wait_for()
+        page.get_by_text("Filters: Facts, from 2005-05, Austria").wait_for()
         calls = len(site.reader.chats)
         said = visited.ask(question)
         assert "No answer. Nothing in this library is within: Facts, from 2005-05, Austria. Change the filters" in said
         assert len(site.reader.chats) == calls
         page.wait_for_function("q => document.querySelector('#question textarea').value == q", arg=question)
         page.get_by_role("button", name="Clear filters").click()
-        page.get_by_text("Search in: everything").wait_for()
+        page.get_by_text("Filters: none").wait_for()
         page.get_by_role("button", name="Ask", exact=True).click()
         visited.finished(3)
         assert "Searched:" not in page.locator("#chat").inner_text().rpartition(question)[2]
@@ -219,7 +219,7 @@ def test_precedents_of_a_pasted_text_are_found_opened_and_kept_to_the_filters(br
 
         page.locator("#filters button").first.click()
         pick("Respondent state", "Malta")
-        page.get_by_text("Search in: Malta").wait_for()
+        page.get_by_text("Filters: Malta").wait_for()
         find.click()
         page.get_by_role("alert").get_by_text("No judgment dated before 2004-05 is within: Malta.").wait_for()
         page.get_by_label("Dated before").fill("")

@@ -71,9 +71,16 @@ def reasons_text(hit: Hit, most: int = 6) -> str:
     return "; ".join([", ".join(terms), *hit.links])
 
 
-def withheld_texts(hits: Sequence[Hit]) -> list[str]:
-    """The parts of the evidence that were masked as instructions to the reader, each with its passage's rank."""
-    return [f"[{hit.rank}] “{printable(words)[:200]}”" for hit in hits for words in hit.withheld_words]
+def withheld_texts(hits: Sequence[Hit], most: int | None = None) -> list[str]:
+    """The parts of the evidence that were masked as instructions to the reader, each with its passage's rank.
+
+    `most` characters of each, where a number is given.
+    """
+
+    def shown(words: str) -> str:
+        return f"“{words}”" if most is None or len(words) <= most else f"“{words[:most]}…”"
+
+    return [f"[{hit.rank}] {shown(printable(words))}" for hit in hits for words in hit.withheld_words]
 
 
 def error_text(player: AttributedPlayer, attribution: Attribution) -> str:

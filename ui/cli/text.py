@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # a search needs no ingestion
     from ingest.build import Outcome, Summary
     from rag.library.documents import DocumentEntry
 
+WITHHELD_CHARACTERS = 200  # of each masked sentence
+
 
 def hits_text(hits: Sequence[Hit]) -> str:
     """Each hit on two or three lines: rank, title, place, score and path; its text's beginning; why it was found."""
@@ -61,7 +63,10 @@ def answer_text(answer: Answer) -> str:
     lines += [
         f"ignored [{hit.rank}] {printable(hit.passage.title)}: {hit.ignored}" for hit in answer.evidence if hit.ignored
     ]
-    lines += [f"withheld, as it tells the reader what to do: {words}" for words in withheld_texts(answer.evidence)]
+    withheld = withheld_texts(answer.evidence, WITHHELD_CHARACTERS)
+    lines += [f"withheld, as it tells the reader what to do: {words}" for words in withheld]
+    if any(words.endswith("…”") for words in withheld):
+        lines.append("withheld in full: with --json")
     if answer.copied is not None:
         lines.append(copied_text(answer))
     return "\n".join(lines).strip()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence, Set
 
 from rag.records import Answer, Citation, Hit, Note, Statement
-from ui.wording import copied_text, place_text, printable, reasons_text, withheld_texts
+from ui.wording import copied_text, many, place_text, printable, reasons_text, withheld_texts
 
 
 def markdown(text: str) -> str:
@@ -17,10 +17,11 @@ def markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:@^=])", r"\\\1", printable(text))
 
 
-def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -> str:
+def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "", narrowed: str = "") -> str:
     """The answer, its markers as links to their citations, which are numbered from `first_citation`: #citation-1.
 
-    `within` is what was searched, where that is not all; an abstention says so itself.
+    `within` is what was searched, where that is not all; an abstention says so itself. `narrowed` is why only the
+    documents of answer.scope were asked, where the user did not choose them.
     """
     first: dict[str, int] = {}
     for number, citation in enumerate(answer.citations):
@@ -33,7 +34,8 @@ def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "") -
     text = _stated(answer)
     text = re.sub("|".join(map(re.escape, first)), linked, text) if first else text
     below = [f"Searched: {within}."] if within and not answer.abstained else []
-    below += [f"Searched only: {'; '.join(answer.scope)}."] if answer.scope else []
+    why = f" ({narrowed})" if narrowed else ""
+    below += [f"Searched only: {'; '.join(answer.scope)}{why}."] if answer.scope else []
     below += [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
     below += [] if answer.copied is None else [f"{copied_text(answer)}."]
     small = f"\n\n<small>{markdown(' '.join(below))}</small>" if below else ""
@@ -110,9 +112,11 @@ def _marked(text: str, key: Set[str], uncertain: Set[str]) -> str:
 
 
 def reasons_title(hits: Sequence[Hit]) -> str:
-    """The title of reasons_markdown, with the number of passages that the reader did not get."""
-    ignored = sum(bool(hit.ignored) for hit in hits)
-    return "Why these passages: words, meaning, links" + (f" ({ignored} not read)" if ignored else "")
+    """The title of reasons_markdown, with the number of passages, and of parts of them, that the reader did not get."""
+    ignored, withheld = sum(bool(hit.ignored) for hit in hits), len(withheld_texts(hits))
+    left_out = [f"{ignored} not read"] if ignored else []
+    left_out += [f"{many(withheld, 'sentence')} withheld"] if withheld else []
+    return "Why these passages: words, meaning, links" + (f" ({', '.join(left_out)})" if left_out else "")
 
 
 def reasons_markdown(hits: Sequence[Hit]) -> str:

@@ -66,8 +66,10 @@ class WebPage:
             with gr.Row(elem_id="desk"):  # the order of the Tab key, and from top to bottom on a narrow screen
                 with gr.Column(scale=5, min_width=300, elem_id="conversation"):
                     self.conversation.build_chat()
+                    self.conversation.build_take_back()
                     self.explanation.build()
                     self.conversation.build_question()
+                    self.filters.build_documents()
                     self.filters.build()
                     self.new_case.build()
                     self.conversation.build_styles()

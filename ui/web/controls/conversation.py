@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,7 +16,7 @@ from ui.web.controls.document_column import DocumentColumn
 from ui.web.controls.explanation_row import ExplanationRow
 from ui.web.controls.filter_bar import FilterBar
 from ui.web.controls.source_view import SourceView
-from ui.web.controls.updates import MANY, OFF, ON, QUIET, UPDATE_SECONDS, Update, sentence, show
+from ui.web.controls.updates import MANY, OFF, ON, QUIET, UPDATE_SECONDS, Update, seen, sentence, show
 from ui.web.panels.filter_choices import Choice
 from ui.web.panels.source_list import SourceList
 from ui.web.workers.answer_worker import AnswerWorker, QuestionJob
@@ -35,6 +35,10 @@ STYLES = {  # `strategy` of rag.answer.ask -> its name, and what it does
 }
 
 
+# Buttons below an answer that take back what was understood of its question.
+AS_TYPED, EVERYWHERE = "Ask exactly as typed", "Ask in all documents"
+
+
 class Conversation:
     """The chat, the box for questions with its buttons, and the choice of the answering style."""
 
@@ -48,6 +52,11 @@ class Conversation:
             label="Conversation", show_label=False, elem_id="chat", buttons=[], latex_delimiters=[], allow_tags=False,
             feedback_options=None, layout="panel", placeholder="Ask a question below. The answer names its sources.",
         )  # fmt: skip
+
+    def build_take_back(self) -> None:
+        with gr.Row(elem_id="take-back"):
+            self.as_typed = gr.Button(AS_TYPED, size="sm", min_width=60, elem_classes=seen(False))
+            self.everywhere = gr.Button(EVERYWHERE, size="sm", min_width=60, elem_classes=seen(False))
 
     def build_question(self) -> None:
         self.box = gr.Textbox(label="Question", elem_id="question", max_lines=4, autofocus=True)
@@ -70,17 +79,19 @@ class Conversation:
         documents: DocumentColumn,
     ) -> None:  # fmt: skip
         self._sources, self._explanation, self._filters, self._documents = sources, explanation, filters, documents
-        asked = gr.on(
-            [self.box.submit, self.ask_button.click], self.ask,
-            [self.box, self.style, self.way, self.chat, sources.list, *filters.boxes],
-            [
-                self.chat, self.box, self.ask_button, self.stop_button, explanation.row, *explanation.outputs,
-                *sources.outputs, *documents.outputs,
-            ],
-            **MANY, **QUIET,
-        )  # fmt: skip
-        asked.failure(lambda: (ON, OFF), None, [self.ask_button, self.stop_button], **QUIET)
+        how = [self.style, self.way, self.chat, sources.list, filters.documents, *filters.boxes]
+        outputs = [
+            self.chat, self.box, self.ask_button, self.stop_button, self.as_typed, self.everywhere, explanation.row,
+            *explanation.outputs, *sources.outputs, *documents.outputs,
+        ]  # fmt: skip
+        for asked in (
+            gr.on([self.box.submit, self.ask_button.click], self.ask, [self.box, *how], outputs, **MANY, **QUIET),
+            self.as_typed.click(self.ask_again, [self.as_typed, *how], outputs, **MANY, **QUIET),
+            self.everywhere.click(self.ask_again, [self.everywhere, *how], outputs, **MANY, **QUIET),
+        ):
+            asked.failure(lambda: (ON, OFF), None, [self.ask_button, self.stop_button], **QUIET)
         self.stop_button.click(self.stop, None, None, **QUIET)
+        self.chat.clear(lambda: (show(False), show(False)), None, [self.as_typed, self.everywhere], **QUIET)
         self.style.input(lambda style: gr.Accordion(label=_title(style)), self.style, self.styles, **QUIET)
         blocks.unload(self.forget)
 
@@ -91,17 +102,39 @@ class Conversation:
         self._questions.forget(str(request.session_hash))
 
     def ask(
-        self, text: str, style: str, way: str, chat: list[Any], sources: SourceList, request: gr.Request,
-        *chosen: str | None,
+        self, text: str, style: str, way: str, chat: list[Any], sources: SourceList, documents: Sequence[str],
+        request: gr.Request, *chosen: str | None,
     ) -> Iterator[Update]:  # fmt: skip
         """Answer in the conversation, a version of it at a time."""
+        yield from self._ask(text, "", style, way, chat, sources, documents, request, *chosen)
+
+    def ask_again(
+        self, name: str, style: str, way: str, chat: list[Any], sources: SourceList, documents: Sequence[str],
+        request: gr.Request, *chosen: str | None,
+    ) -> Iterator[Update]:  # fmt: skip
+        """Ask the last question again, as the button of this name says."""
+        last = self._questions.last(str(request.session_hash))
+        if last is None:  # the server was started again
+            gr.Info("The question is no longer at hand. Type it again.")
+            yield {self.box: gr.skip()}
+            return
+        standalone, asked = (last.text, documents) if name == AS_TYPED else (last.standalone, ())
+        yield from self._ask(last.text, standalone, style, way, chat, sources, asked, request, *chosen)
+
+    def _ask(
+        self, text: str, standalone: str, style: str, way: str, chat: list[Any], sources: SourceList,
+        documents: Sequence[str], request: gr.Request, *chosen: str | None,
+    ) -> Iterator[Update]:  # fmt: skip
+        """`standalone` is what the question is taken for; "": that is to be understood."""
         try:
             text = check_question(text, self._settings.retrieve.k, self._settings)
             if not self._worker.has_passages():
                 raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
             question = self._questions.begin(
                 str(request.session_hash),
-                lambda last: self._worker.start(text, style, chosen, last.answer if last and chat else None, way),
+                lambda last: self._worker.start(
+                    text, style, chosen, last.answer if last and chat else None, way, documents, standalone
+                ),
             )  # without an answer before it in a conversation that was cleared
         except RagError as error:
             gr.Info(html.escape(sentence(printable(str(error)))))
@@ -111,6 +144,7 @@ class Conversation:
         yield {
             self.chat: chat, self.box: "", self.ask_button: OFF, self.stop_button: ON,
             self._filters.accordion: gr.Accordion(open=False), self._explanation.row: show(False),
+            self.as_typed: show(False), self.everywhere: show(False),
             **self._explanation.reset(),
         }  # fmt: skip
         try:
@@ -123,7 +157,12 @@ class Conversation:
             yield {self.chat: [*chat, failed], **({self.box: text} if is_usage else {})}
         finally:
             question.stop.set()  # also when the browser has gone
-        yield {self.ask_button: ON, self.stop_button: OFF, **self._documents.refresh(*chosen)}
+        yield {
+            self.ask_button: ON, self.stop_button: OFF,
+            self.as_typed: show(question.unclear or question.standalone != text),
+            self.everywhere: show(bool(question.narrowed)),
+            **self._documents.refresh(documents, *chosen),
+        }  # fmt: skip
 
     def _follow(self, question: QuestionJob, chat: list[Any]) -> Iterator[Update]:
         """The status and the draft, whenever they have changed."""
@@ -142,7 +181,7 @@ class Conversation:
             yield {self.chat: [*chat, _message("assistant", "Stopped.")]}
             return
         understood = markdown.understood_markdown(question.text, question.standalone)
-        shown = markdown.answer_markdown(answer, sources.count + 1, question.within)
+        shown = markdown.answer_markdown(answer, sources.count + 1, question.within, question.narrowed)
         messages = [_message("assistant", understood + shown)]
         for note in answer.notes:
             messages.append(_folded(markdown.note_title(note, answer), markdown.note_markdown(note)))

@@ -49,11 +49,12 @@ class DocumentColumn:
             self.removable = gr.Dropdown(label="Document", choices=[], interactive=True)
             self.remove_button = gr.Button("Remove", size="sm")
         self.outputs = [
-            self.documents, self.removable, self._filters.accordion, self._new_case.accordion, *self._filters.boxes,
+            self.documents, self.removable, self._filters.accordion, self._filters.documents, self._new_case.accordion,
+            *self._filters.boxes,
         ]  # fmt: skip
 
     def wire(self, blocks: gr.Blocks) -> None:
-        boxes = self._filters.boxes
+        boxes = [self._filters.documents, *self._filters.boxes]
         blocks.load(self.refresh, boxes, self.outputs, **QUIET)
         self.uploads.upload(
             self.add, [self.uploads, self.password, *boxes],
@@ -66,8 +67,8 @@ class DocumentColumn:
             concurrency_id="writer", concurrency_limit=1, **QUIET,
         )  # fmt: skip
 
-    def refresh(self, *chosen: str | None) -> Update:
-        """The documents, and what depends on them: the filters' values, and whether there are precedents to find."""
+    def refresh(self, asked: Sequence[str], *chosen: str | None) -> Update:
+        """The documents, and what depends on them: what can be asked, and whether there are precedents to find."""
         try:
             entries, filters = self._list.entries(), self._filters.refresh(chosen)
         except RagError as error:
@@ -80,10 +81,11 @@ class DocumentColumn:
             self.documents: documents_html(entries),
             self.removable: gr.Dropdown(choices=choices, value=None),
             self._new_case.accordion: show(has_judgments),
+            **self._filters.refresh_documents(entries, asked),
             **filters,
         }
 
-    def add(self, files: Sequence[str], password: str, *chosen: str | None) -> Iterator[Update]:
+    def add(self, files: Sequence[str], password: str, asked: Sequence[str], *chosen: str | None) -> Iterator[Update]:
         """Ingest uploaded files, showing how far they are."""
         if not all(map(self._arrivals.holds, files)):
             yield {self.uploads: None, **self._report(problem_html(NOT_UPLOADED))}
@@ -98,9 +100,9 @@ class DocumentColumn:
             shown = problem_html("Stopped. The documents that were finished are kept")
         except Exception as error:  # noqa: BLE001  # message_of logs what is a bug
             shown = problem_html(message_of(error))
-        yield {**self._report(shown), self.password: "", self.halt: show(False), **self.refresh(*chosen)}
+        yield {**self._report(shown), self.password: "", self.halt: show(False), **self.refresh(asked, *chosen)}
 
-    def remove(self, document_id: str | None, *chosen: str | None) -> Update:
+    def remove(self, document_id: str | None, asked: Sequence[str], *chosen: str | None) -> Update:
         """Remove the chosen document."""
         if not document_id:
             return self._report(hint_html("Choose the document to remove first."))
@@ -108,7 +110,7 @@ class DocumentColumn:
             self._worker.remove(document_id)
         except RagError as error:
             return self._report(problem_html(str(error)))
-        return {**self._report(hint_html("Removed.")), **self.refresh(*chosen)}
+        return {**self._report(hint_html("Removed.")), **self.refresh(asked, *chosen)}
 
     def _report(self, html: str) -> Update:
         return {self.progress: gr.HTML(html, elem_classes=seen(True))}

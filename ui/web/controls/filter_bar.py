@@ -1,7 +1,9 @@
-"""The filters above which the page says what is searched."""
+"""What is searched: the documents that the user chose, and the filters above which the page says so."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,18 +11,29 @@ import gradio as gr
 
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
+from rag.library.documents import DocumentEntry
 from ui.web.controls.updates import QUIET, Update, seen, show
 from ui.web.panels import filter_choices as filters
 from ui.web.panels.case_list import JudgmentPanels
 from ui.web.panels.judgment_panel import OPEN_CASE
+from ui.wording import printable
 
 
 class FilterBar:
-    """A control for each of filter_choices.FIELDS, folded away, and hidden where the library has no values for it."""
+    """The documents that are asked, and a control for each of filter_choices.FIELDS.
+
+    These are folded away, and hidden where the library has no values for them.
+    """
 
     def __init__(self, library: Library, judgments: JudgmentPanels):
         self._choices = filters.FilterChoices(library)
         self._judgments = judgments
+
+    def build_documents(self) -> None:
+        self.documents = gr.Dropdown(
+            label="Ask only in", multiselect=True, choices=[], value=[],
+            interactive=True, elem_id="asked", elem_classes=seen(False),
+        )  # fmt: skip
 
     def build(self) -> None:
         with gr.Accordion(
@@ -53,6 +66,21 @@ class FilterBar:
         for field, box, value, choices in zip(filters.FIELDS, self.boxes, chosen, offered, strict=True):
             update[box] = gr.update(**filters.control(field, value, choices), elem_classes=seen(bool(choices)))
         return update
+
+    def refresh_documents(self, entries: Sequence[DocumentEntry], asked: Sequence[str]) -> Update:
+        """The documents there are to choose from; one that has gone is no longer chosen."""
+        ready = [entry for entry in entries if entry.status == "ready"]
+        titles = Counter(printable(entry.title) for entry in ready)
+        choices = [
+            (title if titles[title := printable(e.title)] == 1 else f"{title} ({e.document_id[:6]})", e.document_id)
+            for e in ready
+        ]
+        held = {entry.document_id for entry in ready}
+        kept = [document for document in asked if document in held]
+        changed: dict[str, Any] = (
+            {"value": kept} if kept != list(asked) else {}
+        )  # else a choice made meanwhile would be undone
+        return {self.documents: gr.update(choices=choices, elem_classes=seen(len(choices) > 1), **changed)}
 
     def narrow(self, open_case: str, *chosen: str | None) -> Update:
         """What is searched from now on; and the timeline of the judgment that is open, if one is."""

@@ -98,7 +98,7 @@ def _order(field: FilterField, value: str) -> tuple[object, ...]:
 
 def where_to(chosen: Choice) -> str:
     """The title of the list of filters."""
-    return f"Search in: {words_of(chosen) or 'everything'}"
+    return f"Filters: {words_of(chosen) or 'none'}"
 
 
 def control(field: FilterField, value: str | None, choices: Sequence[tuple[str, str]]) -> dict[str, Any]:

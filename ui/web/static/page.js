@@ -1,5 +1,6 @@
 // A click or Enter on a marker chooses its source. A page's picture is scrolled to the quote. What Gradio 6.31 leaves
 // out: one name for the radio buttons of a group (for the arrow keys), and names for the group and the note's button.
+// Beside these, what stands in a box where nothing is chosen, and the names of its chips' buttons.
 // What it adds: as the name of a message its Markdown, signs and tags and all, which would be read out instead of it.
 document.addEventListener("click", (event) => {
   const link = event.target.closest && event.target.closest('a[href*="#citation-"]');
@@ -20,6 +21,12 @@ new MutationObserver(() => {
   page?.setAttribute("aria-live", page.querySelector(".heat, .player, .judgment") ? "off" : "polite");
   const asked = document.querySelector("#why:not([role]) span[aria-hidden]");
   if (asked) Object.assign(asked.closest("#why"), { role: "group", ariaLabel: asked.textContent });
+  const chips = document.querySelectorAll("#asked .token"), box = document.querySelector("#asked input");
+  if (box) box.placeholder = chips.length ? "" : "all documents";
+  chips.forEach((chip) => {
+    const button = chip.querySelector(".token-remove"), name = `Remove ${chip.innerText.trim()}`;
+    if (button && button.title != name) button.title = chip.title = name;
+  });
   document.querySelectorAll("fieldset > [data-testid=block-info]").forEach((label) => {
     if (label.parentElement.ariaLabel != label.innerText) label.parentElement.ariaLabel = label.innerText;
   });

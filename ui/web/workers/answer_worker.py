@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -50,22 +51,26 @@ class QuestionJob(ReaderJob):
     """A question, the draft of its answer so far, and afterwards the explanations of its answer.
 
     `style` is the strategy and `way` the style of rag.answer.ask; `chosen` are the filters that limit what is
-    searched. `before` is the answer before it in the conversation. `standalone` is what is asked: the text, or its
-    rewriting if it is a follow-up.
+    searched, `documents` the ids of those that alone are asked, if any. `before` is the answer before it in the
+    conversation. `standalone` is what is asked: the text, or its rewriting if it is a follow-up. Where that is given,
+    nothing is understood: the question is neither rewritten nor narrowed to documents that are not chosen.
     """
 
     def __init__(
         self, text: str, style: str, chosen: Choice, before: Answer | None = None, status: str | None = None,
-        way: str = AUTO,
+        way: str = AUTO, documents: Sequence[str] = (), standalone: str = "",
     ) -> None:  # fmt: skip
         super().__init__(*filter(None, [status]))
         self.text = text
         self.before = before
         self.style, self.way = style, way
+        self.documents, self.understood = tuple(documents), bool(standalone)
         self.filters, self.within = filters_of(chosen), words_of(chosen)  # for Library.select, and for people
         self.values: dict[str, Value] = {}  # the explanations' cache of the reader's replies; their thread's alone
         self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
-        self._standalone = text
+        self.narrowed = ""  # why it is asked in some documents only, where the user did not choose them
+        self.unclear = False  # a follow-up that was not understood
+        self._standalone = standalone or text
         self._draft = ""
         self._explanation: ExplanationJob | None = None
         self._explained: dict[Level, Answer] = {}
@@ -155,11 +160,12 @@ class AnswerWorker(Worker):
         self._begin(self._loading, self._load)
 
     def start(
-        self, text: str, style: str, chosen: Choice = (), before: Answer | None = None, way: str = AUTO
-    ) -> QuestionJob:
+        self, text: str, style: str, chosen: Choice = (), before: Answer | None = None, way: str = AUTO,
+        documents: Sequence[str] = (), standalone: str = "",
+    ) -> QuestionJob:  # fmt: skip
         """Begin to answer; the job's result is an Answer, or None of a question that was called off."""
         status = None if self._loading.result.done() else "Loading the models …"
-        question = QuestionJob(text, style, chosen, before, status, way)
+        question = QuestionJob(text, style, chosen, before, status, way, documents, standalone)
         self._begin(question, self._answer)
         return question
 
@@ -194,7 +200,10 @@ class AnswerWorker(Worker):
         pipeline = build_pipeline(self._indexes, report=question.report)
         if searched is not None:
             pipeline = replace(pipeline, searched=f"{many(len(searched), 'passage')} ({question.within})")
-        scope = understand_question(question, pipeline.reader, self._scopes if searched is None else None)
+        scope = self._chosen(question, searched)
+        if not question.understood:
+            scopes = self._scopes if searched is None else None
+            scope = understand_question(question, pipeline.reader, scopes, scope)
         k, way = self._indexes.settings.retrieve.k, style_for(question.text, question.way)
         for step in answer_question(
             question.standalone, pipeline, k, searched, question.style, way, scope, question.searched
@@ -211,6 +220,15 @@ class AnswerWorker(Worker):
                 question.status = "Checking the draft against the passages …"
         return None
 
+    def _chosen(self, question: QuestionJob, searched: Sequence[int] | None) -> Scope | None:
+        """The documents that the user chose; None without. Raises UsageError where there is nothing in them to ask."""
+        scope = self._scopes.of_documents(question.documents)
+        if question.documents and scope is None:
+            raise UsageError("the chosen document is no longer in this library. Choose another one")
+        if scope and searched is not None and not set(scope.numbers) & set(searched):
+            raise UsageError(f"nothing in {'; '.join(scope.titles)} is within: {question.within}. Change the filters")
+        return scope
+
     def _explain(self, explanation: ExplanationJob) -> Answer | None:
         if explanation.stop.is_set():
             return None
@@ -223,8 +241,10 @@ class AnswerWorker(Worker):
         )  # fmt: skip
 
 
-def understand_question(question: QuestionJob, reader: ChatModel, scopes: Scopes | None = None) -> Scope | None:
-    """Set question.standalone to what it asks after the answer before it; the documents that it is about.
+def understand_question(
+    question: QuestionJob, reader: ChatModel, scopes: Scopes | None = None, chosen: Scope | None = None
+) -> Scope | None:
+    """Set question.standalone to what it asks after the answer before it; the documents `chosen`, or that it is about.
 
     Raises UsageError for a follow-up whose answer would be a guess.
     """
@@ -233,7 +253,10 @@ def understand_question(question: QuestionJob, reader: ChatModel, scopes: Scopes
         question.status = "Reading it after the question before …"
     understood = understand(question.text, turns, reader, scopes)
     question.status = "Searching …"
-    if understood.guess and question.before:
+    if understood.guess and question.before and chosen is None:
+        question.unclear = True
         raise UsageError(clarification(question.text, question.before))
     question.standalone, question.searched = understood.question, understood.searched
-    return understood.scope
+    if scopes and understood.scope and chosen is None:
+        question.narrowed = "named in the question" if scopes.of_question(question.text) else "cited before"
+    return chosen or understood.scope
