@@ -106,6 +106,18 @@ def test_a_question_has_one_explanation_at_a_time_and_stop_reaches_it() -> None:
     assert cast(Job, explanation).stop.is_set() and question.begin_explanation("word") is not None
 
 
+def test_stop_ends_a_summary_with_what_it_has_and_a_second_one_calls_it_off() -> None:
+    question = QuestionJob("Summarise it", "notes", ())
+    question.summarising = True
+    question.end_early()
+    assert question.finish.is_set() and not question.stop.is_set()
+    question.end_early()
+    assert question.stop.is_set()
+    other = QuestionJob("Why?", "notes", ())
+    other.end_early()
+    assert other.stop.is_set() and not other.finish.is_set()
+
+
 def test_status_and_draft_are_of_one_moment() -> None:
     question, seen = QuestionJob("Why?", "notes", ()), set[tuple[str, str]]()
 

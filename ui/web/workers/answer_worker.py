@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,10 +20,11 @@ from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import AUTO, style_for
 from rag.read.compose.understand import PastTurn, understand
 from rag.read.follow_up import clarification
+from rag.read.strategies import PartProgress
 from rag.records import Answer
 from ui.web.panels.filter_choices import Choice, filters_of, words_of
 from ui.web.workers.jobs import Job, Worker
-from ui.wording import evidence_text, many
+from ui.wording import evidence_text, many, printable
 
 
 class ReaderJob(Job):
@@ -70,6 +72,8 @@ class QuestionJob(ReaderJob):
         self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
         self.narrowed = ""  # why it is asked in some documents only, where the user did not choose them
         self.unclear = False  # a follow-up that was not understood
+        self.summarising = False  # the parts of something long are read
+        self.finish = threading.Event()  # ends a summary with what was read until then
         self._standalone = standalone or text
         self._draft = ""
         self._explanation: ExplanationJob | None = None
@@ -122,6 +126,14 @@ class QuestionJob(ReaderJob):
                 return None
             self._explanation = ExplanationJob(self, level)
             return self._explanation
+
+    def end_early(self) -> None:
+        """End a summary with what was read until then; a second time, or anything else, stop it altogether."""
+        if self.summarising and not (self.finish.is_set() or self.stop.is_set()):
+            self.finish.set()
+            self.status = "Ending with what was read …"
+        else:
+            self.stop_all()
 
     def stop_all(self) -> None:
         """Call the question off, and what explains its answer."""
@@ -206,8 +218,9 @@ class AnswerWorker(Worker):
             scope = understand_question(question, pipeline.reader, scopes, scope)
         k, way = self._indexes.settings.retrieve.k, style_for(question.text, question.way)
         for step in answer_question(
-            question.standalone, pipeline, k, searched, question.style, way, scope, question.searched
-        ):
+            question.standalone, pipeline, k, searched, question.style, way, scope, question.searched,
+            question.finish.is_set,
+        ):  # fmt: skip
             if question.stop.is_set():
                 return None
             if isinstance(step, Answer):
@@ -216,7 +229,10 @@ class AnswerWorker(Worker):
                 question.begin_draft(f"Reading {evidence_text([hit for hit in step.hits if not hit.ignored])} …")
             elif isinstance(step, Token):
                 question.add_to_draft(step.text)
-            else:
+            elif isinstance(step, PartProgress):
+                question.summarising = True
+                question.status = f"Reading part {step.done + 1} of {step.total}: {printable(step.part)[:80]} …"
+            elif not question.summarising:
                 question.status = "Checking the draft against the passages …"
         return None
 

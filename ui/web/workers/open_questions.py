@@ -35,9 +35,9 @@ class OpenQuestions:
             return question
 
     def stop(self, session: str) -> None:
-        """Call the last question off, and what explains its answer."""
+        """Call the last question off, and what explains its answer; a summary ends with what was read until then."""
         if question := self.last(session):
-            question.stop_all()
+            question.end_early()
 
     def forget(self, session: str) -> None:
         """Stop, and keep nothing of a session that has ended."""
