@@ -230,6 +230,7 @@ STYLES = {
     "summary": [
         "Summarise chapter 3", "What is this book about?", "Give me an overview of the case", "tl;dr",
         "What are the main points of the episode?", "Sum it up in two sentences",
+        "What are the main contributions?", "What are her key arguments?",
     ],
 }  # fmt: skip
 

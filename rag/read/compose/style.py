@@ -27,7 +27,8 @@ SUMMARY = re.compile(
     r"\bsummari[sz](?:e|ing)\b|\b(?:an?|in|short|brief) summary\b|\bsummary(?: of\b| please|[?,.:]|\W*$)"
     r"|\btl;? ?dr\b|\bin a nutshell\b|\bgist\b|\boverview\b"
     r"|\bsum (?:it |this |that )?up\b|\bin (?:a few|two|three|four|five|\d+) (?:lines|sentences|words)\b"
-    r"|\b(?:main|key|central) (?:points?|findings?|ideas?|takeaways?|messages?|themes?|topics?|conclusions?|results?)\b"
+    r"|\b(?:main|key|central) (?:points?|findings?|ideas?|takeaways?|messages?|themes?|topics?|conclusions?|results?|"
+    r"contributions?|claims?|arguments?)\b"
     r"|\bwhat(?:'s| is| was| are| were) [^?]{1,80}\babout\s*(?:[?,.;]|and\b|in\b|$)",
     re.IGNORECASE,
 )

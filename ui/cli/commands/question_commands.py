@@ -36,7 +36,7 @@ FilterOption = Annotated[
     ),
 ]
 
-FEW_PARTS = 6  # as many as one document has: these need no announcement
+FEW_PARTS = 12  # about as many as one document has: these need no announcement
 
 
 class AttributeLevel(str, Enum):
