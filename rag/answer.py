@@ -19,7 +19,7 @@ from rag.read.compose.cite_sentences import cite_sentences
 from rag.read.compose.compose import compose, excerpts_of
 from rag.read.compose.decisions import decision_hits
 from rag.read.compose.scope import Scope
-from rag.read.compose.sides import evidence_for
+from rag.read.compose.sides import with_sides
 from rag.read.compose.style import AUTO, STYLES, Style, style_for
 from rag.read.injection.mask import mask_injections
 from rag.read.prompts import fitting
@@ -29,7 +29,9 @@ from rag.read.summary.summarizer import Summarizer
 from rag.read.summary.whole_documents import summarised, whole_documents
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Citation, Hit, Note, Passage, Statement
+from rag.retrieve.fuse import reciprocal_rank_fusion
 
+WIDER = 2.4  # times as many passages as a phrase is read from: excerpts are chosen among them, not all are read
 log = logging.getLogger("glossator")
 
 
@@ -53,12 +55,12 @@ def ask(
     strategy: str = "notes",
     style: str = "short",
     scope: Scope | None = None,
-    searched: str = "",
+    searched: Sequence[str] = (),
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
     """Answer from the k best passages, of those `within`, and in the documents of a `scope`.
 
-    `searched` is searched for in place of the question, of a follow-up that makes sense only after the turn before.
+    `searched` are searched for in place of the question, which makes sense only after the turn before: each by itself.
 
     `style` is one of STYLES, or "auto": the one that the question asks for. "short" is a phrase, by the `strategy`
     "notes", "quotes", or "direct" (no note, no support); any other is sentences, each with the words that support it.
@@ -87,13 +89,13 @@ class _Asked:
 
     def __init__(
         self, question: str, pipeline: Pipeline, k: int, within: Sequence[int] | None, scope: Scope | None,
-        searched: str, stop: Callable[[], bool],
+        searched: Sequence[str], stop: Callable[[], bool],
     ):  # fmt: skip
         if scope is not None:
             within = sorted(set(scope.numbers) & set(scope.numbers if within is None else within))
             pipeline = replace(pipeline, searched=f"{'; '.join(scope.titles)} ({len(within):,} passages)")
         self._question, self._pipeline, self._k, self._within = question, pipeline, k, within
-        self._scope, self._style, self._searched = scope, "short", searched or question
+        self._scope, self._style, self._searched = scope, "short", tuple(searched) or (question,)
         self._stop = stop
         self._seconds, self._usage, self._notes = _Stopwatch(), Usage(), list[Note]()
         self._whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
@@ -101,7 +103,7 @@ class _Asked:
     def in_a_phrase(self, strategy: str) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
         """By a strategy of STRATEGIES."""
         pipeline, experimental = self._pipeline, self._pipeline.settings.experimental
-        evidence = self._fit(self._search(self._searched))
+        evidence = self._fit(self._found_for_it(self._k))
         if experimental.filter_threshold and pipeline.encoder is not None and len(evidence) > 1:
             evidence = filter_passages(
                 pipeline.reader, pipeline.encoder(), self._question, evidence, experimental.filter_threshold,
@@ -135,10 +137,13 @@ class _Asked:
             yield from summary
             return
         found = decision_hits(
-            self._searched, 2 * self._k, self._within if self._scope else None, pipeline.library,
+            self._searched[0], 2 * self._k, self._within if self._scope else None, pipeline.library,
             lambda query, k, within: pipeline.retriever.search([query], k, within)[0],
         )  # fmt: skip
-        evidence = self._fit(found or evidence_for(style, self._searched, self._k, self._search))
+        if not found:
+            found = self._found_for_it(int(WIDER * self._k))
+            found = with_sides(question, found, self._k, self._search) if style == "compare" else found
+        evidence = self._fit(found)
         chosen = excerpts_of(question, evidence, encoder)
         yield self._found(evidence)
         reading = self._reading(evidence)
@@ -168,7 +173,7 @@ class _Asked:
         pipeline, question, library = self._pipeline, self._question, self._pipeline.library
         if library is None or pipeline.vectors_of is None or pipeline.encoder is None:
             return None
-        chosen = summarised(question, library, self._scope, self._within, lambda: self._search(self._searched))
+        chosen = summarised(question, library, self._scope, self._within, lambda: self._found_for_it(self._k))
         documents = whole_documents(question, chosen, library, pipeline.vectors_of, self._within)
         first = next(documents, None)
         if first is None:
@@ -179,6 +184,15 @@ class _Asked:
             reading, len(chosen), pipeline.encoder(), library, self._masked, pipeline.settings.hash, self._stop
         )
         return self._in_cited_sentences(reading, summarizer.summarise(chain([first], documents)))
+
+    def _found_for_it(self, k: int) -> list[Hit]:
+        """The k best passages for what is searched; of several queries by the reciprocal ranks in each."""
+        if len(self._searched) == 1:
+            return self._search(self._searched[0], k)
+        rankings = [self._search(query, 2 * k) for query in self._searched]
+        found = {hit.passage.passage_id: hit for ranking in reversed(rankings) for hit in ranking}
+        order = reciprocal_rank_fusion([[hit.passage.passage_id for hit in ranking] for ranking in rankings])
+        return [replace(found[passage_id], rank=rank) for rank, passage_id in enumerate(list(order)[:k], start=1)]
 
     def _search(self, query: str, k: int | None = None) -> list[Hit]:
         return self._pipeline.retriever.search([query], k or self._k, self._within)[0]

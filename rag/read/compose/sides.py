@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rag.read.compose.style import Style
 from rag.records import Hit
 
 # A side ends where the sentence goes on: at a comma, a question mark, or a word that asks or joins.
@@ -46,15 +45,12 @@ def sides_of(question: str) -> tuple[str, ...]:
     return ()
 
 
-WIDER = 2.4  # times as many passages as a phrase is read from: excerpts are chosen among them, not all are read
 OF_A_SIDE = 2  # passages of each side that join those of the question
 
 
-def evidence_for(style: Style, question: str, k: int, search: Callable[[str, int], Sequence[Hit]]) -> list[Hit]:
-    """The passages that an answer in this style is written from, best first."""
-    hits = list(search(question, int(WIDER * k)))
-    if style != "compare":
-        return hits
+def with_sides(question: str, found: Sequence[Hit], k: int, search: Callable[[str, int], Sequence[Hit]]) -> list[Hit]:
+    """What was found for a comparison, and behind it the best passages of each of its sides."""
+    hits = list(found)
     known = {hit.passage.passage_id for hit in hits}
     for side in sides_of(question):
         new = [hit for hit in search(side, k) if hit.passage.passage_id not in known][:OF_A_SIDE]
