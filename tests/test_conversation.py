@@ -53,6 +53,9 @@ def test_a_document_that_the_user_names() -> None:
     assert only_one("macleod", NAMES.called("macleod")).document_id == "b"
     with pytest.raises(UsageError, match="--in dams: 2 documents are called so: Beaver Dams"):
         only_one("dams", NAMES.called("dams"))
+    with pytest.raises(UsageError, match="Did you mean: OTTERNET: Swimming Embeddings"):
+        only_one("oternet", NAMES.called("oternet"), NAMES.alike("oternet"))
+    assert NAMES.alike("") == []
     with pytest.raises(UsageError, match="--in oterneet: no document is called so"):
         only_one("oterneet", NAMES.called("oterneet"))
 

@@ -15,7 +15,7 @@ from pathlib import PurePath
 
 from rag.errors import LibraryError, UsageError
 from rag.library.catalogue import Library
-from rag.read.match import fold
+from rag.read.match import fold, mentioned
 from rag.records import Hit
 
 KIND = (
@@ -74,6 +74,10 @@ class DocumentNames:
         found = [document for document in self.documents if wanted and set(wanted) <= document.words]
         exact = [document for document in found if fold(document.title) == fold(name)]
         return exact or found
+
+    def alike(self, name: str) -> list[NamedDocument]:
+        """The documents that have all of these words in their names, give or take a letter or two."""
+        return [document for document in self.documents if name and mentioned(name, [" ".join(document.words)]) == 1.0]
 
     def named_in(self, question: str) -> list[NamedDocument]:
         """The documents that a question names; [] where it names none, or none in particular."""
@@ -141,7 +145,7 @@ class Scopes:
         """
         found: dict[str, NamedDocument] = {}
         for name in names:
-            document = self._by_id(name) or only_one(name, self.names.called(name))
+            document = self._by_id(name) or only_one(name, self.names.called(name), self.names.alike(name))
             found[document.document_id] = document
         scope = self._scope(list(found.values()))
         return None if scope is None else replace(scope, chosen=True)
@@ -175,14 +179,16 @@ def main_document(hits: Sequence[Hit]) -> tuple[str, float]:
     return (counts[0][0], counts[0][1] / len(hits)) if counts else ("", 0.0)
 
 
-def only_one(name: str, found: Sequence[NamedDocument]) -> NamedDocument:
-    """The document that `--in` means. Raises UsageError where none is, or several are."""
+def only_one(name: str, found: Sequence[NamedDocument], alike: Sequence[NamedDocument] = ()) -> NamedDocument:
+    """The document that `--in` means. Raises UsageError where none is, which names those `alike`, or several are."""
     if len(found) == 1:
         return found[0]
-    if not found:
-        raise UsageError(f"--in {name}: no document is called so. See: glossator documents")
-    titles = "; ".join(f"{document.title[:60]} ({document.document_id[:8]})" for document in found[:5])
-    raise UsageError(f"--in {name}: {len(found)} documents are called so: {titles}. Give an id or a path")
+    titles = "; ".join(f"{document.title[:60]} ({document.document_id[:8]})" for document in (found or alike)[:5])
+    if found:
+        raise UsageError(f"--in {name}: {len(found)} documents are called so: {titles}. Give an id or a path")
+    if alike:
+        raise UsageError(f"--in {name}: no document is called so. Did you mean: {titles}?")
+    raise UsageError(f"--in {name}: no document is called so. See: glossator documents")
 
 
 def _named(document_id: str, title: str, paths: Sequence[str]) -> NamedDocument:
