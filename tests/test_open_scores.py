@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from eval.open.nuggets import OpenQuestion, Place, read_open_questions
-from eval.open.open_scores import Cited, plain_text, score_text, sentences
+from eval.open.open_scores import Cited, is_held, plain_text, score_text, sentences
 from rag.errors import DataError
 from tests.conftest import DATA, needs_data
 
@@ -114,3 +114,11 @@ def test_answers_score_as_by_the_scorer_of_the_questions(scorer: ModuleType) -> 
             assert plain_text(text) == scorer.clean(text)
             assert sentences(text) == scorer.sentences(text)
             assert question.row == theirs["kind"]
+
+
+def test_a_question_is_held_by_a_library_that_has_all_of_its_documents(tmp_path: Path) -> None:
+    question = question_of({**RECORD, "nuggets": [FACT, {**FACT, "doc": "tolls/ferry-log.vtt"}]}, tmp_path)
+    mills, ferry, other = ("Tide Mills", "mills.pdf"), ("ferry log", "ferry-log.vtt"), ("Rain in Oslo", "rain.pdf")
+    assert is_held(question, [other, ferry, mills])
+    assert not is_held(question, [other, mills]) and not is_held(question, [])
+    assert is_held(question_of({**RECORD, "kind": "unanswerable", "nuggets": []}, tmp_path), [])

@@ -132,7 +132,7 @@ def sentences(text: str) -> list[str]:
 def points_to_fact(cited: Cited, question: OpenQuestion) -> bool:
     """Whether a citation names a document of a fact and a place near it; without a place, quotes its words."""
     for nugget in question.nuggets:
-        if not _same_document(cited, nugget, question):
+        if not _same_document(cited.names, nugget, question):
             continue
         near = _near(cited.place, nugget)
         if near or (near is None and _quotes(cited.quote, nugget)):
@@ -140,10 +140,15 @@ def points_to_fact(cited: Cited, question: OpenQuestion) -> bool:
     return False
 
 
-def _same_document(cited: Cited, nugget: Nugget, question: OpenQuestion) -> bool:
+def is_held(question: OpenQuestion, documents: Sequence[tuple[str, ...]]) -> bool:
+    """Whether all documents with facts of a question are among these, of which each has several names."""
+    return all(any(_same_document(names, nugget, question) for names in documents) for nugget in question.nuggets)
+
+
+def _same_document(names: Sequence[str], nugget: Nugget, question: OpenQuestion) -> bool:
     file = PurePosixPath(nugget.document).name
     wanted = (nugget.document, re.sub(r"\.[a-z0-9]{2,5}$", "", file), *question.names.get(nugget.document, ()))
-    return any(_same_name(name, other) for name in filter(None, cited.names) for other in wanted)
+    return any(_same_name(name, other) for name in filter(None, names) for other in wanted)
 
 
 def _same_name(one: str, other: str) -> bool:
