@@ -144,7 +144,7 @@ class _Asked:
             found = self._found_for_it(int(WIDER * self._k))
             found = with_sides(question, found, self._k, self._search) if style == "compare" else found
         evidence = self._fit(found)
-        chosen = excerpts_of(question, evidence, encoder)
+        chosen = excerpts_of(self._searched[-1], evidence, encoder)  # of a follow-up: with the turn before it
         yield self._found(evidence)
         reading = self._reading(evidence)
         composed = compose(reading, style, encoder, pipeline.markers, *chosen) if evidence else iter(())
