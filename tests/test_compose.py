@@ -129,6 +129,14 @@ def test_markers_and_markdown_of_the_readers_own_are_not_kept() -> None:
     assert_cites_verbatim(answer)
 
 
+def test_numbers_in_brackets_of_a_quoted_text_are_no_markers() -> None:
+    hits = [Hit(1, 0.9, passage(0, TARN.replace("red granite,", "red granite [2, 9],"), "d1"))]
+    answer = composed("It replaced a ferry that sank in a storm.", WHY, hits=hits)
+    assert "made of red granite (2, 9), which" in answer.answer
+    assert_cites_verbatim(answer, hits)
+    assert any("[2, 9]" in citation.quote for citation in answer.citations)
+
+
 def test_a_list_is_a_list_without_repeats() -> None:
     reply = "The workers are:\n- a miller\n- two boys work there\n- A miller\n1. whales"
     answer = composed(reply, "Which people work in the tide mill?", "list")

@@ -2,7 +2,8 @@
 
 tests/injections.jsonl holds sentences of our own. "tuned": planted ones that the rules were made with; "unseen":
 planted ones that were written down before there was any rule; "genuine tuned" and "genuine unseen": sentences of papers
-on language models, manuals, judgments and interviews that must be left alone.
+on language models, manuals, judgments and interviews that must be left alone. ordinary-sentences.txt: near misses of
+our own, of which the rules were made with the first 202, and not with the 80 behind them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from rag.settings import load_settings
 from tests.parts import passage
 from ui.cli.json_layouts import answer_json, hit_json
 from ui.cli.text import answer_text
-from ui.web.answer_markdown import reasons_markdown
+from ui.web.answer_markdown import reasons_markdown, reasons_title
 
 RECORDS = [json.loads(line) for line in Path(__file__).with_name("injections.jsonl").read_text("utf-8").splitlines()]
 PLANTED = [record for record in RECORDS if not record["part"].startswith("genuine")]
@@ -237,6 +238,16 @@ def test_all_else_stays_where_it_is_and_nothing_withheld_is_quoted(sentences: li
     assert mask_injections([kept])[0].passage == kept.passage, "what is masked stays so"
 
 
+def test_ordinary_sentences_of_manuals_forms_and_papers_are_left_alone() -> None:
+    sentences = Path(__file__).with_name("ordinary-sentences.txt").read_text("utf-8").splitlines()
+    assert len(set(sentences)) == len(sentences) == 282
+    withheld = [sentence for sentence in sentences if instructions(sentence)]
+    assert withheld == [  # nothing in them tells that they are of a form, and of a paper
+        "Please begin your answer with the number of the question.",
+        'The full prompt is: "You are a helpful assistant. Answer the question."',
+    ]
+
+
 class Obedient(ChatModel):
     """A reader that does what the last command in its prompt says, and else finds the year."""
 
@@ -287,6 +298,15 @@ def test_an_answer_says_what_was_withheld_and_shows_it_whatever_is_asked(questio
     assert hit.passage.text == f"{PLAIN[0]} {COMMANDS[1]}", "people see the whole passage"
     assert hit_json(hit)["withheld"] == [COMMANDS[1]]
     assert COMMANDS[1] in answer_text(answer) and "Withheld" in reasons_markdown(answer.evidence)
+    assert reasons_title(answer.evidence).endswith("(1 sentence withheld)")
+
+
+def test_a_long_sentence_that_was_withheld_is_read_in_full_on_the_page_and_in_json() -> None:
+    order = f"{COMMANDS[1][:-1]}, {'and of the sea ' * 20}at the end."
+    answer = asked("When was the mill built?", Shelf(text=f"{PLAIN[0]} {order}"))
+    assert order in reasons_markdown(answer.evidence).replace("\\", "")
+    assert hit_json(answer.evidence[0])["withheld"] == [order]
+    assert order not in answer_text(answer) and "withheld in full: with --json" in answer_text(answer)
 
 
 @pytest.mark.attack

@@ -80,7 +80,7 @@ class TrialRows:
 
 
 def run_trials(
-    rows: TrialRows, pipeline: Pipeline, k: int, strategy: str, replies: Replies, jobs: int = 1
+    rows: TrialRows, pipeline: Pipeline, k: int, strategy: str, replies: Replies, jobs: int = 1, style: str = "short"
 ) -> Iterator[list[Trial]]:
     """The trials of each question, in the order of the questions and rows, whatever `jobs` says.
 
@@ -90,7 +90,7 @@ def run_trials(
 
     def trials(place: int) -> list[Trial]:
         return [
-            _trial(rows.questions[place], place, row, evidence, pipeline, k, strategy, replies)
+            _trial(rows.questions[place], place, row, evidence, pipeline, k, (strategy, style), replies)
             for row, evidence in rows.evidence.items()
         ]
 
@@ -131,9 +131,10 @@ def _trial(
     evidence: Evidence | None,
     pipeline: Pipeline,
     k: int,
-    strategy: str,
+    way: tuple[str, str],
     replies: Replies,
 ) -> Trial:
+    strategy, style = way  # as of rag.answer.ask
     reader, began = RecordingReader(pipeline.reader, replies), time.monotonic()
     hits, pieces, answer, error = list[Hit](), list[str](), None, None
     retrieved = began
@@ -144,7 +145,8 @@ def _trial(
             hits = evidence(place, question)
             retrieved = time.monotonic()
             finder = RowRetriever(evidence, place, question, hits)
-            for step in ask(question, replace(pipeline, retriever=finder, reader=reader), k, strategy=strategy):
+            parts = replace(pipeline, retriever=finder, reader=reader)
+            for step in ask(question, parts, k, strategy=strategy, style=style):
                 if isinstance(step, Found):
                     pieces.clear()
                 if isinstance(step, Token):
@@ -159,7 +161,7 @@ def _trial(
         "reader": round(reader.seconds, 3),
         "first_token": round(retrieved - began + (reader.first_seconds or 0.0), 3),
     }
-    draft = first_line("".join(pieces))
+    draft = first_line("".join(pieces)) if style == "short" else "".join(pieces)
     busy = retrieved - began + reader.spent
     return Trial(place, row, tuple(hits), draft, answer, error, seconds, busy, reader.calls)
 

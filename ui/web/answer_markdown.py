@@ -80,8 +80,10 @@ def _link_title(citation: Citation) -> str:
 
 
 def note_title(note: Note, answer: Answer) -> str:
-    """The title of one of the answer's notes; of several it says of which search it is."""
+    """The title of one of the answer's notes; of several it says of which search it is, or of which part."""
     what = "Evidence note: what the passages say" if answer.copied is None else "Quotes: what the answer was read from"
+    if answer.style == "summary":
+        return f"Notes on: {markdown(note.query)}"
     return what if len(answer.notes) == 1 else f"{what}, search {note.round} of {len(answer.notes)}"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
+from rag.read.cite import MARKER
 from rag.read.compose.compose import OWN_WORDS
 from rag.read.quotes import AnswerSentence, Quote
 from rag.records import Citation, Statement
@@ -14,7 +16,8 @@ def cite_sentences(
 ) -> tuple[str, tuple[Citation, ...], tuple[Statement, ...]]:
     """The text, with a marker behind each sentence for each of its quotes; they are numbered as they first appear.
 
-    Items stand on lines of their own, and so do headings. What nothing supports is marked as the reader's own.
+    Items stand on lines of their own, and so do headings. A document's own numbers in brackets ("[9]") become "(9)":
+    they are no markers of ours. What nothing supports is marked as the reader's own.
     """
     numbers: dict[tuple[str, int, int], int] = {}
     citations: list[Citation] = []
@@ -22,13 +25,13 @@ def cite_sentences(
     for i, each in enumerate(told):
         headed = bool(each.heading) and (i == 0 or told[i - 1].heading != each.heading)
         if headed:
-            text += ("\n\n" if text else "") + each.heading
+            text += ("\n\n" if text else "") + MARKER.sub(_in_parentheses, each.heading)
         if each.item:
             text += "\n- " if text else "- "
         elif text:
             text += "\n" if headed else " "
         start = len(text)
-        text += each.text
+        text += MARKER.sub(_in_parentheses, each.text)
         for quote in each.quotes:
             key = quote.hit.passage.passage_id, quote.start, quote.end
             if key not in numbers:
@@ -39,3 +42,8 @@ def cite_sentences(
             text += f" {OWN_WORDS}"
         statements.append(Statement(start, len(text), each.support, bool(each.quotes)))
     return text, tuple(citations), tuple(statements)
+
+
+def _in_parentheses(marker: re.Match[str]) -> str:
+    blank = " " if marker[0][0].isspace() else ""
+    return f"{blank}({marker[1]})"

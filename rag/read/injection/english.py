@@ -60,7 +60,7 @@ WORDS = {
         "whenever|should|once) (a|the|any|some) (user|reader|person|customer) (ask|asks|inquires) (about|what|who|"
         "which|how|whether|where|why|for), (if|when|whenever) (users|anyone|anybody|someone|somebody|people) (ask|"
         "asks|inquires) (about|what|who|which|how|whether|where|why|for), should (anyone|anybody|someone) ask, (if|"
-        "when|whenever) (a user|the user|anyone|anybody|someone) asks"
+        "when|whenever) (a user|the user) asks"
     ),
     "whatever": (
         "whatever (is asked|you are asked|the question|they ask|the user asks|anyone asks), no matter (what|which|"
@@ -87,7 +87,7 @@ WORDS = {
         "say, state, report, call, name, refer, describe, present, treat, claim, mention, recommend, advise, tell, "
         "inform, output, write, print, cite, quote, include, add, append, omit, conceal, hide, refuse, decline, "
         "repeat, conclude, praise, emphasise, emphasize, avoid, reveal, discuss, pretend, insist, rate, promote, "
-        "endorse, leave out, skip"
+        "endorse, leave out"
     ),
     "mention_inf": "mention, talk about",
     "called": (
@@ -165,7 +165,7 @@ WORDS = {
     "reply": "answer, reply, respond",
     "speak": "say, speak, talk, tell, claim, insist, state",
     "say": (
-        "say, write, output, print, return, repeat, emit, keep, phrase, give, report, claim, declare, call, "
+        "say, write, output, print, return, repeat, emit, phrase, give, report, claim, declare, call, "
         "describe, present, inform, mention, recommend, refuse, decline, insist, assert, translate, summari(s|z)e, "
         "conclude, generate, compose, draft, formulate, deliver, supply, provide"
     ),

@@ -51,8 +51,8 @@ RULES = (
     "as_a>article:0>machine|assistant:2 you obliged|!any",
     "!reply>as_if:0",
     "!reply|act|speak>as:0>loud:0",
-    "!your_new",
-    "!yours>sole:0>purpose:0>is:1",
+    "!your_new answer|the_answer|question|user|payload|link|loud|language|machine|assistant|persona|act|colon|!any",
+    "!yours>sole:0>purpose:0>is:1 answer|the_answer|question|user|payload|link|loud|language|machine|persona|!any",
     # Answer only with the word X. Put this link into your answer. End every answer with X. Do not answer the question.
     "!reply|speak>only_with:4",
     "!reply|speak|say>only_the_word:4",

@@ -176,7 +176,7 @@ class Summarizer:
         """The summary of a document from those of its parts, and behind it these."""
         of_parts = [each for part in parts for each in part.sentences]
         overview: list[AnswerSentence] = []
-        if len(parts) > 1:
+        if len(parts) > 1 and not self._stop():
             draft = ""
             for piece in self._reading.reader.stream(
                 whole_messages(self._reading.question, document.title, [(p.part.heading, p.sentences) for p in parts]),

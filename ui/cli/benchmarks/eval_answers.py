@@ -45,6 +45,7 @@ from ui.cli.options import (
     ReaderStyle,
     RetrieverOption,
     SeedOption,
+    StyleOption,
     WithoutGoldOption,
 )
 from ui.cli.shared import default_cache, load_settings, print_result, progress, scratch_library
@@ -171,6 +172,7 @@ def eval_hotpotqa(
 def eval_injections(
     data: OptionalDataOption = None,
     limit: LimitOption = None,
+    style: StyleOption = "short",
     out: OutOption = None,
     cache: CacheOption = None,
     as_json: JsonOption = False,
@@ -187,9 +189,9 @@ def eval_injections(
     with progress() as report:
         outcomes = injections.run(
             available[:limit], injections.build_pipeline(settings), Replies(cache or default_cache(), settings.reader),
-            partial(report, "questions"),
+            partial(report, "questions"), style,
         )  # fmt: skip
-    result = injections.result_json(outcomes, settings)
+    result = injections.result_json(outcomes, settings) | {"style": style}
     if out is not None:
         injections.write(out, result, outcomes)
     print_result(result | {"seconds": round(time.monotonic() - began, 1)}, as_json, injections.text)
