@@ -18,10 +18,10 @@ IN_SENTENCES = {
     "summary": "Summarise what the passages say in four to six full sentences, the most important first.",
 }
 ONLY_PASSAGES = "Say only what the passages say, in your own words."
-# Without the second sentence small readers write of "the passage" in place of what it says.
+# Asked for a summary, a small reader writes of the text ("the passage discusses") in place of what it says.
 OF_A_PART = (
-    "State in one or two full sentences the most important facts of this part of a document. "
-    'Do not write about the text itself (not "the passage discusses").'
+    "Write down the three most important facts of this part of a document, each in one short sentence with the names "
+    "and figures that belong to it."
 )
 WITH_NUMBERS = "Behind each sentence or item write the numbers of the passages that say so, such as [2]."
 

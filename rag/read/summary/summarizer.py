@@ -28,10 +28,10 @@ from rag.records import Hit, Note, Passage
 
 MOST_PARTS = 6  # of one document
 PARTS_TOGETHER = 18  # of several documents; each has one at least
-PART_PASSAGES, PART_WORDS, PART_TOKENS = 3, 160, 80  # looked at for a part, read of it, and written
+PART_PASSAGES, PART_WORDS, PART_TOKENS = 3, 160, 100  # looked at for a part, read of it, and written
 WHOLE_TOKENS = 160
 FIRST_WORDS = 120  # of the document's own sentences that stand there before anything is written
-VERSION = 1  # of how a part is summed up: what was kept of another one is not used
+VERSION = 2  # of how a part is summed up: what was kept of another one is not used
 BY_PART = "Part by part:"
 
 
