@@ -85,8 +85,7 @@ def read_coalitions(
 
     def read(evidence: Sequence[Hit]) -> Value:
         reading = Reading(
-            question, reader, settings.reader, lambda query: [], list, lambda hits: {}, lambda passage: [passage],
-            tuple(evidence), usage,
+            question, reader, settings.reader, lambda query: [], list, lambda hits: {}, tuple(evidence), usage,
         )  # fmt: skip
         reply = redraft(reading, strategy)
         return {reply: 1.0, LOG_P: reader.log_probability(answer_messages(question, evidence), shown, usage)}

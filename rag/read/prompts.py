@@ -179,6 +179,15 @@ def claim_messages(question: str, answer: str, *passages: Passage) -> list[tuple
     return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 
 
+def quote_messages(question: str, answer: str, quote: Quote) -> list[tuple[str, str]]:
+    """The answer as a claim, with the words that are to say so, under what they are from."""
+    passage = quote.hit.passage
+    caption = passage.caption if passage.caption and not quote.text.startswith(passage.caption) else ""
+    text = " ".join(f"{_name(passage.title)}: {caption} {quote.text}".split())
+    claim = f'The answer to "{question}" is "{answer}".'
+    return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
+
+
 def statement_messages(statement: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
     """A sentence of an answer as the claim, with the passages that it cites."""
     text = "\n".join(_titled(hit.passage) for hit in hits)
