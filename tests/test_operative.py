@@ -233,5 +233,5 @@ def test_the_rules_are_those_of_the_settings_in_their_order(tmp_path: Path) -> N
     for names in ("", "comparison", "comparison,court_finding", "court_finding, table_cell"):
         rules = open_rules(load_settings([f"reader.rules={names}"]).reader.rules, library)
         assert ", ".join(rule.name for rule in rules) == names.replace(",", ", ").replace("  ", " ")
-    with pytest.raises(UsageError, match="reader.rules: no such rule tabel_cell. Choose from table_cell"):
+    with pytest.raises(UsageError, match=r"reader\.rules: no such rule tabel_cell\. Choose from table_cell"):
         open_rules(("tabel_cell",), library)
