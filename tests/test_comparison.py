@@ -577,6 +577,13 @@ def test_a_date_that_the_evidence_does_not_state_is_not_compared(reply: str) -> 
 
 
 @pytest.mark.attack
+@pytest.mark.parametrize("question", ["Which director is older, {}?", "Which author came first, {}?"])
+def test_nobody_is_asked_for_dates_of_what_the_two_are_not(question: str) -> None:
+    reader = Judge()
+    assert asked(question.format("Red Harbour or Blue Harbour"), people(*WORDY), reader) is None and not reader.asked
+
+
+@pytest.mark.attack
 def test_without_evidence_about_who_has_the_part_nothing_is_compared() -> None:
     reader = Judge(said={"director of Red": "Ann Moor", "director of Blue": "Cid Alt"})
     for question in (

@@ -63,13 +63,14 @@ class Order:
     """What a question asks of each side, and which end of the order is its answer.
 
     `kind` is one of EVENTS, `question` asks for its date, with {} for the side. `most`: the later, not the earlier.
-    `role`: not of the thing itself but of who has this part in it, its "director".
+    `role`: not of the thing itself but of who has this part in it, its "director". `noun`: what both have to be, or "".
     """
 
     kind: str
     question: str
     most: bool
     role: str = ""
+    noun: str = ""
 
 
 AskReader = Callable[[str, ComparedSide], Value | None]  # (question for a date, of which side) -> what the reader says
@@ -79,9 +80,9 @@ def order_of(asked: str) -> Order | None:
     """What is asked of the two, where it is an order of dates and nothing more; the names are taken out already.
 
     >>> order_of("who died later")
-    Order(kind='death', question='When did {} die?', most=True, role='')
+    Order(kind='death', question='When did {} die?', most=True, role='', noun='')
     >>> order_of("which film has the director born first")
-    Order(kind='birth', question='When was {} born?', most=False, role='director')
+    Order(kind='birth', question='When was {} born?', most=False, role='director', noun='')
     """
     if match := HAPPENED.fullmatch(asked) or FIRST_DONE.fullmatch(asked):
         verb = _DONE[match["verb"]]
@@ -90,10 +91,10 @@ def order_of(asked: str) -> Order | None:
         return Order(kind, question, match["order"] not in _WORDS["sooner"])
     if match := OLDER.fullmatch(asked):
         kind = "birth" if match["which"] == "who" else "founding"
-        return Order(kind, _ASKED[kind], match["order"] not in _WORDS["sooner"])
+        return Order(kind, _ASKED[kind], match["order"] not in _WORDS["sooner"], noun=_noun(match))
     if match := CAME.fullmatch(asked):
         most = (match["order"] or match["age"]) not in _WORDS["sooner"]
-        return Order("publication", _ASKED["publication"], most)
+        return Order("publication", _ASKED["publication"], most, noun=_noun(match))
     if match := OF_ROLE.fullmatch(asked):
         rest = match["rest"] if re.match(r"(?:is|was|died)\b", match["rest"]) else f"was {match['rest']}"
         if (found := order_of(f"who {rest}")) and found.kind in ("birth", "death"):
@@ -106,6 +107,8 @@ def ask_each(order: Order, sides: Sides, of_whom: Sides, ask: AskReader) -> Prop
 
     A date that stands in the evidence in a form that leaves no doubt is not asked for.
     """
+    if order.noun and not all(is_a(side.bare_name, side.hits, order.noun) for side in sides):
+        return None  # "Which director is older?" of two films
     values, claims = list[Value](), list[Claim]()
     for side in of_whom:
         question = order.question.format(side.bare_name)
@@ -147,7 +150,7 @@ def settle(asked: str, sides: Sides) -> Proposal | None:
 
 def _older(match: re.Match[str], sides: Sides) -> Proposal | None:
     """By births if it is people that are older, else by whatever else both sides began with."""
-    kind = (match["noun"] or match["kind"] or "").split(" ")[-1].removesuffix("s")
+    kind = _noun(match)
     found = [dates(side.bare_name, side.hits, kind or None) for side in sides]
     most = (match["order"] if match.re is OLDER else match["order"] or match["age"]) not in _WORDS["sooner"]
     if match.re is OLDER and (match["which"] == "who" or all("birth" in one for one in found)):
@@ -156,6 +159,11 @@ def _older(match: re.Match[str], sides: Sides) -> Proposal | None:
         return None  # "Which director is older?" of two films
     kinds = ("founding", "building", "publication") if match.re is OLDER else tuple(EVENTS)[2:]
     return _agreed(sides, found, kinds, most)
+
+
+def _noun(match: re.Match[str]) -> str:
+    """What the question calls both: "film" of "which old film", "which is the newer film"."""
+    return (match["noun"] or match["kind"] or "").split(" ")[-1].removesuffix("s")
 
 
 def _agreed(sides: Sides, found: Sequence[Mapping[str, Value]], kinds: Sequence[str], most: bool) -> Proposal | None:
