@@ -566,7 +566,7 @@ def test_dates_in_other_words_are_asked_for_one_by_one_and_compared_here(questio
     }
     compared = asked(question, people(*WORDY), Judge(said=said))
     assert compared is not None and compared.answer == answer and compared.found == tuple(BORN.values())
-    assert [claim.answer in claim.quote.text for claim in compared.claims] == [True, True]
+    assert [claim.answer in claim.text for claim in compared.claims] == [True, True]
 
 
 @pytest.mark.attack

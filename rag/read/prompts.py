@@ -179,11 +179,10 @@ def claim_messages(question: str, answer: str, *passages: Passage) -> list[tuple
     return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 
 
-def quote_messages(question: str, answer: str, quote: Quote) -> list[tuple[str, str]]:
-    """The answer as a claim, with the words that are to say so, under what they are from."""
-    passage = quote.hit.passage
-    caption = passage.caption if passage.caption and not quote.text.startswith(passage.caption) else ""
-    text = " ".join(f"{_name(passage.title)}: {caption} {quote.text}".split())
+def quote_messages(question: str, answer: str, passage: Passage, quoted: str) -> list[tuple[str, str]]:
+    """The answer as a claim, with the words of a passage that are to say so, behind its title and caption."""
+    caption = "" if quoted.startswith(passage.caption) else _name(passage.caption)
+    text = " ".join(f"{_name(passage.title)}: {caption} {quoted}".split())
     claim = f'The answer to "{question}" is "{answer}".'
     return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 

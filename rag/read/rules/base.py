@@ -18,11 +18,12 @@ from rag.records import Hit
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a quote is to say: that this is the answer to this question."""
+    """That this is the answer to this question; `text` are the words that are to say so, all or some of a quote's."""
 
     question: str
     answer: str
-    quote: Quote
+    hit: Hit
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +68,18 @@ class Rule(Protocol):
 
 
 def confirm(proposal: Proposal, reader: ChatModel, usage: Usage, judge: Judge | None = None) -> float:
-    """The support of a proposal, 0..1: how sure the reader is of the least certain of its claims, by its quote alone.
+    """The support of a proposal, 0..1: how sure the reader is of the least certain of its claims, by its words alone.
 
     By a judge of natural language inference where there is one. Raises ReaderError.
     """
     support = proposal.judged
     for claim in proposal.claims:
-        passage = claim.quote.hit.passage
+        passage = claim.hit.passage
         if judge is not None:
-            premise = f"{passage.title}: {claim.quote.text}"
+            premise = f"{passage.title}: {claim.text}"
             support = min(support, float(judge([premise], [hypothesis(claim.question, claim.answer)])[0]))
         else:
-            messages = quote_messages(claim.question, claim.answer, claim.quote)
+            messages = quote_messages(claim.question, claim.answer, passage, claim.text)
             support = min(support, reader.yes_probability(messages, usage))
     return support
 

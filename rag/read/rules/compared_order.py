@@ -116,7 +116,7 @@ def ask_each(order: Order, sides: Sides, of_whom: Sides, ask: AskReader) -> Prop
         if value is None:
             return None
         values.append(value)
-        claims.append(Claim(question, value.text, value.quote))
+        claims.append(Claim(question, value.text, value.quote.hit, value.quote.text))
     return _by(sides, values, order.most, claims)
 
 
@@ -196,7 +196,8 @@ def _claim(kind: str, side: ComparedSide, value: Value | None, counted: str = ""
     """That a value is the side's, as the reader is to confirm it."""
     if value is None:
         return None
-    return Claim(_ASKED[kind].format(side.name, counted=counted), value.text, value.quote)
+    question = _ASKED[kind].format(side.name, counted=counted)
+    return Claim(question, value.text, value.quote.hit, value.quote.text)
 
 
 def _life(found: Mapping[str, Value]) -> Value | None:

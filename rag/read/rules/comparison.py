@@ -111,11 +111,12 @@ class _Asking:
             of_whom = self.with_role(match["role"] or match["had"])
         if of_whom is None:
             return None
-        what, claims = match["what"], list[Claim]()
+        what, claims, quotes = match["what"], list[Claim](), list[Quote]()
         for side in of_whom:
-            text = f"What is the {what} of {side.name}?"
-            answer = self._reply(text, side)
-            claims.append(Claim(text, answer, _evidence_of(text, answer, side)))
+            asked = f"What is the {what} of {side.name}?"
+            answer = self._reply(asked, side)
+            quotes.append(_evidence_of(asked, answer, side))
+            claims.append(Claim(asked, answer, quotes[-1].hit, quotes[-1].text))
         found = tuple(claim.answer for claim in claims)
         bare = [normalise_answer(fold(text)) for text in found]
         if not all(bare) or any(NOTHING_SAID.match(text) for text in bare):
@@ -123,8 +124,10 @@ class _Asking:
         likely = 1.0
         if bare[0] != bare[1]:
             likely = self.reader.yes_probability(same_messages(what, *found), self.usage)
-        quotes, names = tuple(claim.quote for claim in claims), tuple(side.name for side in of_whom)
-        return Proposal("yes" if likely >= 0.5 else "no", quotes, found, tuple(claims), names, max(likely, 1 - likely))
+        names = tuple(side.name for side in of_whom)
+        return Proposal(
+            "yes" if likely >= 0.5 else "no", tuple(quotes), found, tuple(claims), names, max(likely, 1 - likely)
+        )
 
     def with_role(self, role: str) -> Sides | None:
         """Who has this part in each side, as the reader says, with the evidence about them; None without such."""

@@ -56,7 +56,7 @@ class CourtFinding:
             said,
             tuple(quotes),
             (verdict[0] if verdict else quotes[0].text,),
-            (Claim(question, said, quotes[0]),),
+            (Claim(question, said, quotes[0].hit, quotes[0].text),),
         )
 
 

@@ -94,7 +94,10 @@ class TableCell:
         cell = read_cell(question, self._whole_tables(evidence))
         if cell is None:
             return None
-        return Proposal(cell.answer, (cell.quote,), (cell.text,), (Claim(question, cell.answer, cell.quote),))
+        # Of a long row the reader takes another cell for the answer as readily: it is shown this one and its heads.
+        named = f"{cell.row} | {cell.column}: {cell.text}"
+        claim = Claim(question, cell.answer, cell.quote.hit, named)
+        return Proposal(cell.answer, (cell.quote,), (cell.text,), (claim,))
 
     def _whole_tables(self, hits: Sequence[Hit]) -> list[Hit]:
         """The evidence, with the rest of the tables in it behind."""
