@@ -540,7 +540,11 @@ BORN = {"Ann Moor": "3 May 1900", "Bea Orm": "1 May 1950"}
 
 
 def people(*texts: tuple[str, str]) -> list[Hit]:
-    return hits(*texts, ("Red Harbour", "Red Harbour is a film."), ("Blue Harbour", "Blue Harbour is a film."))
+    films = [
+        (f"{film} Harbour", f"{film} Harbour is a film by {name}.")
+        for film, name in zip(("Red", "Blue"), BORN, strict=True)
+    ]
+    return hits(*texts, *films)
 
 
 WORDY = [(name, f"{name} is a poet. On {day} she saw the light of day.") for name, day in BORN.items()]
@@ -566,7 +570,10 @@ def test_dates_in_other_words_are_asked_for_one_by_one_and_compared_here(questio
     }
     compared = asked(question, people(*WORDY), Judge(said=said))
     assert compared is not None and compared.answer == answer and compared.found == tuple(BORN.values())
-    assert [claim.answer in claim.text for claim in compared.claims] == [True, True]
+    assert all(claim.answer in claim.text for claim in compared.claims)
+    quoted = {quote.hit.passage.title for quote in compared.quotes}
+    assert quoted == set(BORN) | ({"Red Harbour", "Blue Harbour"} if "Harbour" in question else set())
+    assert [claim.hit.passage.title for claim in compared.claims] == [q.hit.passage.title for q in compared.quotes]
 
 
 @pytest.mark.attack

@@ -52,7 +52,7 @@ def proposal_note(query: str, proposal: Proposal, quotes: Sequence[Quote]) -> No
 
     The key spans are the words that decide.
     """
-    lines = _lines(quotes[:NOTE_QUOTES])
+    lines = _lines(quotes)
     if proposal.names:
         lines.append("; ".join(f"{name}: {word}" for name, word in zip(proposal.names, proposal.found, strict=True)))
     return Note(1, query, "\n".join(lines), proposal.found)

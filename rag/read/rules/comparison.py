@@ -64,8 +64,10 @@ class Comparison:
         if (settled := settle(asked, sides)) is not None:
             return settled
         if (order := order_of(asked)) is not None:
-            of_whom = asking.with_role(order.role) if order.role else sides
-            return ask_each(order, sides, of_whom, asking.date) if of_whom else None
+            if not order.role:
+                return ask_each(order, sides, sides, asking.date)
+            found = asking.with_role(order.role)
+            return found and _resting_on(ask_each(order, sides, found[0], asking.date), *found[1:])
         return asking.either() if OR.search(question, sides[0].end, sides[1].start) else None
 
 
@@ -104,19 +106,17 @@ class _Asking:
         question that says more ("born in the same year"), and where the reader finds nothing.
         """
         asked = without_names(self.question, self.sides)
-        of_whom: Sides | None = self.sides
-        if (match := SAME_WHAT.fullmatch(asked)) is None:
-            if (match := SAME_OF_ROLE.fullmatch(asked)) is None:
-                return None
-            of_whom = self.with_role(match["role"] or match["had"])
-        if of_whom is None:
-            return None
-        what, claims, quotes = match["what"], list[Claim](), list[Quote]()
-        for side in of_whom:
-            asked = f"What is the {what} of {side.name}?"
-            answer = self._reply(asked, side)
-            quotes.append(_evidence_of(asked, answer, side))
-            claims.append(Claim(asked, answer, quotes[-1].hit, quotes[-1].text))
+        if match := SAME_WHAT.fullmatch(asked):
+            return self._same(match["what"], self.sides)
+        match = SAME_OF_ROLE.fullmatch(asked)
+        found = match and self.with_role(match["role"] or match["had"])
+        return _resting_on(self._same(match["what"], found[0]), *found[1:]) if match and found else None
+
+    def _same(self, what: str, of_whom: Sides) -> Proposal | None:
+        """As `same`, of the sides or of who has a role in them."""
+        claims, quotes = zip(
+            *(self._claim(f"What is the {what} of {side.name}?", side) for side in of_whom), strict=True
+        )
         found = tuple(claim.answer for claim in claims)
         bare = [normalise_answer(fold(text)) for text in found]
         if not all(bare) or any(NOTHING_SAID.match(text) for text in bare):
@@ -125,20 +125,24 @@ class _Asking:
         if bare[0] != bare[1]:
             likely = self.reader.yes_probability(same_messages(what, *found), self.usage)
         names = tuple(side.name for side in of_whom)
-        return Proposal(
-            "yes" if likely >= 0.5 else "no", tuple(quotes), found, tuple(claims), names, max(likely, 1 - likely)
-        )
+        return Proposal("yes" if likely >= 0.5 else "no", quotes, found, claims, names, max(likely, 1 - likely))
 
-    def with_role(self, role: str) -> Sides | None:
-        """Who has this part in each side, as the reader says, with the evidence about them; None without such."""
-        people = []
+    def with_role(self, role: str) -> tuple[Sides, list[Claim], list[Quote]] | None:
+        """Who has this part in each side, as the reader says, with the evidence about them, and what is to confirm it.
+
+        None where there is no evidence about one of them.
+        """
+        people, claims, quotes = list[ComparedSide](), list[Claim](), list[Quote]()
         for side in self.sides:
-            name = self._reply(f"Who is the {role} of {side.name}?", side)
-            about = [hit for hit in self.evidence if fold(IN_BRACKETS.sub("", hit.passage.title)) == fold(name)]
-            if not name or not about:
+            claim, quote = self._claim(f"Who is the {role} of {side.name}?", side)
+            name = fold(claim.answer)
+            about = [hit for hit in self.evidence if fold(IN_BRACKETS.sub("", hit.passage.title)) == name]
+            if not about:
                 return None
-            people.append(ComparedSide(name, side.start, tuple(about)))
-        return people[0], people[1]
+            people.append(ComparedSide(claim.answer, side.start, tuple(about)))
+            claims.append(claim)
+            quotes.append(quote)
+        return (people[0], people[1]), claims, quotes
 
     def date(self, question: str, side: ComparedSide) -> Value | None:
         """The date that the reader says, where its evidence states it."""
@@ -166,6 +170,12 @@ class _Asking:
             max(likely),
         )
 
+    def _claim(self, question: str, side: ComparedSide) -> tuple[Claim, Quote]:
+        """What the reader says of a side, and the words that show it."""
+        answer = self._reply(question, side)
+        quote = _evidence_of(question, answer, side)
+        return Claim(question, answer, quote.hit, quote.text), quote
+
     def _reply(self, question: str, side: ComparedSide) -> str:
         messages = answer_messages(question, side.hits)
         return first_line("".join(self.reader.stream(messages, SHORT, self.usage))).strip(EDGES)
@@ -177,6 +187,13 @@ def alone(question: str, side: ComparedSide, other: ComparedSide) -> str:
     text = f"{question[: first.start]}{side.name}{question[second.end :]}"
     text = " ".join(re.sub(r"\bboth(?: of)?\b", "", text, flags=re.IGNORECASE).split())
     return re.sub(r"^(Are|Were|Do|Have)\b", lambda verb: SINGULAR[verb[1]], text)
+
+
+def _resting_on(proposal: Proposal | None, claims: Sequence[Claim], quotes: Sequence[Quote]) -> Proposal | None:
+    """The proposal with what else it rests on."""
+    if proposal is None:
+        return None
+    return replace(proposal, claims=(*proposal.claims, *claims), quotes=(*proposal.quotes, *quotes))
 
 
 def _evidence_of(question: str, answer: str, side: ComparedSide) -> Quote:
