@@ -219,8 +219,8 @@ class _Asked:
         pipeline = self._pipeline
         return Reading(
             self._question, pipeline.reader, pipeline.settings.reader, self._search, self._fit,
-            lambda hits: pictures_of(hits, pipeline), pipeline.table_of, tuple(evidence), self._usage, pipeline.judge,
-            pipeline.decided, pipeline.settings.experimental.rounds,
+            lambda hits: pictures_of(hits, pipeline), tuple(evidence), self._usage, pipeline.judge,
+            pipeline.rules, pipeline.settings.experimental.rounds,
         )  # fmt: skip
 
     def _read(self, events: Iterable[Event]) -> Iterator[Evidence | Token | Note | PartProgress]:

@@ -55,8 +55,7 @@ def explain(
     def answer_from(hits: Sequence[Hit], by: ChatModel, strategy: str) -> Value:
         reading = Reading(
             answer.question, by, settings.reader, lambda query: [], list,
-            lambda shown_hits: pictures_of(shown_hits, pipeline), lambda passage: [passage],
-            tuple(hits), usage, decided=pipeline.decided,
+            lambda shown_hits: pictures_of(shown_hits, pipeline), tuple(hits), usage, pipeline.judge, pipeline.rules,
         )  # fmt: skip
         return {redraft(reading, strategy): 1.0}
 

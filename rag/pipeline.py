@@ -19,7 +19,8 @@ from rag.llm.open import open_reader
 from rag.protocols import DenseEncoder, Report, Retriever, silent
 from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf
 from rag.read.entailment import open_judge
-from rag.read.rules.court_finding import DecidedOf, decide
+from rag.read.rules.base import Rule
+from rag.read.rules.open_rules import open_rules
 from rag.records import Passage
 from rag.search import open_retriever
 from rag.settings import Settings
@@ -35,12 +36,11 @@ class Pipeline:
     searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
     settings: Settings
     picture: Callable[[str], bytes] | None = None  # a picture's PNG by its sha256; None: the reader sees none
-    table_of: Callable[[Passage], Sequence[Passage]] = lambda passage: [passage]  # all of its table, if it is of one
     encoder: Callable[[], DenseEncoder] | None = None  # opened when sentences are compared by meaning
     judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
     episode_of: EpisodeOf = lambda document_id: None  # for the second at which a quote is said
     paragraphs_of: ParagraphsOf = lambda document_id, start, end: None  # for the paragraph in which a quote stands
-    decided: DecidedOf = lambda question, hits: None  # what a court found, read off its judgment
+    rules: Sequence[Rule] = ()  # those that propose answers, in their order
     library: Library | None = None  # for summaries of whole documents
     vectors_of: Callable[[Sequence[int], Sequence[Passage]], NDArray[np.float32]] | None = None  # unit vectors (n, d)
     markers: bool = False  # the reader is asked to write [n] behind its sentences: large ones can
@@ -59,12 +59,11 @@ def build_pipeline(indexes: Indexes, retriever: str | None = None, report: Repor
         searched,
         settings,
         indexes.library.picture if reader.sees else None,
-        indexes.library.table_of,
         indexes.encoder,
         open_judge(settings.reader.judge) if settings.reader.judge else None,
         indexes.library.episode,
         indexes.library.paragraphs_of,
-        partial(decide, indexes.library),
+        open_rules(settings.reader.rules, indexes.library),
         indexes.library,
         partial(passage_vectors, indexes),
         reader.file is None and reader.weights is None,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from rag.errors import UsageError
 
@@ -131,7 +131,12 @@ class ReaderSettings(_Stage):
         default=0.48,
         ge=0,
         le=1,
-        description="an answer with less support becomes an abstention; for the 1.5B, 0 for never",
+        description="an answer with less support becomes an abstention, a rule's proposal is dropped; for the 1.5B, 0 "
+        "for never",
+    )
+    rules: tuple[str, ...] = Field(
+        default=("table_cell", "court_finding", "comparison"),
+        description="rules that may propose an answer, in this order, which the reader confirms; with --set: a,b,c",
     )
     unsupported: Literal["drop", "mark"] = Field(
         default="drop", description="sentences of an answer that no passage supports: leave them out, or mark them"
@@ -140,6 +145,12 @@ class ReaderSettings(_Stage):
         default="",
         description="a model of natural language inference that judges support: a hub id or folder; else the reader",
     )
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        """Names with commas between them, as --set has them."""
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 class Attribute(_Stage):

@@ -150,7 +150,7 @@ REFUSALS = [
     "None", "N/A", "unknown.", 
     "not mentioned", "It is not mentioned in the passages.", "The answer is not given",
     "I don't know", "Not in the passages", "No relevant information", "The passages do not contain the answer",
-    "The passages do not mention it.", "There is no information on that.", "cannot be answered",
+    "The passages do not mention it.", "There is no information on that.", "cannot be answered in the text",
 ]  # fmt: skip
 ANSWERS = [
     "no",

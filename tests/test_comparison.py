@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from rag.llm.chat import ChatModel, Messages, Usage
-from rag.read.notes import compared_note
-from rag.read.rules.comparison import DATE, READ_OFF, alone, compare, settle, sides_of
-from rag.read.rules.facts import count, dates, measures
+from rag.read.notes import proposal_note
+from rag.read.rules.base import Proposal, confirm
+from rag.read.rules.compared_order import settle
+from rag.read.rules.compared_sides import sides_of, without_names
+from rag.read.rules.comparison import Comparison, alone
+from rag.read.rules.facts import DATE, count, dates, measures
 from rag.records import Hit
 from tests.parts import assert_linear, passage
 
@@ -46,8 +49,13 @@ class Judge(ChatModel):
         yield next(text for words, text in self.said.items() if words in messages[-1][1])
 
 
-def asked(question: str, evidence: list[Hit], reader: Judge | None = None):
-    return compare(reader or Judge(), question, evidence, Usage())  # type: ignore[arg-type]
+def asked(question: str, evidence: list[Hit], reader: Judge | None = None) -> Proposal | None:
+    return Comparison().propose(question, evidence, reader or Judge(), Usage())
+
+
+def settle_question(question: str, evidence: list[Hit]) -> Proposal | None:
+    sides = sides_of(question, evidence)
+    return settle(without_names(question, sides), sides) if sides else None
 
 
 # ---- sides
@@ -81,8 +89,8 @@ def test_a_side_is_named_as_its_evidence_introduces_it() -> None:
     answer = asked("Which was opened first, Old Lock or New Weir?", evidence)
     assert answer is not None and answer.answer == "New Weir of the Lower River"
     evidence = hits(LOCK, ("New Weir", "The dam (opened 1800) is called so."))
-    answer = asked("Which was opened first, Old Lock or New Weir?", evidence, Judge({"canal lock": 0.2, "dam": 0.9}))
-    assert answer is not None and (answer.answer, answer.support) == ("New Weir", 0.9)
+    answer = asked("Which is prettier, Old Lock or New Weir?", evidence, Judge({"canal lock": 0.2, "dam": 0.9}))
+    assert answer is not None and (answer.answer, answer.judged) == ("New Weir", 0.9)
 
 
 # ---- dates and numbers, read off
@@ -110,7 +118,6 @@ def test_what_both_sides_say_is_compared_without_the_reader(question: str, answe
 @pytest.mark.parametrize(
     "question",
     [
-        "Which was opened first, Old Lock or Tide Mill?",  # the mill has no date
         "Which has more doors, Old Lock or New Weir?",
         "Which is prettier, Old Lock or New Weir?",
     ],
@@ -121,7 +128,7 @@ def test_what_cannot_be_read_off_is_the_likelier_of_the_two_each_by_itself(quest
         reader = Judge({"seven gates": lock, "": other})
         compared = asked(question, evidence, reader)
         assert compared is not None
-        assert ("Lock" in compared.answer) == (lock >= other) and compared.support == max(lock, other)
+        assert ("Lock" in compared.answer) == (lock >= other) and compared.judged == max(lock, other)
         assert compared.found == (f"{lock:.2f} likely", f"{other:.2f} likely")
         assert len(reader.asked) == 2
         assert all(sum(text in message for _, text in (LOCK, WEIR, MILL)) == 1 for message in reader.asked)
@@ -134,8 +141,7 @@ def test_a_question_about_one_thing_or_about_both_is_left_to_the_reader() -> Non
 
 def test_what_is_alike_is_not_read_off() -> None:
     twin = ("New Weir", "New Weir was opened on 3 May 1821.")
-    sides = sides_of("Which was opened first, Old Lock or New Weir?", hits(LOCK, twin))
-    assert sides is not None and settle("Which was opened first, Old Lock or New Weir?", sides) is None
+    assert settle_question("Which was opened first, Old Lock or New Weir?", hits(LOCK, twin)) is None
 
 
 def test_lives_are_compared_by_the_years_between_their_two_dates() -> None:
@@ -165,9 +171,7 @@ def test_dates_are_found_and_numbers_are_none(text: str, dates: list[str]) -> No
 def test_a_date_sorts_by_year_then_month_then_day() -> None:
     def first(one: str, other: str) -> str:
         evidence = hits(("A Lock", f"A Lock was opened {one}."), ("B Lock", f"B Lock was opened {other}."))
-        sides = sides_of("Which was first, A Lock or B Lock?", evidence)
-        assert sides is not None
-        compared = settle("Which was first, A Lock or B Lock?", sides)
+        compared = settle_question("Which was first, A Lock or B Lock?", evidence)
         return "" if compared is None else compared.answer
 
     assert first("in December 1820", "in January 1821") == "A Lock"
@@ -183,9 +187,8 @@ BLUE = ("Blue Harbour", "Blue Harbour is a novel. It was published in Ys in 1960
 
 def settled(question: str, first: tuple[str, str], second: tuple[str, str]) -> str | None:
     """The title of the side that wins; None where nothing is decided, or the question has no two sides."""
-    sides = sides_of(question, hits(first, second))
-    compared = settle(question, sides) if sides else None
-    assert compared is None or compared.support == READ_OFF
+    compared = settle_question(question, hits(first, second))
+    assert compared is None or len(compared.claims) == 2
     return compared and next(title for title, _ in (first, second) if title.split()[0] in compared.answer)
 
 
@@ -531,6 +534,73 @@ def test_facts_are_looked_for_in_linear_time(piece: str) -> None:
     assert_linear(work, piece * 200, piece * 1600)
 
 
+# ---- dates that the reader says
+
+BORN = {"Ann Moor": "3 May 1900", "Bea Orm": "1 May 1950"}
+
+
+def people(*texts: tuple[str, str]) -> list[Hit]:
+    films = [
+        (f"{film} Harbour", f"{film} Harbour is a film by {name}.")
+        for film, name in zip(("Red", "Blue"), BORN, strict=True)
+    ]
+    return hits(*texts, *films)
+
+
+WORDY = [(name, f"{name} is a poet. On {day} she saw the light of day.") for name, day in BORN.items()]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who was born first, Ann Moor or Bea Orm?", "Ann Moor"),
+        ("Who is younger, Ann Moor or Bea Orm?", "Bea Orm"),
+        ("Which film has the director who was born later, Red Harbour or Blue Harbour?", "Blue Harbour"),
+        ("Which film whose director is older, Red Harbour or Blue Harbour?", "Red Harbour"),
+        ("Whose author was born earlier, Red Harbour or Blue Harbour?", "Red Harbour"),
+    ],
+)
+def test_dates_in_other_words_are_asked_for_one_by_one_and_compared_here(question: str, answer: str) -> None:
+    """Also of who has a part in each of the two, where there is evidence about them."""
+    said = {f"When was {name} born?": f"on {day}" for name, day in BORN.items()}
+    said |= {
+        f"{role} of {film}": name
+        for role in ("director", "author")
+        for film, name in zip(("Red", "Blue"), BORN, strict=True)
+    }
+    compared = asked(question, people(*WORDY), Judge(said=said))
+    assert compared is not None and compared.answer == answer and compared.found == tuple(BORN.values())
+    assert all(claim.answer in claim.text for claim in compared.claims)
+    quoted = {quote.hit.passage.title for quote in compared.quotes}
+    assert quoted == set(BORN) | ({"Red Harbour", "Blue Harbour"} if "Harbour" in question else set())
+    assert [claim.hit.passage.title for claim in compared.claims] == [q.hit.passage.title for q in compared.quotes]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("reply", ["1800", "Not stated", "", "between 1899 and 1950", "3 May 1901"])
+def test_a_date_that_the_evidence_does_not_state_is_not_compared(reply: str) -> None:
+    said = {"When was Ann Moor born?": reply, "When was Bea Orm born?": "1 May 1950"}
+    assert asked("Who was born first, Ann Moor or Bea Orm?", people(*WORDY), Judge(said=said)) is None
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("question", ["Which director is older, {}?", "Which author came first, {}?"])
+def test_nobody_is_asked_for_dates_of_what_the_two_are_not(question: str) -> None:
+    reader = Judge()
+    assert asked(question.format("Red Harbour or Blue Harbour"), people(*WORDY), reader) is None and not reader.asked
+
+
+@pytest.mark.attack
+def test_without_evidence_about_who_has_the_part_nothing_is_compared() -> None:
+    reader = Judge(said={"director of Red": "Ann Moor", "director of Blue": "Cid Alt"})
+    for question in (
+        "Which film has the director born first, {}?",
+        "Do both films {} have the directors from the same country?",
+    ):
+        names = "Red Harbour or Blue Harbour" if "first" in question else "Red Harbour and Blue Harbour"
+        assert asked(question.format(names), people(*WORDY), reader) is None
+
+
 # ---- yes or no
 
 
@@ -558,7 +628,7 @@ def test_both_are_so_where_each_is_more_likely_than_not(lock: float, weir: float
     reader = Judge({"canal lock": lock, "completed": weir})
     compared = asked("Are both Old Lock and New Weir canals?", hits(LOCK, WEIR), reader)
     assert compared is not None
-    assert (compared.answer, compared.support) == (answer, pytest.approx(support))
+    assert (compared.answer, compared.judged) == (answer, pytest.approx(support)) and not compared.claims
     assert all(text.count("Old Lock") * text.count("New Weir") == 0 for text in reader.asked), "each by itself"
 
 
@@ -570,15 +640,15 @@ SEVERN = ("New Weir", "New Weir is a weir on the Severn in England.")
 THAMES_TOO = ("New Weir", "New Weir is a weir on the river Thames.")
 
 
-def same(lock: str, weir: str, evidence: list[Hit], likely: float, claim: float = 0.9):
+def same(lock: str, weir: str, evidence: list[Hit], likely: float) -> tuple[Proposal | None, Judge]:
     said = {"river of Old Lock": lock, "river of New Weir": weir}
-    reader = Judge({"Claim:": claim, "One river": likely}, said)
+    reader = Judge({"One river": likely}, said)
     return asked("Are Old Lock and New Weir on the same river?", evidence, reader), reader
 
 
-def test_the_same_words_that_the_evidence_states_are_the_same_for_certain() -> None:
+def test_the_same_words_are_the_same_without_a_judgement() -> None:
     compared, reader = same("River Thames", "the river Thames.", hits(THAMES, THAMES_TOO), 0.0)
-    assert compared is not None and (compared.answer, compared.support) == ("yes", 1.0)
+    assert compared is not None and (compared.answer, compared.judged) == ("yes", 1.0)
     assert len(reader.asked) == 2, "what each is, and nothing else"
 
 
@@ -587,14 +657,19 @@ def test_the_same_words_that_the_evidence_states_are_the_same_for_certain() -> N
 def test_whether_different_words_are_the_same_is_the_readers_judgement(likely: float) -> None:
     compared, _ = same("River Thames", "Severn", hits(THAMES, SEVERN), likely)
     assert compared is not None and compared.answer == ("yes" if likely >= 0.5 else "no")
-    assert compared.support == pytest.approx(min(max(likely, 1 - likely), 0.99))
+    assert compared.judged == pytest.approx(max(likely, 1 - likely))
 
 
-def test_what_the_evidence_does_not_state_is_as_sure_as_the_reader_is_of_it() -> None:
-    compared, _ = same("Avon", "Avon", hits(LOCK, WEIR), 0.1, claim=0.3)
-    assert compared is not None and (compared.answer, compared.support) == ("yes", 0.3)
-    compared, _ = same("Avon", "Severn", hits(LOCK, SEVERN), 0.1, claim=0.6)
-    assert compared is not None and (compared.answer, compared.support) == ("no", 0.6)
+@pytest.mark.parametrize(("first", "second"), [(0.9, 0.4), (0.3, 0.8)])
+def test_a_proposal_is_as_sure_as_its_least_certain_claim(first: float, second: float) -> None:
+    """Each claim is put beside the words that are to say so, and no others."""
+    compared, _ = same("River Thames", "Severn", hits(THAMES, SEVERN), 0.1)
+    assert compared is not None
+    reader = Judge({'river of Old Lock?" is "River Thames"': first, 'river of New Weir?" is "Severn"': second})
+    assert confirm(compared, reader, Usage()) == min(first, second)
+    assert [text.split("\n")[0] for text in reader.asked] == [
+        f"Text: {title}: {text}" for title, text in (THAMES, SEVERN)
+    ]
 
 
 @pytest.mark.attack
@@ -624,7 +699,8 @@ def test_a_word_in_common_or_none_decides_nothing(what: str, first: str, second:
     for likely in (0.7, 0.2):
         reader = Judge({f"One {what}: {first}\nOther {what}: {second}": likely}, {"Old Lock": first, "Weir": second})
         compared = asked(f"Do Old Lock and New Weir have the same {what}?", evidence, reader)
-        assert compared is not None and compared.support == pytest.approx(max(likely, 1 - likely))
+        assert compared is not None and compared.judged == pytest.approx(max(likely, 1 - likely))
+        assert compared.answer == ("yes" if likely > 0.5 else "no")
 
 
 @pytest.mark.attack
@@ -634,7 +710,6 @@ def test_a_word_in_common_or_none_decides_nothing(what: str, first: str, second:
         "Were Old Lock and New Weir opened in the same year?",
         "Are Old Lock and New Weir of the same size as Tide Mill?",
         "Are Old Lock and New Weir the same kind of building?",
-        "Do both builders of Old Lock and New Weir share the same nationality?",
         "Were Old Lock and New Weir built by the same man?",
         "Are Old Lock and New Weir open at the same time?",
     ],
@@ -647,7 +722,7 @@ def test_what_more_is_said_of_the_same_is_left_to_the_reader(question: str) -> N
 def test_the_note_quotes_both_sides_and_says_what_was_found() -> None:
     compared = asked("Which was opened first, Old Lock or New Weir?", hits(LOCK, WEIR))
     assert compared is not None
-    note = compared_note("Which was opened first, Old Lock or New Weir?", compared)
+    note = proposal_note("Which was opened first, Old Lock or New Weir?", compared, compared.quotes)
     assert note.text.splitlines() == [
         "[1] It was opened on 3 May 1821 and has seven gates.",
         "[2] New Weir was completed in June 1901.",

@@ -11,6 +11,7 @@ from rag.answer import Evidence, Token, ask
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.pipeline import Pipeline
 from rag.read.notes import next_query, says_nothing
+from rag.read.rules.table_cell import TableCell
 from rag.records import Answer, Hit, Note
 from rag.settings import load_settings
 from tests.parts import passage
@@ -78,33 +79,50 @@ def part(number: int) -> Hit:
     return Hit(1, 0.9, replace(passage(number, PARTS[number], "d9", start=start, title="Lamps"), **place))
 
 
-@pytest.mark.parametrize(("lamp", "found"), [("oil", 0), ("arc", 1)])
-def test_a_cell_is_read_off_and_its_row_joins_the_evidence(lamp: str, found: int) -> None:
-    lux = ["14.0", "88.2"][found]
-    given = [part(0), GARDEN]
+def asked_of_lamps(question: str, reader: Scripted, *overrides: str) -> Answer:
+    """Asked where the first part of the table was found, and a rule knows the other."""
 
     class Shelf(Library):
         def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
-            return [given for _ in queries]
+            return [[part(0), GARDEN] for _ in queries]
 
-    reader = Scripted(lambda number, message: "980")
-    pipeline = Pipeline(
-        Shelf(),
-        reader,
-        lambda *span: (3, 3),
-        "",
-        load_settings(),
-        table_of=lambda p: [part(0).passage, part(1).passage],
-    )  # type: ignore[arg-type]
-    *_, answer = ask(f"What is the lux of the {lamp} lamp?", pipeline, 5)
+    rules = (TableCell(lambda p: [part(0).passage, part(1).passage]),)
+    pipeline = Pipeline(Shelf(), reader, lambda *span: (3, 3), "", load_settings(overrides), rules=rules)  # type: ignore[arg-type]
+    *_, answer = ask(question, pipeline, 5)
     assert isinstance(answer, Answer)
-    assert not reader.asked and answer.answer.startswith(lux) and answer.support == 1
+    return answer
+
+
+@pytest.mark.parametrize(("lamp", "found"), [("oil", 0), ("arc", 1)])
+@pytest.mark.parametrize("sure", [0.6, 0.97])
+def test_a_cell_is_read_off_and_confirmed_and_its_row_joins_the_evidence(lamp: str, found: int, sure: float) -> None:
+    lux, question = ["14.0", "88.2"][found], f"What is the lux of the {lamp} lamp?"
+    reader = Scripted(lambda number, message: "980", lambda text: sure)
+    answer = asked_of_lamps(question, reader)
+    assert not reader.asked and answer.answer.startswith(lux) and answer.support == sure
     assert [hit.rank for hit in answer.evidence] == list(range(1, 3 + found))
     (citation,) = answer.citations
     assert citation.passage_id == part(found).passage.passage_id and lux in citation.quote
     assert answer.notes[0].key_spans == (lux,)
-    list(ask("What does an oil lamp cost in the north?", pipeline, 5))
+    asked_of_lamps("What does an oil lamp cost in the north?", reader)
     assert reader.asked, "what is not certain is the reader's"
+
+
+def test_a_proposal_that_the_reader_does_not_confirm_leaves_no_trace() -> None:
+    """The reader sees the claim, the cell and the caption; it answers as if there were no rule."""
+    question, claims = "What is the lux of the arc lamp?", list[str]()
+
+    def unsure_of_the_row(text: str) -> float:
+        claims.extend([text] * text.startswith("Text: Lamps: Table 1: Lamps. Arc lamp | Lux: 88.2\n"))
+        return 0.2 if text.startswith("Text: Lamps: Table 1") else 0.9
+
+    def answer(*overrides: str) -> Answer:
+        return asked_of_lamps(question, Scripted(lambda number, message: "980", unsure_of_the_row), *overrides)
+
+    found, without = answer(), asked_of_lamps("Which lamp?", Scripted(lambda number, message: "980"))
+    assert len(claims) == 1 and f'The answer to "{question}" is "88.2"' in claims[0]
+    assert found.answer.startswith("980") and found.evidence == without.evidence
+    assert answer("reader.support_threshold=0.1").answer.startswith("88.2")
 
 
 # ---- rounds of the built form

@@ -11,9 +11,10 @@ from rag.answer import ask
 from rag.document import Case, Document, Finding, Page, Section
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.llm.chat import Usage
 from rag.locator import ParagraphSpan
 from rag.pipeline import build_pipeline
-from rag.read.rules.court_finding import decide
+from rag.read.rules.court_finding import CourtFinding
 from rag.records import Answer, Hit, Passage
 from rag.search import open_retriever
 from rag.settings import load_settings
@@ -62,9 +63,9 @@ def scans(library: Library, read: Callable[[], object]) -> list[str]:
 )
 def test_a_question_on_a_finding_reads_the_cases_of_that_name_or_number(library: Library, question: str) -> None:
     hits = [Hit(1, 1.0, passage) for passage in library.passages(["d7#0"]).values()]
-    found = decide(library, question, hits)
+    found = CourtFinding(library).propose(question, hits, ScriptedReader(), Usage())
     assert found is not None and found.answer == "Yes" and len(found.quotes) == 1
-    assert scans(library, lambda: decide(library, question, hits)) == []
+    assert scans(library, lambda: CourtFinding(library).propose(question, hits, ScriptedReader(), Usage())) == []
 
 
 def test_a_search_and_its_answer_read_what_was_found(library: Library) -> None:

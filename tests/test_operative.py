@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,15 @@ from ingest.legal.courts import read_courts
 from ingest.legal.judgment import of_record, read_judgment
 from rag.answer import Evidence, ask
 from rag.document import Document, Page
+from rag.errors import UsageError
 from rag.explain import explain
 from rag.library.catalogue import Library
 from rag.library.mentions.cited import KnownCase
 from rag.llm.chat import Usage
 from rag.pipeline import Pipeline
-from rag.read.rules.court_finding import decide, meant
+from rag.read.rules.court_finding import CourtFinding, meant
 from rag.read.rules.finding_question import answer, read_question
+from rag.read.rules.open_rules import open_rules
 from rag.read.strategies import Reading, redraft
 from rag.records import Answer, Hit, Passage
 from rag.settings import load_settings
@@ -82,7 +83,7 @@ def asked(
     reader = Player(lambda number, message: "the reader's own words")
     pipeline = Pipeline(
         Finds(), reader, library.pages_of, "", load_settings([*settings]),  # type: ignore[arg-type]
-        paragraphs_of=library.paragraphs_of, decided=partial(decide, library),
+        paragraphs_of=library.paragraphs_of, rules=(CourtFinding(library),),
     )  # fmt: skip
     *steps, last = ask(question, pipeline, 5)
     assert isinstance(last, Answer)
@@ -104,12 +105,12 @@ def asked(
         ("Was there a breach of Article 6 § 1 in A?", "Yes", 1),
     ],
 )
-def test_a_finding_is_read_off_and_cited_and_nobody_is_asked(
+def test_a_finding_is_read_off_and_cited_and_the_reader_confirms_it(
     tmp_path: Path, question: str, said: str, item: int
 ) -> None:
     library = shelved(tmp_path, judgment("A. v. AUSTRIA", "1/01"), judgment("B. v. MALTA", "2/01"))
     found, reader, _, steps = asked(library, question, passages(library, "facts"))
-    assert not reader.asked and found.support == 1 and not found.abstained
+    assert not reader.asked and found.support == 0.9 and not found.abstained
     text, citation = library.document("d0").text, found.citations[0]
     assert found.answer.split(" [")[0] == said and citation.locator.part == "operative"
     assert text[citation.start : citation.end] == citation.quote
@@ -194,8 +195,8 @@ def test_attribution_says_it_of_the_operative_part_alone(tmp_path: Path) -> None
     assert {player.passage_id: player.score for player in attribution.players}[cited] == pytest.approx(1)
     for hits, said in ((found.evidence, "No"), (found.evidence[:1], "the reader's own words")):
         reading = Reading(
-            question, pipeline.reader, pipeline.settings.reader, lambda query: [], list, lambda some: {}, lambda p: [p],
-            hits, Usage(), decided=pipeline.decided,
+            question, pipeline.reader, pipeline.settings.reader, lambda query: [], list, lambda some: {},
+            hits, Usage(), rules=pipeline.rules,
         )  # fmt: skip
         assert redraft(reading, "notes") == said
 
@@ -225,3 +226,12 @@ def test_the_questions_of_the_data_are_answered_from_the_operative_part() -> Non
         scores.append({"accuracy": float(right), "cited": float(bool(inside))})
     metrics, _ = summarise(scores, 0)
     assert len(scores) == 60 and metrics == {"accuracy": 1.0, "cited": 1.0}
+
+
+def test_the_rules_are_those_of_the_settings_in_their_order(tmp_path: Path) -> None:
+    library = shelved(tmp_path, judgment("A. v. AUSTRIA", "1/01"))
+    for names in ("", "comparison", "comparison,court_finding", "court_finding, table_cell"):
+        rules = open_rules(load_settings([f"reader.rules={names}"]).reader.rules, library)
+        assert ", ".join(rule.name for rule in rules) == names.replace(",", ", ").replace("  ", " ")
+    with pytest.raises(UsageError, match=r"reader\.rules: no such rule tabel_cell\. Choose from table_cell"):
+        open_rules(("tabel_cell",), library)

@@ -15,6 +15,7 @@ from rag.attribute.shapley import Coalition, Value
 from rag.errors import ReaderError
 from rag.llm.chat import Usage
 from rag.read.prompts import answer_messages
+from rag.read.rules.base import Rule
 from rag.read.strategies import Reading, redraft
 from rag.records import Hit, Passage
 from rag.settings import Settings
@@ -71,8 +72,9 @@ def read_coalitions(
     strategy: str = "direct",
     report: Running = lambda what, done, total: None,
     unrelated: Passage | None = None,
+    rules: Sequence[Rule] = (),
 ) -> Readings:
-    """Every coalition of the documents, read once in prefix order, by the strategy that gave the answer.
+    """Every coalition of the documents, read once in prefix order, by the strategy (and rules) that gave the answer.
 
     Absent documents are deleted, or filled or swapped as `experimental.absence` says, these for `unrelated`; or masked,
     by a MaskedReader, which is asked directly, as rag/explain.py does.
@@ -85,8 +87,8 @@ def read_coalitions(
 
     def read(evidence: Sequence[Hit]) -> Value:
         reading = Reading(
-            question, reader, settings.reader, lambda query: [], list, lambda hits: {}, lambda passage: [passage],
-            tuple(evidence), usage,
+            question, reader, settings.reader, lambda query: [], list, lambda hits: {}, tuple(evidence), usage,
+            rules=rules,
         )  # fmt: skip
         reply = redraft(reading, strategy)
         return {reply: 1.0, LOG_P: reader.log_probability(answer_messages(question, evidence), shown, usage)}

@@ -170,7 +170,7 @@ def _read(
     try:
         unrelated = _unrelated(question, pool) if absence == "swapped" else None
         readings = read_coalitions(
-            question.question, hits, shown, reader, pipeline.settings, strategy, report, unrelated
+            question.question, hits, shown, reader, pipeline.settings, strategy, report, unrelated, pipeline.rules
         )
         reader.keep()
     except ReaderError as problem:

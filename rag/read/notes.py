@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from rag.read.match import EDGES, holds_answer
 from rag.read.quotes import Quote
-from rag.read.rules.comparison import Compared
+from rag.read.rules.base import Proposal
 from rag.records import Note
 
 NOTE_QUOTES = 3
@@ -47,10 +47,15 @@ def _words_of(text: str, answer: str) -> str:
     return answer
 
 
-def compared_note(query: str, compared: Compared) -> Note:
-    """The note of a comparison: a quote for each side, then what was found in them, which are the key spans."""
-    found = "; ".join(f"{name}: {value}" for name, value in zip(compared.names, compared.found, strict=True))
-    return Note(1, query, "\n".join([*_lines(compared.quotes), found]), compared.found)
+def proposal_note(query: str, proposal: Proposal, quotes: Sequence[Quote]) -> Note:
+    """The note of a rule's answer: its quotes, as the evidence has them, and of what each word that decides was found.
+
+    The key spans are the words that decide.
+    """
+    lines = _lines(quotes)
+    if proposal.names:
+        lines.append("; ".join(f"{name}: {word}" for name, word in zip(proposal.names, proposal.found, strict=True)))
+    return Note(1, query, "\n".join(lines), proposal.found)
 
 
 def selection_note(query: str, quotes: Sequence[Quote]) -> Note:

@@ -179,6 +179,14 @@ def claim_messages(question: str, answer: str, *passages: Passage) -> list[tuple
     return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
 
 
+def quote_messages(question: str, answer: str, passage: Passage, quoted: str) -> list[tuple[str, str]]:
+    """The answer as a claim, with the words of a passage that are to say so, behind its title and caption."""
+    caption = "" if quoted.startswith(passage.caption) else name_line(passage.caption)
+    text = " ".join(f"{name_line(passage.title)}: {caption} {quoted}".split())
+    claim = f'The answer to "{question}" is "{answer}".'
+    return [("user", plain(f"Text: {text}\n\nClaim: {claim}\n\n{CLAIM}"))]
+
+
 def statement_messages(statement: str, hits: Sequence[Hit]) -> list[tuple[str, str]]:
     """A sentence of an answer as the claim, with the passages that it cites."""
     text = "\n".join(_titled(hit.passage) for hit in hits)

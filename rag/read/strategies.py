@@ -13,16 +13,14 @@ from rag.llm.chat import ChatModel, Usage, first_line
 from rag.read.entailment import Judge
 from rag.read.marks import parse_marks
 from rag.read.match import EDGES, fold, holds_answer, in_form
-from rag.read.notes import compared_note, next_query, says_nothing, selection_note, write_note
+from rag.read.notes import next_query, proposal_note, says_nothing, selection_note, write_note
 from rag.read.prompts import answer_messages, information_message, loop_messages, quotes_messages
 from rag.read.quote_selection import REPLY_TOKENS, join, select
 from rag.read.quotes import AnswerSentence, Quote, choose_quotes
-from rag.read.rules.comparison import READ_OFF, compare
-from rag.read.rules.court_finding import DecidedOf
-from rag.read.rules.table_cell import read_cell
+from rag.read.rules.base import Rule, confirm
 from rag.read.support import declines, support_score
 from rag.read.trajectory import parse_trajectory
-from rag.records import Hit, Note, Passage
+from rag.records import Hit, Note
 from rag.settings import ReaderSettings
 
 
@@ -54,11 +52,10 @@ class Reading:
     search: Callable[[str], Sequence[Hit]]
     fit: Callable[[Sequence[Hit]], list[Hit]]
     pictures: Callable[[Sequence[Hit]], Mapping[int, bytes]]
-    table_of: Callable[[Passage], Sequence[Passage]]
     evidence: tuple[Hit, ...]
     usage: Usage = field(default_factory=Usage)
     judge: Judge | None = None
-    decided: DecidedOf = lambda question, hits: None
+    rules: Sequence[Rule] = ()  # those that propose answers, in their order
     rounds: int = 1  # searches for one question, at most
     draft: str = ""
     quotes: list[Quote] = field(default_factory=list)
@@ -88,19 +85,10 @@ def notes(reading: Reading) -> Iterator[Event]:
     """An answer, then the note that supports it; where nothing does, another search with what the note names.
 
     The order is turned round from EviNote-RAG's: a small reader that writes its note first invents it (eval/log.md).
-    What sets two things side by side is compared in code, a cell that the question names is read off its table, and
-    what a court found off the operative part of its judgment.
+    Where a rule proposes an answer and the reader confirms it, that is the answer.
     """
-    yield from _cell(reading)
-    if not reading.quotes:
-        yield from _finding(reading)
-    if reading.quotes:
-        return
-    compared = compare(reading.reader, reading.question, reading.read, reading.usage)
-    if compared is not None:
-        reading.draft, reading.quotes, reading.support = compared.answer, list(compared.quotes), compared.support
-        yield reading.draft
-        yield compared_note(reading.question, compared)
+    yield from _by_rule(reading)
+    if reading.draft:
         return
     query = reading.question
     for number in range(1, reading.rounds + 1):
@@ -176,43 +164,34 @@ STRATEGIES: Mapping[str, Callable[[Reading], Iterator[Event]]] = {
 }  # fmt: skip
 
 
-def _cell(reading: Reading) -> Iterator[Event]:
-    """The cell of a table that the question names, if it is certain; its row joins the evidence."""
-    if cell := read_cell(reading.question, _whole_tables(reading)):
-        yield from _read_off(reading, cell.answer, cell.text, [cell.quote])
-
-
-def _finding(reading: Reading) -> Iterator[Event]:
-    """What a court found, if it is certain; the items of its operative part that say so join the evidence."""
-    if decided := reading.decided(reading.question, reading.read):
-        yield from _read_off(reading, decided.answer, decided.verdict, decided.quotes)
-
-
-def _read_off(reading: Reading, draft: str, key: str, quotes: Sequence[Quote]) -> Iterator[Event]:
-    """A draft that needs no reader; nothing where its quotes do not fit, or are masked as injections."""
+def _by_rule(reading: Reading) -> Iterator[Event]:
+    """The first answer that a rule proposes and the reader confirms; what it quotes joins the evidence."""
     before = reading.evidence
-    known = {hit.passage.passage_id: hit for hit in before}
+    for rule in reading.rules:
+        proposal = rule.propose(reading.question, reading.read, reading.reader, reading.usage)
+        if proposal is None:
+            continue
+        quotes = _joined(reading, proposal.quotes)
+        support = confirm(proposal, reading.reader, reading.usage, reading.judge) if quotes else 0.0
+        if support < reading.settings.support_threshold or not quotes:
+            reading.evidence = before
+            continue
+        if reading.evidence != before:
+            yield reading.evidence
+        reading.draft, reading.quotes, reading.support = proposal.answer, quotes, support
+        yield reading.draft
+        yield proposal_note(reading.question, proposal, quotes)
+        return
+
+
+def _joined(reading: Reading, quotes: Sequence[Quote]) -> list[Quote]:
+    """The quotes, their passages among the evidence; none where they do not fit, or are masked as injections."""
+    known = {hit.passage.passage_id: hit for hit in reading.evidence}
     new = {quote.hit.passage.passage_id: quote.hit for quote in quotes if quote.hit.passage.passage_id not in known}
     if new:
-        known = {hit.passage.passage_id: hit for hit in _take(reading, [*before, *new.values()])}
+        known = {hit.passage.passage_id: hit for hit in _take(reading, [*reading.evidence, *new.values()])}
     present = [replace(q, hit=known[q.hit.passage.passage_id]) for q in quotes if q.hit.passage.passage_id in known]
-    if [quote.text for quote in present] != [quote.text for quote in quotes]:
-        reading.evidence = before
-        return
-    if new:
-        yield reading.evidence
-    reading.draft, reading.quotes, reading.support = draft, present, READ_OFF
-    yield reading.draft
-    yield write_note(reading.question, key, reading.quotes)
-
-
-def _whole_tables(reading: Reading) -> list[Hit]:
-    """What the reader gets, with the rest of the tables in it behind."""
-    hits = reading.read
-    known = {hit.passage.passage_id for hit in hits}
-    rest = [p for hit in hits if hit.passage.kind == "table" for p in reading.table_of(hit.passage)]
-    new = {passage.passage_id: passage for passage in rest if passage.passage_id not in known}
-    return hits + [Hit(len(hits) + index, 0.0, passage) for index, passage in enumerate(new.values(), start=1)]
+    return present if [quote.text for quote in present] == [quote.text for quote in quotes] else []
 
 
 def redraft(reading: Reading, strategy: str) -> str:
@@ -220,14 +199,12 @@ def redraft(reading: Reading, strategy: str) -> str:
     if strategy == "quotes":
         messages = quotes_messages(reading.question, _selected(reading))
     else:
-        if strategy == "notes":
-            if cell := read_cell(reading.question, _whole_tables(reading)):
-                return cell.answer
-            decided = reading.decided(reading.question, reading.read)
-            if decided and decided.stands_in(reading.read):
-                return decided.answer
-            if compared := compare(reading.reader, reading.question, reading.read, reading.usage):
-                return compared.answer
+        for rule in reading.rules if strategy == "notes" else ():
+            proposal = rule.propose(reading.question, reading.read, reading.reader, reading.usage)
+            if proposal is None or not proposal.stands_in(reading.read):
+                continue
+            if confirm(proposal, reading.reader, reading.usage, reading.judge) >= reading.settings.support_threshold:
+                return proposal.answer
         messages = answer_messages(reading.question, reading.read, reading.pictures(reading.read))
     for _ in _draft(reading, messages):
         pass

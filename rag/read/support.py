@@ -19,42 +19,20 @@ from rag.read.quotes import Quote
 from rag.records import Hit, Statement
 from rag.sentences import sentence_spans
 
-# What a reader says instead of an answer: that the answer or the information is missing. The sentence has to end there,
-# or go on with where it is missing: "not mentioned in the passages", while "not mentioned in the will" is an answer.
-_ADJECTIVE = r"(?:(?:given|provided|above|available|supplied|retrieved|following) )?"
-_TEXT = r"(?:passages?|texts?|evidence|documents?|context|sources?|articles?|excerpts?|sentences?|information)"
-_IN_TEXT = (
-    r"(?: (?:in|by|from|within|based on|according to) (?:(?:the|these|this|those|your|any|either)(?: of the)? "
-    rf"{_ADJECTIVE}{_TEXT}|passages?)\b.*)"
+# What a reader says in place of an answer: there is none, the passages do not say it, or it does not know.
+_PASSAGES = (
+    r"(?:(?:the|this|these|any|either)(?: of the)? )?(?:given |provided )?(?:passages?|text|context|documents?)\b"
 )
-_END = rf"(?:{_IN_TEXT}|[.;:] .*)?"
-_WH = r" (?:who|whom|whose|what|when|where|which|whether|how|if|why)\b.*"
-_NOT = r"(?:(?:is|are|was|were|has|have|had|can|could|does|do|did) ?(?:not|n't)|cannot|can't)(?: been| be)?"
-_HOW = r"(?: (?:explicitly|directly|specifically|clearly|currently|yet))?"
-_STATED = r"(?:mentioned|stated|specified|indicated)"
-_GIVEN = rf"(?:{_STATED}|given|provided|available|found|known|answered|said|contained|included|determined|clear)"
-_STATE = r"(?:say|tell|mention|state|give|specify|provide|contain|answer|include|indicate)"
-_ANSWER = r"(?:answers?|information|info|mention|details?|data|context)"
-_ABOUT = r"(?:about|on|of|regarding|concerning|as to|to answer|to (?:the|this|your) question)\b.*"
-NO_ANSWER = re.compile(
-    "|".join(
-        (
-            rf"(?:(?:the answer is )?(?:n/?a|none|unknown|unclear|unanswerable|unspecified|not applicable){_END})?",
-            rf"(?:(?:it|this|that|(?:the |this )?(?:{_ANSWER}|question)) )?(?:{_NOT}|not){_HOW} {_GIVEN}{_END}",
-            rf"it {_NOT}{_HOW} {_GIVEN}{_WH}|it is (?:unknown|unclear){_WH}",
-            rf"[^.;]{{1,60}} {_NOT}{_HOW} (?:{_STATED}{_END}|{_GIVEN}{_IN_TEXT})",
-            rf"(?:[^.;]{{1,60}} {_NOT}|not){_IN_TEXT}",
-            rf"it {_NOT}{_HOW} {_STATE}(?:{_WH}|{_END})|(?:none of the|neither|no) {_TEXT} {_STATE}s?\b.*",
-            rf"(?:(?:the|these|this) )?{_ADJECTIVE}{_TEXT}(?: \d+)? {_NOT}{_HOW} {_STATE}\b.*",
-            r"(?:there (?:is|was|are) )?no (?:(?:specific|relevant|such|further|explicit) )?"
-            rf"{_ANSWER}(?: (?:is |was |are )?{_GIVEN})?(?: {_ABOUT}|{_END})",
-            rf"(?:there (?:is|was) )?no (?:relevant )?evidence(?: (?:is |was )?(?:given|provided|available))?{_END}",
-            r"(?:there (?:is|was) |there isn't |i (?:do not|don't) have )?"
-            rf"(?:not enough|insufficient|enough) {_ANSWER}\b.*",
-            rf"i (?:do not|don't) know(?: the answer\b.*|{_WH}|{_END})|i(?: am|'m) not sure(?:{_WH}|{_END})",
-            r"i (?:cannot|can't|could not|am unable to|do not|don't) (?:answer|find|determine|tell|say|have|see)"
-            rf"(?:(?: the| an| any| this| that)? (?:{_ANSWER}|question)\b.*|(?: it| this| that)?(?:{_WH}|{_END}))",
-        )
+_MISSING = r"(?:mentioned|stated|specified|given|provided|found|available|known|clear)"
+_NOT = r"(?:\bnot|n't|\bcannot|\bnone|\bno (?:relevant )?(?:answer|information|mention|evidence))\b"
+NO_ANSWER = tuple(
+    re.compile(form)
+    for form in (
+        rf"(?:(?:the answer|it|this) is )?(?:none|n/?a|unknown|unclear|unanswerable|not (?:\w+ly )?{_MISSING})",
+        r"(?:there is )?(?:no|not enough) (?:relevant )?(?:answer|information|mention)"
+        r"(?: (?:(?:is )?(?:found|given)|about|on|of|to answer)\b.*)?",
+        rf"[^.;]*{_NOT}[^.;]* (?:in|by|from|of) {_PASSAGES}.*|{_PASSAGES}(?: \d+)? (?:do|does) ?(?:not|n't)\b.*",
+        r"i (?:do not|don't|cannot|can't) (?:know|answer|find|determine|have (?:enough|any) information)\b.*",
     )
 )
 
@@ -146,7 +124,13 @@ def statements(
 def declines(draft: str) -> bool:
     """Whether the reader's reply says that it has no answer (or says nothing).
 
-    >>> declines("It is not mentioned in the passages."), declines("Not Without My Daughter")
+    The prompt asks for the answer and for no such reply, since a small reader answers best so; the 1.5B never declines
+    (none of 615 replies), and its abstentions are by support. These few forms are what larger readers say unasked. A
+    "no" about anything but the passages is an answer.
+
+    >>> declines("It is not mentioned in the passages."), declines("No evidence of violation")
     (True, False)
     """
-    return bool(NO_ANSWER.fullmatch(fold(draft).strip(" .")))
+    reply = fold(draft).strip(" .")
+    first = re.split(r"[.;:] ", reply)[0]
+    return not reply or any(form.fullmatch(first) for form in NO_ANSWER)

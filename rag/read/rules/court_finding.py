@@ -7,13 +7,15 @@ judgment, no other one in the library can be meant, and something was found unde
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rag.library.catalogue import Library
 from rag.library.mentions.cited import VERSUS, KnownCase, applicant_of, words_of
 from rag.library.mentions.references import APPLICATION
+from rag.llm.chat import ChatModel, Usage
 from rag.read.quotes import Quote
+from rag.read.rules.base import Claim, Proposal
 from rag.read.rules.finding_question import FindingQuestion, answer, read_question
 from rag.records import Hit, Passage
 
@@ -24,55 +26,38 @@ VERDICT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """Yes or no, and a quote for each item that says so; of a mixed finding those first that decide.
+class CourtFinding:
+    """Read off the operative part of the one judgment of the library that is meant."""
 
-    The quotes' hits have no rank yet: they are the library's passages.
-    """
+    library: Library
+    name = "court_finding"
 
-    yes: bool
-    quotes: tuple[Quote, ...]
-
-    @property
-    def answer(self) -> str:
-        return "Yes" if self.yes else "No"
-
-    @property
-    def verdict(self) -> str:
-        """The words of the first item that say whether there was a violation; all of it where they are other words."""
-        found = VERDICT.search(self.quotes[0].text)
-        return found[0] if found else self.quotes[0].text
-
-    def stands_in(self, hits: Sequence[Hit]) -> bool:
-        """Whether these hold all of its items, word for word, in passages of the judgment."""
-        of_case = [hit.passage for hit in hits if hit.passage.document_id == self.quotes[0].hit.passage.document_id]
-        text = _with_single_spaces(
-            " ".join(passage.text for passage in sorted(of_case, key=lambda passage: passage.start))
+    def propose(self, question: str, evidence: Sequence[Hit], reader: ChatModel, usage: Usage) -> Proposal | None:
+        """As Rule.propose; the reader is not asked. The quotes are of the library's passages, without a rank."""
+        asked = read_question(question)
+        document_id = meant(asked, _candidates(self.library, asked)) if asked else None
+        if asked is None or document_id is None or all(hit.passage.document_id != document_id for hit in evidence):
+            return None
+        case = self.library.case(document_id)
+        found = answer(asked, case.outcome) if case else None
+        if found is None:
+            return None
+        yes, spans = found
+        numbers = self.library.select([f"document_id={document_id}", "part=operative"]) or ()
+        passages = list(self.library.passages_numbered(numbers).values())
+        quotes = [quote for span in spans if (quote := _quote(span, passages))]
+        if len(quotes) < len(spans):
+            return None
+        violated = yes == asked.violation
+        quotes.sort(key=lambda quote: bool(NONE.search(quote.text)) == violated)  # those first that decide
+        verdict = VERDICT.search(quotes[0].text)
+        said = "Yes" if yes else "No"
+        return Proposal(
+            said,
+            tuple(quotes),
+            (verdict[0] if verdict else quotes[0].text,),
+            (Claim(question, said, quotes[0].hit, quotes[0].text),),
         )
-        return all(_with_single_spaces(quote.text) in text for quote in self.quotes)
-
-
-DecidedOf = Callable[[str, Sequence[Hit]], Decided | None]  # (question, evidence) -> what was found, where certain
-
-
-def decide(library: Library, question: str, evidence: Sequence[Hit]) -> Decided | None:
-    """The answer to a question on a finding; None where the question is another one, or it is not certain."""
-    asked = read_question(question)
-    document_id = meant(asked, _candidates(library, asked)) if asked else None
-    if asked is None or document_id is None or all(hit.passage.document_id != document_id for hit in evidence):
-        return None
-    case = library.case(document_id)
-    found = answer(asked, case.outcome) if case else None
-    if found is None:
-        return None
-    yes, spans = found
-    numbers = library.select([f"document_id={document_id}", "part=operative"]) or ()
-    passages = list(library.passages_numbered(numbers).values())
-    quotes = [quote for span in spans if (quote := _quote(span, passages))]
-    if len(quotes) < len(spans):
-        return None
-    violated = yes == asked.violation
-    return Decided(yes, tuple(sorted(quotes, key=lambda quote: bool(NONE.search(quote.text)) == violated)))
 
 
 def _candidates(library: Library, asked: FindingQuestion) -> list[KnownCase]:
@@ -116,7 +101,3 @@ def _quote(span: tuple[int, int], passages: Iterable[Passage]) -> Quote | None:
     if best is None or (span_in := shared(best))[0] >= span_in[1]:
         return None
     return Quote(Hit(0, 0.0, best), span_in[0] - best.start, span_in[1] - best.start, True, 1.0)
-
-
-def _with_single_spaces(text: str) -> str:
-    return " ".join(text.split())

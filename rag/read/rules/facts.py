@@ -8,11 +8,12 @@ is left out: a fact that is not found costs nothing, since the reader then answe
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf
+from pathlib import Path
 
 from rag.read.match import fold
 from rag.read.quotes import Quote
@@ -27,46 +28,18 @@ DATE = re.compile(
     rf"|{_MONTH.format('month_alone')},?\s)?(?<![\d.,])(?P<year>1\d\d\d|20\d\d)(?!\d|[.,]\d)",
     re.IGNORECASE,
 )
-# The verbs of each kind of event. Dates are compared within a kind only.
-EVENTS: Mapping[str, tuple[str, ...]] = {
-    "birth": ("born",),
-    "death": ("died", "passed away"),
-    "founding": (
-        "founded", "established", "formed", "created", "started", "began", "launched", "incorporated", "introduced",
-        "opened",
-    ),
-    "building": ("built", "constructed", "completed", "erected", "inaugurated", "opened"),
-    "publication": ("published", "released", "issued", "premiered", "aired", "broadcast", "debuted", "came out"),
-    "happening": ("took place", "happened", "occurred", "fought", "held"),
-}  # fmt: skip
-# Verbs that need no "was": "opened in 1821".
-ACTIVE = (
-    "died", "passed away", "opened", "began", "started", "formed", "launched", "premiered", "aired", "debuted",
-    "came out", "took place", "happened", "occurred",
-)  # fmt: skip
-LENGTHS = {  # in metres
-    "mm": 0.001, "cm": 0.01, "m": 1.0, "metre": 1.0, "meter": 1.0, "km": 1000.0, "kilometre": 1000.0,
-    "kilometer": 1000.0, "ft": 0.3048, "foot": 0.3048, "feet": 0.3048, "yard": 0.9144, "mi": 1609.344, "mile": 1609.344,
-}  # fmt: skip
-AREAS = {"ha": 1e4, "hectare": 1e4, "acre": 4046.8564} | {  # in square metres
+_WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+EVENTS: Mapping[str, tuple[str, ...]] = {kind: tuple(verbs) for kind, verbs in _WORDS["events"].items()}
+ACTIVE: Sequence[str] = _WORDS["active"]
+LENGTHS: Mapping[str, float] = _WORDS["lengths"]
+AREAS: Mapping[str, float] = _WORDS["areas"] | {  # in square metres
     form: factor**2
     for name, factor in LENGTHS.items()
     for form in (f"square {name}", f"sq {name}", f"{name}2", f"{name}\u00b2")
 }
-DIMENSIONS = {  # by the word that stands beside a number and its unit
-    "tall": "height", "high": "height", "height": "height", "long": "length", "length": "length", "deep": "depth",
-    "depth": "depth", "wide": "width", "width": "width", "above sea level": "elevation", "elevation": "elevation",
-    "altitude": "elevation", "area": "area", "size": "area",
-}  # fmt: skip
-NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
-ROUGHLY = {  # what stands before a number that is not exact: its bounds as shares of the number
-    "more than": (1, inf), "over": (1, inf), "at least": (1, inf), "up to": (0, 1), "at most": (0, 1),
-    "fewer than": (0, 1), "less than": (0, 1), "under": (0, 1), "nearly": (0.9, 1), "almost": (0.9, 1),
-    "about": (0.9, 1.1), "around": (0.9, 1.1), "approximately": (0.9, 1.1), "roughly": (0.9, 1.1), "some": (0.9, 1.1),
-}  # fmt: skip
+DIMENSIONS: Mapping[str, str] = {word: kind for kind, words in _WORDS["dimensions"].items() for word in words}
+NUMBER_WORDS: Sequence[str] = _WORDS["numbers"]
+ROUGHLY: Mapping[str, tuple[float, float]] = {word: (low, high) for word, (low, high) in _WORDS["roughly"].items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +119,7 @@ _UNDONE = re.compile(
 )
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _NUMBER = rf"(?:(?P<rough>{_any_of(ROUGHLY)}) )?(?P<number>{_DIGITS}|{_any_of(NUMBER_WORDS)}\b)"
-_MEASURE = rf"{_NUMBER}[ -]?(?P<unit>{_any_of(LENGTHS | AREAS)})s?(?!\w)(?: \([^()]*\))?"
+_MEASURE = rf"{_NUMBER}[ -]?(?P<unit>{_any_of({**LENGTHS, **AREAS})})s?(?!\w)(?: \([^()]*\))?"
 _TALL = _any_of(word for word in DIMENSIONS)
 _OF = rf"an? (?:total |overall |maximum |surface )*(?P<what>{_TALL})(?: of)? {_MEASURE}"
 _ENDS = r"(?=[.,;)]|$| and\b)"  # "12 gates in the north" are not all
@@ -182,6 +155,14 @@ def dates(name: str, hits: Sequence[Hit], what: str | None = None) -> dict[str, 
     return found
 
 
+def date_in(reply: str, quote: Quote) -> Value | None:
+    """The one date that a reply has and the quote states, too."""
+    found = [match[0] for match in DATE.finditer(reply)]
+    if len(found) != 1 or found[0] not in _plain(quote.text):
+        return None
+    return Value(*_days(found[0]), found[0], quote)
+
+
 def count(name: str, hits: Sequence[Hit], noun: str) -> Value | None:
     """How many the thing has of what a noun in the plural says ("gates"); None where that is not stated."""
     others = rf"(?:(?:an?|{_DIGITS}|{_any_of(NUMBER_WORDS)}) (?:[\w-]+ ){{0,3}}[\w-]+(?:,|,? and) )*"
@@ -202,7 +183,7 @@ def measures(name: str, hits: Sequence[Hit]) -> dict[str, Value]:
             dimension = DIMENSIONS[match["what"]] if match["what"] else "area" if is_area else ""
             if dimension and (dimension == "area") == is_area:
                 low, high = _span(match)
-                factor = (AREAS | LENGTHS)[unit]
+                factor = {**AREAS, **LENGTHS}[unit]
                 _add(found, dimension, Value(low * factor, high * factor, f"{match['number']} {unit}", clause.quote))
     return found
 

@@ -8,10 +8,14 @@ accounted for, and one row and one column have to fit it better than all others.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from rag.llm.chat import ChatModel, Usage
 from rag.read.match import fold
+from rag.read.rules.base import Claim, Proposal
 from rag.read.rules.table_rows import (
     BRACKETS,
     IS_NUMBER,
@@ -26,7 +30,7 @@ from rag.read.rules.table_rows import (
     tables_in,
 )
 from rag.read.rules.table_words import means_same, stem, words_in
-from rag.records import Hit
+from rag.records import Hit, Passage
 
 ASKS = re.compile(
     r"\b(?:what|whats|which|how (?:many|much|often|well|long|high|large|big|low|fast)|give|state|name)\b", re.IGNORECASE
@@ -45,42 +49,27 @@ COUNTS = re.compile(
 NAMES = re.compile(r"\b(?:names|name of|name for|named|called)\b|'s name\b")
 HOW_MANY = re.compile(r"\bhow many\b")
 LISTED = 1000  # things: nobody asks for the names of that many
-PLURALS = frozenset("people children men women staff crew".split())  # those without an s
-HIGHEST = frozenset("highest largest greatest most maximum biggest longest".split())
-LOWEST = frozenset("lowest smallest least fewest minimum shortest".split())
+_WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+PLURALS = frozenset(_WORDS["plurals"])
+HIGHEST = frozenset(_WORDS["highest"])
+LOWEST = frozenset(_WORDS["lowest"])
 BEST = "best"
 SUPERLATIVES = HIGHEST | LOWEST | {BEST}
 VALUE = re.compile(rf"\s*(?:in [^,]*, )?what(?:'s| is| was) the (?:{'|'.join(sorted(SUPERLATIVES))})\b")
 KIND = re.compile(r"\s*(?:in [^,]*, )?(?:which|what) (\w+)\b")
-# Nouns for what the rows of a table are; of any other ("Which task ...?") it is not certain that rows are meant.
-ROW_KINDS = frozenset("model method system algorithm approach dataset corpus baseline variant configuration".split())
-# Words that say nothing about which cell is meant.
-GENERIC = frozenset(
-    map(
-        stem,
-        "value score result performance reach achieve get got obtain attain report reported show shown give given list "
-        "listed state name table cell row column entry according use using there see read figure please number amount "
-        "perform many much often well long high large big low fast whats".split(),
-    )
-) | frozenset(map(stem, ROW_KINDS))
-# Words that ask for more than to read a cell, or for one part of the data, unless they stand in a head.
-RECKONING = frozenset(
-    map(
-        stem,
-        "difference differ change increase decrease gap gain improvement improve drop decline total sum ratio more "
-        "less fewer higher lower better worse larger smaller greater than compare compared between both each every "
-        "rank second third next combined together not except beside other another relative versus vs respectively "
-        "times twice outperform exceed worst test dev development train training validation val -".split(),
-    )
-)
-# Words that do so unless they stand in a head or in the caption: it says what the numbers are.
-STATISTICS = frozenset(map(stem, "average mean median margin error deviation".split()))
-HIGHER_IS_BETTER = frozenset(
-    map(stem, "f1 map ndcg mrr accuracy precision recall auc bleu rouge em kappa agreement agree".split())
-)
-SUMMARIES = frozenset(map(stem, "average total all overall mean sum median".split()))
-# Columns that are not meant where the question does not say so: a rate is asked for, not its margin of error
-SECONDARY = frozenset(map(stem, "error deviation difference interval change".split()))
+
+
+def _stems(name: str) -> frozenset[str]:
+    return frozenset(map(stem, _WORDS[name]))
+
+
+ROW_KINDS = _stems("row_kinds")
+GENERIC = _stems("generic") | ROW_KINDS
+RECKONING = _stems("reckoning")
+STATISTICS = _stems("statistics")
+HIGHER_IS_BETTER = _stems("higher_is_better")
+SUMMARIES = _stems("summaries")
+SECONDARY = _stems("secondary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +80,31 @@ class _Naming:
     indices: frozenset[int]
     missing: frozenset[str]
     tail: bool  # whether no word is missing behind one that is named, but in brackets
+
+
+@dataclass(frozen=True, slots=True)
+class TableCell:
+    """The cell that a question names. `table_of` gives all passages of the table that a passage is part of."""
+
+    table_of: Callable[[Passage], Sequence[Passage]]
+    name = "table_cell"
+
+    def propose(self, question: str, evidence: Sequence[Hit], reader: ChatModel, usage: Usage) -> Proposal | None:
+        """As Rule.propose; the reader is not asked. The row may be of a passage that is not in the evidence."""
+        cell = read_cell(question, self._whole_tables(evidence))
+        if cell is None:
+            return None
+        # Of a long row the reader takes another cell for the answer as readily: it is shown this one and its heads.
+        named = f"{cell.row} | {cell.column}: {cell.text}"
+        claim = Claim(question, cell.answer, cell.quote.hit, named)
+        return Proposal(cell.answer, (cell.quote,), (cell.text,), (claim,))
+
+    def _whole_tables(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The evidence, with the rest of the tables in it behind."""
+        known = {hit.passage.passage_id for hit in hits}
+        rest = [p for hit in hits if hit.passage.kind == "table" for p in self.table_of(hit.passage)]
+        new = {passage.passage_id: passage for passage in rest if passage.passage_id not in known}
+        return [*hits, *(Hit(len(hits) + i, 0.0, passage) for i, passage in enumerate(new.values(), start=1))]
 
 
 def read_cell(question: str, evidence: Sequence[Hit]) -> Cell | None:
@@ -263,7 +277,7 @@ def _is_accounted_for(
 def _read_extreme(question: str, asked: Sequence[str], table: Table, in_heads: set[int]) -> Cell | None:
     """The row with the highest or lowest number of the column that is named, or that number."""
     says = [i for i, word in enumerate(asked) if word in SUPERLATIVES]
-    of_rows = {stem(word) for word in ROW_KINDS} & set(asked)
+    of_rows = ROW_KINDS & set(asked)
     value = VALUE.match(fold(question)) and not of_rows
     kind = KIND.match(fold(question))
     if len(says) != 1 or not (value or (kind and stem(kind[1]) in of_rows)):
