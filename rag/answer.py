@@ -29,7 +29,6 @@ from rag.read.summary.summarizer import Summarizer
 from rag.read.summary.whole_documents import summarised, whole_documents
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Citation, Hit, Note, Passage, Statement
-from rag.retrieve.fuse import reciprocal_rank_fusion
 
 WIDER = 2.4  # times as many passages as a phrase is read from: excerpts are chosen among them, not all are read
 log = logging.getLogger("glossator")
@@ -55,12 +54,12 @@ def ask(
     strategy: str = "notes",
     style: str = "short",
     scope: Scope | None = None,
-    searched: Sequence[str] = (),
+    searched: str = "",
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
     """Answer from the k best passages, of those `within`, and in the documents of a `scope`.
 
-    `searched` are searched for in place of the question, which makes sense only after the turn before: each by itself.
+    `searched` is searched for in place of the question, of a follow-up that makes sense only after the turn before.
 
     `style` is one of STYLES, or "auto": the one that the question asks for. "short" is a phrase, by the `strategy`
     "notes", "quotes", or "direct" (no note, no support); any other is sentences, each with the words that support it.
@@ -89,13 +88,13 @@ class _Asked:
 
     def __init__(
         self, question: str, pipeline: Pipeline, k: int, within: Sequence[int] | None, scope: Scope | None,
-        searched: Sequence[str], stop: Callable[[], bool],
+        searched: str, stop: Callable[[], bool],
     ):  # fmt: skip
         if scope is not None:
             within = sorted(set(scope.numbers) & set(scope.numbers if within is None else within))
             pipeline = replace(pipeline, searched=f"{'; '.join(scope.titles)} ({len(within):,} passages)")
         self._question, self._pipeline, self._k, self._within = question, pipeline, k, within
-        self._scope, self._style, self._searched = scope, "short", tuple(searched) or (question,)
+        self._scope, self._style, self._searched = scope, "short", searched or question
         self._stop = stop
         self._seconds, self._usage, self._notes = _Stopwatch(), Usage(), list[Note]()
         self._whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
@@ -103,7 +102,7 @@ class _Asked:
     def in_a_phrase(self, strategy: str) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
         """By a strategy of STRATEGIES."""
         pipeline, experimental = self._pipeline, self._pipeline.settings.experimental
-        evidence = self._fit(self._found_for_it(self._k))
+        evidence = self._fit(self._search(self._searched))
         if experimental.filter_threshold and pipeline.encoder is not None and len(evidence) > 1:
             evidence = filter_passages(
                 pipeline.reader, pipeline.encoder(), self._question, evidence, experimental.filter_threshold,
@@ -137,14 +136,14 @@ class _Asked:
             yield from summary
             return
         found = decision_hits(
-            self._searched[0], 2 * self._k, self._within if self._scope else None, pipeline.library,
+            self._searched, 2 * self._k, self._within if self._scope else None, pipeline.library,
             lambda query, k, within: pipeline.retriever.search([query], k, within)[0],
         )  # fmt: skip
         if not found:
-            found = self._found_for_it(int(WIDER * self._k))
+            found = self._search(self._searched, int(WIDER * self._k))
             found = with_sides(question, found, self._k, self._search) if style == "compare" else found
         evidence = self._fit(found)
-        chosen = excerpts_of(self._searched[-1], evidence, encoder)  # of a follow-up: with the turn before it
+        chosen = excerpts_of(question, evidence, encoder)
         yield self._found(evidence)
         reading = self._reading(evidence)
         composed = compose(reading, style, encoder, pipeline.markers, *chosen) if evidence else iter(())
@@ -173,7 +172,7 @@ class _Asked:
         pipeline, question, library = self._pipeline, self._question, self._pipeline.library
         if library is None or pipeline.vectors_of is None or pipeline.encoder is None:
             return None
-        chosen = summarised(question, library, self._scope, self._within, lambda: self._found_for_it(self._k))
+        chosen = summarised(question, library, self._scope, self._within, lambda: self._search(self._searched))
         documents = whole_documents(question, chosen, library, pipeline.vectors_of, self._within)
         first = next(documents, None)
         if first is None:
@@ -184,15 +183,6 @@ class _Asked:
             reading, len(chosen), pipeline.encoder(), library, self._masked, pipeline.settings.hash, self._stop
         )
         return self._in_cited_sentences(reading, summarizer.summarise(chain([first], documents)))
-
-    def _found_for_it(self, k: int) -> list[Hit]:
-        """The k best passages for what is searched; of several queries by the reciprocal ranks in each."""
-        if len(self._searched) == 1:
-            return self._search(self._searched[0], k)
-        rankings = [self._search(query, 2 * k) for query in self._searched]
-        found = {hit.passage.passage_id: hit for ranking in reversed(rankings) for hit in ranking}
-        order = reciprocal_rank_fusion([[hit.passage.passage_id for hit in ranking] for ranking in rankings])
-        return [replace(found[passage_id], rank=rank) for rank, passage_id in enumerate(list(order)[:k], start=1)]
 
     def _search(self, query: str, k: int | None = None) -> list[Hit]:
         return self._pipeline.retriever.search([query], k or self._k, self._within)[0]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rag.answer import Evidence, ask
+from rag.answer import ask
 from rag.errors import DataError, UsageError
 from rag.read.compose.scope import DocumentNames, Scopes, only_one
 from rag.read.compose.understand import PastTurn, append_turn, read_turns, understand
-from rag.records import Answer, Hit
+from rag.records import Answer
 from tests.conftest import LIGHT_READER, Run
-from tests.parts import passage, small_library
-from tests.test_answer import ScriptedReader, ScriptedRetriever, pipeline
+from tests.parts import small_library
+from tests.test_answer import ScriptedReader, pipeline
 
 NAMES = DocumentNames([
     ("a", "OTTERNET: Swimming Embeddings for Rivers", ("papers/otternet-2021.pdf",)),
@@ -152,27 +151,3 @@ def test_the_command_keeps_to_a_document_and_goes_on_with_a_conversation(tmp_pat
     assert (wrong.returncode, wrong.stdout) == (1, "") and "is no conversation" in wrong.stderr
     style = glossator(*begin, "Who opened it?", "--style", "poem", *library)
     assert (style.returncode, style.stdout) == (2, "") and "--style poem" in style.stderr
-
-
-class ByQuery(ScriptedRetriever):
-    """Finds for each query what it is given for it."""
-
-    def __init__(self, found: dict[str, list[Hit]]):
-        super().__init__([])
-        self.found = found
-
-    def search(self, queries: Sequence[str], k: int, within: Sequence[int] | None = None) -> list[list[Hit]]:
-        return [self.found[query][:k] for query in queries]
-
-
-def test_a_follow_up_finds_what_its_own_words_find_and_what_the_turn_before_finds() -> None:
-    """What both find stands before the best of each."""
-    texts = ["Own best.", "Own second.", "Before best.", "Found by both."]
-    own, second, before, both = (Hit(1, 1.0, passage(n, text, f"d{n}")) for n, text in enumerate(texts))
-    finder = ByQuery({"typed": [own, second, both], "with the turn": [before, both]})
-    made = replace(pipeline(ScriptedReader("Own best.")), retriever=finder)
-    for k in (3, 4):
-        evidence = next(ask("typed", made, k, searched=("typed", "with the turn")))
-        assert isinstance(evidence, Evidence)
-        expected = ["Found by both.", "Own best.", "Before best.", "Own second."][:k]
-        assert [(hit.rank, hit.passage.text) for hit in evidence.hits] == list(enumerate(expected, start=1))

@@ -41,13 +41,13 @@ class PastTurn:
 class Understood:
     """What is asked, and where: `question` stands by itself, and is another one than was typed for a follow-up.
 
-    `searched` is what is searched for in its place, each by itself; (): the question. `guess`: a follow-up that could
-    not be rewritten, and of which no document is known that it is about.
+    `searched` is what is searched for in its place; "": the question. `guess`: a follow-up that could not be rewritten,
+    and of which no document is known that it is about.
     """
 
     question: str
     scope: Scope | None = None
-    searched: tuple[str, ...] = ()
+    searched: str = ""
     guess: bool = False
 
 
@@ -76,12 +76,9 @@ def understand(
     if named is None and scopes is not None:
         cited = [document for turn in reversed(turns[-2:]) for document in turn.documents]
         named = scopes.of_documents(cited or _found(before, retriever))
-    in_context = after(before, question)
-    # Neither alone finds enough: the words of the turn before drown the question's own, or these say too little.
-    searched = (question, in_context) if named else ()
     if stands_alone or (rewritten and named):
-        return Understood(rewritten, named, searched)
-    return Understood(in_context, named, searched, guess=named is None)
+        return Understood(rewritten, named)
+    return Understood(after(before, question), named, question if named else "", guess=named is None)
 
 
 def after(before: PastTurn, question: str) -> str:

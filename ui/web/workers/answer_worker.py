@@ -69,7 +69,7 @@ class QuestionJob(ReaderJob):
         self.documents, self.understood = tuple(documents), bool(standalone)
         self.filters, self.within = filters_of(chosen), words_of(chosen)  # for Library.select, and for people
         self.values: dict[str, Value] = {}  # the explanations' cache of the reader's replies; their thread's alone
-        self.searched: tuple[str, ...] = ()  # what is searched for in place of `standalone`: as of rag.answer.ask
+        self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
         self.narrowed = ""  # why it is asked in some documents only, where the user did not choose them
         self.unclear = False  # a follow-up that was not understood
         self.summarising = False  # the parts of something long are read
