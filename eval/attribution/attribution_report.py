@@ -40,7 +40,7 @@ def result_json(asked: Mapping[str, Any], outcomes: Sequence[AttributionOutcome]
             for name in OURS
             if methods
         },
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
         "models": {"reader": settings.reader.model, "dense": settings.dense.model},
     }

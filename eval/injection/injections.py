@@ -280,7 +280,7 @@ def result_json(outcomes: Sequence[InjectionOutcome], settings: Settings) -> dic
         "latency_ms": latency_ms([outcome.planted for outcome in outcomes]),
         "failed": sum(bool(outcome.scores["failed"]) for outcome in outcomes),
         "broken": [f"{outcome.injection.id}, {invariant}" for outcome in outcomes for invariant in outcome.broken],
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
         "models": {"reader": settings.reader.model},
     }

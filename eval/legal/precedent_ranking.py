@@ -228,7 +228,7 @@ def run(
         "held_out": {"n": len(held_out), "rows": _table(scores_of, held_out, seed)},
         "by_year": _by_year(scores_of[system], scores_of["bm25", asked, field], years),
         "latency_ms": {"p50": round(percentile(milliseconds, 0.5), 1), "p95": round(percentile(milliseconds, 0.95), 1)},
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "models": {
             **({"dense": settings.dense.model} if parts.vectors is not None else {}),
             **({"reader": settings.reader.model} if parts.concepts is not None else {}),

@@ -292,7 +292,7 @@ def result_json(
         **asked,
         "by_type": by_type(outcomes[system]),
         "controls": {row: rows[row] for row in controls},
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
         "models": {"reader": settings.reader.model, "dense": settings.dense.model},
     }

@@ -130,7 +130,7 @@ def result_json(
         **_row_json(rows[first]),
         **asked,
         "controls": {row: _row_json(rows[row]) for row in controls},
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
         "models": {"reader": settings.reader.model, "dense": settings.dense.model},
     }

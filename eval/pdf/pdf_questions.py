@@ -253,7 +253,7 @@ def result_json(
         **rows[system],
         **asked,
         "controls": {row: rows[row] for row in controls},
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
         "models": {"reader": settings.reader.model, "dense": settings.dense.model},
     }

@@ -58,7 +58,7 @@ def result_json(
         **whole,
         "unseen": {"n": len(unseen), **(_part(unseen, default) if unseen else {})},
         "per_hour": {name: _row([_per_hour(outcome, name) for outcome in outcomes]) for name in outcomes[0].costs},
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
         "models": {"dense": settings.dense.model, **({"reader": reader or settings.reader.model} if read else {})},
     }

@@ -160,7 +160,7 @@ def run(
         "seed": seed,
         **summaries.pop(retriever),
         "controls": summaries,
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json"),
         "models": {} if retriever == BM25 else {"dense": settings.dense.model},
         "seconds": round(time.monotonic() - started, 1),
     }

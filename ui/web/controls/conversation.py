@@ -102,14 +102,14 @@ class Conversation:
         self._questions.forget(str(request.session_hash))
 
     def ask(
-        self, text: str, style: str, way: str, chat: list[Any], sources: SourceList, documents: Sequence[str],
+        self, text: str, style: str, way: str, chat: list[Any], sources: SourceList, documents: Sequence[str] | None,
         request: gr.Request, *chosen: str | None,
     ) -> Iterator[Update]:  # fmt: skip
         """Answer in the conversation, a version of it at a time."""
         yield from self._ask(text, "", style, way, chat, sources, documents, request, *chosen)
 
     def ask_again(
-        self, name: str, style: str, way: str, chat: list[Any], sources: SourceList, documents: Sequence[str],
+        self, name: str, style: str, way: str, chat: list[Any], sources: SourceList, documents: Sequence[str] | None,
         request: gr.Request, *chosen: str | None,
     ) -> Iterator[Update]:  # fmt: skip
         """Ask the last question again, as the button of this name says."""
@@ -123,7 +123,7 @@ class Conversation:
 
     def _ask(
         self, text: str, standalone: str, style: str, way: str, chat: list[Any], sources: SourceList,
-        documents: Sequence[str], request: gr.Request, *chosen: str | None,
+        documents: Sequence[str] | None, request: gr.Request, *chosen: str | None,
     ) -> Iterator[Update]:  # fmt: skip
         """`standalone` is what the question is taken for; "": that is to be understood."""
         try:
@@ -133,7 +133,7 @@ class Conversation:
             question = self._questions.begin(
                 str(request.session_hash),
                 lambda last: self._worker.start(
-                    text, style, chosen, last.answer if last and chat else None, way, documents, standalone
+                    text, style, chosen, last.answer if last and chat else None, way, documents or (), standalone
                 ),
             )  # without an answer before it in a conversation that was cleared
         except RagError as error:

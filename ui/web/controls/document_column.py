@@ -67,7 +67,7 @@ class DocumentColumn:
             concurrency_id="writer", concurrency_limit=1, **QUIET,
         )  # fmt: skip
 
-    def refresh(self, asked: Sequence[str], *chosen: str | None) -> Update:
+    def refresh(self, asked: Sequence[str] | None, *chosen: str | None) -> Update:
         """The documents, and what depends on them: what can be asked, and whether there are precedents to find."""
         try:
             entries, filters = self._list.entries(), self._filters.refresh(chosen)
@@ -85,7 +85,9 @@ class DocumentColumn:
             **filters,
         }
 
-    def add(self, files: Sequence[str], password: str, asked: Sequence[str], *chosen: str | None) -> Iterator[Update]:
+    def add(
+        self, files: Sequence[str], password: str, asked: Sequence[str] | None, *chosen: str | None
+    ) -> Iterator[Update]:
         """Ingest uploaded files, showing how far they are."""
         if not all(map(self._arrivals.holds, files)):
             yield {self.uploads: None, **self._report(problem_html(NOT_UPLOADED))}
@@ -102,7 +104,7 @@ class DocumentColumn:
             shown = problem_html(message_of(error))
         yield {**self._report(shown), self.password: "", self.halt: show(False), **self.refresh(asked, *chosen)}
 
-    def remove(self, document_id: str | None, asked: Sequence[str], *chosen: str | None) -> Update:
+    def remove(self, document_id: str | None, asked: Sequence[str] | None, *chosen: str | None) -> Update:
         """Remove the chosen document."""
         if not document_id:
             return self._report(hint_html("Choose the document to remove first."))

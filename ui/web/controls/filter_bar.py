@@ -67,8 +67,9 @@ class FilterBar:
             update[box] = gr.update(**filters.control(field, value, choices), elem_classes=seen(bool(choices)))
         return update
 
-    def refresh_documents(self, entries: Sequence[DocumentEntry], asked: Sequence[str]) -> Update:
-        """The documents there are to choose from; one that has gone is no longer chosen."""
+    def refresh_documents(self, entries: Sequence[DocumentEntry], asked: Sequence[str] | None) -> Update:
+        """The documents there are to choose from; one that has gone is no longer chosen. A program may choose None."""
+        asked = asked or ()
         ready = [entry for entry in entries if entry.status == "ready"]
         titles = Counter(printable(entry.title) for entry in ready)
         choices = [
