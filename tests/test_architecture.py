@@ -24,7 +24,12 @@ OWNERS = {  # the longest matching name decides
     "xllamacpp": {"rag/llm/open.py"},
     "openai": {"rag/llm/retries.py"},
     "tenacity": {"rag/llm/retries.py"},
-    "tokenizers": {"rag/encode/bert.py", "rag/encode/inference_free.py", "rag/encode/sparse_encoder.py"},
+    "tokenizers": {
+        "rag/encode/bert.py",
+        "rag/encode/inference_free.py",
+        "rag/encode/sparse_encoder.py",
+        "rag/span/windows.py",
+    },
     "torch": {
         "eval/retrieval/changeable_encoder.py",
         "eval/retrieval/pruning.py",
@@ -55,6 +60,7 @@ OWNERS = {  # the longest matching name decides
         "rag/llm/gguf_weights.py",
         "rag/train/common.py",
         "rag/retrieve/rerank.py",
+        "rag/span/span_model.py",
         "rag/train/precedent_training.py",
     },
     "transformers": {
@@ -148,11 +154,12 @@ OWNERS = {  # the longest matching name decides
 # Inside rag: each room may import itself, the files at the bottom, and the rooms that it names.
 INDEX = {"encode", "library", "models"}
 RETRIEVE = {"index", *INDEX}
-READ = {"llm", "retrieve", *RETRIEVE}
+READ = {"llm", "retrieve", "span", *RETRIEVE}
 ROOMS_OF_RAG: dict[str, set[str]] = {
     "models": set(),
     "library": set(),
     "encode": {"models"},
+    "span": {"encode", "models"},
     "llm": {"models"},
     "index": INDEX,
     "retrieve": RETRIEVE,
