@@ -187,6 +187,13 @@ def test_a_folder_that_is_none_is_named(folder: Path, tmp_path: Path) -> None:
         open_span_model(tmp_path)
 
 
+def test_weights_that_are_no_numbers_are_refused(folder: Path) -> None:
+    model = open_span_model(folder)
+    model.bert.weights["heads.passage.bias"] = np.full(4, np.nan, np.float32)
+    with pytest.raises(ModelError, match="no numbers"):
+        read_span(model, "who ran?", [PassageText("", "the dogs")])
+
+
 # -- the answer --------------------------------------------------------------------------------------------------------
 
 

@@ -63,11 +63,16 @@ class SpanModel:
         return self.bert.linear(SPAN_HEAD, states), self.bert.linear(PASSAGE_HEAD, states[:, 0])
 
     def scores(self, windows: Sequence[Window]) -> list[WindowScores]:
-        """The scores of each window, in order. Windows of like length share a batch."""
+        """The scores of each window, in order. Windows of like length share a batch.
+
+        Raises ModelError for weights that are no numbers.
+        """
         found: dict[int, WindowScores] = {}
         for batch in batches_by_length(windows, TORCH_BATCH_TOKENS if self._torch else BATCH_TOKENS):
             arrays = padded([windows[i] for i in batch])
             spans, passages = self._in_torch(*arrays) if self._torch else self._in_numpy(*arrays)
+            if not (np.isfinite(spans[arrays[2]]).all() and np.isfinite(passages).all()):
+                raise ModelError("reading model: its scores are no numbers. Train it again: glossator train reader")
             for row, index in enumerate(batch):
                 length = len(windows[index].ids)
                 head = [float(value) for value in passages[row]]
