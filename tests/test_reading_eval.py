@@ -113,7 +113,7 @@ def test_auc_counts_pairs(answers: list[tuple[bool, int]]) -> None:
 
 
 def test_train_and_measure(tmp_path: Path) -> None:
-    base = tiny(tmp_path / "base", pieces=PIECES)
+    base = tiny(tmp_path / "base", heads=0, pieces=PIECES)
     data = written(tmp_path / "data.jsonl", [record(i) for i in range(60)])
     other = written(tmp_path / "other.jsonl", [record(i, source="other") for i in range(60, 70)])
 

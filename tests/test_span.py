@@ -40,7 +40,7 @@ SMALL = WindowSizes(window=12, question=3, title=2, overlap=4, answer=2)
 
 
 def tiny(folder: Path, heads: float = 0.5, seed: int = 0, pieces: list[str] = PIECES) -> Path:
-    """A reading model with random weights, and WordPieces enough for one story."""
+    """A reading model with random weights, or with `heads` 0 a BERT without heads, and WordPieces for one story."""
     import transformers
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
@@ -54,7 +54,7 @@ def tiny(folder: Path, heads: float = 0.5, seed: int = 0, pieces: list[str] = PI
     words.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     words.save(str(folder / "tokenizer.json"))
     tensors = load_file(folder / "model.safetensors")
-    for name, outputs in OUTPUTS.items():
+    for name, outputs in OUTPUTS.items() if heads else ():
         tensors[f"{name}.weight"] = torch.randn(outputs, 16) * heads
         tensors[f"{name}.bias"] = torch.randn(outputs) * heads
     save_file(tensors, folder / "model.safetensors")

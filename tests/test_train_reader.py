@@ -26,7 +26,7 @@ from rag.train.reading.reading_questions import (
     split_by_article,
 )
 from rag.train.reading.reading_student import ReadingStudent
-from rag.train.reading.reading_training import Batches, ReadingRecipe, ReadingState, save, train
+from rag.train.reading.reading_training import Batches, ReadingRecipe, ReadingState, held_out_f1, save, train
 from tests.test_span import tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,7 +37,7 @@ SIZES = WindowSizes(window=32, question=8, title=4, overlap=8, answer=4)
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny(tmp_path_factory.mktemp("base"), pieces=PIECES)
+    return tiny(tmp_path_factory.mktemp("base"), heads=0, pieces=PIECES)
 
 
 def student(base: Path, seed: int = 0) -> ReadingStudent:
@@ -245,5 +245,8 @@ def test_it_learns_and_is_read_again_as_it_was_saved(base: Path, tmp_path: Path)
     model = open_span_model(tmp_path / "out", SIZES)
     right = [read_span(model, (one := asked(i)).question, one.passages).text == one.golds[0] for i in range(60, 100)]
     assert sum(right) > 20
+    questions = [asked(i) for i in range(60, 80)]
+    further = ReadingStudent(str(tmp_path / "out"), 0, SIZES)  # a training may go on with other questions
+    assert held_out_f1(further, questions, half=False) == pytest.approx(held_out_f1(made, questions, half=False))
     with pytest.raises(UsageError, match="is there already"):
         save(made, state, RECIPE, {}, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The reading model that is trained: the encoder of a dense model with fresh heads, in torch with gradients."""
+"""The reading model that is trained: an encoder with heads, fresh ones if it has none, in torch with gradients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class ReadingStudent:
     """A reading model whose weights a trainer changes in place."""
 
     def __init__(self, model: str, seed: int, sizes: WindowSizes | None = None):
-        """`model`: a name in models.toml or a folder, of a plain BERT. Raises ModelError for any other."""
+        """`model`: a name in models.toml or a folder, of a plain BERT, or of a reading model, whose heads are kept.
+
+        Raises ModelError for any other.
+        """
         import torch
 
         sizes = sizes or WindowSizes()
@@ -42,9 +45,9 @@ class ReadingStudent:
             raise not_loaded(f"--model {model}", error, "Fetch it again: glossator models fetch") from error
         draw = np.random.default_rng(seed)
         for name, outputs in OUTPUTS.items():
-            heads = draw.normal(0, DEVIATION, (outputs, bert.dimensions))
-            bert.weights[f"{name}.weight"] = heads.astype(np.float32)
-            bert.weights[f"{name}.bias"] = np.zeros(outputs, dtype=np.float32)
+            heads = draw.normal(0, DEVIATION, (outputs, bert.dimensions)).astype(np.float32)
+            bert.weights.setdefault(f"{name}.weight", heads)
+            bert.weights.setdefault(f"{name}.bias", np.zeros(outputs, dtype=np.float32))
         tensors = {name: torch.from_numpy(np.array(weight)) for name, weight in bert.weights.items()}
         self._tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(UNUSED)}
         self.named: dict[str, Any] = {name: t.requires_grad_() for name, t in self._tensors.items() if name != FROZEN}
