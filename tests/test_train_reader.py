@@ -177,9 +177,10 @@ def test_the_split_is_by_article_and_passage() -> None:
 
 def test_samples_of_small_sources() -> None:
     questions = [replace(asked(i), source="large" if i < 100 else "small") for i in range(104)]
-    found = sample_by_source(questions, 24)
+    found = sample_by_source(questions, 24, 0)
     assert [question.source for question in found].count("small") == 4
-    assert sample_by_source(questions, 10) == found[:10] and len(sample_by_source(questions, None)) == 104
+    assert sample_by_source(questions, 10, 0) == found[:10] != sample_by_source(questions, 10, 1)
+    assert len(sample_by_source(questions, None, 0)) == 104
 
 
 def test_scores_are_those_of_squad() -> None:

@@ -90,11 +90,11 @@ def needed(question: ReadingQuestion) -> list[int]:
     return sorted(range(len(question.passages)) if question.relevant is None else question.relevant)
 
 
-def sample_by_source(questions: Sequence[ReadingQuestion], limit: int | None) -> list[ReadingQuestion]:
+def sample_by_source(questions: Sequence[ReadingQuestion], limit: int | None, seed: int) -> list[ReadingQuestion]:
     """`limit` of the questions, or all, in random order; of each source so many as the square root of its size says, so
     that small sources count. The sample of a lower limit is the beginning of that of a higher one."""
     by_source: dict[str, list[ReadingQuestion]] = {}
-    for question in sorted(questions, key=order_of):
+    for question in sorted(questions, key=lambda one: order_of(one, seed)):
         by_source.setdefault(question.source, []).append(question)
     ranked = [
         (rank / len(subset) ** 0.5, source, rank) for source, subset in by_source.items() for rank in range(len(subset))
@@ -102,9 +102,9 @@ def sample_by_source(questions: Sequence[ReadingQuestion], limit: int | None) ->
     return [by_source[source][rank] for _, source, rank in sorted(ranked)[:limit]]
 
 
-def order_of(question: ReadingQuestion) -> str:
-    """A key by which questions are in random order, the same everywhere."""
-    return hashlib.sha256(f"order {question.id}".encode("utf-8", "surrogatepass")).hexdigest()
+def order_of(question: ReadingQuestion, seed: int) -> str:
+    """A key by which questions are in random order, the same for a seed everywhere."""
+    return hashlib.sha256(f"order {seed} {question.id}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_held_out(question: ReadingQuestion) -> bool:

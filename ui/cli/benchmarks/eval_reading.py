@@ -40,7 +40,7 @@ def eval_reading(
     if not questions:
         raise DataError("none of the questions was held out of the model's training. Name another file")
     warn_of_limit(limit, len(questions), data[0])
-    questions = sorted(questions, key=order_of)[:limit]
+    questions = sorted(questions, key=lambda question: order_of(question, seed))[:limit]
     in_torch = reader.in_torch("bfloat16" if has_bfloat16("cpu") else "float32")
     with progress() as report:
         result = reading_scores.run(questions, in_torch, seed, partial(report, "questions"))

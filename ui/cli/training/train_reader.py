@@ -48,7 +48,8 @@ def train_reader(
         raise DataError(
             f"{len(questions)} questions: too few articles to learn from some and to hold out others. Name more data"
         )
-    learnt, watched = sample_by_source(split.learnt, limit), sample_by_source(split.held_out, WATCHED)
+    learnt = sample_by_source(split.learnt, limit, seed)
+    watched = sample_by_source(split.held_out, WATCHED, 0)  # the same for all seeds, so that curves can be compared
     recipe = ReadingRecipe(epochs=epochs, seed=seed)
     student = ReadingStudent(model, seed)
     checkpoint = out.with_name(f"{out.name}.partial")
