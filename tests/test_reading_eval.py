@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from eval.reading.reading_records import read_for_training, read_reading
 from eval.reading.reading_scores import auc, not_learnt, scores_of
-from rag.errors import DataError, RagError, UsageError
+from rag.errors import DataError, ModelError, RagError, UsageError
 from rag.span.span_reader import SpanAnswer
 from rag.train.reading.reading_questions import is_held_out
 from tests.benchmarks import written
@@ -135,5 +135,8 @@ def test_train_and_measure(tmp_path: Path) -> None:
     assert result == {**run("eval", "reading", "--data", data, "--data", other, "--model", out), **{
         name: result[name] for name in ("seconds", "passages_per_second")
     }}  # fmt: skip
+    (out / "trained.json").write_text("{}")
+    with pytest.raises(ModelError, match="not the record"):
+        not_learnt([], data, out)
     with pytest.raises(RagError, match="is there already"):
         run("train", "reader", "--data", data, "--out", out, "--model", base)

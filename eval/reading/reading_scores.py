@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.core.bootstrap import summarise
+from rag.errors import ModelError
 from rag.span.span_model import SpanModel
 from rag.span.span_reader import SpanAnswer, read_spans
 from rag.train.reading.reading_questions import ReadingQuestion, answer_scores, is_held_out
@@ -30,9 +31,12 @@ DRAWS = 1000  # of the bootstrap of the AUC
 
 def not_learnt(questions: Sequence[ReadingQuestion], file: Path, model: Path) -> list[ReadingQuestion]:
     """The questions of a file that a model may be measured on: where it was trained from a file of this name, those
-    that its training held out."""
+    that its training held out. Raises ModelError for a damaged record."""
     record = model / "trained.json"
-    files = json.loads(record.read_text("utf-8"))["data"]["files"] if record.is_file() else []
+    try:
+        files = json.loads(record.read_text("utf-8"))["data"]["files"] if record.is_file() else []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{record}: not the record of a training: {error}. Train it again") from error
     return [question for question in questions if file.name not in files or is_held_out(question)]
 
 
