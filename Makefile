@@ -7,7 +7,7 @@ SERVE ?=
 BIN := .venv/bin
 PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test quick install lint bench docker weights test-weights encoder browser
+.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
@@ -60,6 +60,12 @@ encoder: install
 	$(BIN)/glossator --set sparse.model=splade-tiny train sparse --out build/glossator-sparse --recipe distillation=kl \
 		--data $(DATA)/hotpotqa/train-small.jsonl.gz --data $(DATA)/2wiki/train-500.jsonl.gz \
 		--data $(DATA)/musique/train-100.jsonl.gz --data $(DATA)/beir/scifact
+
+# A reading model, from the train parts of $(DATA)/reading: some hours on two cores; what was interrupted goes on.
+READING = $(wildcard $(addprefix $(DATA)/reading/train/,spans-*.jsonl.gz multihop-*.jsonl.gz yesno-boolq.jsonl.gz))
+reader: install
+	$(BIN)/glossator models fetch all-minilm-l6-v2
+	$(BIN)/glossator train reader --out build/glossator-reader $(addprefix --data ,$(READING))
 
 # Debian's Chromium where it may be installed, else any on the path; without one the tests that need it say so.
 browser:

@@ -24,7 +24,12 @@ OWNERS = {  # the longest matching name decides
     "xllamacpp": {"rag/llm/open.py"},
     "openai": {"rag/llm/retries.py"},
     "tenacity": {"rag/llm/retries.py"},
-    "tokenizers": {"rag/encode/bert.py", "rag/encode/inference_free.py", "rag/encode/sparse_encoder.py"},
+    "tokenizers": {
+        "rag/encode/bert.py",
+        "rag/encode/inference_free.py",
+        "rag/encode/sparse_encoder.py",
+        "rag/span/windows.py",
+    },
     "torch": {
         "eval/retrieval/changeable_encoder.py",
         "eval/retrieval/pruning.py",
@@ -43,6 +48,10 @@ OWNERS = {  # the longest matching name decides
         "rag/encode/sparse_encoder.py",
         "rag/train/sparse/sparse_training.py",
         "rag/train/sparse/student.py",
+        "rag/train/checkpoints.py",
+        "rag/train/reading/reading_losses.py",
+        "rag/train/reading/reading_student.py",
+        "rag/train/reading/reading_training.py",
         "rag/train/sparse/training_state.py",
         "rag/train/sparse/training_step.py",
         "rag/train/dense_training.py",
@@ -55,6 +64,7 @@ OWNERS = {  # the longest matching name decides
         "rag/llm/gguf_weights.py",
         "rag/train/common.py",
         "rag/retrieve/rerank.py",
+        "rag/span/span_model.py",
         "rag/train/precedent_training.py",
     },
     "transformers": {
@@ -78,7 +88,8 @@ OWNERS = {  # the longest matching name decides
         "rag/encode/inference_free.py",
         "rag/encode/sparse_encoder.py",
         "rag/train/sparse/student.py",
-        "rag/train/sparse/training_state.py",
+        "rag/train/checkpoints.py",
+        "rag/train/reading/reading_student.py",
         "rag/train/dense_training.py",
         "rag/legal/pooling.py",
     },
@@ -131,6 +142,7 @@ OWNERS = {  # the longest matching name decides
         "ui/cli/benchmarks/eval_commands.py",
         "ui/cli/benchmarks/eval_open.py",
         "ui/cli/benchmarks/eval_precedents.py",
+        "ui/cli/benchmarks/eval_reading.py",
         "ui/cli/benchmarks/eval_retrieval.py",
         "ui/cli/commands/chapter_commands.py",
         "ui/cli/commands/document_commands.py",
@@ -140,6 +152,7 @@ OWNERS = {  # the longest matching name decides
         "ui/cli/commands/serve_command.py",
         "ui/cli/commands/user_commands.py",
         "ui/cli/training/train_commands.py",
+        "ui/cli/training/train_reader.py",
         "ui/cli/training/train_sparse.py",
     },
 }
@@ -148,11 +161,12 @@ OWNERS = {  # the longest matching name decides
 # Inside rag: each room may import itself, the files at the bottom, and the rooms that it names.
 INDEX = {"encode", "library", "models"}
 RETRIEVE = {"index", *INDEX}
-READ = {"llm", "retrieve", *RETRIEVE}
+READ = {"llm", "retrieve", "span", *RETRIEVE}
 ROOMS_OF_RAG: dict[str, set[str]] = {
     "models": set(),
     "library": set(),
     "encode": {"models"},
+    "span": {"encode", "models"},
     "llm": {"models"},
     "index": INDEX,
     "retrieve": RETRIEVE,

@@ -25,12 +25,13 @@ from safetensors.torch import load_file, save_file
 
 from eval.retrieval.sparse_gain import ndcg_of
 from rag.errors import DataError, LibraryError, ModelError, UsageError
+from rag.train.checkpoints import CHECKPOINT
 from rag.train.sparse.hard_negatives import TrainingPostings
 from rag.train.sparse.pairs import Candidates, Pair, TrainingSet
 from rag.train.sparse.sparse_recipe import Recipe
 from rag.train.sparse.sparse_training import train
 from rag.train.sparse.student import Student
-from rag.train.sparse.training_state import CHECKPOINT, State
+from rag.train.sparse.training_state import State
 from rag.train.sparse.training_step import Steps
 from tests.conftest import ROOT
 from tests.made import Words

@@ -65,7 +65,7 @@ class Bert:
         self._tokenizer.enable_padding(pad_id=config["pad_token_id"], pad_token=padding)
         self._tokenizer.enable_truncation(min(max_tokens, config["max_position_embeddings"]))
         tensors = load_file(Path(folder, "model.safetensors")).items()
-        self._weights: dict[str, Any] = {
+        self.weights: dict[str, Any] = {
             _name_of(name): tensor.astype(np.float32, copy=False)
             for name, tensor in tensors
             if tensor.dtype.kind == "f"  # some have position ids, too
@@ -73,19 +73,26 @@ class Bert:
         self._functional: Any = functional
         self._torch: dict[str, Bert] = {}
         self.hidden(*self.tokens([""]))  # what is missing is missed here
-        self.predicts = "cls.predictions.transform.dense.weight" in self._weights
+        self.predicts = "cls.predictions.transform.dense.weight" in self.weights
 
     def in_torch(self, dtype: str) -> Bert:
         """The same in torch, in its numbers of that name; made once."""
         import torch
 
         if dtype not in self._torch:
-            other = copy(self)
             number = getattr(torch, dtype)
-            other._weights = {name: torch.from_numpy(weight).to(number) for name, weight in self._weights.items()}
-            other._functional = torch.nn.functional
-            self._torch[dtype] = other
+            weights = {name: torch.from_numpy(weight).to(number) for name, weight in self.weights.items()}
+            self._torch[dtype] = self.of_tensors(weights)
         return self._torch[dtype]
+
+    def of_tensors(self, weights: dict[str, Any]) -> Bert:
+        """The same in torch with these tensors by name, which a trainer may go on changing."""
+        import torch
+
+        other = copy(self)
+        other.weights = weights
+        other._functional = torch.nn.functional
+        return other
 
     def tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Token ids, and which of them are no padding: both (texts, tokens)."""
@@ -95,44 +102,46 @@ class Bert:
             np.asarray([encoding.attention_mask for encoding in encodings], dtype=np.bool_),
         )
 
-    def hidden(self, ids: Any, real: Any) -> Any:
-        """The last layer's states of what `tokens` gives: (texts, tokens, dimensions)."""
+    def hidden(self, ids: Any, real: Any, types: Any = 0) -> Any:
+        """The last layer's states of what `tokens` gives: (texts, tokens, dimensions). `types`, shaped as ids, are the
+        token types of two texts in one: 0 for the first text, 1 for the second."""
         texts, tokens = ids.shape
         seen = real[:, None, None, :]  # by every head and every token
-        states = self._weights["embeddings.word_embeddings.weight"][ids]
-        states = states + self._weights["embeddings.token_type_embeddings.weight"][0]
-        states = states + self._weights["embeddings.position_embeddings.weight"][:tokens]
+        states = self.weights["embeddings.word_embeddings.weight"][ids]
+        states = states + self.weights["embeddings.token_type_embeddings.weight"][types]
+        states = states + self.weights["embeddings.position_embeddings.weight"][:tokens]
         states = self._normal("embeddings.LayerNorm", states)
         for number in self._layers:
             layer = f"encoder.layer.{number}"
             query, key, value = (
-                self._linear(f"{layer}.attention.self.{part}", states)
+                self.linear(f"{layer}.attention.self.{part}", states)
                 .reshape(texts, tokens, self._heads, -1)
                 .swapaxes(1, 2)
                 for part in ("query", "key", "value")
             )
             heads = self._functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
             joined = heads.swapaxes(1, 2).reshape(texts, tokens, self.dimensions)
-            attended = self._linear(f"{layer}.attention.output.dense", joined)
+            attended = self.linear(f"{layer}.attention.output.dense", joined)
             states = self._normal(f"{layer}.attention.output.LayerNorm", states + attended)
-            wide = self._functional.gelu(self._linear(f"{layer}.intermediate.dense", states))
-            states = self._normal(f"{layer}.output.LayerNorm", states + self._linear(f"{layer}.output.dense", wide))
+            wide = self._functional.gelu(self.linear(f"{layer}.intermediate.dense", states))
+            states = self._normal(f"{layer}.output.LayerNorm", states + self.linear(f"{layer}.output.dense", wide))
         return states
 
     def predicted(self, states: Any) -> Any:
         """What a masked language model multiplies with `output_layer`: (texts, tokens, dimensions). For `predicts`."""
         head = "cls.predictions.transform"
-        return self._normal(f"{head}.LayerNorm", self._functional.gelu(self._linear(f"{head}.dense", states)))
+        return self._normal(f"{head}.LayerNorm", self._functional.gelu(self.linear(f"{head}.dense", states)))
 
     def output_layer(self) -> tuple[Any, Any]:
         """The matrix (terms, dimensions), the input embeddings again, and the bias (terms,), of the logits of terms."""
-        return self._weights["embeddings.word_embeddings.weight"], self._weights["cls.predictions.bias"]
+        return self.weights["embeddings.word_embeddings.weight"], self.weights["cls.predictions.bias"]
 
-    def _linear(self, name: str, states: Any) -> Any:
-        return self._functional.linear(states, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+    def linear(self, name: str, states: Any) -> Any:
+        """The states times the matrix of that name, plus its bias: (..., outputs)."""
+        return self._functional.linear(states, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def _normal(self, name: str, states: Any) -> Any:
-        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         return self._functional.layer_norm(states, (self.dimensions,), weight, bias, self._epsilon)
 
 

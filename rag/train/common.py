@@ -29,6 +29,15 @@ def check_out(out: Path) -> None:
         raise UsageError(f"--out {out}: is there already. Name a new folder")
 
 
+def has_bfloat16(device: str) -> bool:
+    """Whether bfloat16 is arithmetic there ("cpu" or "cuda"), and not only a format."""
+    import torch
+
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
 def write_folder(out: Path, save: Callable[[Path], dict[str, Any]], record: str = "trained.json") -> None:
     """Have `save` write its files into a new folder, and in the file `record` what it returns: what it is trained from.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.encode.checkpoint import TRAINED
 from rag.errors import LibraryError, ModelError, first_line_of
-from rag.train.common import write_folder
+from rag.train.common import has_bfloat16, write_folder
 from rag.train.sparse.pairs import Candidates, TrainingSet
 from rag.train.sparse.sparse_recipe import Recipe
 from rag.train.sparse.student import Student
@@ -62,7 +62,7 @@ def train(
     whose = digest_of(data, candidates, recipe, student)
     base = _copy_of(named)
     state = read_state(checkpoint, whose, named, optimiser) or State()
-    half = _has_bfloat16(student.device)
+    half = has_bfloat16(student.device)
     if not state.step:
         _measure(state, student, measure, named, base, recipe.share)
         report("training", 0, recipe.steps, f"nDCG@10 {state.curve[-1].ndcg:.3f}")
@@ -94,15 +94,6 @@ def faster_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _has_bfloat16(device: str) -> bool:
-    """Whether bfloat16 is arithmetic there, and not only a format."""
-    import torch
-
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ui.cli.benchmarks.eval_attribution import eval_attribution
 from ui.cli.benchmarks.eval_chapters import eval_chapters
 from ui.cli.benchmarks.eval_open import eval_open
 from ui.cli.benchmarks.eval_precedents import eval_precedents
+from ui.cli.benchmarks.eval_reading import eval_reading
 from ui.cli.benchmarks.eval_retrieval import eval_pruning, eval_retrieval, eval_sampling
 from ui.cli.options import JsonOption, SeedOption
 from ui.cli.shared import print_result, progress
@@ -57,6 +58,7 @@ app.command("injections")(eval_injections)
 app.command("attribution")(eval_attribution)
 app.command("chapters")(eval_chapters)
 app.command("pruning")(eval_pruning)
+app.command("reading")(eval_reading)
 app.command("compare")(eval_compare)
 app.command("expected")(eval_expected)
 app.command("precedents")(eval_precedents)

@@ -37,6 +37,7 @@ from ui.cli.options import (
     SeedOption,
 )
 from ui.cli.shared import load_settings, open_indexes, print_result, progress, scratch_library
+from ui.cli.training.train_reader import train_reader
 from ui.cli.training.train_sparse import train_sparse
 
 log = logging.getLogger("glossator")
@@ -286,3 +287,4 @@ app.command("notes")(train_notes)
 app.command("chapters")(train_chapters)
 app.command("precedents")(train_precedents)
 app.command("sparse")(train_sparse)
+app.command("reader")(train_reader)
