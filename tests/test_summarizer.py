@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answer import ask
+from rag.answer import Evidence, Token, ask
 from rag.document import Document, Page
 from rag.library.catalogue import Library
 from rag.library.database import WriterLock
@@ -149,7 +149,11 @@ def test_the_documents_own_sentences_stand_there_before_the_reader_is_asked(libr
     events = ask(QUESTION, over(library, reader), 5, style="summary", scope=Scopes(library).of_question(QUESTION))
     before = [next(events), next(events)]
     assert not reader.asked and str(getattr(before[1], "text", "")).split(".")[0] in str(SECTIONS.values())
-    progress = [event for event in events if isinstance(event, PartProgress)]
+    rest = list(events)
+    told = [i for i, event in enumerate(rest) if isinstance(event, Token)]
+    assert isinstance(rest[told[0] - 1], Evidence), "they stand until the summary begins"
+    assert not any(isinstance(event, Evidence) for event in rest[: told[0] - 1])
+    progress = [event for event in rest if isinstance(event, PartProgress)]
     assert [(each.done, each.total, each.part) for each in progress] == [
         (n, len(SECTIONS), heading) for n, heading in enumerate(SECTIONS)
     ]

@@ -96,7 +96,6 @@ class Summarizer:
             if self._count == 1:
                 yield self._first_words(hits)
             written = yield from self._map(document, parts, number)
-            yield reading.evidence  # the first words are void
             told += yield from self._reduce(document, written, read)
         if self._stop():
             read_of = {hit.passage.document_id for hit in reading.evidence}
@@ -183,6 +182,8 @@ class Summarizer:
                 WHOLE_TOKENS,
                 self._reading.usage,
             ):
+                if not draft:
+                    yield self._reading.evidence  # the first words are void
                 draft += piece
                 yield piece
             self._reading.draft = draft.strip()
