@@ -1,12 +1,13 @@
-"""Checkpoints of a training: one file, replaced as a whole, by which one that was cut off goes on."""
+"""How far a training is, and its checkpoint: one file, replaced as a whole, by which one that was cut off goes on."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from safetensors import safe_open
 
@@ -19,22 +20,33 @@ CHECKPOINT = "checkpoint.safetensors"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, of each weight
 
 
-def write_checkpoint(
-    folder: Path,
-    whose: str,
-    record: Mapping[str, Any],
-    named: Mapping[str, Any],
-    best: Mapping[str, Tensor],
-    optimiser: Any,
-) -> None:
-    """Write one file, replaced as a whole. It is no pickle: tensors by name, the rest as JSON in its header.
+Point = TypeVar("Point")  # one measurement: a dataclass
 
-    `whose` is the digest of the training's data and recipe, `named` has its weights by name, `best` the best so far.
+
+@dataclass(slots=True)
+class TrainingState(Generic[Point]):
+    """How far a training is. `best` has the weights at the highest score so far, as they were measured."""
+
+    step: int = 0
+    curve: list[Point] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_step: int = 0
+    losses: list[float] = field(default_factory=list)  # since the last measurement
+
+
+State = TypeVar("State", bound=TrainingState[Any])
+
+
+def write_state(folder: Path, whose: str, state: TrainingState[Any], named: Mapping[str, Any], optimiser: Any) -> None:
+    """Write a checkpoint. It is no pickle: tensors by name, the rest as JSON in its header.
+
+    `whose` is the digest of the training's data and recipe, `named` has its weights by name.
     """
     from safetensors.torch import save_file
 
+    record = {"step": state.step, "best": state.best_step, "curve": [asdict(point) for point in state.curve]}
     tensors = {f"now/{name}": weight.detach().cpu().contiguous() for name, weight in named.items()}
-    tensors |= {f"best/{name}": weight.cpu().contiguous() for name, weight in best.items()}
+    tensors |= {f"best/{name}": weight.cpu().contiguous() for name, weight in state.best.items()}
     for name, weight in named.items():
         for moment, values in optimiser.state[weight].items():
             tensors[f"{moment}/{name}"] = values.cpu().contiguous()
@@ -44,15 +56,18 @@ def write_checkpoint(
     os.replace(fresh, folder / CHECKPOINT)
 
 
-def read_checkpoint(
-    folder: Path, whose: str, named: Mapping[str, Any], optimiser: Any
-) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The record and the best weights of a training that was cut off, its weights put into `named`; None if there is
-    none. Raises UsageError for a file that cannot be read, or that is of another training."""
+def read_state(
+    folder: Path, whose: str, begun: State, point: type[Any], named: Mapping[str, Any], optimiser: Any
+) -> State:
+    """The state of a training that was cut off, its weights put into `named`; `begun`, of which it is made, if there is
+    none. `point` is what its curve consists of.
+
+    Raises UsageError for a file that cannot be read, or that is of another training.
+    """
     import torch
 
     if not (folder / CHECKPOINT).is_file():
-        return None
+        return begun
     try:
         with safe_open(folder / CHECKPOINT, "pt") as file:
             record = json.loads(file.metadata()["record"])
@@ -67,7 +82,10 @@ def read_checkpoint(
                             moment: tensors[f"{moment}/{name}"].to("cpu" if moment == "step" else weight.device)
                             for moment in MOMENTS
                         }
-            return record, {name: tensors[f"best/{name}"] for name in named}
+            begun.step, begun.best_step = record["step"], record["best"]
+            begun.curve = [point(**measured) for measured in record["curve"]]
+            begun.best = {name: tensors[f"best/{name}"] for name in named}
+            return begun
     except Exception as error:  # no such format, no such tensor, no such record
         raise UsageError(
             f"{folder / CHECKPOINT} cannot be read: {first_line_of(error)}. Remove it, and begin again"

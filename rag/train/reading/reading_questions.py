@@ -62,8 +62,8 @@ def split_by_article(questions: Sequence[ReadingQuestion]) -> HeldOutSplit:
     kept = {
         question.passages[i].text
         for question, out in zip(questions, held, strict=True)
-        for i in (range(len(question.passages)) if question.relevant is None else question.relevant)
         if out
+        for i in needed(question)
     }
     learnt, left_out = [], 0
     for question, out in zip(questions, held, strict=True):

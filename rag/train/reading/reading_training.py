@@ -11,13 +11,13 @@ import math
 import random
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import DataError, ModelError
 from rag.span.span_reader import read_spans
-from rag.train.checkpoints import read_checkpoint, write_checkpoint
+from rag.train.checkpoints import TrainingState, read_state, write_state
 from rag.train.common import has_bfloat16, write_folder
 from rag.train.reading.reading_examples import Example, Examples
 from rag.train.reading.reading_losses import answer_loss, outputs_of, relevance_loss
@@ -55,15 +55,7 @@ class ReadingPoint:
     f1: float
 
 
-@dataclass(slots=True)
-class ReadingState:
-    """How far a training is. `best` has the weights at the highest F1 so far."""
-
-    step: int = 0
-    curve: list[ReadingPoint] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_step: int = 0
-    losses: list[float] = field(default_factory=list)  # since the last measurement
+ReadingState = TrainingState[ReadingPoint]  # its score is F1
 
 
 def train(
@@ -93,7 +85,7 @@ def train(
     ]
     optimiser = torch.optim.AdamW(groups, lr=recipe.rate)
     whose = _digest_of(questions, recipe, student)
-    state = _read_state(checkpoint, whose, named, optimiser) or ReadingState()
+    state = read_state(checkpoint, whose, ReadingState(), ReadingPoint, named, optimiser)
     half = has_bfloat16("cpu")
     while state.step < batches.steps:
         drawn = [examples.example(index, f"{recipe.seed} {state.step}") for index in batches.of_step(state.step)]
@@ -111,7 +103,7 @@ def train(
         state.losses.append(loss.item())
         if state.step % recipe.every == 0 or state.step == batches.steps:
             _measure(state, student, held_out, half)
-            _write_state(checkpoint, whose, state, named, optimiser)
+            write_state(checkpoint, whose, state, named, optimiser)
         score = f", F1 {state.curve[-1].f1:.3f}" if state.curve else ""
         report("training", state.step, batches.steps, f"loss {loss.item():.3f}{score}")
     with torch.no_grad():
@@ -217,18 +209,6 @@ def _measure(state: ReadingState, student: ReadingStudent, held_out: Sequence[Re
     if not state.best or f1 > max(point.f1 for point in state.curve[:-1]):
         state.best = {name: weight.detach().clone() for name, weight in student.named.items()}
         state.best_step = state.step
-
-
-def _write_state(folder: Path, whose: str, state: ReadingState, named: dict[str, Any], optimiser: Any) -> None:
-    record = {"step": state.step, "best": state.best_step, "curve": [asdict(point) for point in state.curve]}
-    write_checkpoint(folder, whose, record, named, state.best, optimiser)
-
-
-def _read_state(folder: Path, whose: str, named: dict[str, Any], optimiser: Any) -> ReadingState | None:
-    if (found := read_checkpoint(folder, whose, named, optimiser)) is None:
-        return None
-    record, best = found
-    return ReadingState(record["step"], [ReadingPoint(**point) for point in record["curve"]], best, record["best"])
 
 
 def _digest_of(questions: Sequence[ReadingQuestion], recipe: ReadingRecipe, student: ReadingStudent) -> str:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from rag.encode.checkpoint import TRAINED
 from rag.errors import LibraryError, ModelError, first_line_of
+from rag.train.checkpoints import read_state, write_state
 from rag.train.common import has_bfloat16, write_folder
 from rag.train.sparse.pairs import Candidates, TrainingSet
 from rag.train.sparse.sparse_recipe import Recipe
 from rag.train.sparse.student import Student
-from rag.train.sparse.training_state import Curve, State, digest_of, read_state, write_state
+from rag.train.sparse.training_state import Curve, State, digest_of
 from rag.train.sparse.training_step import Steps, loss_of_step, rate_share
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train(
     steps = Steps(data, candidates, recipe)
     whose = digest_of(data, candidates, recipe, student)
     base = _copy_of(named)
-    state = read_state(checkpoint, whose, named, optimiser) or State()
+    state = read_state(checkpoint, whose, State(), Curve, named, optimiser)
     half = has_bfloat16(student.device)
     if not state.step:
         _measure(state, student, measure, named, base, recipe.share)

@@ -1,4 +1,4 @@
-"""How far a training of a sparse encoder is, and its checkpoint."""
+"""How far a training of a sparse encoder is."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from rag.train.checkpoints import read_checkpoint, write_checkpoint
+from rag.train.checkpoints import TrainingState
 from rag.train.sparse.pairs import Candidates, TrainingSet
 from rag.train.sparse.sparse_recipe import Recipe
 from rag.train.sparse.student import Student
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +24,10 @@ class Curve:
 
 
 @dataclass(slots=True)
-class State:
-    """How far a training is. `best` has the weights at the highest nDCG@10 so far, as they were measured."""
+class State(TrainingState[Curve]):
+    """How far the training is; its score is nDCG@10."""
 
-    step: int = 0
-    curve: list[Curve] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_step: int = 0
-    losses: list[float] = field(default_factory=list)  # since the last measurement
-    penalties: list[float] = field(default_factory=list)
-
-
-def write_state(folder: Path, whose: str, state: State, named: dict[str, Any], optimiser: Any) -> None:
-    """Write a checkpoint. `whose` is the digest of the training's data and recipe, `named` has its weights by name."""
-    record = {"step": state.step, "best": state.best_step, "curve": [asdict(point) for point in state.curve]}
-    write_checkpoint(folder, whose, record, named, state.best, optimiser)
-
-
-def read_state(folder: Path, whose: str, named: dict[str, Any], optimiser: Any) -> State | None:
-    """The state of a training that was cut off, its weights put into `named`; None if there is none."""
-    if (found := read_checkpoint(folder, whose, named, optimiser)) is None:
-        return None
-    record, best = found
-    return State(record["step"], [Curve(**point) for point in record["curve"]], best, record["best"])
+    penalties: list[float] = field(default_factory=list)  # since the last measurement
 
 
 def digest_of(data: TrainingSet, candidates: Sequence[Candidates], recipe: Recipe, student: Student) -> str:
