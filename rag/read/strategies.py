@@ -63,6 +63,12 @@ class Reading:
     copied: tuple[int, int] | None = None
     answer_sentences: tuple[AnswerSentence, ...] = ()  # of an answer in sentences
 
+    def answer_in(self, sentences: Sequence[AnswerSentence]) -> None:
+        """Make these the answer: their quotes are its quotes, the best of their supports is its support."""
+        self.answer_sentences = tuple(sentences)
+        self.quotes = [quote for each in sentences for quote in each.quotes]
+        self.support = max((each.support for each in sentences if each.quotes), default=0.0)
+
     @property
     def read(self) -> list[Hit]:
         """The evidence that the reader gets: all but what is ignored."""

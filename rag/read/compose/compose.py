@@ -65,14 +65,10 @@ def compose(
         draft += piece
         yield piece
     reading.draft = draft.strip()
-    written = [] if declines(reading.draft) else written_sentences(reading.draft)
-    supports = find_support([text for text, _ in written], reading.question, read, encoder)
-    told = [
-        AnswerSentence(text, support.quotes, support.value, item)
-        for (text, item), support in zip(written, supports, strict=True)
-        if support.quotes or reading.settings.unsupported == "mark"
-    ]
-    told = without_repeats(told)
+    written = "" if declines(reading.draft) else reading.draft
+    mark = reading.settings.unsupported == "mark"
+    matched = matched_sentences(written, reading.question, read, encoder)
+    told = without_repeats([each for each in matched if each.quotes or mark])
     cited = [quote for each in told for quote in each.quotes]
     wanted = sentences_wanted(reading.question) if style == "summary" else None
     if not cited and style != "summary":  # the reader found no answer in what it was given
@@ -82,10 +78,18 @@ def compose(
     else:
         more = _quoted(choose(QUOTED_WORDS[style], cited), read)
         told = [*told, *(replace(each, item=False, heading="") for each in more)][:wanted]
-    reading.answer_sentences = tuple(told)
-    reading.quotes = [quote for each in reading.answer_sentences for quote in each.quotes]
-    reading.support = max((each.support for each in told if each.quotes), default=0.0)
+    reading.answer_in(told)
     yield selection_note(reading.question, excerpts)
+
+
+def matched_sentences(draft: str, question: str, read: Sentences, encoder: DenseEncoder) -> list[AnswerSentence]:
+    """The sentences of what a reader wrote, each with the quotes from `read` that support it, or without any."""
+    written = written_sentences(draft)
+    supports = find_support([text for text, _ in written], question, read, encoder)
+    return [
+        AnswerSentence(text, support.quotes, support.value, item)
+        for (text, item), support in zip(written, supports, strict=True)
+    ]
 
 
 def written_sentences(draft: str) -> list[tuple[str, bool]]:

@@ -46,7 +46,7 @@ class Comparison:
     """Two things that the question joins by "and" or "or", each by its own evidence.
 
     A yes or no for both where it asks whether both are so; what each is where it asks for the same. Which of the two it
-    is by dates or numbers, else by how likely each is by itself.
+    is decided by dates or numbers, otherwise by the probability of each side alone.
     """
 
     name = "comparison"

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from rag.library.catalogue import Library
 from rag.library.summaries import StoredSentence
 from rag.protocols import DenseEncoder
-from rag.read.compose.compose import sentences_wanted, without_repeats, written_sentences
-from rag.read.compose.excerpts import Sentences, read_sentences
+from rag.read.compose.compose import matched_sentences, sentences_wanted, without_repeats
+from rag.read.compose.excerpts import Sentences
 from rag.read.compose.sentence_prompts import part_messages, whole_messages
-from rag.read.compose.sentence_support import find_support
 from rag.read.quotes import AnswerSentence, Quote
 from rag.read.strategies import Event, PartProgress, Reading
 from rag.read.summary.document_parts import DocumentPart, parts_of
@@ -39,7 +38,6 @@ BY_PART = "Part by part:"
 class WholeDocument:
     """What is to be summarised: all passages of a document, or of the chapter that is asked about, in its order."""
 
-    document_id: str
     title: str
     passages: tuple[Passage, ...]
     vectors: NDArray[np.float32]  # of the passages: unit rows (n, d)
@@ -92,17 +90,15 @@ class Summarizer:
             hits = [hit for part in parts for hit in part.hits]
             reading.evidence = (*reading.evidence, *hits)
             yield reading.evidence
-            read = read_sentences(reading.question, hits, self._encoder)
+            read, choose = telling_sentences(reading.question, hits, self._encoder)
             if self._count == 1:
-                yield self._first_words(hits)
+                yield " ".join(" ".join(quote.text.split()) for quote in choose(FIRST_WORDS))
             written = yield from self._map(document, parts, number)
             told += yield from self._reduce(document, written, read)
         if self._stop():
             read_of = {hit.passage.document_id for hit in reading.evidence}
             yield Note(1, reading.question, f"Stopped. Read so far: {len(read_of)} of {self._count} documents.")
-        reading.answer_sentences = tuple(told)
-        reading.quotes = [quote for each in told for quote in each.quotes]
-        reading.support = max((each.support for each in told if each.quotes), default=0.0)
+        reading.answer_in(told)
 
     def _parts(self, document: WholeDocument, before: int) -> list[_ReadPart]:
         """The document's parts, each with its most telling passages, which are ranked behind `before` others."""
@@ -115,11 +111,6 @@ class Summarizer:
             before += len(hits)
             found.append(_ReadPart(part, tuple(self._mask(hits))))
         return found
-
-    def _first_words(self, hits: Sequence[Hit]) -> str:
-        """The sentences that say most of the document, in its words and order."""
-        _, choose = telling_sentences(self._reading.question, hits, self._encoder)
-        return " ".join(" ".join(quote.text.split()) for quote in choose(FIRST_WORDS))
 
     # -- map ---------------------------------------------------------------------------------------------------------
 
@@ -204,11 +195,8 @@ class Summarizer:
 
     def _matched(self, draft: str, read: Sentences) -> list[AnswerSentence]:
         """The sentences of a draft, each with the words that support it."""
-        written = [text for text, _ in written_sentences(draft)]
-        supports = find_support(written, self._reading.question, read, self._encoder)
-        return without_repeats(
-            [AnswerSentence(text, each.quotes, each.value) for text, each in zip(written, supports, strict=True)]
-        )
+        matched = matched_sentences(draft, self._reading.question, read, self._encoder)
+        return without_repeats([replace(each, item=False) for each in matched])
 
 
 def _quote_at(hits: Sequence[Hit], start: int, end: int) -> Quote | None:

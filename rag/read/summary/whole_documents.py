@@ -65,4 +65,4 @@ def whole_documents(
         if passages:
             number_of = {passage.passage_id: number for number, passage in kept.items()}
             vectors = vectors_of([number_of[passage.passage_id] for passage in passages], passages)
-            yield WholeDocument(document_id, passages[0].title, tuple(passages), vectors)
+            yield WholeDocument(passages[0].title, tuple(passages), vectors)
