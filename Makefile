@@ -62,7 +62,7 @@ encoder: install
 		--data $(DATA)/musique/train-100.jsonl.gz --data $(DATA)/beir/scifact
 
 # A reading model, from the train parts of $(DATA)/reading: some hours on two cores; what was interrupted goes on.
-READING = $(wildcard $(addprefix $(DATA)/reading/train/,spans-*.jsonl.gz multihop-*.jsonl.gz yesno-boolq.jsonl.gz))
+READING = $(wildcard $(addprefix $(DATA)/reading/train/,spans-*.jsonl.gz multihop-*.jsonl.gz yesno-boolq.jsonl.gz support-*.jsonl.gz))
 reader: install
 	$(BIN)/glossator models fetch all-minilm-l6-v2
 	$(BIN)/glossator train reader --out build/glossator-reader $(addprefix --data ,$(READING))

@@ -13,7 +13,9 @@ from typing import Any, get_args
 
 from eval.core.files import Record, read_records
 from eval.core.withheld import check_not_withheld, is_withheld
+from eval.reading.claim_records import is_claim, read_claims
 from rag.span.windows import PassageText
+from rag.train.reading.claims import LabelledClaim
 from rag.train.reading.reading_questions import GoldSpan, Label, ReadingQuestion
 
 LABELS = get_args(Label)
@@ -27,13 +29,19 @@ def read_reading(file: Path) -> list[ReadingQuestion]:
     return [question_of(record) for record in read_records(file) if not record.fields.get("multi")]
 
 
-def read_for_training(files: Sequence[Path]) -> list[ReadingQuestion]:
-    """The questions of all files, but those that we measure on; UsageError for a file that holds such a benchmark."""
-    questions = []
+def read_for_training(files: Sequence[Path]) -> tuple[list[ReadingQuestion], list[LabelledClaim]]:
+    """The questions and the claims of all files, each of one kind, but those that we measure on.
+
+    Raises UsageError for a file that holds such a benchmark, and as read_reading and read_claims.
+    """
+    questions, claims = list[ReadingQuestion](), list[LabelledClaim]()
     for file in files:
         check_not_withheld(file)
-        questions += [question for question in read_reading(file) if not is_withheld(question.question)]
-    return questions
+        if is_claim(next(iter(read_records(file)))):
+            claims += [claim for claim in read_claims(file) if not is_withheld(claim.claim)]
+        else:
+            questions += [question for question in read_reading(file) if not is_withheld(question.question)]
+    return questions, claims
 
 
 def question_of(record: Record) -> ReadingQuestion:

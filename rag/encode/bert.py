@@ -85,13 +85,16 @@ class Bert:
             self._torch[dtype] = self.of_tensors(weights)
         return self._torch[dtype]
 
-    def of_tensors(self, weights: dict[str, Any]) -> Bert:
-        """The same in torch with these tensors by name, which a trainer may go on changing."""
+    def of_tensors(self, weights: dict[str, Any], functional: Any = None) -> Bert:
+        """The same in torch with these tensors by name, which a trainer may go on changing.
+
+        `functional` has the functions of torch.nn.functional, or is that itself.
+        """
         import torch
 
         other = copy(self)
         other.weights = weights
-        other._functional = torch.nn.functional
+        other._functional = functional or torch.nn.functional
         return other
 
     def tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

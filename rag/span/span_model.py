@@ -1,12 +1,13 @@
-"""The reading model: a cross-encoder with heads for the answer's span, yes, no, "not here", and relevance.
+"""The reading model: a cross-encoder with heads for the answer's span, yes, no, "not here", relevance, and support.
 
 The span head gives each token a score as the answer's first and as its last token (Devlin et al. 2019, section 4.3);
-the passage head makes four scores of the state of [CLS]. It runs on rag.encode.bert, in numpy or in torch.
+the passage head makes four scores of the state of [CLS], and the support head three, of a claim in place of a question.
+It runs on rag.encode.bert, in numpy or in torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ from rag.encode.functional import one_thread
 from rag.errors import ModelError, not_loaded
 from rag.span.windows import PairTokenizer, Window, WindowSizes
 
-SPAN_HEAD, PASSAGE_HEAD = "heads.span", "heads.passage"
-OUTPUTS = {SPAN_HEAD: 2, PASSAGE_HEAD: 4}  # start, end; yes, no, not here, relevance
+SPAN_HEAD, PASSAGE_HEAD, SUPPORT_HEAD = "heads.span", "heads.passage", "heads.support"
+# start, end; yes, no, not here, relevance; supports, refutes, unknown
+OUTPUTS = {SPAN_HEAD: 2, PASSAGE_HEAD: 4, SUPPORT_HEAD: 3}
 BATCH_TOKENS = 1024  # of a batch in numpy: its widest states, 6 MB, stay near the processor
 TORCH_BATCH_TOKENS = 4096
 
@@ -62,34 +64,52 @@ class SpanModel:
         states = self.bert.hidden(ids, real, types)
         return self.bert.linear(SPAN_HEAD, states), self.bert.linear(PASSAGE_HEAD, states[:, 0])
 
+    def support_outputs(self, ids: Any, types: Any, real: Any) -> Any:
+        """Of windows of a claim and a text, shaped as in `outputs`: the support head's (windows, 3)."""
+        return self.bert.linear(SUPPORT_HEAD, self.bert.hidden(ids, real, types)[:, 0])
+
     def scores(self, windows: Sequence[Window]) -> list[WindowScores]:
         """The scores of each window, in order. Windows of like length share a batch.
 
         Raises ModelError for weights that are no numbers.
         """
         found: dict[int, WindowScores] = {}
-        for batch in batches_by_length(windows, TORCH_BATCH_TOKENS if self._torch else BATCH_TOKENS):
-            arrays = padded([windows[i] for i in batch])
-            spans, passages = self._in_torch(*arrays) if self._torch else self._in_numpy(*arrays)
-            if not (np.isfinite(spans[arrays[2]]).all() and np.isfinite(passages).all()):
-                raise ModelError("reading model: its scores are no numbers. Train it again: glossator train reader")
+        for batch, real, (spans, passages) in self._in_batches(self.outputs, windows):
+            _check_numbers(spans[real], passages)
             for row, index in enumerate(batch):
                 length = len(windows[index].ids)
                 head = [float(value) for value in passages[row]]
                 found[index] = WindowScores(spans[row, :length, 0], spans[row, :length, 1], *head)
         return [found[index] for index in range(len(windows))]
 
-    def _in_numpy(self, ids: Any, types: Any, real: Any) -> tuple[Any, Any]:
-        with one_thread():
-            spans, passages = self.outputs(ids, types, real)
-        return spans, passages
+    def support_scores(self, windows: Sequence[Window]) -> list[NDArray[np.float32]]:
+        """The support head's scores of each window of a claim and a text, in order: (3,) each. Raises as `scores`."""
+        found: dict[int, NDArray[np.float32]] = {}
+        for batch, _, (supports,) in self._in_batches(lambda *arrays: (self.support_outputs(*arrays),), windows):
+            _check_numbers(supports)
+            found |= dict(zip(batch, supports, strict=True))
+        return [found[index] for index in range(len(windows))]
 
-    def _in_torch(self, ids: Any, types: Any, real: Any) -> tuple[Any, Any]:
-        import torch
+    def _in_batches(
+        self, outputs: Callable[..., tuple[Any, ...]], windows: Sequence[Window]
+    ) -> Iterator[tuple[list[int], NDArray[np.bool_], tuple[Any, ...]]]:
+        """Of each batch: the indices of its windows, what is no padding, and the outputs as arrays of numpy."""
+        for batch in batches_by_length(windows, TORCH_BATCH_TOKENS if self._torch else BATCH_TOKENS):
+            arrays = padded([windows[i] for i in batch])
+            if self._torch:
+                import torch
 
-        with torch.inference_mode():
-            spans, passages = self.outputs(*map(torch.from_numpy, (ids, types, real)))
-        return spans.float().numpy(), passages.float().numpy()
+                with torch.inference_mode():
+                    made = tuple(one.float().numpy() for one in outputs(*map(torch.from_numpy, arrays)))
+            else:
+                with one_thread():
+                    made = outputs(*arrays)
+            yield batch, arrays[2], made
+
+
+def _check_numbers(*scores: NDArray[np.float32]) -> None:
+    if not all(np.isfinite(one).all() for one in scores):
+        raise ModelError("reading model: its scores are no numbers. Train it again: glossator train reader")
 
 
 def open_span_model(folder: Path | str, sizes: WindowSizes | None = None) -> SpanModel:

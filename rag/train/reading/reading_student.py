@@ -15,6 +15,7 @@ from rag.encode.dense_encoder import folder_of
 from rag.errors import ModelError, not_loaded
 from rag.span.span_model import OUTPUTS, SpanModel
 from rag.span.windows import PairTokenizer, WindowSizes
+from rag.train.torch_functional import TrainingFunctional
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +52,7 @@ class ReadingStudent:
         tensors = {name: torch.from_numpy(np.array(weight)) for name, weight in bert.weights.items()}
         self._tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(UNUSED)}
         self.named: dict[str, Any] = {name: t.requires_grad_() for name, t in self._tensors.items() if name != FROZEN}
-        self.model = SpanModel(bert, tokenizer).with_bert(bert.of_tensors(self._tensors))
+        self.model = SpanModel(bert, tokenizer).with_bert(bert.of_tensors(self._tensors, TrainingFunctional()))
 
     def save(self, folder: Path) -> None:
         """Write what rag.span.span_model.open_span_model needs, the weights in half precision."""

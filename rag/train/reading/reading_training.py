@@ -1,4 +1,4 @@
-"""The trainer of the reading model: AdamW over questions with their windows, the best on held-out articles kept.
+"""The trainer of the reading model: AdamW over questions and claims, the best on held-out articles kept.
 
 A step is a function of the seed and its number, so that a training that was cut off goes on as if it had not been.
 """
@@ -19,6 +19,7 @@ from rag.errors import DataError, ModelError
 from rag.span.span_reader import read_spans
 from rag.train.checkpoints import TrainingState, read_state, write_state
 from rag.train.common import has_bfloat16, write_folder
+from rag.train.reading.claims import LabelledClaim, claim_loss
 from rag.train.reading.reading_examples import Example, Examples
 from rag.train.reading.reading_losses import answer_loss, outputs_of, relevance_loss
 from rag.train.reading.reading_questions import ReadingQuestion, answer_scores
@@ -29,16 +30,18 @@ if TYPE_CHECKING:
 
 Noted = Callable[[str, int, int, str], None]  # progress: (what, done, total, a running score)
 RELEVANCE_WEIGHT = 0.5  # of its loss beside the answer's
+SUPPORT_WEIGHT = 0.5
 POOL = 64  # steps whose questions are sorted by length, so that little is padded
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingRecipe:
-    """How to train. `questions` are of a step, `warm_up` is a share of the steps, `every` counts steps between two
-    measurements, each with a checkpoint."""
+    """How to train. `questions` and `claims` are of a step, `epochs` of the questions; `warm_up` is a share of the
+    steps, `every` counts steps between two measurements, each with a checkpoint."""
 
     epochs: int = 2
     questions: int = 12
+    claims: int = 8
     rate: float = 2e-4
     warm_up: float = 0.1
     decay: float = 0.01
@@ -65,8 +68,9 @@ def train(
     recipe: ReadingRecipe,
     checkpoint: Path,
     report: Noted,
+    claims: Sequence[LabelledClaim] = (),
 ) -> ReadingState:
-    """Train `student` on the questions, and leave it where its mean F1 on those held out is best.
+    """Train `student` on the questions and claims, and leave it where its mean F1 on the questions held out is best.
 
     `checkpoint` is a folder: a training of the same data and recipe that was cut off goes on from there.
     Raises DataError without a question, ModelError for a loss that is no number, UsageError where the folder is of
@@ -76,7 +80,9 @@ def train(
 
     if not questions:
         raise DataError("training: there is no question to learn from. Name more data with --data")
-    batches = Batches([_length_of(question) for question in questions], recipe)
+    batches = Batches([_length_of(question) for question in questions], recipe.questions, recipe.seed)
+    claim_batches = Batches([len(claim.claim) + len(claim.text) for claim in claims], recipe.claims, recipe.seed)
+    steps = batches.of_epoch * recipe.epochs
     examples = Examples(questions, student.model.tokenizer)
     named = student.named
     groups = [  # as is usual, biases and norms do not decay
@@ -84,12 +90,15 @@ def train(
         {"params": [weight for weight in named.values() if weight.ndim == 1], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, lr=recipe.rate)
-    whose = _digest_of(questions, recipe, student)
+    whose = _digest_of(questions, claims, recipe, student)
     state = read_state(checkpoint, whose, ReadingState(), ReadingPoint, named, optimiser)
     half = has_bfloat16("cpu")
-    while state.step < batches.steps:
+    while state.step < steps:
         drawn = [examples.example(index, f"{recipe.seed} {state.step}") for index in batches.of_step(state.step)]
         loss = loss_of([example for example in drawn if example is not None], student, half)
+        if claims:
+            drawn_claims = [claims[index] for index in claim_batches.of_step(state.step)]
+            loss = loss + SUPPORT_WEIGHT * claim_loss(drawn_claims, student.model, half)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(named.values(), 1.0)
@@ -97,15 +106,15 @@ def train(
             shutil.rmtree(checkpoint, ignore_errors=True)
             raise ModelError(f"training: the loss is no number any more at step {state.step + 1}. Nothing was changed")
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * rate_share(state.step, batches.steps, recipe.warm_up)
+            group["lr"] = recipe.rate * rate_share(state.step, steps, recipe.warm_up)
         optimiser.step()
         state.step += 1
         state.losses.append(loss.item())
-        if state.step % recipe.every == 0 or state.step == batches.steps:
+        if state.step % recipe.every == 0 or state.step == steps:
             _measure(state, student, held_out, half)
             write_state(checkpoint, whose, state, named, optimiser)
         score = f", F1 {state.curve[-1].f1:.3f}" if state.curve else ""
-        report("training", state.step, batches.steps, f"loss {loss.item():.3f}{score}")
+        report("training", state.step, steps, f"loss {loss.item():.3f}{score}")
     with torch.no_grad():
         for name, weight in named.items():
             weight.copy_(state.best[name])
@@ -146,26 +155,23 @@ def rate_share(step: int, steps: int, warm_up: float) -> float:
 
 
 class Batches:
-    """Which questions each step is of: in each epoch all, in a random order, those of like length in one step."""
+    """Which questions or claims each step is of: in an epoch all, in a random order, those of like length together."""
 
-    def __init__(self, lengths: Sequence[int], recipe: ReadingRecipe):
-        self._lengths, self._recipe = lengths, recipe
-        self._of_epoch = math.ceil(len(lengths) / recipe.questions)
+    def __init__(self, lengths: Sequence[int], size: int, seed: int):
+        """`size` of them are of a step; an epoch has `of_epoch` steps."""
+        self._lengths, self._size, self._seed = lengths, size, seed
+        self.of_epoch = math.ceil(len(lengths) / size)
         self._epoch, self._drawn = -1, list[list[int]]()
 
-    @property
-    def steps(self) -> int:
-        return self._of_epoch * self._recipe.epochs
-
     def of_step(self, step: int) -> list[int]:
-        """The indices of the questions of a step."""
-        epoch, place = divmod(step, self._of_epoch)
+        """The indices of those of a step."""
+        epoch, place = divmod(step, self.of_epoch)
         if epoch != self._epoch:
             self._epoch, self._drawn = epoch, self._draw(epoch)
         return self._drawn[place]
 
     def _draw(self, epoch: int) -> list[list[int]]:
-        draw, size = random.Random(f"{self._recipe.seed} {epoch}"), self._recipe.questions
+        draw, size = random.Random(f"{self._seed} {epoch}"), self._size
         order = draw.sample(range(len(self._lengths)), len(self._lengths))
         steps = []
         for first in range(0, len(order), POOL * size):
@@ -211,9 +217,16 @@ def _measure(state: ReadingState, student: ReadingStudent, held_out: Sequence[Re
         state.best_step = state.step
 
 
-def _digest_of(questions: Sequence[ReadingQuestion], recipe: ReadingRecipe, student: ReadingStudent) -> str:
+def _digest_of(
+    questions: Sequence[ReadingQuestion],
+    claims: Sequence[LabelledClaim],
+    recipe: ReadingRecipe,
+    student: ReadingStudent,
+) -> str:
     """What tells a training from any other: its data, its recipe and its base."""
     digest = hashlib.sha256(json.dumps([asdict(recipe), student.base]).encode())
     for question in questions:
         digest.update(repr((question.id, question.question, question.passages, question.spans)).encode())
+    for claim in claims:
+        digest.update(repr(claim).encode())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ import typer
 from eval.reading.reading_records import read_for_training
 from rag.errors import DataError
 from rag.train.common import check_out
+from rag.train.reading.claims import fitting_claims, split_claims
 from rag.train.reading.reading_questions import sample_by_source, split_by_article
 from rag.train.reading.reading_student import ReadingStudent
 from rag.train.reading.reading_training import ReadingRecipe, save, train
@@ -24,7 +25,7 @@ WATCHED = 200  # held-out questions by which the best weights are chosen
 def train_reader(
     data: Annotated[
         list[Path],
-        typer.Option("--data", help="Questions with context, label, answers; one record format. Repeatable."),
+        typer.Option("--data", help="Questions with context, label, answers, or claims with text, label. Repeatable."),
     ],
     out: Annotated[Path, typer.Option("--out", help="A new folder for the reading model.")],
     model: Annotated[str, typer.Option("--model", help="A BERT: a name of `models list`, or a folder.")] = (
@@ -37,12 +38,12 @@ def train_reader(
 ) -> None:
     """Teach a small encoder to mark the answer in its passage, to say yes or no, or that it is not here.
 
-    One article of ten is held out. --limit draws a sample of the questions. An interrupted training goes on when it is
-    called again.
+    Of claims it learns whether a text supports them. One article of ten is held out. --limit draws a sample of the
+    questions. An interrupted training goes on when it is called again.
     """
     began = time.monotonic()
     check_out(out)
-    questions = read_for_training(data)
+    questions, claims = read_for_training(data)
     split = split_by_article(questions)
     if not split.held_out or not split.learnt:
         raise DataError(
@@ -53,9 +54,11 @@ def train_reader(
     recipe = ReadingRecipe(epochs=epochs, seed=seed)
     student = ReadingStudent(model, seed)
     checkpoint = out.with_name(f"{out.name}.partial")
+    learnt_claims = fitting_claims(split_claims(claims)[0], student.model.tokenizer)
     with progress() as report:
-        state = train(learnt, watched, student, recipe, checkpoint, report)
+        state = train(learnt, watched, student, recipe, checkpoint, report, learnt_claims)
     counts = {"learnt": len(learnt), "held_out": len(split.held_out), "left_out": split.left_out}
+    counts["claims"] = len(learnt_claims)
     save(student, state, recipe, {"files": [file.name for file in data], "questions": counts}, out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     result = {
@@ -72,8 +75,9 @@ def train_reader(
 
 
 def _format(result: dict[str, Any]) -> str:
+    claims = f" and {result['claims']} claims" if result["claims"] else ""
     return (
-        f"trained from {result['learnt']} questions, {result['steps']} steps, the best after {result['best_step']}: "
-        f"F1 {result['f1']:.3f} on held-out articles\n"
+        f"trained from {result['learnt']} questions{claims}, {result['steps']} steps\n"
+        f"best after {result['best_step']} steps: F1 {result['f1']:.3f} on held-out articles\n"
         f"to measure it: glossator eval reading --model {result['out']} --data FILE"
     )
