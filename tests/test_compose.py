@@ -23,13 +23,14 @@ from rag.library.catalogue import Library
 from rag.locator import part_of
 from rag.pipeline import Pipeline
 from rag.read.cite import MARKER
-from rag.read.compose.compose import OWN_WORDS, QUOTED, sentences_wanted, written_sentences
+from rag.read.compose.compose import OWN_WORDS, sentences_wanted, written_sentences
 from rag.read.compose.decisions import decision_hits
 from rag.read.compose.excerpts import choose_excerpts, read_sentences
 from rag.read.compose.scope import Scopes
 from rag.read.compose.sentence_prompts import WITH_NUMBERS
 from rag.read.compose.sides import sides_of
 from rag.read.compose.style import style_of
+from rag.read.quotes import QUOTED
 from rag.read.summary.telling import in_section, telling_passages, telling_sentences
 from rag.records import Answer, Hit
 from rag.settings import load_settings

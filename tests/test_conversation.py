@@ -10,8 +10,10 @@ import pytest
 
 from rag.answer import ask
 from rag.errors import DataError, UsageError
+from rag.read.compose.cite_sentences import cite_sentences
 from rag.read.compose.scope import DocumentNames, Scopes, only_one
 from rag.read.compose.understand import PastTurn, append_turn, read_turns, understand
+from rag.read.quotes import BY_PART, QUOTED, AnswerSentence
 from rag.records import Answer
 from tests.conftest import LIGHT_READER, Run
 from tests.parts import small_library
@@ -106,6 +108,20 @@ def test_a_follow_up_is_about_what_was_cited_before() -> None:
         indexes.retriever("bm25"),
     )  # fmt: skip
     assert found.scope is not None and found.scope.titles == ("The Tarn Bridge",)
+
+
+def test_a_turn_keeps_what_the_reader_wrote_alone() -> None:
+    """Not the quotes and parts below it: they would be taken for what was said, and crowd out the answer."""
+    told = [
+        AnswerSentence("It spans the Tarn.", (), 0.0),
+        AnswerSentence("It opened in 1900.", (), 1.0, item=True),
+        AnswerSentence("The bridge was opened by the mayor.", (), 1.0, item=True, heading=QUOTED),
+        AnswerSentence("Piers were sunk first.", (), 1.0, item=True, heading=BY_PART),
+    ]
+    text, citations, statements = cite_sentences(told, lambda quote, number: pytest.fail("no quote is cited"))
+    answer = Answer("What is it?", text, False, (), citations, (), None, "", "", statements=statements)
+    assert PastTurn.of(answer).answer == "It spans the Tarn.\n- It opened in 1900."
+    assert PastTurn.of(replace(answer, abstained=True)).answer == ""
 
 
 def test_a_long_conversation_costs_no_more_than_a_short_one() -> None:

@@ -19,9 +19,10 @@ from rag.library.summaries import StoredSentence
 from rag.llm.chat import Messages, Usage
 from rag.pipeline import Pipeline
 from rag.read.compose.scope import Scopes
+from rag.read.quotes import BY_PART
 from rag.read.strategies import PartProgress
 from rag.read.summary.document_parts import parts_of
-from rag.read.summary.summarizer import BY_PART, MOST_PARTS
+from rag.read.summary.summarizer import MOST_PARTS
 from rag.read.summary.whole_documents import summarised
 from rag.records import Answer, Hit, Passage
 from tests.parts import encoder, passage

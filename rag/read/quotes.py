@@ -13,6 +13,11 @@ from rag.sentences import sentence_spans
 QUOTE_CHARACTERS = 320
 
 
+# Headings in an answer, above what the reader did not write for this question.
+QUOTED = "In the documents’ words:"
+BY_PART = "Part by part:"
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """A span of one hit's passage: passage.text[start:end].

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rag.read.cite import MARKER
 from rag.read.compose.compose import OWN_WORDS
-from rag.read.quotes import AnswerSentence, Quote
+from rag.read.quotes import BY_PART, QUOTED, AnswerSentence, Quote
 from rag.records import Citation, Statement
 
 
@@ -42,6 +42,18 @@ def cite_sentences(
             text += f" {OWN_WORDS}"
         statements.append(Statement(start, len(text), each.support, bool(each.quotes)))
     return text, tuple(citations), tuple(statements)
+
+
+def own_words(answer: str) -> str:
+    """What the reader wrote of an answer: without markers, and without the quotes and parts that stand below it.
+
+    >>> own_words("It is a mill. [1]\\n\\nIn the documents’ words:\\n- A mill stood there. [2]")
+    'It is a mill.'
+    """
+    text = MARKER.sub("", answer.replace(f" {OWN_WORDS}", ""))
+    for heading in (QUOTED, BY_PART):
+        text = text.partition(f"\n\n{heading}\n")[0]
+    return text.strip()
 
 
 def _in_parentheses(marker: re.Match[str]) -> str:

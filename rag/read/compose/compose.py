@@ -19,7 +19,7 @@ from rag.read.compose.sentence_support import find_support
 from rag.read.compose.style import Style
 from rag.read.match import content_words
 from rag.read.notes import selection_note
-from rag.read.quotes import AnswerSentence, Quote
+from rag.read.quotes import QUOTED, AnswerSentence, Quote
 from rag.read.strategies import Event, Reading
 from rag.read.support import declines
 from rag.records import Hit
@@ -40,7 +40,6 @@ class Choose(Protocol):
 OWN_WORDS = "(the reader's own words: no passage says so)"
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+")
-QUOTED = "In the documents’ words:"
 
 
 def excerpts_of(question: str, evidence: Sequence[Hit], encoder: DenseEncoder) -> tuple[Sentences, Choose]:

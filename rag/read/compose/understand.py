@@ -11,7 +11,7 @@ from typing import Any
 from rag.errors import DataError
 from rag.llm.chat import ChatModel
 from rag.protocols import Retriever
-from rag.read.cite import MARKER
+from rag.read.compose.cite_sentences import own_words
 from rag.read.compose.scope import Scope, Scopes, main_document
 from rag.read.follow_up import classify, rewrite
 from rag.read.prompts import ASKED_AFTER
@@ -24,7 +24,7 @@ LONGEST = 300  # characters of the question before a follow-up, and of its answe
 
 @dataclass(frozen=True, slots=True)
 class PastTurn:
-    """A question as it was understood, its answer without markers, and the ids of the documents that it cites."""
+    """A question as it was understood, what the reader wrote in answer, and the ids of the documents that it cites."""
 
     question: str
     answer: str
@@ -33,7 +33,7 @@ class PastTurn:
     @classmethod
     def of(cls, answer: Answer) -> PastTurn:
         """The turn of one of our own answers."""
-        said = "" if answer.abstained else MARKER.sub("", answer.answer)
+        said = "" if answer.abstained else own_words(answer.answer)
         return cls(answer.question, said, tuple(dict.fromkeys(citation.document_id for citation in answer.citations)))
 
 

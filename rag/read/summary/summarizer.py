@@ -19,7 +19,7 @@ from rag.protocols import DenseEncoder
 from rag.read.compose.compose import matched_sentences, sentences_wanted, without_repeats
 from rag.read.compose.excerpts import Sentences
 from rag.read.compose.sentence_prompts import part_messages, whole_messages
-from rag.read.quotes import AnswerSentence, Quote
+from rag.read.quotes import BY_PART, AnswerSentence, Quote
 from rag.read.strategies import Event, PartProgress, Reading
 from rag.read.summary.document_parts import DocumentPart, parts_of
 from rag.read.summary.telling import telling_passages, telling_sentences
@@ -31,7 +31,6 @@ PART_PASSAGES, PART_WORDS, PART_TOKENS = 3, 160, 100  # looked at for a part, re
 WHOLE_TOKENS = 160
 FIRST_WORDS = 120  # of the document's own sentences that stand there before anything is written
 VERSION = 2  # of how a part is summed up: what was kept of another one is not used
-BY_PART = "Part by part:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class ReadingRecipe:
     epochs: int = 2
     questions: int = 12
     claims: int = 8
-    rate: float = 2e-4
+    rate: float = 1.5e-4
     warm_up: float = 0.1
     decay: float = 0.01
     every: int = 200
