@@ -12,15 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from eval.reading.reading_records import read_for_training, read_reading
-from eval.reading.reading_scores import auc, not_learnt, scores_of
+from eval.reading.reading_records import Records, read_file, read_for_training, read_reading
+from eval.reading.reading_scores import auc, not_learnt, scored_claim, scores_of
 from rag.errors import DataError, ModelError, RagError, UsageError
+from rag.span.claim_support import Verdict
 from rag.span.span_reader import SpanAnswer
+from rag.train.reading.claims import is_held_out_claim
 from rag.train.reading.reading_questions import is_held_out
 from tests.benchmarks import written
 from tests.conftest import DATA, needs_data
 from tests.test_span import tiny
-from tests.test_train_reader import PIECES, asked
+from tests.test_train_reader import PIECES, asked, claimed
 from ui.cli.main import app
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -83,6 +85,23 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], what: s
         read_reading(file)
 
 
+def claim_record(number: int, **changes: Any) -> dict[str, Any]:
+    made = claimed(number)
+    label = {"label": made.verdict, "licence": "CC0"}
+    return {"id": made.id, "source": made.source, "claim": made.claim, "text": made.text, **label, **changes}
+
+
+def test_a_claim_is_read_and_judged_by_hand(tmp_path: Path) -> None:
+    file = written(tmp_path / "claims.jsonl", [claim_record(0), claim_record(1, binary=True, label="unknown")])
+    first, second = read_file(file).claims
+    assert first == claimed(0) and (second.verdict, second.binary) == ("unknown", True)
+    said: dict[Verdict, float] = {"supports": 0.4, "refutes": 0.5, "unknown": 0.1}
+    assert scored_claim(first, said).scores == {"accuracy": 0} and scored_claim(first, said).probability == 0.5
+    assert scored_claim(second, said).right and scored_claim(second, said).probability == 0.6
+    with pytest.raises(DataError, match=r"claims\.jsonl, record 2: label is maybe"):
+        read_file(written(file, [claim_record(0), claim_record(1, label="maybe")]))
+
+
 @needs_data
 def test_nothing_withheld_is_trained_on() -> None:
     with pytest.raises(UsageError, match="on which encoders are measured"):
@@ -128,15 +147,21 @@ def test_train_and_measure(tmp_path: Path) -> None:
     assert trained["learnt"] <= 40 and trained["held_out"] and trained["steps"] and 0 <= trained["f1"] <= 1
     assert not (tmp_path / "out.partial").exists()
     held = [question for question in read_reading(data) if is_held_out(question)]
-    assert not_learnt(read_reading(data), data, out) == held
+    assert not_learnt(read_file(data), data, out).questions == held
     result = run("eval", "reading", "--data", data, "--data", other, "--model", out)
     assert result["n"] == len(held) + 10 and set(result["sources"]) == {"made-up", "other"}
     assert result["sources"]["other"]["n"] == 10 and set(result["metrics"]) >= {"em", "f1", "R@2"}
     assert result == {**run("eval", "reading", "--data", data, "--data", other, "--model", out), **{
         name: result[name] for name in ("seconds", "passages_per_second")
     }}  # fmt: skip
+    claims = written(tmp_path / "claims.jsonl", [claim_record(i) for i in range(30)])
+    judged = run("eval", "reading", "--data", claims, "--model", out)
+    assert judged["n"] == 30 and set(judged["metrics"]) >= {"accuracy"} and "em" not in judged["metrics"]
+    both = run("train", "reader", "--data", data, "--data", claims, "--out", tmp_path / "both", "--model", base)
+    kept = [claim for claim in read_file(claims).claims if not is_held_out_claim(claim)]
+    assert both["claims"] == len(kept) and 0 < len(kept) < 30
     (out / "trained.json").write_text("{}")
     with pytest.raises(ModelError, match="not the record"):
-        not_learnt([], data, out)
+        not_learnt(Records([], []), data, out)
     with pytest.raises(RagError, match="is there already"):
         run("train", "reader", "--data", data, "--out", out, "--model", base)

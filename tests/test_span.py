@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rag.errors import ModelError
-from rag.span.span_model import OUTPUTS, SpanModel, WindowScores, open_span_model, padded
+from rag.span.span_model import OUTPUTS, WEIGHTS, SpanModel, WindowScores, open_span_model, padded
 from rag.span.span_reader import decode, read_span, read_spans
 from rag.span.windows import PairTokenizer, PassageText, Window, WindowSizes, tokens_of_span, window_starts
+from rag.train.reading.onnx_export import write_onnx
+from rag.train.reading.reading_student import ReadingStudent
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PIECES = [
@@ -58,6 +61,9 @@ def tiny(folder: Path, heads: float = 0.5, seed: int = 0, pieces: list[str] = PI
         tensors[f"{name}.weight"] = torch.randn(outputs, 16) * heads
         tensors[f"{name}.bias"] = torch.randn(outputs) * heads
     save_file(tensors, folder / "model.safetensors")
+    if heads:
+        whole = {name: tensor.numpy() for name, tensor in tensors.items()}
+        write_onnx(whole, json.loads((folder / "config.json").read_text()), folder / WEIGHTS, int8=False)
     return folder
 
 
@@ -155,12 +161,30 @@ def test_the_scores_are_those_of_transformers(folder: Path, model: SpanModel) ->
             torch.nn.functional.linear(given, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
             for name, given in (("heads.span", states), ("heads.passage", states[:, 0]))
         )
-    for scores in (model.scores(windows), model.in_torch("float32").scores(windows)):
-        for row, (window, score) in enumerate(zip(windows, scores, strict=True)):
+        supports = torch.nn.functional.linear(
+            states[:, 0], tensors["heads.support.weight"], tensors["heads.support.bias"]
+        )
+    for own in (model, ReadingStudent(str(folder), 0).model):
+        for row, (window, score) in enumerate(zip(windows, own.scores(windows), strict=True)):
             length = len(window.ids)
             np.testing.assert_allclose(np.stack([score.starts, score.ends], 1), spans[row, :length], atol=1e-4)
             found = [score.yes, score.no, score.not_here, score.relevance]
             np.testing.assert_allclose(found, heads[row], atol=1e-4)
+        np.testing.assert_allclose(own.support_scores(windows), supports, atol=1e-4)
+
+
+def test_int8_weights_are_near_the_whole_ones(folder: Path, model: SpanModel, tmp_path: Path) -> None:
+    """Of a model with outputs of about 1: within a fifth."""
+    tensors = {name: tensor.numpy() for name, tensor in load_file(folder / "model.safetensors").items()}
+    write_onnx(tensors, json.loads((folder / "config.json").read_text()), tmp_path / WEIGHTS, int8=True)
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    windows = model.tokenizer.windows(
+        "who ran home?", [PassageText("river", "the dogs walked home."), PassageText("", "")]
+    )
+    pairs = zip(open_span_model(tmp_path).scores(windows), model.scores(windows), strict=True)
+    for ours, whole in pairs:
+        np.testing.assert_allclose(ours.starts, whole.starts, atol=0.2)
+        assert (ours.yes, ours.relevance) == pytest.approx((whole.yes, whole.relevance), abs=0.2)
 
 
 def test_it_reads_without_torch(folder: Path) -> None:
@@ -176,20 +200,29 @@ def test_it_reads_without_torch(folder: Path) -> None:
 def test_a_folder_that_is_none_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere"):
         open_span_model(tmp_path / "nowhere")
-    for name in ("config.json", "tokenizer.json"):
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
-    tensors = load_file(folder / "model.safetensors")
-    save_file({name: tensor for name, tensor in tensors.items() if "heads" not in name}, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match="heads"):
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    with pytest.raises(ModelError, match="reading model"):  # weights missing
         open_span_model(tmp_path)
-    save_file({**tensors, "heads.span.weight": torch.zeros(3, 16)}, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match="shape"):
+    whole = (folder / WEIGHTS).read_bytes()
+    (tmp_path / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="Train it again"):
+        open_span_model(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    tensors = {name: tensor.numpy() for name, tensor in load_file(folder / "model.safetensors").items()}
+    tensors["heads.span.weight"], tensors["heads.span.bias"] = np.zeros((3, 16), np.float32), np.zeros(3, np.float32)
+    with pytest.MonkeyPatch.context() as patch:  # of another version, with another head
+        patch.setitem(OUTPUTS, "heads.span", 3)
+        write_onnx(tensors, config, tmp_path / WEIGHTS, int8=False)
+    with pytest.raises(ModelError, match="its heads are"):
         open_span_model(tmp_path)
 
 
-def test_weights_that_are_no_numbers_are_refused(folder: Path) -> None:
-    model = open_span_model(folder)
-    model.bert.weights["heads.passage.bias"] = np.full(4, np.nan, np.float32)
+def test_weights_that_are_no_numbers_are_refused(folder: Path, tmp_path: Path) -> None:
+    tensors = {name: tensor.numpy() for name, tensor in load_file(folder / "model.safetensors").items()}
+    tensors["heads.passage.bias"] = np.full(4, np.nan, np.float32)
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    write_onnx(tensors, json.loads((folder / "config.json").read_text()), tmp_path / WEIGHTS, int8=False)
+    model = open_span_model(tmp_path)
     with pytest.raises(ModelError, match="no numbers"):
         read_span(model, "who ran?", [PassageText("", "the dogs")])
 

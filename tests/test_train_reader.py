@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from rag.errors import DataError, UsageError
+from rag.span.claim_support import VERDICTS, verdicts
 from rag.span.span_model import open_span_model, padded
 from rag.span.span_reader import SpanAnswer, decode, read_span
-from rag.span.support import VERDICTS, verdicts
 from rag.span.windows import PassageText, WindowSizes
 from rag.train.checkpoints import CHECKPOINT
 from rag.train.reading.claims import LabelledClaim, claim_loss, fitting_claims, split_claims
@@ -66,12 +66,12 @@ def test_the_loss_is_the_readers_probability(base: Path) -> None:
     """Each of several questions, from the same scores: minus the logarithm of what decode says of the gold answer."""
     model = student(base)
     model.named["heads.span.weight"].data.mul_(20)
-    examples = Examples([asked(i) for i in range(8)], model.model.tokenizer)
+    examples = Examples([asked(i) for i in range(8)], model.tokenizer)
     seen = set()
     for index in range(8):
         example = examples.example(index, "a")
         assert example is not None
-        spans, heads = outputs_of([example], model.model)
+        spans, heads = outputs_of([example], model)
         found = decode(
             [PassageText("", "x" * 40)] * len(example.windows), example.windows, model.model.scores(example.windows), 4
         )
@@ -93,26 +93,27 @@ def test_the_loss_is_the_readers_probability(base: Path) -> None:
 def test_losses_of_several_questions_are_their_mean(base: Path) -> None:
     model = student(base)
     labels = ["span", "yes", "no", "unanswerable", "span"]
-    examples = Examples([asked(i, label) for i, label in enumerate(labels)], model.model.tokenizer)
+    examples = Examples([asked(i, label) for i, label in enumerate(labels)], model.tokenizer)
     made = [example for i in range(5) if (example := examples.example(i, "b")) is not None]
-    together = answer_loss(made, *outputs_of(made, model.model), 4).item()
-    apart = [answer_loss([one], *outputs_of([one], model.model), 4).item() for one in made]
+    together = answer_loss(made, *outputs_of(made, model), 4).item()
+    apart = [answer_loss([one], *outputs_of([one], model), 4).item() for one in made]
     assert len(made) == 5 and together == pytest.approx(sum(apart) / 5, abs=1e-5)
 
 
 def test_gradients_are_finite_differences(base: Path) -> None:
     model = student(base)
-    examples = Examples([asked(0), asked(1, "yes"), asked(2, "unanswerable")], model.model.tokenizer)
+    examples = Examples([asked(0), asked(1, "yes"), asked(2, "unanswerable")], model.tokenizer)
     made = [example for i in range(3) if (example := examples.example(i, "c")) is not None]
     windows = [window for example in made for window in example.windows]
     ids, types, real = map(torch.from_numpy, padded(windows))
-    tensors = {name: weight.detach().double() for name, weight in model.model.bert.weights.items()}
+    tensors = {name: weight.detach().double() for name, weight in model._bert.weights.items()}
+    model._bert = model._bert.of_tensors(tensors, TrainingFunctional())
     names = ["heads.span.weight", "heads.passage.bias", "encoder.layer.1.output.dense.bias"]
     for name in names:
         tensors[name].requires_grad_()
 
     def loss() -> torch.Tensor:
-        spans, heads = model.model.with_bert(model.model.bert.of_tensors(tensors)).outputs(ids, types, real)
+        spans, heads, _ = model.outputs(ids, types, real)
         return answer_loss(made, spans, heads, 4) + relevance_loss(made, heads.float()).double()
 
     loss().backward()  # type: ignore[no-untyped-call]
@@ -130,7 +131,7 @@ def test_gradients_are_finite_differences(base: Path) -> None:
 
 def test_a_window_holds_the_answer_wherever_it_stands(base: Path) -> None:
     """In a text of 200 words; the marked tokens are the answer's, in whole words."""
-    tokenizer = student(base).model.tokenizer
+    tokenizer = student(base).tokenizer
     draw = random.Random(3)
     for number in range(60):
         words = draw.choices(NAMES, k=200)
@@ -152,7 +153,7 @@ def test_a_window_holds_the_answer_wherever_it_stands(base: Path) -> None:
 
 def test_negatives_do_not_hold_the_answer(base: Path) -> None:
     """Nor does a question that is asked of them alone have one."""
-    tokenizer = student(base).model.tokenizer
+    tokenizer = student(base).tokenizer
     questions = [asked(i) for i in range(40)]
     examples = Examples(questions, tokenizer)
     labels = []
@@ -217,19 +218,20 @@ def claimed(number: int) -> LabelledClaim:
 
 def test_the_loss_of_claims_is_what_the_support_head_says(base: Path) -> None:
     """Minus the mean logarithm of the verdict's probability; of a binary claim, that it is not supported."""
-    model = student(base).model
+    made = student(base)
+    model = made.model
     claims = [claimed(i) for i in range(6)]
     said = verdicts(model, [claim.claim for claim in claims], [claim.text for claim in claims])
     assert all(sum(each.values()) == pytest.approx(1) for each in said)
     wanted = -np.mean([np.log(each[claim.verdict]) for claim, each in zip(claims, said, strict=True)])
-    assert claim_loss(claims, model, half=False).item() == pytest.approx(wanted, abs=1e-4)
+    assert claim_loss(claims, made, half=False).item() == pytest.approx(wanted, abs=1e-4)
     binary = [replace(claim, binary=True) for claim in claims if claim.verdict != "refutes"]
     shares = [
         each["supports"] if claim.verdict == "supports" else 1 - each["supports"]
         for claim, each in zip(claims, said, strict=True)
         if claim.verdict != "refutes"
     ]
-    assert claim_loss(binary, model, half=False).item() == pytest.approx(-np.log(shares).mean(), abs=1e-4)
+    assert claim_loss(binary, made, half=False).item() == pytest.approx(-np.log(shares).mean(), abs=1e-4)
 
 
 def test_a_long_text_supports_a_claim_as_far_as_its_best_window(base: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.core.files import Record, read_records
-from rag.span.support import VERDICTS
+from rag.span.claim_support import VERDICTS
 from rag.train.reading.claims import LabelledClaim
 
 

@@ -8,6 +8,7 @@ passages that serve the question, each [passage, sentence or null].
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,19 +30,34 @@ def read_reading(file: Path) -> list[ReadingQuestion]:
     return [question_of(record) for record in read_records(file) if not record.fields.get("multi")]
 
 
-def read_for_training(files: Sequence[Path]) -> tuple[list[ReadingQuestion], list[LabelledClaim]]:
-    """The questions and the claims of all files, each of one kind, but those that we measure on.
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What a file of reading data holds: questions, or claims."""
 
-    Raises UsageError for a file that holds such a benchmark, and as read_reading and read_claims.
+    questions: list[ReadingQuestion]
+    claims: list[LabelledClaim]
+
+
+def read_file(file: Path) -> Records:
+    """The questions or claims of a file, whose first record says which. Raises as read_reading and read_claims."""
+    first = next(iter(read_records(file)), None)
+    if first is not None and is_claim(first):
+        return Records([], read_claims(file))
+    return Records(read_reading(file), [])
+
+
+def read_for_training(files: Sequence[Path]) -> Records:
+    """The questions and the claims of all files, but those that we measure on.
+
+    Raises UsageError for a file that holds such a benchmark, and as read_file.
     """
-    questions, claims = list[ReadingQuestion](), list[LabelledClaim]()
+    found = Records([], [])
     for file in files:
         check_not_withheld(file)
-        if is_claim(next(iter(read_records(file)))):
-            claims += [claim for claim in read_claims(file) if not is_withheld(claim.claim)]
-        else:
-            questions += [question for question in read_reading(file) if not is_withheld(question.question)]
-    return questions, claims
+        records = read_file(file)
+        found.questions.extend(question for question in records.questions if not is_withheld(question.question))
+        found.claims.extend(claim for claim in records.claims if not is_withheld(claim.claim))
+    return found
 
 
 def question_of(record: Record) -> ReadingQuestion:

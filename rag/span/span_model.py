@@ -2,30 +2,33 @@
 
 The span head gives each token a score as the answer's first and as its last token (Devlin et al. 2019, section 4.3);
 the passage head makes four scores of the state of [CLS], and the support head three, of a claim in place of a question.
-It runs on rag.encode.bert, in numpy or in torch.
+It runs on onnxruntime; a trainer brings torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.encode.bert import Bert
-from rag.encode.functional import one_thread
+from rag.encode.dense_encoder import folder_of
 from rag.errors import ModelError, not_loaded
 from rag.span.windows import PairTokenizer, Window, WindowSizes
 
 SPAN_HEAD, PASSAGE_HEAD, SUPPORT_HEAD = "heads.span", "heads.passage", "heads.support"
 # start, end; yes, no, not here, relevance; supports, refutes, unknown
 OUTPUTS = {SPAN_HEAD: 2, PASSAGE_HEAD: 4, SUPPORT_HEAD: 3}
-BATCH_TOKENS = 1024  # of a batch in numpy: its widest states, 6 MB, stay near the processor
-TORCH_BATCH_TOKENS = 4096
+INPUTS = ("ids", "types", "real")
+WEIGHTS = "model.onnx"
+BATCH_TOKENS = 1024  # of a batch: its widest states, 6 MB, stay near the processor
+# Of token ids, token types and what is no padding, each (windows, tokens): by the heads in the order of OUTPUTS,
+# (windows, tokens, 2), (windows, 4) and (windows, 3).
+Outputs = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.float32], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +46,8 @@ class WindowScores:
 class SpanModel:
     """Windows to the scores of its heads."""
 
-    def __init__(self, bert: Bert, tokenizer: PairTokenizer):
-        """`bert.weights` hold the heads, too."""
-        self.bert, self.tokenizer = bert, tokenizer
-        self._torch = False
-
-    def in_torch(self, dtype: str) -> SpanModel:
-        """The same in torch, in its numbers of that name: for many windows."""
-        return self.with_bert(self.bert.in_torch(dtype))
-
-    def with_bert(self, bert: Bert) -> SpanModel:
-        """The same with another encoder, one in torch."""
-        other = copy(self)
-        other.bert, other._torch = bert, True
-        return other
-
-    def outputs(self, ids: Any, types: Any, real: Any) -> tuple[Any, Any]:
-        """Of token ids, token types and what is no padding, each (windows, tokens): the span head's (windows, tokens,
-        2) and the passage head's (windows, 4)."""
-        states = self.bert.hidden(ids, real, types)
-        return self.bert.linear(SPAN_HEAD, states), self.bert.linear(PASSAGE_HEAD, states[:, 0])
-
-    def support_outputs(self, ids: Any, types: Any, real: Any) -> Any:
-        """Of windows of a claim and a text, shaped as in `outputs`: the support head's (windows, 3)."""
-        return self.bert.linear(SUPPORT_HEAD, self.bert.hidden(ids, real, types)[:, 0])
+    def __init__(self, outputs: Outputs, tokenizer: PairTokenizer):
+        self.outputs, self.tokenizer = outputs, tokenizer
 
     def scores(self, windows: Sequence[Window]) -> list[WindowScores]:
         """The scores of each window, in order. Windows of like length share a batch.
@@ -74,7 +55,7 @@ class SpanModel:
         Raises ModelError for weights that are no numbers.
         """
         found: dict[int, WindowScores] = {}
-        for batch, real, (spans, passages) in self._in_batches(self.outputs, windows):
+        for batch, real, (spans, passages, _) in self._in_batches(windows):
             _check_numbers(spans[real], passages)
             for row, index in enumerate(batch):
                 length = len(windows[index].ids)
@@ -85,26 +66,18 @@ class SpanModel:
     def support_scores(self, windows: Sequence[Window]) -> list[NDArray[np.float32]]:
         """The support head's scores of each window of a claim and a text, in order: (3,) each. Raises as `scores`."""
         found: dict[int, NDArray[np.float32]] = {}
-        for batch, _, (supports,) in self._in_batches(lambda *arrays: (self.support_outputs(*arrays),), windows):
+        for batch, _, (_, _, supports) in self._in_batches(windows):
             _check_numbers(supports)
             found |= dict(zip(batch, supports, strict=True))
         return [found[index] for index in range(len(windows))]
 
     def _in_batches(
-        self, outputs: Callable[..., tuple[Any, ...]], windows: Sequence[Window]
-    ) -> Iterator[tuple[list[int], NDArray[np.bool_], tuple[Any, ...]]]:
-        """Of each batch: the indices of its windows, what is no padding, and the outputs as arrays of numpy."""
-        for batch in batches_by_length(windows, TORCH_BATCH_TOKENS if self._torch else BATCH_TOKENS):
-            arrays = padded([windows[i] for i in batch])
-            if self._torch:
-                import torch
-
-                with torch.inference_mode():
-                    made = tuple(one.float().numpy() for one in outputs(*map(torch.from_numpy, arrays)))
-            else:
-                with one_thread():
-                    made = outputs(*arrays)
-            yield batch, arrays[2], made
+        self, windows: Sequence[Window]
+    ) -> Iterator[tuple[list[int], NDArray[np.bool_], tuple[NDArray[np.float32], ...]]]:
+        """Of each batch: the indices of its windows, what is no padding, and the outputs."""
+        for batch in batches_by_length(windows, BATCH_TOKENS):
+            ids, types, real = padded([windows[i] for i in batch])
+            yield batch, real, self.outputs(ids, types, real)
 
 
 def _check_numbers(*scores: NDArray[np.float32]) -> None:
@@ -113,21 +86,35 @@ def _check_numbers(*scores: NDArray[np.float32]) -> None:
 
 
 def open_span_model(folder: Path | str, sizes: WindowSizes | None = None) -> SpanModel:
-    """The reading model that `glossator train reader` wrote into a folder.
+    """The reading model that `glossator train reader` wrote into a folder, read by onnxruntime.
 
     Raises ModelError for a folder that is missing, damaged, or of a model without these heads.
     """
-    sizes = sizes or WindowSizes()
+    import onnxruntime  # 0.2 seconds, which only questions need
+
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave the processor
+    options.log_severity_level = 3  # errors: they are raised, too
     try:
-        bert = Bert(folder, sizes.window)
-        tokenizer = PairTokenizer(folder, sizes)
-        for name, outputs in OUTPUTS.items():
-            shapes = bert.weights[f"{name}.weight"].shape, bert.weights[f"{name}.bias"].shape
-            if shapes != ((outputs, bert.dimensions), (outputs,)):
-                raise ModelError(f"{name} has shapes {shapes}, not ({outputs}, {bert.dimensions}) and ({outputs},)")
-    except Exception as error:  # safetensors and tokenizers raise kinds of their own
+        tokenizer = PairTokenizer(folder, sizes or WindowSizes())
+        session = onnxruntime.InferenceSession(Path(folder, WEIGHTS), options, providers=["CPUExecutionProvider"])
+        counts = {output.name: output.shape[-1] for output in session.get_outputs()}
+        if counts != OUTPUTS or [each.name for each in session.get_inputs()] != list(INPUTS):
+            raise ModelError(f"its heads are {counts}, not {OUTPUTS}")
+    except Exception as error:  # onnxruntime and tokenizers raise kinds of their own
         raise not_loaded(f"reading model {folder}", error, "Train it again: glossator train reader") from error
-    return SpanModel(bert, tokenizer)
+
+    def outputs(*arrays: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        made: list[Any] = session.run(list(OUTPUTS), dict(zip(INPUTS, arrays, strict=True)))
+        return tuple(made)
+
+    return SpanModel(outputs, tokenizer)
+
+
+@cache
+def shared_span_model(model: str) -> SpanModel:
+    """The reading model of a name in models.toml or of a folder, opened once. Raises ModelError as open_span_model."""
+    return open_span_model(folder_of(model))
 
 
 def batches_by_length(windows: Sequence[Window], tokens: int) -> Iterator[list[int]]:

@@ -72,8 +72,9 @@ def decode(
 ) -> SpanAnswer:
     """The best answer over the windows of a question's passages; spans have at most `longest` tokens.
 
-    There is none where "not here" has a probability of ABSTAIN or more. Else the kind with the most probability wins,
-    all spans together against yes and no in all windows, and the best candidate of this kind is the answer.
+    There is none where "not here" has a probability of ABSTAIN or more. Else the likeliest answer wins: a span, or yes
+    or no, which are each one answer for all windows. (All spans together against yes and no: F1 .018 [.004, .035] less
+    on 260 questions of HotpotQA's dev-extra, which are reported nowhere.)
     """
     best: dict[Kind, _Candidate] = {}
     masses: dict[Kind, list[float]] = {"span": [], "yes": [], "no": []}
@@ -95,10 +96,11 @@ def decode(
     relevant = tuple(float(1 / (1 + np.exp(-np.clip(value, -50, 50)))) for value in relevance)
     if not_here >= ABSTAIN:
         return SpanAnswer("not here", "", None, 0, 0, not_here, not_here, relevant)
-    kind = max(totals, key=lambda name: totals[name])
+    likelihood = {kind: best[kind].score if kind == "span" else totals[kind] for kind in best}
+    kind = max(likelihood, key=lambda name: likelihood[name])
     chosen = best[kind]
     text = passages[chosen.passage].text[chosen.start : chosen.end] if kind == "span" else kind
-    probability = float(np.exp((chosen.score if kind == "span" else totals[kind]) - whole))
+    probability = float(np.exp(likelihood[kind] - whole))
     return SpanAnswer(kind, text, chosen.passage, chosen.start, chosen.end, probability, not_here, relevant)
 
 

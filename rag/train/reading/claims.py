@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rag.span.claim_support import VERDICTS, Verdict
 from rag.span.span_model import padded
-from rag.span.support import VERDICTS, Verdict
 from rag.span.windows import PairTokenizer, PassageText, Window
 from rag.train.reading.reading_questions import HELD_OUT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rag.span.span_model import SpanModel
+    from rag.train.reading.reading_student import ReadingStudent
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ def fitting_claims(claims: Sequence[LabelledClaim], tokenizer: PairTokenizer) ->
     return fitting
 
 
-def claim_loss(claims: Sequence[LabelledClaim], model: SpanModel, half: bool) -> Tensor:
+def claim_loss(claims: Sequence[LabelledClaim], student: ReadingStudent, half: bool) -> Tensor:
     """The mean of -log P(verdict); of a binary claim that is not supported, -log(1 - P(supports)).
 
     Only the first window of a text is read (see fitting_claims).
     """
     import torch
 
-    windows = [_window(claim, model.tokenizer) for claim in claims]
+    windows = [_window(claim, student.tokenizer) for claim in claims]
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        outputs = model.support_outputs(*map(torch.from_numpy, padded(windows)))
+        *_, outputs = student.outputs(*map(torch.from_numpy, padded(windows)))
     logs = outputs.float().log_softmax(1)
     supported = VERDICTS.index("supports")
     others = torch.tensor([i for i in range(len(VERDICTS)) if i != supported])

@@ -43,7 +43,7 @@ class Examples:
         self._questions = questions
         self._tokenizer = tokenizer
         self._by_article: dict[tuple[str, str], list[int]] = {}
-        for index in sorted(range(len(questions)), key=lambda i: order_of(questions[i], 0)):
+        for index in sorted(range(len(questions)), key=lambda i: order_of(questions[i].id, 0)):
             self._by_article.setdefault(_article(questions[index]), []).append(index)
 
     def example(self, index: int, seed: str) -> Example | None:

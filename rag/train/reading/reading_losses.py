@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.span.span_model import SpanModel, batches_by_length, padded
+from rag.span.span_model import batches_by_length, padded
 from rag.span.windows import Window
 from rag.train.reading.reading_examples import Example
+from rag.train.reading.reading_student import ReadingStudent
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BATCH_TOKENS = 1024  # padded, that are read together
+BATCH_TOKENS = 512  # padded, that are read together
 
 
 def answer_loss(examples: Sequence[Example], spans: Tensor, heads: Tensor, longest: int) -> Tensor:
@@ -62,7 +63,7 @@ def relevance_loss(examples: Sequence[Example], heads: Tensor) -> Tensor:
     return torch.nn.functional.binary_cross_entropy_with_logits(heads[known, 3], wanted[known])
 
 
-def outputs_of(examples: Sequence[Example], model: SpanModel) -> tuple[Tensor, Tensor]:
+def outputs_of(examples: Sequence[Example], student: ReadingStudent) -> tuple[Tensor, Tensor]:
     """The outputs for the windows of all examples, in order: (windows, tokens, 2) and (windows, 4), with gradients.
 
     Windows of like length are read together, so that little is padded.
@@ -73,7 +74,7 @@ def outputs_of(examples: Sequence[Example], model: SpanModel) -> tuple[Tensor, T
     longest = max(len(window.ids) for window in windows)
     spans, heads, order = [], [], []
     for batch in batches_by_length(windows, BATCH_TOKENS):
-        span, head = model.outputs(*map(torch.from_numpy, padded([windows[i] for i in batch])))
+        span, head, _ = student.outputs(*map(torch.from_numpy, padded([windows[i] for i in batch])))
         spans.append(torch.nn.functional.pad(span.float(), (0, 0, 0, longest - span.shape[1])))
         heads.append(head.float())
         order += batch

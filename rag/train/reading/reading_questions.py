@@ -94,7 +94,7 @@ def sample_by_source(questions: Sequence[ReadingQuestion], limit: int | None, se
     """`limit` of the questions, or all, in random order; of each source so many as the square root of its size says, so
     that small sources count. The sample of a lower limit is the beginning of that of a higher one."""
     by_source: dict[str, list[ReadingQuestion]] = {}
-    for question in sorted(questions, key=lambda one: order_of(one, seed)):
+    for question in sorted(questions, key=lambda one: order_of(one.id, seed)):
         by_source.setdefault(question.source, []).append(question)
     ranked = [
         (rank / len(subset) ** 0.5, source, rank) for source, subset in by_source.items() for rank in range(len(subset))
@@ -102,9 +102,9 @@ def sample_by_source(questions: Sequence[ReadingQuestion], limit: int | None, se
     return [by_source[source][rank] for _, source, rank in sorted(ranked)[:limit]]
 
 
-def order_of(question: ReadingQuestion, seed: int) -> str:
-    """A key by which questions are in random order, the same for a seed everywhere."""
-    return hashlib.sha256(f"order {seed} {question.id}".encode("utf-8", "surrogatepass")).hexdigest()
+def order_of(identity: str, seed: int) -> str:
+    """A key of an id by which records are in random order, the same for a seed everywhere."""
+    return hashlib.sha256(f"order {seed} {identity}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_held_out(question: ReadingQuestion) -> bool:

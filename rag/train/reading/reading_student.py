@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.encode.bert import FILES, Bert, is_plain_bert
 from rag.encode.checkpoint import base_of
 from rag.encode.dense_encoder import folder_of
 from rag.errors import ModelError, not_loaded
-from rag.span.span_model import OUTPUTS, SpanModel
+from rag.span.span_model import OUTPUTS, PASSAGE_HEAD, SPAN_HEAD, SUPPORT_HEAD, WEIGHTS, SpanModel
 from rag.span.windows import PairTokenizer, WindowSizes
+from rag.train.reading.onnx_export import write_onnx
 from rag.train.torch_functional import TrainingFunctional
 
 if TYPE_CHECKING:
@@ -52,15 +54,31 @@ class ReadingStudent:
         tensors = {name: torch.from_numpy(np.array(weight)) for name, weight in bert.weights.items()}
         self._tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(UNUSED)}
         self.named: dict[str, Any] = {name: t.requires_grad_() for name, t in self._tensors.items() if name != FROZEN}
-        self.model = SpanModel(bert, tokenizer).with_bert(bert.of_tensors(self._tensors, TrainingFunctional()))
+        self._bert = bert.of_tensors(self._tensors, TrainingFunctional())
+        self.tokenizer = tokenizer
+        self.model = SpanModel(self._in_numpy, tokenizer)
+
+    def outputs(self, ids: Tensor, types: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the heads say, in the order and shapes of rag.span.span_model.Outputs, with gradients."""
+        states = self._bert.hidden(ids, real, types)
+        spans = self._bert.linear(SPAN_HEAD, states)
+        passages, supports = (self._bert.linear(name, states[:, 0]) for name in (PASSAGE_HEAD, SUPPORT_HEAD))
+        return spans, passages, supports
+
+    def _in_numpy(self, *arrays: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        import torch
+
+        with torch.inference_mode():
+            return tuple(each.float().numpy() for each in self.outputs(*map(torch.from_numpy, arrays)))
 
     def save(self, folder: Path) -> None:
-        """Write what rag.span.span_model.open_span_model needs, the weights in half precision."""
+        """Write what rag.span.span_model.open_span_model needs, and the weights in half precision to go on with."""
         from safetensors.torch import save_file
 
         config = json.loads((self.folder / FILES[0]).read_text("utf-8"))
         config = {name: value for name, value in config.items() if not name.startswith("_")}
         (folder / FILES[0]).write_text(json.dumps({**config, "dtype": "float16"}, indent=1) + "\n", "utf-8")
-        shutil.copyfile(self.folder / "tokenizer.json", folder / "tokenizer.json")
+        shutil.copyfile(self.folder / FILES[2], folder / FILES[2])
         halves: dict[str, Tensor] = {name: tensor.detach().half() for name, tensor in self._tensors.items()}
-        save_file(halves, folder / "model.safetensors")
+        save_file(halves, folder / FILES[1])
+        write_onnx({name: half.float().numpy() for name, half in halves.items()}, config, folder / WEIGHTS, int8=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import DataError, ModelError
+from rag.span.span_model import WEIGHTS
 from rag.span.span_reader import read_spans
 from rag.train.checkpoints import TrainingState, read_state, write_state
 from rag.train.common import has_bfloat16, write_folder
@@ -39,7 +40,7 @@ class ReadingRecipe:
     """How to train. `questions` and `claims` are of a step, `epochs` of the questions; `warm_up` is a share of the
     steps, `every` counts steps between two measurements, each with a checkpoint."""
 
-    epochs: int = 2
+    epochs: float = 1.5
     questions: int = 12
     claims: int = 8
     rate: float = 1.5e-4
@@ -82,8 +83,8 @@ def train(
         raise DataError("training: there is no question to learn from. Name more data with --data")
     batches = Batches([_length_of(question) for question in questions], recipe.questions, recipe.seed)
     claim_batches = Batches([len(claim.claim) + len(claim.text) for claim in claims], recipe.claims, recipe.seed)
-    steps = batches.of_epoch * recipe.epochs
-    examples = Examples(questions, student.model.tokenizer)
+    steps = math.ceil(batches.of_epoch * recipe.epochs)
+    examples = Examples(questions, student.tokenizer)
     named = student.named
     groups = [  # as is usual, biases and norms do not decay
         {"params": [weight for weight in named.values() if weight.ndim > 1], "weight_decay": recipe.decay},
@@ -98,7 +99,7 @@ def train(
         loss = loss_of([example for example in drawn if example is not None], student, half)
         if claims:
             drawn_claims = [claims[index] for index in claim_batches.of_step(state.step)]
-            loss = loss + SUPPORT_WEIGHT * claim_loss(drawn_claims, student.model, half)
+            loss = loss + SUPPORT_WEIGHT * claim_loss(drawn_claims, student, half)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(named.values(), 1.0)
@@ -139,8 +140,8 @@ def loss_of(examples: Sequence[Example], student: ReadingStudent, half: bool) ->
         nothing: Tensor = next(iter(student.named.values())).sum() * 0
         return nothing
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        spans, heads = outputs_of(examples, student.model)
-    answers = answer_loss(examples, spans, heads, student.model.tokenizer.sizes.answer)
+        spans, heads = outputs_of(examples, student)
+    answers = answer_loss(examples, spans, heads, student.tokenizer.sizes.answer)
     return answers + RELEVANCE_WEIGHT * relevance_loss(examples, heads)
 
 
@@ -194,7 +195,7 @@ def save(student: ReadingStudent, state: ReadingState, recipe: ReadingRecipe, da
             "steps": state.step,
             "best_step": state.best_step,
             "curve": [asdict(point) for point in state.curve],
-            "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+            "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         }
 
     write_folder(out, write)

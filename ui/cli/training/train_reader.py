@@ -32,7 +32,7 @@ def train_reader(
         "all-minilm-l6-v2"
     ),
     limit: LimitOption = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each question is seen.")] = 2,
+    epochs: Annotated[float, typer.Option("--epochs", min=0.1, help="How often each question is seen.")] = 1.5,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,18 +43,19 @@ def train_reader(
     """
     began = time.monotonic()
     check_out(out)
-    questions, claims = read_for_training(data)
-    split = split_by_article(questions)
+    records = read_for_training(data)
+    split = split_by_article(records.questions)
     if not split.held_out or not split.learnt:
         raise DataError(
-            f"{len(questions)} questions: too few articles to learn from some and to hold out others. Name more data"
+            f"{len(records.questions)} questions: too few articles to learn from some and to hold out others. "
+            "Name more data"
         )
     learnt = sample_by_source(split.learnt, limit, seed)
     watched = sample_by_source(split.held_out, WATCHED, 0)  # the same for all seeds, so that curves can be compared
     recipe = ReadingRecipe(epochs=epochs, seed=seed)
     student = ReadingStudent(model, seed)
     checkpoint = out.with_name(f"{out.name}.partial")
-    learnt_claims = fitting_claims(split_claims(claims)[0], student.model.tokenizer)
+    learnt_claims = fitting_claims(split_claims(records.claims)[0], student.tokenizer)
     with progress() as report:
         state = train(learnt, watched, student, recipe, checkpoint, report, learnt_claims)
     counts = {"learnt": len(learnt), "held_out": len(split.held_out), "left_out": split.left_out}
