@@ -13,8 +13,8 @@ from itertools import chain
 
 from rag.errors import UsageError
 from rag.llm.chat import Usage
-from rag.pipeline import Pipeline, check_question
-from rag.read.cite import citation_of, cite
+from rag.pipeline import EXTRACT, Pipeline, check_question
+from rag.read.cite import MARKER, citation_of, cite
 from rag.read.compose.cite_sentences import cite_sentences
 from rag.read.compose.compose import compose, excerpts_of
 from rag.read.compose.decisions import decision_hits
@@ -22,14 +22,17 @@ from rag.read.compose.scope import Scope
 from rag.read.compose.sides import with_sides
 from rag.read.compose.style import AUTO, STYLES, Style, style_for
 from rag.read.injection.mask import mask_injections
+from rag.read.instant_answer import Mark, agrees, mark_answer
 from rag.read.prompts import fitting
+from rag.read.quotes import Quote
 from rag.read.relevance_filter import filter_passages
 from rag.read.strategies import STRATEGIES, Event, PartProgress, Reading
 from rag.read.summary.summarizer import Summarizer
 from rag.read.summary.whole_documents import summarised, whole_documents
 from rag.read.support import statements, unmentioned
-from rag.records import Answer, Citation, Hit, Note, Passage, Statement
+from rag.records import Answer, Citation, Hit, MarkedAnswer, Note, Passage, Statement
 
+MARKING: tuple[Style, ...] = ("short", "explain")  # styles of questions to which a span can be an answer
 WIDER = 2.4  # times as many passages as a phrase is read from: excerpts are chosen among them, not all are read
 log = logging.getLogger("glossator")
 
@@ -46,6 +49,9 @@ class Token:
     text: str
 
 
+Step = Evidence | MarkedAnswer | Token | Note | PartProgress | Answer
+
+
 def ask(
     question: str,
     pipeline: Pipeline,
@@ -56,14 +62,15 @@ def ask(
     scope: Scope | None = None,
     searched: str = "",
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
+) -> Iterator[Step]:
     """Answer from the k best passages, of those `within`, and in the documents of a `scope`.
 
     `searched` is searched for in place of the question, of a follow-up that makes sense only after the turn before.
 
     `style` is one of STYLES, or "auto": the one that the question asks for. "short" is a phrase, by the `strategy`
-    "notes", "quotes", or "direct" (no note, no support); any other is sentences, each with the words that support it.
-    A model that cannot judge is asked directly, for a phrase. `stop` ends a summary with what has been read.
+    "notes", "quotes", "direct" (no note, no support), or "extract" (what the reading model marks, alone); any other is
+    sentences, each with the words that support it. A model that cannot judge is asked directly, for a phrase. `stop`
+    ends a summary with what has been read.
     Raises UsageError for an unknown strategy or style.
     """
     question = check_question(question, k, pipeline.settings)
@@ -71,8 +78,13 @@ def ask(
         raise UsageError(f"--reader {strategy}: choose one of {', '.join(STRATEGIES)}")
     if style not in (AUTO, *STYLES):
         raise UsageError(f"--style {style}: choose one of {', '.join((AUTO, *STYLES))}")
-    wanted = style_for(question, style)
-    if not pipeline.reader.judges and (strategy != "direct" or wanted != "short"):
+    wanted = style_for(question, style) if strategy != EXTRACT else "short"
+    if strategy == EXTRACT:
+        if style not in (AUTO, "short"):
+            raise UsageError(f"--reader extract marks a phrase. Leave out --style {style}, or --reader extract")
+        if pipeline.span_model is None:
+            raise UsageError("--reader extract needs the reading model. Set extract.model=glossator-reader")
+    elif not pipeline.reader.judges and (strategy != "direct" or wanted != "short"):
         log.warning(
             "reader %s reads passages apart and only answers: it does not support %s and is asked directly, for a "
             "phrase",
@@ -99,7 +111,7 @@ class _Asked:
         self._seconds, self._usage, self._notes = _Stopwatch(), Usage(), list[Note]()
         self._whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
 
-    def in_a_phrase(self, strategy: str) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
+    def in_a_phrase(self, strategy: str) -> Iterator[Step]:
         """By a strategy of STRATEGIES."""
         pipeline, experimental = self._pipeline, self._pipeline.settings.experimental
         evidence = self._fit(self._search(self._searched))
@@ -110,6 +122,10 @@ class _Asked:
             )  # fmt: skip
         yield self._found(evidence)
         reading = self._reading(evidence)
+        yield from self._mark(reading)
+        if strategy == EXTRACT:
+            threshold = {"support_threshold": pipeline.settings.extract.threshold}
+            reading.settings = reading.settings.model_copy(update=threshold)
         if strategy == "notes" and experimental.notes == "written":
             strategy = "loop"
         yield from self._read(STRATEGIES[strategy](reading) if evidence else ())
@@ -119,13 +135,13 @@ class _Asked:
             if abstained
             else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
         )
-        told = () if abstained else statements(
-            pipeline.reader, text, reading.quotes, reading.support, pipeline.settings.reader.support_threshold,
+        told = () if abstained else self._whole_statement(text, reading) if strategy == EXTRACT else statements(
+            pipeline.reader, text, reading.quotes, reading.support, reading.settings.support_threshold,
             self._usage, pipeline.judge,
         )  # fmt: skip
         yield self._answer(reading, text, abstained, citations, told, reading.support)
 
-    def in_sentences(self, style: Style) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
+    def in_sentences(self, style: Style) -> Iterator[Step]:
         """Composed: what a reader writes from excerpts, and these; or the summary of whole documents."""
         pipeline, question = self._pipeline, self._question
         if pipeline.encoder is None:
@@ -146,20 +162,18 @@ class _Asked:
         chosen = excerpts_of(question, evidence, encoder)
         yield self._found(evidence)
         reading = self._reading(evidence)
+        if style in MARKING:
+            yield from self._mark(reading)
         composed = compose(reading, style, encoder, pipeline.markers, *chosen) if evidence else iter(())
         yield from self._in_cited_sentences(reading, composed)
 
-    def _in_cited_sentences(
-        self, reading: Reading, events: Iterable[Event]
-    ) -> Iterator[Evidence | Token | Note | PartProgress | Answer]:
+    def _in_cited_sentences(self, reading: Reading, events: Iterable[Event]) -> Iterator[Step]:
         """What happens while a reading is done, and the answer that its sentences make."""
         pipeline = self._pipeline
         yield from self._read(events)
         text, citations, told = cite_sentences(
             reading.answer_sentences,
-            lambda quote, number: citation_of(
-                quote, number, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of
-            ),
+            self._cited,
         )
         abstained = not told
         yield self._answer(
@@ -167,7 +181,7 @@ class _Asked:
             told, reading.support,
         )  # fmt: skip
 
-    def _summary(self) -> Iterator[Evidence | Token | Note | PartProgress | Answer] | None:
+    def _summary(self) -> Iterator[Step] | None:
         """The summary of the documents that the question is about; None where it is about none as a whole."""
         pipeline, question, library = self._pipeline, self._question, self._pipeline.library
         if library is None or pipeline.vectors_of is None or pipeline.encoder is None:
@@ -213,7 +227,28 @@ class _Asked:
             pipeline.rules, pipeline.settings.experimental.rounds,
         )  # fmt: skip
 
-    def _read(self, events: Iterable[Event]) -> Iterator[Evidence | Token | Note | PartProgress]:
+    def _mark(self, reading: Reading) -> Iterator[Step]:
+        """What the reading model marks in the evidence, before the reader begins."""
+        if self._pipeline.span_model is None or not reading.evidence:
+            return
+        reading.mark = mark_answer(self._question, reading.read, self._pipeline.span_model())
+        self._seconds.lap("mark")
+        yield self._marked(reading.mark)
+
+    def _marked(self, mark: Mark, answer: str = "") -> MarkedAnswer:
+        shown = mark.shown(lambda quote: self._cited(quote, quote.hit.rank))
+        return replace(shown, agrees=agrees(mark, answer))
+
+    def _cited(self, quote: Quote, number: int) -> Citation:
+        parts = self._pipeline
+        return citation_of(quote, number, parts.pages_of, parts.episode_of, parts.paragraphs_of)
+
+    @staticmethod
+    def _whole_statement(text: str, reading: Reading) -> tuple[Statement, ...]:
+        """What was marked is one statement, however many sentences it has: there is no reader to ask about each."""
+        return (Statement(0, len(text), round(reading.support or 0.0, 4), True),)
+
+    def _read(self, events: Iterable[Event]) -> Iterator[Step]:
         """What a strategy does, with the time that it takes."""
         doing = "note"  # until the first piece of a draft
         for event in events:
@@ -257,6 +292,7 @@ class _Asked:
             reading.copied,
             style=self._style,
             scope=self._scope.titles if self._scope else (),
+            marked=self._marked(reading.mark, "" if abstained else MARKER.sub("", text)) if reading.mark else None,
         )
 
 
@@ -286,7 +322,7 @@ class _Stopwatch:
 
     def lap(self, name: str) -> None:
         now = time.monotonic()
-        self.laps[name] = round(self.laps[name] + now - self._lap, 3)
+        self.laps[name] = round(self.laps.get(name, 0.0) + now - self._lap, 3)
         self._lap = now
 
     def first(self, name: str) -> None:

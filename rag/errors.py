@@ -29,6 +29,10 @@ class ModelError(RagError):
     """Weights are missing, do not verify, or could not be fetched."""
 
 
+class MissingWeights(ModelError):
+    """Weights are not here and can be fetched."""
+
+
 class ReaderError(RagError):
     """The language model did not answer, or answered nonsense."""
 

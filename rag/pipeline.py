@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.errors import UsageError
+from rag.errors import MissingWeights, UsageError
 from rag.index.dense import DenseRetriever
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.llm.chat import ChatModel
+from rag.llm.chat import ChatModel, NoReader
 from rag.llm.open import open_reader
 from rag.protocols import DenseEncoder, Report, Retriever, silent
 from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf
@@ -24,6 +24,9 @@ from rag.read.rules.open_rules import open_rules
 from rag.records import Passage
 from rag.search import open_retriever
 from rag.settings import Settings
+from rag.span.span_model import SpanModel, shared_span_model
+
+EXTRACT = "extract"  # the answering strategy of the reading model alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +46,22 @@ class Pipeline:
     rules: Sequence[Rule] = ()  # those that propose answers, in their order
     library: Library | None = None  # for summaries of whole documents
     vectors_of: Callable[[Sequence[int], Sequence[Passage]], NDArray[np.float32]] | None = None  # unit vectors (n, d)
+    span_model: Callable[[], SpanModel] | None = None  # the reading model, opened when it is asked; None: there is none
     markers: bool = False  # the reader is asked to write [n] behind its sentences: large ones can
 
 
-def build_pipeline(indexes: Indexes, retriever: str | None = None, report: Report = silent) -> Pipeline:
-    """Wire the parts as the settings say. Raises RagError for a part that cannot be opened."""
+def build_pipeline(
+    indexes: Indexes, retriever: str | None = None, report: Report = silent, strategy: str = ""
+) -> Pipeline:
+    """Wire the parts as the settings say; for the strategy "extract" no language model is opened.
+
+    Raises RagError for a part that cannot be opened.
+    """
     settings = indexes.settings
     documents, passages = indexes.library.size()
     searched = f"{documents} document{'s'[: documents != 1]}, {passages:,} passages"
-    reader = open_reader(settings.reader)
+    span_model = settings.extract.model
+    reader = NoReader(span_model) if strategy == EXTRACT else _reader(settings)
     return Pipeline(
         open_retriever(indexes, retriever or settings.retrieve.retriever, report),
         reader,
@@ -66,8 +76,24 @@ def build_pipeline(indexes: Indexes, retriever: str | None = None, report: Repor
         open_rules(settings.reader.rules, indexes.library),
         indexes.library,
         partial(passage_vectors, indexes),
-        reader.file is None and reader.weights is None,
+        partial(shared_span_model, span_model) if span_model else None,
+        reader.file is None and reader.weights is None and strategy != EXTRACT,
     )
+
+
+def _reader(settings: Settings) -> ChatModel:
+    try:
+        return open_reader(settings.reader)
+    except MissingWeights as error:
+        alone = (
+            "; or ask without it: --reader extract (on the page: How to read, Mark)" if settings.extract.model else ""
+        )
+        raise MissingWeights(f"{error}{alone}") from error
+
+
+def reader_name(strategy: str, settings: Settings) -> str:
+    """The model that answers by a strategy."""
+    return settings.extract.model if strategy == EXTRACT else settings.reader.model
 
 
 def passage_vectors(indexes: Indexes, numbers: Sequence[int], passages: Sequence[Passage]) -> NDArray[np.float32]:

@@ -180,6 +180,23 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedAnswer:
+    """The answer as the reading model marks it in a passage, before anything is written.
+
+    `text` is words of the quote of `citation`, quote[start:end], or "yes" or "no" with an empty span; "" where the
+    model finds no answer, and then there is no citation. `probability`, 0..1, is that of this answer. `agrees`: the
+    reader's answer says the same.
+    """
+
+    text: str
+    probability: float
+    citation: Citation | None
+    start: int = 0
+    end: int = 0
+    agrees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one question with everything that led to it. An abstention is an answer too."""
 
@@ -201,3 +218,4 @@ class Answer:
     attribution: Attribution | None = None
     style: str = "short"  # the way of answering: rag/read/compose/style.py
     scope: tuple[str, ...] = ()  # titles of the only documents that were searched; (): all were
+    marked: MarkedAnswer | None = None  # what the reading model marked; None: it was not asked

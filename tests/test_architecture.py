@@ -49,6 +49,8 @@ OWNERS = {  # the longest matching name decides
         "rag/train/sparse/sparse_training.py",
         "rag/train/sparse/student.py",
         "rag/train/checkpoints.py",
+        "rag/train/torch_functional.py",
+        "rag/train/reading/claims.py",
         "rag/train/reading/reading_losses.py",
         "rag/train/reading/reading_student.py",
         "rag/train/reading/reading_training.py",

@@ -1,4 +1,4 @@
-"""rag/read/marks.py: what is a mark and what is not, and that marking and parsing undo each other."""
+"""rag/read/evinote/marks.py: what is a mark and what is not, and that marking and parsing undo each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from rag.read.marks import Marked, mark, parse_marks, well_formed
+from rag.read.evinote.marks import Marked, mark, parse_marks, well_formed
 from tests.parts import assert_linear
 
 NO_MARKS = [

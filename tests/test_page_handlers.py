@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from rag.records import Passage
 from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
 from tests.test_filters import Within
+from tests.test_instant_answer import looking_for
 from ui.web.app import WebPage, Workers
 from ui.web.arrivals import Arrivals
 from ui.web.guarded_blocks import GuardedBlocks
@@ -101,6 +103,33 @@ def test_a_question_lists_no_documents_again_and_a_new_document_is_seen(served: 
     assert "A Book" in updates[-1][column.documents] and listed == [None]
     served.library.remove("d0")
     assert "No documents yet" in column.refresh([], *NO_FILTERS)[column.documents]
+
+
+def test_what_is_marked_is_shown_with_its_source_before_the_reader_says_a_word(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, sources = threading.Event(), list[SourceList]()
+
+    class WaitingReader(ScriptedReader):
+        def stream(self, *arguments: Any, **named: Any) -> Iterator[str]:
+            assert seen.wait(10), "the mark is not shown before the reader begins"
+            yield from super().stream(*arguments, **named)
+
+    monkeypatch.setattr(answer_worker, "build_pipeline", lambda indexes, **_: Pipeline(
+        Within(indexes.library), WaitingReader("Another part of it"), indexes.library.pages_of, "", indexes.settings,
+        span_model=lambda: looking_for("Another"),
+    ))  # fmt: skip
+    monkeypatch.setattr(served.page.sources, "show", lambda shown, **_: (sources.append(shown), {})[1])
+    updates, chat = list[dict[Any, Any]](), served.page.conversation.chat
+    ask = served.page.conversation.ask(
+        "What is another part?", "direct", "short", [], SourceList(), (), REQUEST, *NO_FILTERS
+    )
+    for update in ask:
+        updates.append(update)
+        if chat in update and "**Another** <small>[A Book, page 1](#citation-1)" in str(update[chat][-1]["content"]):
+            seen.set()
+    assert seen.is_set() and sources[0].citation is not None and sources[0].citation.quote == "Another part of it."
+    assert "The reading model marks the same words (" in "".join(map(str, updates)).replace("\\", "")
 
 
 def test_chosen_documents_alone_are_asked_and_one_that_has_gone_is_said_and_dropped(served: Served) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rag.errors import ModelError
 from rag.read.entailment import hypothesis, open_judge
-from rag.read.trajectory import Trajectory, parse_trajectory
+from rag.read.evinote.trajectory import Trajectory, parse_trajectory
 from rag.train.reward import evidence_quality, last_note, reward
 from tests.parts import assert_linear
 

@@ -54,6 +54,8 @@ OTHER = {
     "precedents.pooling": "nearby/pooling",
     "experimental.rerank_model": "nearby/cross-encoder",
     "experimental.rerank_depth": "10",
+    "extract.model": "nearby/reading-model",
+    "extract.threshold": "0.5",
     "attribute.calls": "200",
     "experimental.absence": "masked",
     "attribute.permutations": "20",

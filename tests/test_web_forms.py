@@ -142,7 +142,7 @@ def test_the_chosen_way_reaches_the_reader_and_its_doubts_are_seen_and_said(brow
         page.get_by_role("button", name="How to read: Notes").press("Enter")
         ways = page.get_by_role("group", name="How to read").get_by_role("radio")
         ways.first.wait_for()
-        assert ways.count() == 3
+        assert ways.count() == 4
 
         answer, prompts = _asked(visited, site, "Notes")
         assert [prompt.startswith(LOOP) for prompt in prompts].count(True) == 1

@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.records import Answer, AttributedPlayer, Attribution, Citation, Hit, Passage
+from rag.records import Answer, AttributedPlayer, Attribution, Citation, Hit, MarkedAnswer, Passage
 
 if TYPE_CHECKING:  # every command imports this file, few need ingestion
     from ingest.build import Outcome
     from rag.library.documents import DocumentEntry
 
 EXACT = "exact"  # the standard error of a score for which all coalitions were evaluated
+SHOWN_FROM = 0.35  # probability of a marked answer that is shown at all, before the reader's or beside it
 # Parts of a hybrid's score that come from no term: as the retrievers call them -> for people.
 WITHOUT_TERMS = {
     "dense": "meaning", "named": "named in the question", "linked": "linked", "label": "asked for by its label"
@@ -44,6 +45,36 @@ def place_text(source: Passage | Citation) -> str:
     if source.ocr_confidence is None:
         return place
     return f"{place} (read by OCR, confidence {source.ocr_confidence:.0%})".replace("%", " %")
+
+
+def marked_text(marked: MarkedAnswer) -> str:
+    """What the reading model marked, and where: "“46.5 %” in SPECTER, page 8 (62 % likely)"; "" if that is unlikely."""
+    if marked.citation is None or marked.probability < SHOWN_FROM:
+        return ""
+    place = f"{printable(marked.citation.title)}, {printable(place_text(marked.citation))}"
+    return f"“{printable(marked.text)}” in {place} ({likely(marked)})"
+
+
+def likely(marked: MarkedAnswer) -> str:
+    """The probability of what is marked: "62 % likely"."""
+    return f"{marked.probability:.0%} likely".replace("%", " %")
+
+
+def second_answer(answer: Answer) -> MarkedAnswer | None:
+    """What the reading model marked, where that is another answer than the reader's, and likely enough to be shown."""
+    marked = answer.marked
+    return marked if marked is not None and marked_text(marked) and not marked.agrees else None
+
+
+def marked_beside(answer: Answer) -> str:
+    """A sentence on what the reading model marked beside the reader's answer; "" where there is nothing to say."""
+    if (second := second_answer(answer)) is not None:
+        return f"Another answer is marked in a passage: {marked_text(second)}."
+    marked = answer.marked
+    by_reader = answer.tokens.get("generated", 0) > 0  # else it is the mark itself that was answered
+    if marked is None or not marked.agrees or not by_reader or not marked_text(marked):
+        return ""
+    return f"The reading model marks the same words ({likely(marked)})."
 
 
 def evidence_text(hits: Sequence[Hit]) -> str:

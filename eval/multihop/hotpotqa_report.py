@@ -11,6 +11,7 @@ from eval.core.bootstrap import paired_difference, summarise
 from eval.core.report import bars, cell, histogram, table, with_interval, write_lines, write_text
 from eval.core.trials import CONTROLS, ORACLE, latency_ms
 from eval.multihop.hotpotqa import MultihopOutcome, predicted
+from rag.pipeline import reader_name
 from rag.settings import Settings
 
 FAILURES = 10
@@ -294,7 +295,7 @@ def result_json(
         "controls": {row: rows[row] for row in controls},
         "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
-        "models": {"reader": settings.reader.model, "dense": settings.dense.model},
+        "models": {"reader": reader_name(asked.get("reader", ""), settings), "dense": settings.dense.model},
     }
 
 

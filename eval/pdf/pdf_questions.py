@@ -34,7 +34,7 @@ from rag.errors import DataError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.locator import Locator
-from rag.pipeline import Pipeline
+from rag.pipeline import Pipeline, reader_name
 from rag.protocols import Report, silent
 from rag.read.prompts import shown
 from rag.records import Hit, Passage
@@ -255,7 +255,7 @@ def result_json(
         "controls": {row: rows[row] for row in controls},
         "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash,
-        "models": {"reader": settings.reader.model, "dense": settings.dense.model},
+        "models": {"reader": reader_name(asked.get("reader", ""), settings), "dense": settings.dense.model},
     }
 
 

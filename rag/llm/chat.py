@@ -74,6 +74,32 @@ class ChatModel(Protocol):
         ...
 
 
+class NoReader(ChatModel):
+    """Says nothing and reads without limit. `name` is the model that answers in its place."""
+
+    judges = False
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def stream(
+        self, messages: Messages, max_tokens: int, usage: Usage | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        return iter(())
+
+    def yes_probability(self, messages: Messages, usage: Usage | None = None, goes_on: bool = False) -> float:
+        raise ReaderError("there is no language model to judge this. Ask without --reader extract")
+
+    def log_probability(self, messages: Messages, text: str, usage: Usage | None = None) -> float:
+        raise ReaderError("there is no language model to judge this. Ask without --reader extract")
+
+    def count(self, messages: Messages) -> int:
+        return 0
+
+    def going_on(self) -> ChatModel:
+        return self
+
+
 def first_line(reply: str) -> str:
     """A reader's answer is the first line of what it says.
 

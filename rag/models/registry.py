@@ -25,7 +25,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from rag.errors import ModelError
+from rag.errors import MissingWeights, ModelError
 from rag.models.sources import READ_FROM, File, Source, size_of
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def path_of(name: str) -> Path:
         return model.folder
     if not model.sources:
         raise _damaged(model)
-    raise ModelError(
+    raise MissingWeights(
         f"model {name} ({model.title}, {model.megabytes} MB) is not in {models_folder()}. Fetch it: "
         f"glossator models fetch {name}; or, from a local copy: glossator models fetch {name} --from FILE_OR_FOLDER"
     )

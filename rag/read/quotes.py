@@ -81,17 +81,19 @@ def units(passage: Passage) -> list[tuple[int, int]]:
 def _few(quotes: Sequence[Quote], most: int) -> list[Quote]:
     chosen: list[Quote] = []
     for quote in quotes:
-        passage = quote.hit.passage
-        start, end = passage.start + quote.start, passage.start + quote.end
-        twice = any(
-            c.hit.passage.document_id == passage.document_id
-            and c.hit.passage.start + c.start < end
-            and start < c.hit.passage.start + c.end
-            for c in chosen
-        )
-        if len(chosen) < most and not twice:
+        if len(chosen) < most and not any(overlap(quote, other) for other in chosen):
             chosen.append(quote)
     return chosen
+
+
+def overlap(one: Quote, other: Quote) -> bool:
+    """Whether two quotes share words of one document, be it in two passages that overlap."""
+    first, second = one.hit.passage, other.hit.passage
+    return (
+        first.document_id == second.document_id
+        and first.start + one.start < second.start + other.end
+        and second.start + other.start < first.start + one.end
+    )
 
 
 def _window(text: str, start: int, end: int, answer: str, wanted: set[str]) -> tuple[int, int]:

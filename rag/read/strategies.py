@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 
 from rag.llm.chat import ChatModel, Usage, first_line
 from rag.read.entailment import Judge
-from rag.read.marks import parse_marks
+from rag.read.evinote.marks import parse_marks
+from rag.read.evinote.trajectory import parse_trajectory
+from rag.read.instant_answer import Mark
 from rag.read.match import EDGES, fold, holds_answer, in_form
 from rag.read.notes import next_query, proposal_note, says_nothing, selection_note, write_note
 from rag.read.prompts import answer_messages, information_message, loop_messages, quotes_messages
 from rag.read.quote_selection import REPLY_TOKENS, join, select
-from rag.read.quotes import AnswerSentence, Quote, choose_quotes
+from rag.read.quotes import AnswerSentence, Quote, choose_quotes, overlap
 from rag.read.rules.base import Rule, confirm
 from rag.read.support import declines, support_score
-from rag.read.trajectory import parse_trajectory
 from rag.records import Hit, Note
 from rag.settings import ReaderSettings
 
@@ -62,6 +63,7 @@ class Reading:
     support: float | None = None
     copied: tuple[int, int] | None = None
     answer_sentences: tuple[AnswerSentence, ...] = ()  # of an answer in sentences
+    mark: Mark | None = None  # what the reading model marked
 
     def answer_in(self, sentences: Sequence[AnswerSentence]) -> None:
         """Make these the answer: their quotes are its quotes, the best of their supports is its support."""
@@ -165,8 +167,21 @@ def loop(reading: Reading) -> Iterator[Event]:
         reading.support = _support(reading)
 
 
+def extract(reading: Reading) -> Iterator[Event]:
+    """What the reading model marked, and nothing else: no language model is asked. Its probability is the support."""
+    mark = reading.mark
+    if mark is None or mark.quote is None:
+        return
+    reading.draft = mark.text
+    yield reading.draft
+    others = choose_quotes(reading.question, mark.text, reading.read)
+    reading.quotes = [mark.quote, *(quote for quote in others if not overlap(quote, mark.quote))]
+    yield write_note(reading.question, mark.text, reading.quotes, 1)
+    reading.support = mark.probability
+
+
 STRATEGIES: Mapping[str, Callable[[Reading], Iterator[Event]]] = {
-    "direct": direct, "notes": notes, "quotes": quotes, "loop": loop
+    "direct": direct, "notes": notes, "quotes": quotes, "loop": loop, "extract": extract
 }  # fmt: skip
 
 

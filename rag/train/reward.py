@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.read.entailment import Judge, hypothesis
-from rag.read.marks import well_formed
+from rag.read.evinote.marks import well_formed
+from rag.read.evinote.trajectory import Trajectory
 from rag.read.match import best_answer_scores
-from rag.read.trajectory import Trajectory
 
 EXACT = 1.0
 FORMAT = 0.1

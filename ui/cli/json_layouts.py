@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rag.locator import locator_json
-from rag.records import Answer, Citation, Hit, Passage
+from rag.records import Answer, Citation, Hit, MarkedAnswer, Passage
 
 if TYPE_CHECKING:
     from ingest.build import Summary
@@ -56,6 +56,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "notes": [asdict(note) for note in answer.notes],
         "citations": [_located(citation) for citation in answer.citations],
         "evidence": [hit_json(hit) for hit in answer.evidence],
+        "marked": None if answer.marked is None else marked_json(answer.marked),
         "support": answer.support,
         "statements": [asdict(statement) for statement in answer.statements],
         "quotes": copied_json(answer),
@@ -64,6 +65,19 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "settings_hash": answer.settings_hash,
         "seconds": answer.seconds,
         "tokens": answer.tokens,
+    }
+
+
+def marked_json(marked: MarkedAnswer) -> dict[str, Any]:
+    """What the reading model marked: `start` and `end` are characters of the citation's quote."""
+    citation = None if marked.citation is None else _located(marked.citation)
+    return {
+        "text": marked.text,
+        "probability": round(marked.probability, 4),
+        "citation": citation,
+        "start": marked.start,
+        "end": marked.end,
+        "agrees": marked.agrees,
     }
 
 

@@ -30,6 +30,7 @@ class ReaderStyle(str, Enum):
     notes = "notes"
     quotes = "quotes"
     direct = "direct"
+    extract = "extract"
 
 
 STYLES = tuple(style.value for style in ReaderStyle)

@@ -13,6 +13,7 @@ from ui.wording import (
     extent,
     is_paged,
     many,
+    marked_beside,
     place_text,
     printable,
     printable_lines,
@@ -53,6 +54,8 @@ def answer_text(answer: Answer) -> str:
         lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
         if not _quoted_in(citation, said):
             lines.append(f"    “{printable(citation.quote)}”")
+    if beside := marked_beside(answer):
+        lines.append(beside)
     if answer.support is not None:
         lines.append(f"support {answer.support:.2f} (an estimate)")
     lines += [

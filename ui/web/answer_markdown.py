@@ -8,8 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 
-from rag.records import Answer, Citation, Hit, Note, Statement
-from ui.wording import copied_text, many, place_text, printable, reasons_text, withheld_texts
+from rag.records import Answer, Citation, Hit, MarkedAnswer, Note, Statement
+from ui.wording import (
+    copied_text,
+    likely,
+    many,
+    marked_beside,
+    marked_text,
+    place_text,
+    printable,
+    reasons_text,
+    withheld_texts,
+)
 
 
 def markdown(text: str) -> str:
@@ -37,9 +47,19 @@ def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "", n
     why = f" ({narrowed})" if narrowed else ""
     below += [f"Searched only: {'; '.join(answer.scope)}{why}."] if answer.scope else []
     below += [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
+    below += [beside] if (beside := marked_beside(answer)) else []
     below += [] if answer.copied is None else [f"{copied_text(answer)}."]
     small = f"\n\n<small>{markdown(' '.join(below))}</small>" if below else ""
     return (text if answer.abstained or "\n" in text else f"**{text}**") + small
+
+
+def instant_markdown(marked: MarkedAnswer, citation: int) -> str:
+    """What the reading model marked, to stand there until the reader begins; its place is a link to the citation."""
+    if marked.citation is None or not marked_text(marked):
+        return ""
+    place = markdown(f"{marked.citation.title}, {place_text(marked.citation)}")
+    how_likely = markdown(f"({likely(marked)})")
+    return f"**{markdown(marked.text)}** <small>[{place}](#citation-{citation}) {how_likely}</small>\n\n"
 
 
 def understood_markdown(question: str, standalone: str) -> str:

@@ -95,7 +95,7 @@ def eval_pdf(
         indexes = pdf.open_library(folder, kept, settings, report)
         rows = pdf.rows_of(asked, indexes, name, count, seed, controls, without_gold, report)
         outcomes = pdf.evaluate(
-            asked, build_pipeline(indexes, name, report), rows, count, reader.value,
+            asked, build_pipeline(indexes, name, report, reader.value), rows, count, reader.value,
             Replies(cache or default_cache(), settings.reader), jobs,
             partial(report, "questions"),
         )  # fmt: skip
@@ -151,7 +151,7 @@ def eval_hotpotqa(
     with progress() as report:
         searched = [name, BM25] if controls else [name]
         pool = hotpotqa.open_pool(benchmark, setting.value, kept, settings, searched, corpus, qrels, report)
-        pipeline = build_pipeline(pool.corpus.indexes, name, report)
+        pipeline = build_pipeline(pool.corpus.indexes, name, report, reader.value)
         rows = hotpotqa.rows_of(asked, pool, name, count, seed, controls, report, without_gold)
         outcomes = hotpotqa.evaluate(
             asked, pool, pipeline, rows, count, reader.value, Replies(kept, settings.reader), jobs,

@@ -14,13 +14,13 @@ import typer
 
 from rag.errors import UsageError
 from rag.read.compose.style import AUTO, style_for
-from rag.records import Answer
+from rag.records import Answer, MarkedAnswer
 from ui.cli import json_layouts as layouts
 from ui.cli.draft import Draft
 from ui.cli.options import JsonOption, KOption, LibraryOption, ReaderOption, ReaderStyle, RetrieverOption, StyleOption
 from ui.cli.shared import load_settings, open_indexes, print_json, progress, until_interrupted
 from ui.cli.text import answer_text, attribution_text, hits_text
-from ui.wording import printable
+from ui.wording import marked_text, printable
 
 if TYPE_CHECKING:
     from rag.read.compose.scope import Scope
@@ -110,6 +110,8 @@ def ask(
     settings = load_settings()
     count = settings.retrieve.k if k is None else k
     question = check_question(question, count, settings)
+    if attribute is not AttributeLevel.none and reader is ReaderStyle.extract:
+        raise UsageError("--attribute asks a language model again. Leave it out, or --reader extract")
     if attribute is not AttributeLevel.none:  # of what made a phrase
         if style not in (AUTO, "short"):
             raise UsageError(f"--attribute is for short answers. Leave out --style {style}, or --attribute")
@@ -120,12 +122,12 @@ def ask(
     scopes = Scopes(indexes.library)
     chosen = scopes.chosen(within or ())
     with progress() as report:
-        pipeline = build_pipeline(indexes, retriever.value if retriever else None, report)
+        pipeline = build_pipeline(indexes, retriever.value if retriever else None, report, reader.value)
     understood = understand(question, turns, pipeline.reader, scopes, pipeline.retriever)
     scope = chosen or understood.scope
     if not as_json:
         _say_how_understood(question, understood.question, scope)
-    wanted = style_for(question, style)
+    wanted = style_for(question, style) if reader is not ReaderStyle.extract else style
     with until_interrupted() if wanted == "summary" else nullcontext(lambda: False) as stop:
         steps = answer_question(
             understood.question, pipeline, count, numbers, reader.value, wanted, scope, understood.searched, stop
@@ -154,6 +156,8 @@ def _shown_while_written(steps: Iterable[object], draft: Draft) -> Answer:
         for step in steps:
             if isinstance(step, Token):
                 draft.write(step.text)
+            elif isinstance(step, MarkedAnswer):
+                draft.write(f"{said} …\n" if (said := marked_text(step)) else "")
             elif isinstance(step, PartProgress):
                 if not step.done and step.total > FEW_PARTS:
                     print(f"Reading {step.total} parts. Ctrl-C ends it with what was read until then.", file=sys.stderr)

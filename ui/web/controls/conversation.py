@@ -32,6 +32,7 @@ STYLES = {  # `strategy` of rag.answer.ask -> its name, and what it does
     "notes": ("Notes", "answers and shows what supports it."),
     "quotes": ("Quotes", "picks sentences and answers from them."),
     "direct": ("Direct", "answers at once; nothing is checked."),
+    "extract": ("Mark", "marks the answer in a passage at once; no language model, a phrase only."),
 }
 
 
@@ -148,7 +149,7 @@ class Conversation:
             **self._explanation.reset(),
         }  # fmt: skip
         try:
-            yield from self._follow(question, chat)
+            yield from self._follow(question, chat, sources, chosen)
             yield from self._final(question, chat, sources, chosen)
         except Exception as error:  # noqa: BLE001  # message_of logs what is a bug
             is_usage = isinstance(error, UsageError)  # to be asked again; the reader did not read
@@ -164,14 +165,20 @@ class Conversation:
             **self._documents.refresh(documents, *chosen),
         }  # fmt: skip
 
-    def _follow(self, question: QuestionJob, chat: list[Any]) -> Iterator[Update]:
-        """The status and the draft, whenever they have changed."""
-        before = ("", "")
+    def _follow(self, question: QuestionJob, chat: list[Any], sources: SourceList, chosen: Choice) -> Iterator[Update]:
+        """The status and the draft, whenever they have changed; above them what is marked, with its page beside."""
+        before, marked, instant = ("", ""), None, ""
         while not question.ended(UPDATE_SECONDS):
+            if question.marked is not marked:
+                marked = question.marked
+                instant = markdown.instant_markdown(marked, sources.count + 1) if marked else ""
+                if instant and marked and marked.citation:
+                    yield self._sources.show(sources.put_marked(marked.citation), chosen=chosen)
+                before = ("", "")
             if (shown := question.shown) != before:
                 status, draft = map(markdown.markdown, shown)
                 above = f"{draft}\n\n" if shown[1] else ""
-                yield {self.chat: [*chat, _message("assistant", f"{above}*{status}*")]}
+                yield {self.chat: [*chat, _message("assistant", f"{instant}{above}*{status}*")]}
                 before = shown
 
     def _final(self, question: QuestionJob, chat: list[Any], sources: SourceList, chosen: Choice) -> Iterator[Update]:

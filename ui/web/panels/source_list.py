@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rag.records import Answer, Citation, Hit
-from ui.wording import place_text, printable
+from ui.wording import place_text, printable, second_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,16 @@ class SourceList:
 
     def put(self, answer: Answer) -> SourceList:
         """With the sources of one more answer; if it has none, the passages that came nearest."""
-        new = ("Sources", answer.citations)
+        second = second_answer(answer)
+        also = (second.citation,) if second and second.citation else ()
+        new = ("Sources", (*answer.citations, *also) if answer.citations else ())
         if not answer.citations:
             new = ("Nearest passages", tuple(map(nearest, answer.evidence)))
         return SourceList((*self.answers, new), len(self.answers)).choose(0)
+
+    def put_marked(self, citation: Citation) -> SourceList:
+        """With the one source in which an answer is marked while the reader reads."""
+        return SourceList((*self.answers, ("Marked in a passage", (citation,))), len(self.answers)).choose(0)
 
     def choose(self, source: int) -> SourceList:
         """Another source of the same answer, at the page where its quote starts."""

@@ -15,13 +15,13 @@ from rag.errors import RagError, UsageError
 from rag.explain import explain as explain_answer
 from rag.index.manager import Indexes
 from rag.llm.chat import ChatModel
-from rag.pipeline import build_pipeline
+from rag.pipeline import EXTRACT, build_pipeline
 from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import AUTO, style_for
 from rag.read.compose.understand import PastTurn, understand
 from rag.read.follow_up import clarification
 from rag.read.strategies import PartProgress
-from rag.records import Answer
+from rag.records import Answer, MarkedAnswer
 from ui.web.panels.filter_choices import Choice, filters_of, words_of
 from ui.web.workers.jobs import Job, Worker
 from ui.wording import evidence_text, many, printable
@@ -72,6 +72,7 @@ class QuestionJob(ReaderJob):
         self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
         self.narrowed = ""  # why it is asked in some documents only, where the user did not choose them
         self.unclear = False  # a follow-up that was not understood
+        self.marked: MarkedAnswer | None = None  # by the reading model, before the reader begins
         self.summarising = False  # the parts of something long are read
         self.finish = threading.Event()  # ends a summary with what was read until then
         self._standalone = standalone or text
@@ -209,14 +210,15 @@ class AnswerWorker(Worker):
         searched = self._indexes.library.select(question.filters)
         if searched == []:
             raise UsageError(f"nothing in this library is within: {question.within}. Change the filters, or clear them")
-        pipeline = build_pipeline(self._indexes, report=question.report)
+        pipeline = build_pipeline(self._indexes, report=question.report, strategy=question.style)
         if searched is not None:
             pipeline = replace(pipeline, searched=f"{many(len(searched), 'passage')} ({question.within})")
         scope = self._chosen(question, searched)
         if not question.understood:
             scopes = self._scopes if searched is None else None
             scope = understand_question(question, pipeline.reader, scopes, scope)
-        k, way = self._indexes.settings.retrieve.k, style_for(question.text, question.way)
+        k = self._indexes.settings.retrieve.k
+        way = style_for(question.text, question.way) if question.style != EXTRACT else "short"
         for step in answer_question(
             question.standalone, pipeline, k, searched, question.style, way, scope, question.searched,
             question.finish.is_set,
@@ -227,6 +229,8 @@ class AnswerWorker(Worker):
                 return step
             if isinstance(step, Evidence):
                 question.begin_draft(f"Reading {evidence_text([hit for hit in step.hits if not hit.ignored])} …")
+            elif isinstance(step, MarkedAnswer):
+                question.marked = step
             elif isinstance(step, Token):
                 question.add_to_draft(step.text)
             elif isinstance(step, PartProgress):
