@@ -135,7 +135,7 @@ class _Asked:
             if abstained
             else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
         )
-        told = () if abstained else self._whole_statement(text, reading) if strategy == EXTRACT else statements(
+        told = () if abstained else statements(
             pipeline.reader, text, reading.quotes, reading.support, reading.settings.support_threshold,
             self._usage, pipeline.judge,
         )  # fmt: skip
@@ -171,10 +171,7 @@ class _Asked:
         """What happens while a reading is done, and the answer that its sentences make."""
         pipeline = self._pipeline
         yield from self._read(events)
-        text, citations, told = cite_sentences(
-            reading.answer_sentences,
-            self._cited,
-        )
+        text, citations, told = cite_sentences(reading.answer_sentences, self._cited)
         abstained = not told
         yield self._answer(
             reading, _abstain(pipeline, self._question, reading.evidence) if abstained else text, abstained, citations,
@@ -242,11 +239,6 @@ class _Asked:
     def _cited(self, quote: Quote, number: int) -> Citation:
         parts = self._pipeline
         return citation_of(quote, number, parts.pages_of, parts.episode_of, parts.paragraphs_of)
-
-    @staticmethod
-    def _whole_statement(text: str, reading: Reading) -> tuple[Statement, ...]:
-        """What was marked is one statement, however many sentences it has: there is no reader to ask about each."""
-        return (Statement(0, len(text), round(reading.support or 0.0, 4), True),)
 
     def _read(self, events: Iterable[Event]) -> Iterator[Step]:
         """What a strategy does, with the time that it takes."""

@@ -77,7 +77,7 @@ def build_pipeline(
         indexes.library,
         partial(passage_vectors, indexes),
         partial(shared_span_model, span_model) if span_model else None,
-        reader.file is None and reader.weights is None and strategy != EXTRACT,
+        reader.file is None and reader.weights is None,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from eval.reading.reading_records import Records, read_file, read_for_training, read_reading
+from eval.reading.reading_records import Records, read_file, read_for_training
 from eval.reading.reading_scores import auc, not_learnt, scored_claim, scores_of
 from rag.errors import DataError, ModelError, RagError, UsageError
 from rag.span.claim_support import Verdict
@@ -39,7 +39,7 @@ def record(number: int = 0, **changes: Any) -> dict[str, Any]:
 
 def test_a_record_is_its_question(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jsonl.gz", [record(0), record(1, multi=True), record(2)])
-    assert read_reading(file) == [asked(0), asked(2)]
+    assert read_file(file).questions == [asked(0), asked(2)]
 
 
 def test_other_labels(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_other_labels(tmp_path: Path) -> None:
             record(0, gold=["a", "b", "a"]),
         ],
     )
-    unanswerable, yes, no, span = read_reading(file)
+    unanswerable, yes, no, span = read_file(file).questions
     assert (unanswerable.golds, unanswerable.relevant) == (("",), None)
     assert (yes.golds, yes.relevant) == (("yes",), frozenset({0, 1, 2}))
     assert [passage.text for passage in no.passages] == ["A fact. Another."] and no.relevant == frozenset({0})
@@ -82,7 +82,7 @@ def test_other_labels(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], what: str) -> None:
     file = written(tmp_path / "data.jsonl", [record(0), record(1, **changes)])
     with pytest.raises(DataError, match=rf"data\.jsonl, record 2: .*{what}"):
-        read_reading(file)
+        read_file(file)
 
 
 def claim_record(number: int, **changes: Any) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def test_train_and_measure(tmp_path: Path) -> None:
     trained = run("train", "reader", "--data", data, "--out", out, "--model", base, "--epochs", 1, "--limit", 40)
     assert trained["learnt"] <= 40 and trained["held_out"] and trained["steps"] and 0 <= trained["f1"] <= 1
     assert not (tmp_path / "out.partial").exists()
-    held = [question for question in read_reading(data) if is_held_out(question)]
+    held = [question for question in read_file(data).questions if is_held_out(question)]
     assert not_learnt(read_file(data), data, out).questions == held
     result = run("eval", "reading", "--data", data, "--data", other, "--model", out)
     assert result["n"] == len(held) + 10 and set(result["sources"]) == {"made-up", "other"}

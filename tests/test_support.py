@@ -22,6 +22,8 @@ QUOTES = [Quote(BRIDGE, 0, 29, True, 2.0), Quote(MILL, 0, 22, False, 0.5)]
 class Reader:
     """Sure of what names a year that its text has."""
 
+    judges = True
+
     def __init__(self) -> None:
         self.asked: list[str] = []
 

@@ -1,20 +1,13 @@
-"""Files of claims: JSON lines with a claim, a text, and the label supports, refutes or unknown.
+"""Claims in files of reading data: a claim, a text, and the label supports, refutes or unknown.
 
 `binary` records know supported from not supported alone: their "unknown" stands for both others.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from eval.core.files import Record, read_records
+from eval.core.files import Record
 from rag.span.claim_support import VERDICTS
 from rag.train.reading.claims import LabelledClaim
-
-
-def read_claims(file: Path) -> list[LabelledClaim]:
-    """The claims of a file. DataError for a record without a field, UsageError for a file that is not there."""
-    return [claim_of(record) for record in read_records(file)]
 
 
 def is_claim(record: Record) -> bool:
@@ -23,7 +16,7 @@ def is_claim(record: Record) -> bool:
 
 
 def claim_of(record: Record) -> LabelledClaim:
-    """A record as a claim."""
+    """A record as a claim. Raises DataError for one without a field, or with another label."""
     label = record.text("label")
     verdict = next((verdict for verdict in VERDICTS if verdict == label), None)
     if verdict is None:

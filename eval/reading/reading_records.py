@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from eval.core.files import Record, read_records
 from eval.core.withheld import check_not_withheld, is_withheld
-from eval.reading.claim_records import is_claim, read_claims
+from eval.reading.claim_records import claim_of, is_claim
 from rag.span.windows import PassageText
 from rag.train.reading.claims import LabelledClaim
 from rag.train.reading.reading_questions import GoldSpan, Label, ReadingQuestion
@@ -22,28 +22,26 @@ from rag.train.reading.reading_questions import GoldSpan, Label, ReadingQuestion
 LABELS = get_args(Label)
 
 
-def read_reading(file: Path) -> list[ReadingQuestion]:
-    """The questions of a file, but those whose answer is several spans together (`multi`).
-
-    Raises DataError for a record with a wrong offset or without a field, UsageError for a file that is not there.
-    """
-    return [question_of(record) for record in read_records(file) if not record.fields.get("multi")]
-
-
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What a file of reading data holds: questions, or claims."""
+    """What a file of reading data holds: questions and claims."""
 
     questions: list[ReadingQuestion]
     claims: list[LabelledClaim]
 
 
 def read_file(file: Path) -> Records:
-    """The questions or claims of a file, whose first record says which. Raises as read_reading and read_claims."""
-    first = next(iter(read_records(file)), None)
-    if first is not None and is_claim(first):
-        return Records([], read_claims(file))
-    return Records(read_reading(file), [])
+    """The records of a file, but the questions whose answer is several spans together (`multi`).
+
+    Raises DataError for a record with a wrong offset or without a field, UsageError for a file that is not there.
+    """
+    claims, questions = list[LabelledClaim](), list[ReadingQuestion]()
+    for record in read_records(file):
+        if is_claim(record):
+            claims.append(claim_of(record))
+        elif not record.fields.get("multi"):
+            questions.append(question_of(record))
+    return Records(questions, claims)
 
 
 def read_for_training(files: Sequence[Path]) -> Records:

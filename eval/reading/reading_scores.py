@@ -3,9 +3,9 @@
 EM and F1 are SQuAD 2.0's (Rajpurkar et al. 2018, the official script): the best over the gold answers after its
 normalisation, and 1 or 0 where there is no answer. `f1_no_answer` is the F1 of the unanswerable questions alone,
 `accuracy` that of the questions of yes or no, where any other answer is wrong, and of claims, of which a text supports,
-refutes or leaves open each. `auc` is the chance that a right answer
-(EM 1) has a higher probability than a wrong one. R@2 and R@5, of questions with more passages than that: the share of
-the passages that serve a question among the first by relevance.
+refutes or leaves open each. `auc` is the chance that a right answer (EM 1) has a higher probability than a wrong one.
+R@2 and R@5, of questions with more passages than that: the share of the passages that serve a question among the first
+by relevance.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from rag.llm.chat import ChatModel, Usage
 from rag.llm.tokens import prompt_tokens, tokens_of
 from rag.read.match import EDGES, NUMBER, content_words, fold
 from rag.read.prompts import NONE, copy_messages, number_messages
-from rag.read.quotes import Quote, units
+from rag.read.quotes import Quote, overlap, units
 from rag.records import Hit, Passage
 
 How = Literal["numbers", "words"]
@@ -88,7 +88,7 @@ def join(selected: Sequence[Quote], others: Sequence[Quote], most: int) -> list[
     """
     joined: list[Quote] = []
     for quote in (*selected, *others):
-        if len(joined) < most and not any(_overlap(quote, other) for other in joined):
+        if len(joined) < most and not any(overlap(quote, other) for other in joined):
             joined.append(quote)
     ranks: dict[str, int] = {}
     for quote in joined:
@@ -100,15 +100,6 @@ def join(selected: Sequence[Quote], others: Sequence[Quote], most: int) -> list[
         return ranks[passage.document_id], passage.document_id, passage.start + quote.start
 
     return sorted(joined, key=place)
-
-
-def _overlap(one: Quote, other: Quote) -> bool:
-    a, b = one.hit.passage, other.hit.passage
-    return (
-        a.document_id == b.document_id
-        and a.start + one.start < b.start + other.end
-        and b.start + other.start < a.start + one.end
-    )
 
 
 # -- what may be chosen -----------------------------------------------------------------------------------------------

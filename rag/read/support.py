@@ -100,13 +100,13 @@ def statements(
     """The sentences of a cited answer, each with its support by what it cites, or by all quotes if it cites nothing.
 
     An answer of one sentence has the support that it was given as a whole (None: it was not asked for, and there are no
-    statements); of several, each is asked about by itself.
+    statements); of several, each is asked about by itself, where there is a judge or a reader that judges.
     """
     spans = sentence_spans(re.sub("[\ud800-\udfff]", "?", cited))  # a reader's reply may hold half a character
     if support is None or not spans:
         return ()
-    if len(spans) == 1:
-        return (Statement(*spans[0], round(support, 4), support >= threshold),)
+    if len(spans) == 1 or (judge is None and not reader.judges):
+        return (Statement(spans[0][0], spans[-1][1], round(support, 4), support >= threshold),)
     found = []
     for start, end in spans:
         ranks = {int(rank) for marker in MARKER.finditer(cited, start, end) for rank in re.findall(r"\d+", marker[1])}

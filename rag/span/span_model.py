@@ -118,7 +118,7 @@ def shared_span_model(model: str) -> SpanModel:
 
 
 def batches_by_length(windows: Sequence[Window], tokens: int) -> Iterator[list[int]]:
-    """Indices of windows of like length, so many that a batch, padded, has at most `tokens` tokens; at least one."""
+    """Batches of windows of similar length, by index: of at most `tokens` tokens after padding, or of one window."""
     batch: list[int] = []
     for index in sorted(range(len(windows)), key=lambda i: len(windows[i].ids)):
         if batch and (len(batch) + 1) * len(windows[index].ids) > tokens:

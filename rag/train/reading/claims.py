@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from rag.span.claim_support import VERDICTS, Verdict
 from rag.span.span_model import padded
 from rag.span.windows import PairTokenizer, PassageText, Window
-from rag.train.reading.reading_questions import HELD_OUT
+from rag.train.reading.reading_questions import is_drawn
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,27 +31,20 @@ class LabelledClaim:
 
 def split_claims(claims: Sequence[LabelledClaim]) -> tuple[list[LabelledClaim], list[LabelledClaim]]:
     """Those to learn from, and those held out: of one text of ten, by its hash, the same in all files."""
-    held = [is_held_out_claim(claim) for claim in claims]
-    return (
-        [claim for claim, out in zip(claims, held, strict=True) if not out],
-        [claim for claim, out in zip(claims, held, strict=True) if out],
-    )
+    learnt, held = list[LabelledClaim](), list[LabelledClaim]()
+    for claim in claims:
+        (held if is_held_out_claim(claim) else learnt).append(claim)
+    return learnt, held
 
 
 def is_held_out_claim(claim: LabelledClaim) -> bool:
     """Whether its text is one of those that no training learns from."""
-    digest = hashlib.sha256(claim.text.casefold().encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) % HELD_OUT == 0
+    return is_drawn(claim.text)
 
 
 def fitting_claims(claims: Sequence[LabelledClaim], tokenizer: PairTokenizer) -> list[LabelledClaim]:
     """The claims whose text is read in one window: of a longer one no window alone decides."""
-    fitting = []
-    for claim in claims:
-        windows = tokenizer.windows(claim.claim, [PassageText("", claim.text)])
-        if len(windows) == 1:
-            fitting.append(claim)
-    return fitting
+    return [claim for claim in claims if len(_windows(claim, tokenizer)) == 1]
 
 
 def claim_loss(claims: Sequence[LabelledClaim], student: ReadingStudent, half: bool) -> Tensor:
@@ -62,7 +54,7 @@ def claim_loss(claims: Sequence[LabelledClaim], student: ReadingStudent, half: b
     """
     import torch
 
-    windows = [_window(claim, student.tokenizer) for claim in claims]
+    windows = [_windows(claim, student.tokenizer)[0] for claim in claims]
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         *_, outputs = student.outputs(*map(torch.from_numpy, padded(windows)))
     logs = outputs.float().log_softmax(1)
@@ -76,5 +68,5 @@ def claim_loss(claims: Sequence[LabelledClaim], student: ReadingStudent, half: b
     return -torch.stack(losses).mean()
 
 
-def _window(claim: LabelledClaim, tokenizer: PairTokenizer) -> Window:
-    return tokenizer.windows(claim.claim, [PassageText("", claim.text)])[0]
+def _windows(claim: LabelledClaim, tokenizer: PairTokenizer) -> list[Window]:
+    return tokenizer.windows(claim.claim, [PassageText("", claim.text)])

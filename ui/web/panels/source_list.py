@@ -37,7 +37,7 @@ class SourceList:
         """With the sources of one more answer; if it has none, the passages that came nearest."""
         second = second_answer(answer)
         also = (second.citation,) if second and second.citation else ()
-        new = ("Sources", (*answer.citations, *also) if answer.citations else ())
+        new = ("Sources", (*answer.citations, *also))
         if not answer.citations:
             new = ("Nearest passages", tuple(map(nearest, answer.evidence)))
         return SourceList((*self.answers, new), len(self.answers)).choose(0)
