@@ -28,6 +28,7 @@ from tests.test_filters import Within
 from tests.test_instant_answer import looking_for
 from ui.web.app import WebPage, Workers
 from ui.web.arrivals import Arrivals
+from ui.web.controls.updates import show
 from ui.web.guarded_blocks import GuardedBlocks
 from ui.web.panels.source_list import SourceList
 from ui.web.server import application
@@ -130,6 +131,22 @@ def test_what_is_marked_is_shown_with_its_source_before_the_reader_says_a_word(
             seen.set()
     assert seen.is_set() and sources[0].citation is not None and sources[0].citation.quote == "Another part of it."
     assert "The reading model marks the same words (" in "".join(map(str, updates)).replace("\\", "")
+
+
+@pytest.mark.parametrize(("strategy", "offered"), [("direct", True), ("extract", False)])
+def test_what_made_an_answer_is_asked_only_where_a_language_model_made_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch, strategy: str, offered: bool
+) -> None:
+    monkeypatch.setattr(answer_worker, "build_pipeline", lambda indexes, **_: Pipeline(
+        Within(indexes.library), ScriptedReader("Another part"), indexes.library.pages_of, "", indexes.settings,
+        span_model=lambda: looking_for("Another"),
+    ))  # fmt: skip
+    row, conversation = served.page.explanation.row, served.page.conversation
+    updates = list(conversation.ask(
+        "What is another part?", strategy, "short", [], SourceList(), (), REQUEST, *NO_FILTERS
+    ))  # fmt: skip
+    *_, last = (update[row] for update in updates if row in update)
+    assert last == show(offered)
 
 
 def test_chosen_documents_alone_are_asked_and_one_that_has_gone_is_said_and_dropped(served: Served) -> None:

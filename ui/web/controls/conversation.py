@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import RagError, UsageError
-from rag.pipeline import check_question
+from rag.pipeline import EXTRACT, check_question
 from rag.settings import Settings
 from ui.web import answer_markdown as markdown
 from ui.web.controls.document_column import DocumentColumn
@@ -199,7 +199,7 @@ class Conversation:
         question.stop.set()  # the next one may come
         yield {
             **self._sources.show(sources.put(answer), chosen=chosen),
-            self._explanation.row: show(not answer.abstained and answer.style == "short"),
+            self._explanation.row: show(not answer.abstained and answer.style == "short" and question.style != EXTRACT),
         }
 
 
