@@ -51,9 +51,8 @@ def models_fetch(
     from rag.models.registry import catalogue, fetch
 
     settings = load_settings()
-    wanted = names or [
-        name for name in (settings.dense.model, settings.sparse.model, settings.reader.model) if name in catalogue()
-    ]
+    used = settings.dense.model, settings.sparse.model, settings.extract.model, settings.reader.model
+    wanted = names or [name for name in used if name in catalogue()]
     paths = {}
     for name in wanted:
         paths[name] = str(fetch(name, local, report=lambda line: print(f"glossator: {line}", file=sys.stderr)))
