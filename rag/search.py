@@ -14,6 +14,7 @@ from rag.retrieve.fuse import HybridRetriever
 from rag.retrieve.rerank import CrossEncoderReranker, Reranker, RerankingRetriever
 from rag.retrieve.sampler import SamplingRetriever
 from rag.retrieve.second_hop import LinkedRetriever
+from rag.retrieve.shared_names import SharedNamesRetriever
 from rag.retrieve.term_scores import ExplainedRetriever
 from rag.settings import ReaderSettings
 
@@ -51,7 +52,7 @@ def _hybrid(indexes: Indexes) -> Retriever:
             fusion_depth=settings.fusion_depth,
         )
     if settings.links:
-        first = LinkedRetriever(first, library, sparse)
+        first = SharedNamesRetriever(LinkedRetriever(first, library, sparse), bm25, sparse)
     if experimental.rerank_model:
         reranker = _open_reranker(experimental.rerank_model, indexes.settings.reader)
         first = RerankingRetriever(first, reranker, experimental.rerank_depth)

@@ -23,6 +23,7 @@ from rag.records import Hit
 from rag.retrieve.feedback import FeedbackRetriever
 from rag.retrieve.fuse import HybridRetriever, alpha_fusion
 from rag.retrieve.second_hop import LinkedRetriever
+from rag.retrieve.shared_names import SharedNamesRetriever
 from rag.settings import Settings
 
 MULTIHOP, SINGLE = ("R@2", "R@5", ALL_GOLD), ("nDCG@10", "R@5", "R@100")
@@ -174,7 +175,9 @@ def _systems(opened: Mapping[str, Corpus], keep: Callable[[Retriever], Retriever
         )  # fmt: skip
     rows["links on BM25"] = LinkedRetriever(bm25, indexes.library, free)
     rows["links on linear: BM25, dense"] = LinkedRetriever(rows["linear: BM25, dense"], indexes.library, free)
-    rows["links on the weighted fusion: the default"] = LinkedRetriever(fused, indexes.library, free)
+    linked = LinkedRetriever(fused, indexes.library, free)
+    rows["links on the weighted fusion"] = linked
+    rows["links and names on the weighted fusion: the default"] = SharedNamesRetriever(linked, bm25, free)
     return rows
 
 
