@@ -223,6 +223,7 @@ STYLES = {
         "Is it older than the mill?",
         "What year was the treaty signed?", "Which city hosted the games of 1908?", 
         "Did the court find a violation?", "Where was she born and when?",
+        "Which loss function trains the model?",
     ],
     "explain": [
         "Why did the ferry sink?", "How does the engine work?", "What is a tide mill?", "Explain the ruling",

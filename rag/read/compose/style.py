@@ -41,7 +41,8 @@ COMPARE = re.compile(
 LIST = re.compile(
     r"^\W*(?:please )?(?:list|name|enumerate|give (?:me )?(?:all|the|some|examples))\b"
     rf"|\b(?:what|which) (?:are|were) (?:all )?(?:the |its |their |his |her )?{FILLER}{PLURAL}\b"
-    rf"|\b(?:what|which) {FILLER}{PLURAL} (?:{AUXILIARY}|in|of|to|for|that|the|come|came)\b"
+    rf"|\b(?:what|which) {FILLER}{PLURAL} (?:{AUXILIARY}|in|of|to|for|that|come|came)\b"
+    rf"|\b(?:what|which) {PLURAL} the\b"  # of "which loss function trains the model?" the word before is a verb
     rf"|(?<!\bin )(?<!\bof )(?<!\bfor )\bwhich {PLURAL} \w+"
     rf"|^\W*(?:the )?{NUMBER} {FILLER}{PLURAL}\b|\b(?:the|what|which|these) {NUMBER} {FILLER}{PLURAL}\b"
     r"|\b(?:criteria|requirements|conditions|principles|steps|factors|arguments) (?:for|of|that|to|the)\b",
