@@ -14,6 +14,7 @@ from itertools import chain
 from rag.errors import UsageError
 from rag.llm.chat import Usage
 from rag.pipeline import EXTRACT, Pipeline, check_question
+from rag.read.calibration import probability_right
 from rag.read.cite import MARKER, citation_of, cite
 from rag.read.compose.cite_sentences import cite_sentences
 from rag.read.compose.compose import compose, excerpts_of
@@ -31,6 +32,7 @@ from rag.read.summary.summarizer import Summarizer
 from rag.read.summary.whole_documents import summarised, whole_documents
 from rag.read.support import statements, unmentioned
 from rag.records import Answer, Citation, Hit, MarkedAnswer, Note, Passage, Statement
+from rag.sentences import sentence_spans
 
 MARKING: tuple[Style, ...] = ("short", "explain")  # styles of questions to which a span can be an answer
 WIDER = 2.4  # times as many passages as a phrase is read from: excerpts are chosen among them, not all are read
@@ -129,6 +131,8 @@ class _Asked:
         if strategy == "notes" and experimental.notes == "written":
             strategy = "loop"
         yield from self._read(STRATEGIES[strategy](reading) if evidence else ())
+        if strategy != EXTRACT and pipeline.judge is None:
+            reading.probability = _probability(reading)
         abstained = not reading.found
         text, citations = (
             (_abstain(pipeline, self._question, reading.evidence), ())
@@ -136,8 +140,8 @@ class _Asked:
             else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
         )
         told = () if abstained else statements(
-            pipeline.reader, text, reading.quotes, reading.support, reading.settings.support_threshold,
-            self._usage, pipeline.judge,
+            pipeline.reader, text, reading.quotes, reading.support,
+            min(reading.settings.support_threshold, reading.support or 1.0), self._usage, pipeline.judge,
         )  # fmt: skip
         yield self._answer(reading, text, abstained, citations, told, reading.support)
 
@@ -285,6 +289,7 @@ class _Asked:
             style=self._style,
             scope=self._scope.titles if self._scope else (),
             marked=self._marked(reading.mark, "" if abstained else MARKER.sub("", text)) if reading.mark else None,
+            probability=reading.probability,
         )
 
 
@@ -295,6 +300,13 @@ def pictures_of(evidence: Sequence[Hit], pipeline: Pipeline) -> dict[int, bytes]
     # a long table is several passages with one picture
     first = {hit.passage.picture: hit.rank for hit in reversed(evidence) if hit.passage.picture}
     return {rank: pipeline.picture(sha256) for sha256, rank in first.items()}
+
+
+def _probability(reading: Reading) -> float | None:
+    """That the answer is right; None where that is not known: of what a rule proposed, and of several sentences."""
+    if reading.mark is None or reading.support is None or reading.proposed or len(sentence_spans(reading.draft)) > 1:
+        return None
+    return probability_right(reading.support, reading.mark, reading.draft)
 
 
 def _abstain(pipeline: Pipeline, question: str, evidence: Sequence[Hit]) -> str:

@@ -219,3 +219,4 @@ class Answer:
     style: str = "short"  # the way of answering: rag/read/compose/style.py
     scope: tuple[str, ...] = ()  # titles of the only documents that were searched; (): all were
     marked: MarkedAnswer | None = None  # what the reading model marked; None: it was not asked
+    probability: float | None = None  # that the answer is right, 0..1; None: not known

@@ -131,8 +131,11 @@ class ReaderSettings(_Stage):
         default=0.48,
         ge=0,
         le=1,
-        description="an answer with less support becomes an abstention, a rule's proposal is dropped; for the 1.5B, 0 "
-        "for never",
+        description="a rule's proposal with less support is dropped, and an answer whose probability is not known "
+        "becomes an abstention; for the 1.5B, 0 for never",
+    )
+    min_probability: float = Field(
+        default=0.35, ge=0, le=1, description="an answer that is less likely to be right becomes an abstention"
     )
     rules: tuple[str, ...] = Field(
         default=("table_cell", "court_finding", "comparison"),

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from eval.core.calibration_scores import auc
 from eval.reading.reading_records import Records, read_file, read_for_training
-from eval.reading.reading_scores import auc, not_learnt, scored_claim, scores_of
+from eval.reading.reading_scores import not_learnt, scored_claim, scores_of
 from rag.errors import DataError, ModelError, RagError, UsageError
 from rag.span.claim_support import Verdict
 from rag.span.span_reader import SpanAnswer

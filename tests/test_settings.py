@@ -66,6 +66,7 @@ OTHER = {
     "reader.answer_tokens": "65",
     "reader.timeout_seconds": "121",
     "reader.support_threshold": "0.6",
+    "reader.min_probability": "0.6",
     "experimental.notes": "written",
     "experimental.rounds": "2",
     "experimental.filter_threshold": "0.3",

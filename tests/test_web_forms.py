@@ -147,7 +147,7 @@ def test_the_chosen_way_reaches_the_reader_and_its_doubts_are_seen_and_said(brow
         answer, prompts = _asked(visited, site, "Notes")
         assert [prompt.startswith(LOOP) for prompt in prompts].count(True) == 1
         assert answer.startswith("The Merrow Guild had saved 412 crowns. ")
-        assert f"{INVENTED} [1] (not supported)" in answer and "Support: 100% (an estimate)" in answer
+        assert f"{INVENTED} [1] (not supported)" in answer and "Support 100 % (an estimate)" in answer
         (unsupported,) = page.locator("#chat .unsupported").all()
         assert unsupported.inner_text() == f"{INVENTED} [1]" and _underline(unsupported) == "dotted"
         note = _unfolded(visited, "Evidence note: what the passages say")

@@ -57,7 +57,24 @@ def marked_text(marked: MarkedAnswer) -> str:
 
 def likely(marked: MarkedAnswer) -> str:
     """The probability of what is marked: "62 % likely"."""
-    return f"{marked.probability:.0%} likely".replace("%", " %")
+    return f"{percent(marked.probability)} likely"
+
+
+def sure_text(answer: Answer) -> str:
+    """How likely the answer is right, where that is known, else how well it is supported; "" for neither."""
+    if answer.probability is not None and answer.abstained:
+        return f"the best answer found was only {percent(answer.probability)} likely to be right (an estimate)"
+    if answer.probability is not None:
+        return f"{percent(answer.probability)} likely to be right (an estimate)"
+    return "" if answer.support is None else f"support {percent(answer.support)} (an estimate)"
+
+
+def percent(share: float) -> str:
+    """
+    >>> percent(0.618)
+    '62 %'
+    """
+    return f"{100 * share:.0f} %"
 
 
 def second_answer(answer: Answer) -> MarkedAnswer | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.core.bootstrap import paired_difference, summarise
+from eval.core.calibration_scores import calibration
 from eval.core.report import bars, cell, histogram, table, with_interval, write_lines, write_text
 from eval.core.trials import CONTROLS, ORACLE, latency_ms
 from eval.multihop.hotpotqa import MultihopOutcome, predicted
@@ -43,6 +44,16 @@ def row_json(outcomes: Sequence[MultihopOutcome]) -> dict[str, Any]:
         "latency_ms": latency_ms([outcome.trial for outcome in outcomes]),
         "failed": sum(outcome.trial.error is not None for outcome in outcomes),
     }
+
+
+def calibration_of(outcomes: Sequence[MultihopOutcome]) -> dict[str, Any]:
+    """Of the drafts with a probability, shown or not: whether it can be believed. Right is an F1 of .5."""
+    known = [
+        ((outcome.scores["draft_f1"] or 0.0) >= 0.5, answer.probability)
+        for outcome in outcomes
+        if (answer := outcome.trial.answer) is not None and answer.probability is not None
+    ]
+    return calibration([right for right, _ in known], [probability for _, probability in known])
 
 
 def by_type(outcomes: Sequence[MultihopOutcome]) -> dict[str, dict[str, float]]:
@@ -96,6 +107,7 @@ def line(outcome: MultihopOutcome, gold: frozenset[str]) -> dict[str, Any]:
         "draft": trial.draft,
         "abstained": answer is not None and answer.abstained,
         "support": answer.support if answer else None,
+        "probability": answer.probability if answer else None,
         "note": "\n".join(note.text for note in answer.notes) if answer else "",
         "facts": [list(fact) for fact in outcome.facts],
         "citations": [{"title": c.title, "quote": c.quote} for c in answer.citations] if answer else [],
@@ -291,6 +303,7 @@ def result_json(
         "task": benchmark,
         **rows[system],
         **asked,
+        "calibration": calibration_of(outcomes[system]),
         "by_type": by_type(outcomes[system]),
         "controls": {row: rows[row] for row in controls},
         "settings": settings.model_dump(mode="json"),

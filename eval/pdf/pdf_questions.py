@@ -280,6 +280,7 @@ def _line(outcome: PdfOutcome) -> dict[str, Any]:
         "draft": trial.draft,
         "abstained": answer is not None and answer.abstained,
         "support": answer.support if answer else None,
+        "probability": answer.probability if answer else None,
         "note": "\n".join(note.text for note in answer.notes) if answer else "",
         "evidence": [
             {"rank": hit.rank, "page": _page(hit.passage), "text": hit.passage.text} for hit in trial.hits

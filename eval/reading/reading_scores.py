@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.core.bootstrap import summarise
+from eval.core.calibration_scores import DRAWS, auc
 from eval.reading.reading_records import Records
 from rag.errors import ModelError
 from rag.span.claim_support import Verdict, verdicts
@@ -31,7 +31,6 @@ from rag.train.reading.reading_questions import ReadingQuestion, answer_scores, 
 
 Scores = dict[str, float | None]
 AT_ONCE = 32  # questions whose windows share batches
-DRAWS = 1000  # of the bootstrap of the AUC
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +119,6 @@ def scores_of(question: ReadingQuestion, answer: SpanAnswer) -> Scores:
             for k in (2, 5)
         },
     }
-
-
-def auc(right: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
-    """The chance that a right answer has a higher probability than a wrong one, ties half (Mann and Whitney 1947).
-
-    0.5 where all are right or all wrong.
-
-    >>> auc(np.asarray([True, False, True]), np.asarray([0.9, 0.5, 0.5]))
-    0.75
-    """
-    positives, negatives = probabilities[right], np.sort(probabilities[~right])
-    if not len(positives) or not len(negatives):
-        return 0.5
-    below = np.searchsorted(negatives, positives, "left") + np.searchsorted(negatives, positives, "right")
-    return float(below.mean() / 2 / len(negatives))
 
 
 def _summary(scored: Sequence[Scored], seed: int) -> dict[str, Any]:

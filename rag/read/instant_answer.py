@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.read.match import holds_answer
 from rag.read.quotes import Quote, choose_quotes, units
@@ -19,7 +19,8 @@ MARKED = 2.0  # score of the quote in which the answer is marked: above any othe
 class Mark:
     """What is marked: passage.text[start:end] of the quote's hit; of yes and no the span is empty.
 
-    `text` is "" and `quote` None where no passage has an answer. `probability`, 0..1, is that of this answer.
+    `text` is "" and `quote` None where no passage has an answer. `probability`, 0..1, is that of this answer;
+    `likely` has all answers that are not quite unlikely, each with its probability.
     """
 
     text: str
@@ -27,6 +28,15 @@ class Mark:
     quote: Quote | None = None
     start: int = 0
     end: int = 0
+    likely: tuple[tuple[str, float], ...] = ()
+
+    def probability_of(self, answer: str) -> float:
+        """How likely the reading model finds an answer that somebody else gave: the sum over all that say the same.
+
+        >>> Mark("May", 0.6, likely=(("May", 0.6), ("in May 1900", 0.2), ("June", 0.1))).probability_of("May")
+        0.8
+        """
+        return min(1.0, sum(probability for text, probability in self.likely if same_answer(text, answer)))
 
     def shown(self, citation_of: Callable[[Quote], Citation]) -> MarkedAnswer:
         """As what is shown, with the citation of its quote."""
@@ -40,14 +50,17 @@ class Mark:
 def mark_answer(question: str, hits: Sequence[Hit], model: SpanModel) -> Mark:
     """The answer that the reading model marks in one of the hits. Raises ModelError for damaged weights."""
     answer = read_span(model, question, [PassageText(hit.passage.title, hit.passage.text) for hit in hits])
+    mark = Mark("", answer.not_here, likely=answer.likely)
     if answer.passage is None:
-        return Mark("", answer.not_here)
+        return mark
     hit = hits[answer.passage]
     if answer.kind == "span":
         quote = quote_around(hit, answer.start, answer.end)
-        return Mark(" ".join(answer.text.split()), answer.probability, quote, answer.start, answer.end)
+        text = " ".join(answer.text.split())
+        return replace(mark, text=text, probability=answer.probability, quote=quote, start=answer.start, end=answer.end)
     quotes = choose_quotes(question, "", [hit], most=1)  # none in a passage of blanks
-    return Mark(answer.text, answer.probability, quotes[0] if quotes else quote_around(hit, 0, len(hit.passage.text)))
+    quote = quotes[0] if quotes else quote_around(hit, 0, len(hit.passage.text))
+    return replace(mark, text=answer.text, probability=answer.probability, quote=quote)
 
 
 def quote_around(hit: Hit, start: int, end: int) -> Quote:
@@ -63,4 +76,13 @@ def agrees(mark: Mark, answer: str) -> bool:
     >>> agrees(Mark("in May 1900", 0.7), "May 1900."), agrees(Mark("May", 0.7), "June")
     (True, False)
     """
-    return bool(mark.text) and (holds_answer(answer, mark.text) or holds_answer(mark.text, answer))
+    return bool(mark.text) and same_answer(mark.text, answer)
+
+
+def same_answer(one: str, other: str) -> bool:
+    """Whether the words of the one answer stand in the other.
+
+    >>> same_answer("in May 1900", "May 1900."), same_answer("May", "June")
+    (True, False)
+    """
+    return holds_answer(one, other) or holds_answer(other, one)

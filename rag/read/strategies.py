@@ -64,6 +64,8 @@ class Reading:
     copied: tuple[int, int] | None = None
     answer_sentences: tuple[AnswerSentence, ...] = ()  # of an answer in sentences
     mark: Mark | None = None  # what the reading model marked
+    proposed: bool = False  # a rule proposed the answer, and the reader confirmed it
+    probability: float | None = None  # that the answer is right; None: not known
 
     def answer_in(self, sentences: Sequence[AnswerSentence]) -> None:
         """Make these the answer: their quotes are its quotes, the best of their supports is its support."""
@@ -78,8 +80,11 @@ class Reading:
 
     @property
     def found(self) -> bool:
-        """Whether there is an answer, and enough support for it."""
-        enough = self.support is None or self.support >= self.settings.support_threshold
+        """Whether there is an answer, likely enough to be right or, where that is not known, supported enough."""
+        if self.probability is not None:
+            enough = self.probability >= self.settings.min_probability
+        else:
+            enough = self.support is None or self.support >= self.settings.support_threshold
         return bool(self.evidence) and not declines(self.draft) and enough
 
 
@@ -200,6 +205,7 @@ def _by_rule(reading: Reading) -> Iterator[Event]:
         if reading.evidence != before:
             yield reading.evidence
         reading.draft, reading.quotes, reading.support = proposal.answer, quotes, support
+        reading.proposed = True
         yield reading.draft
         yield proposal_note(reading.question, proposal, quotes)
         return

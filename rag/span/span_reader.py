@@ -19,6 +19,8 @@ from rag.span.span_model import SpanModel, WindowScores
 from rag.span.windows import PassageText, Window
 
 Kind = Literal["span", "yes", "no", "not here"]
+LEAST = 0.001  # probability of a candidate that is told, and so many spans of a window at most:
+MOST = 50
 ABSTAIN = 0.5  # probability of "not here" from which there is no answer
 
 
@@ -28,7 +30,8 @@ class SpanAnswer:
 
     `passage` is the index of the passage that it comes from, None for "not here"; a span is text[start:end] there, and
     of any other kind both are 0. `probability`: of this answer. `not_here`: that no passage has any. `relevance`: of
-    each passage, that it serves the question. All three 0..1.
+    each passage, that it serves the question. `likely`: the texts of all candidates of at least LEAST, each with its
+    probability. All of these are 0..1.
     """
 
     kind: Kind
@@ -39,6 +42,7 @@ class SpanAnswer:
     probability: float
     not_here: float
     relevance: tuple[float, ...]
+    likely: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ def decode(
     best: dict[Kind, _Candidate] = {}
     masses: dict[Kind, list[float]] = {"span": [], "yes": [], "no": []}
     relevance = [-np.inf] * len(passages)
+    spans: list[_Candidate] = []
     for window, score in zip(windows, scores, strict=True):
         relevance[window.passage] = max(relevance[window.passage], score.relevance)
         yes, no = score.yes - score.not_here, score.no - score.not_here
@@ -90,18 +95,29 @@ def decode(
             start, end = int(window.offsets[first, 0]), int(window.offsets[last, 1])
             mass = float(top + np.log(np.exp(pairs - top).sum()))
             _add(best, masses, "span", _Candidate(float(top), window.passage, start, end), mass)
+            spans += _highest(window, pairs)
     totals = {kind: _log_sum(values) for kind, values in masses.items()}
     whole = _log_sum([0.0, *totals.values()])
     not_here = float(np.exp(-whole))
+    likely = tuple(
+        (text, probability)
+        for text, score in [
+            *((passages[span.passage].text[span.start : span.end], span.score) for span in spans),
+            *((kind, totals[kind]) for kind in ("yes", "no")),
+        ]
+        if (probability := float(np.exp(score - whole))) >= LEAST
+    )
     relevant = tuple(float(1 / (1 + np.exp(-np.clip(value, -50, 50)))) for value in relevance)
     if not_here >= ABSTAIN:
-        return SpanAnswer("not here", "", None, 0, 0, not_here, not_here, relevant)
+        return SpanAnswer("not here", "", None, 0, 0, not_here, not_here, relevant, likely)
     likelihood = {kind: best[kind].score if kind == "span" else totals[kind] for kind in best}
     kind = max(likelihood, key=lambda name: likelihood[name])
     chosen = best[kind]
     text = passages[chosen.passage].text[chosen.start : chosen.end] if kind == "span" else kind
     probability = float(np.exp(likelihood[kind] - whole))
-    return SpanAnswer(kind, text, chosen.passage, chosen.start, chosen.end, probability, not_here, relevant)
+    return SpanAnswer(
+        kind, text, chosen.passage, chosen.start, chosen.end, probability, not_here, relevant, likely
+    )  # fmt: skip
 
 
 def span_scores(window: Window, score: WindowScores, longest: int) -> NDArray[np.float64]:
@@ -111,6 +127,22 @@ def span_scores(window: Window, score: WindowScores, longest: int) -> NDArray[np
     allowed = window.begins[:, None] & window.ends[None, :] & (apart >= 0) & (apart < longest)
     summed = score.starts[:, None].astype(np.float64) + score.ends[None, :]
     return np.where(allowed, summed, -np.inf)
+
+
+def _highest(window: Window, pairs: NDArray[np.float64]) -> list[_Candidate]:
+    """The MOST spans of a window with the highest scores."""
+    flat = pairs.ravel()
+    kept = np.argpartition(-flat, MOST)[:MOST] if len(flat) > MOST else np.arange(len(flat))
+    return [
+        _Candidate(
+            float(flat[place]),
+            window.passage,
+            int(window.offsets[place // len(window.ids), 0]),
+            int(window.offsets[place % len(window.ids), 1]),
+        )
+        for place in kept
+        if np.isfinite(flat[place])
+    ]
 
 
 def _add(

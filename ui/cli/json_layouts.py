@@ -58,6 +58,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "evidence": [hit_json(hit) for hit in answer.evidence],
         "marked": None if answer.marked is None else marked_json(answer.marked),
         "support": answer.support,
+        "probability": answer.probability,
         "statements": [asdict(statement) for statement in answer.statements],
         "quotes": copied_json(answer),
         "attribution": None if answer.attribution is None else asdict(answer.attribution),

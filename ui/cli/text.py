@@ -18,6 +18,7 @@ from ui.wording import (
     printable,
     printable_lines,
     reasons_text,
+    sure_text,
     withheld_texts,
 )  # fmt: skip
 
@@ -56,8 +57,8 @@ def answer_text(answer: Answer) -> str:
             lines.append(f"    “{printable(citation.quote)}”")
     if beside := marked_beside(answer):
         lines.append(beside)
-    if answer.support is not None:
-        lines.append(f"support {answer.support:.2f} (an estimate)")
+    if sure := sure_text(answer):
+        lines.append(sure)
     lines += [
         f"no support for: {printable(answer.answer[statement.start : statement.end])}"
         for statement in answer.statements

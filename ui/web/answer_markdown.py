@@ -18,6 +18,7 @@ from ui.wording import (
     place_text,
     printable,
     reasons_text,
+    sure_text,
     withheld_texts,
 )
 
@@ -46,7 +47,7 @@ def answer_markdown(answer: Answer, first_citation: int = 1, within: str = "", n
     below = [f"Searched: {within}."] if within and not answer.abstained else []
     why = f" ({narrowed})" if narrowed else ""
     below += [f"Searched only: {'; '.join(answer.scope)}{why}."] if answer.scope else []
-    below += [] if answer.support is None else [f"Support: {answer.support:.0%} (an estimate)."]
+    below += [f"{sure[0].upper()}{sure[1:]}."] if (sure := sure_text(answer)) else []
     below += [beside] if (beside := marked_beside(answer)) else []
     below += [] if answer.copied is None else [f"{copied_text(answer)}."]
     small = f"\n\n<small>{markdown(' '.join(below))}</small>" if below else ""
