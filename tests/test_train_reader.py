@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from rag.errors import DataError, UsageError
 from rag.span.claim_support import VERDICTS, verdicts
 from rag.span.span_model import open_span_model, padded
 from rag.span.span_reader import SpanAnswer, decode, read_span
-from rag.span.windows import PairTokenizer, PassageText, WindowSizes
+from rag.span.windows import PassageText, WindowSizes
 from rag.train.checkpoints import CHECKPOINT
 from rag.train.reading.claims import LabelledClaim, claim_loss, fitting_claims, split_claims
-from rag.train.reading.near_passages import DEPTH, near_passages
-from rag.train.reading.reading_examples import UNKNOWN, Example, Examples
+from rag.train.reading.reading_examples import Example, Examples
 from rag.train.reading.reading_losses import answer_loss, outputs_of, relevance_loss
 from rag.train.reading.reading_questions import (
     GoldSpan,
@@ -49,11 +47,6 @@ def student(base: Path, seed: int = 0) -> ReadingStudent:
     return ReadingStudent(str(base), seed, SIZES)
 
 
-def of_own(questions: Sequence[ReadingQuestion], tokenizer: PairTokenizer) -> Examples:
-    """The examples of questions without near passages."""
-    return Examples(questions, [()] * len(questions), tokenizer)
-
-
 def asked(number: int, label: Label = "span") -> ReadingQuestion:
     """Where someone lives, who is in the second of three passages; about an article of its own."""
     draw = random.Random(number)
@@ -73,7 +66,7 @@ def test_the_loss_is_the_readers_probability(base: Path) -> None:
     """Each of several questions, from the same scores: minus the logarithm of what decode says of the gold answer."""
     model = student(base)
     model.named["heads.span.weight"].data.mul_(20)
-    examples = of_own([asked(i) for i in range(8)], model.tokenizer)
+    examples = Examples([asked(i) for i in range(8)], model.tokenizer)
     seen = set()
     for index in range(8):
         example = examples.example(index, "a")
@@ -100,7 +93,7 @@ def test_the_loss_is_the_readers_probability(base: Path) -> None:
 def test_losses_of_several_questions_are_their_mean(base: Path) -> None:
     model = student(base)
     labels = ["span", "yes", "no", "unanswerable", "span"]
-    examples = of_own([asked(i, label) for i, label in enumerate(labels)], model.tokenizer)
+    examples = Examples([asked(i, label) for i, label in enumerate(labels)], model.tokenizer)
     made = [example for i in range(5) if (example := examples.example(i, "b")) is not None]
     together = answer_loss(made, *outputs_of(made, model), 4).item()
     apart = [answer_loss([one], *outputs_of([one], model), 4).item() for one in made]
@@ -109,7 +102,7 @@ def test_losses_of_several_questions_are_their_mean(base: Path) -> None:
 
 def test_gradients_are_finite_differences(base: Path) -> None:
     model = student(base)
-    examples = of_own([asked(0), asked(1, "yes"), asked(2, "unanswerable")], model.tokenizer)
+    examples = Examples([asked(0), asked(1, "yes"), asked(2, "unanswerable")], model.tokenizer)
     made = [example for i in range(3) if (example := examples.example(i, "c")) is not None]
     windows = [window for example in made for window in example.windows]
     ids, types, real = map(torch.from_numpy, padded(windows))
@@ -149,7 +142,7 @@ def test_a_window_holds_the_answer_wherever_it_stands(base: Path) -> None:
         span = GoldSpan(0, start, text.index("faro") + 4)
         passages = (PassageText("town", text),)
         one = ReadingQuestion(f"q{number}", "s", "where ?", passages, "span", (span,), ("x",), frozenset({0}))
-        example = of_own([one], tokenizer).example(0, str(number))
+        example = Examples([one], tokenizer).example(0, str(number))
         assert example is not None
         window = example.windows[0]
         assert len(window.ids) == SIZES.window
@@ -158,67 +151,11 @@ def test_a_window_holds_the_answer_wherever_it_stands(base: Path) -> None:
         assert text[window.offsets[first, 0] : window.offsets[last, 1]] == "bergen faro"
 
 
-def alone(number: int) -> ReadingQuestion:
-    """As asked, of the passage with the answer alone."""
-    question = asked(number)
-    [span] = question.spans
-    return replace(
-        question,
-        passages=(question.passages[1],),
-        spans=(replace(span, passage=0),),
-        relevant=frozenset({0}),
-    )
-
-
-class ByPlace:
-    """A dense encoder: two texts are as near as they have words in common."""
-
-    def encode(self, texts: Sequence[str], report: object = None) -> np.ndarray:
-        rows = np.asarray([[word in text.lower() for word in NAMES + PLACES] for text in texts], dtype=np.float32)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1)
-
-
-def test_near_passages_are_like_the_question_and_have_no_answer() -> None:
-    questions = [alone(i) for i in range(60)]
-    found = near_passages([*questions, asked(99)], ByPlace())  # type: ignore[arg-type]
-    assert found[-1] == () and sum(map(len, found)) > 60
-    texts = {question.passages[0].text for question in questions}
-    for question, near in zip(questions, found, strict=False):
-        name = question.question.split()[2]
-        assert len(near) <= DEPTH and {passage.text for passage in near} <= texts - {question.passages[0].text}
-        assert not any(question.golds[0] in passage.text for passage in near)
-        others = {one for one in texts if one.startswith(f"{name} ") and question.golds[0] not in one}
-        assert {passage.text for passage in near[: len(others)]} >= set(sorted(others)[:1]) or not others
-
-
-def test_some_questions_are_asked_of_what_has_no_answer(base: Path) -> None:
-    """Of a near passage alone, of the first hop of two, or with a name changed that the passage does not have."""
-    tokenizer = student(base).tokenizer
-    near = [PassageText("town", "then Cara lived in Dover, and Eva")]
-    one = replace(alone(1), question="where does Ada live ?", passages=(PassageText("town", "Ada live in faro."),))
-    one = replace(one, spans=(GoldSpan(0, 12, 16),), golds=("faro",))
-    examples = Examples([one], [near], tokenizer)
-    made = [example for i in range(300) if (example := examples.example(0, str(i))) is not None]
-    words = [[PIECES[i] for i in example.windows[0].ids] for example in made]
-    changed = [e for e, said in zip(made, words, strict=True) if "cara" in said[:6] or "eva" in said[:6]]
-    assert changed and all(e.label == "unanswerable" and e.relevance[0] == UNKNOWN for e in changed)
-    without = [e for e in made if e.label == "unanswerable" and len(e.windows) == 1 and e.relevance == (0.0,)]
-    answered = [e for e in made if e.label == "span"]
-    assert len(without) + len(changed) < len(answered) and len(without) > 30 and len(changed) > 5
-
-    two = replace(asked(2), relevant=frozenset({0, 1}))
-    hops = of_own([two], tokenizer)
-    kinds = [example for i in range(100) if (example := hops.example(0, str(i))) is not None]
-    first_hop = [example for example in kinds if example.label == "unanswerable"]
-    assert first_hop and all(example.relevance[0] == 1.0 for example in first_hop)
-    assert all(not len(tokens) for example in first_hop for tokens in example.first_tokens)
-
-
 def test_negatives_do_not_hold_the_answer(base: Path) -> None:
     """Nor does a question that is asked of them alone have one."""
     tokenizer = student(base).tokenizer
     questions = [asked(i) for i in range(40)]
-    examples = of_own(questions, tokenizer)
+    examples = Examples(questions, tokenizer)
     labels = []
     for i, question in enumerate(questions):
         example = examples.example(i, "d")

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from rag.read.match import fold
 from rag.span.windows import PairTokenizer, PassageText, Pieces, Window, tokens_of_span
-from rag.train.reading.changed_questions import changed_question
-from rag.train.reading.reading_questions import ReadingQuestion, needed
+from rag.train.reading.reading_questions import ReadingQuestion, needed, order_of
 
 OWN_NEGATIVES = 2  # of a question with several passages
-NEAR_SHARE = 0.7  # of the questions with one passage that get a near one of another question
-WITHOUT_ANSWER_SHARE = 0.3  # of the questions with negatives that are asked of what has no answer
-CHANGED_SHARE = 0.1  # of the questions with one passage that are changed so that it has no answer
+OTHER_NEGATIVE_SHARE = 0.4  # of the questions with one passage that get one of another question, of its article if any
+WITHOUT_ANSWER_SHARE = 0.15  # of the questions with negatives that are asked of these alone
 RELEVANT = 2  # of the passages that serve a question, at most so many are read in one step
+TRIES = 4  # passages looked at for one without the answer
 UNKNOWN = -1.0  # relevance of a passage of which it is not known
 
 
@@ -40,51 +39,45 @@ class Example:
 class Examples:
     """Makes examples of questions. One depends on the question, the others of the training, and a seed alone."""
 
-    def __init__(
-        self,
-        questions: Sequence[ReadingQuestion],
-        near: Sequence[Sequence[PassageText]],
-        tokenizer: PairTokenizer,
-    ):
-        """`near`: hard negatives of each question (see near_passages)."""
+    def __init__(self, questions: Sequence[ReadingQuestion], tokenizer: PairTokenizer):
         self._questions = questions
-        self._near = near
         self._tokenizer = tokenizer
+        self._by_article: dict[tuple[str, str], list[int]] = {}
+        for index in sorted(range(len(questions)), key=lambda i: order_of(questions[i].id, 0)):
+            self._by_article.setdefault(_article(questions[index]), []).append(index)
 
     def example(self, index: int, seed: str) -> Example | None:
         """The example of a question; None where no gold answer fits into a window."""
         question, draw = self._questions[index], random.Random(f"{seed} {index}")
         negatives = self._negatives(question, index, draw)
-        label, text, serving, known = question.label, question.question, needed(question), question.relevant is not None
+        label = question.label
+        serving = needed(question)
         if negatives and label != "unanswerable" and draw.random() < WITHOUT_ANSWER_SHARE:
-            serving, label = _without_gold(question), "unanswerable"
-        elif label != "unanswerable" and self._near[index] and draw.random() < CHANGED_SHARE:
-            changed = changed_question(text, question.passages[0], self._near[index], draw)
-            if changed is not None:
-                text, label, known = changed, "unanswerable", False
+            serving, label = [], "unanswerable"
         chosen = self._serving(question, serving, draw)
+        known = 1.0 if question.relevant is not None else UNKNOWN
         passages = [question.passages[i] for i in chosen] + negatives
         parts = [part for passage in passages for part in (passage.title, passage.text)]
-        asked, *pieces = self._tokenizer.pieces([text, *parts])
+        asked, *pieces = self._tokenizer.pieces([question.question, *parts])
         windows, firsts, lasts = [], [], []
-        for place, (title, body) in enumerate(zip(pieces[::2], pieces[1::2], strict=True)):
+        for place, (title, text) in enumerate(zip(pieces[::2], pieces[1::2], strict=True)):
             spans = [
                 found
                 for span in question.spans
                 if place < len(chosen) and span.passage == chosen[place]
-                and (found := _whole_words(body, span.start, span.end)) is not None
+                and (found := _whole_words(text, span.start, span.end)) is not None
             ]  # fmt: skip
             room = self._tokenizer.room(asked, title)
-            first = _first_token(len(body.ids), room, spans, draw)
-            window = self._tokenizer.window(place, asked, title, body, first)
-            head = len(window.ids) - 1 - min(room, len(body.ids) - first)
+            first = _first_token(len(text.ids), room, spans, draw)
+            window = self._tokenizer.window(place, asked, title, text, first)
+            head = len(window.ids) - 1 - min(room, len(text.ids) - first)
             fitting = [(a, b) for a, b in spans if first <= a and b < first + room and b - a < self._longest]
             windows.append(window)
             firsts.append(np.asarray([a - first + head for a, _ in fitting], dtype=np.int64))
             lasts.append(np.asarray([b - first + head for _, b in fitting], dtype=np.int64))
         if label == "span" and not any(len(tokens) for tokens in firsts):
             return None
-        relevance = (1.0 if known else UNKNOWN,) * len(chosen) + (0.0,) * len(negatives)
+        relevance = (known,) * len(chosen) + (0.0,) * len(negatives)
         return Example(tuple(windows), tuple(firsts), tuple(lasts), label, relevance)
 
     @property
@@ -100,27 +93,26 @@ class Examples:
         return first + draw.sample([i for i in serving if i not in first], RELEVANT - len(first))
 
     def _negatives(self, question: ReadingQuestion, index: int, draw: random.Random) -> list[PassageText]:
-        """Passages without the answer: of the question's own, else a near one of another question."""
+        """Passages without the answer: of the question's own, else of another question, where there are any."""
         if question.relevant is None:
             return []
         own = [i for i in range(len(question.passages)) if i not in question.relevant]
-        if not own:
-            near = self._near[index]
-            return [draw.choice(near)] if near and draw.random() < NEAR_SHARE else []
-        drawn = [question.passages[i] for i in draw.sample(own, min(OWN_NEGATIVES, len(own)))]
-        return [passage for passage in drawn if not _holds_gold(question, passage)]
+        if own:
+            drawn = [question.passages[i] for i in draw.sample(own, min(OWN_NEGATIVES, len(own)))]
+        elif draw.random() < OTHER_NEGATIVE_SHARE:
+            of_article = self._by_article[_article(question)]
+            others = of_article if len(of_article) > 1 else range(len(self._questions))
+            texts = {passage.text for passage in question.passages}
+            tried = [self._questions[others[draw.randrange(len(others))]] for _ in range(TRIES)]
+            drawn = [p for other in tried for p in (draw.choice(other.passages),) if p.text not in texts][:1]
+        else:
+            return []
+        golds = [fold(gold) for gold in question.golds] if question.label == "span" else []
+        return [passage for passage in drawn if not any(gold in fold(passage.text) for gold in golds)]
 
 
-def _without_gold(question: ReadingQuestion) -> list[int]:
-    """The passages that serve a question of several, but do not have its answer: the first hop of two."""
-    if len(question.passages) == 1 or question.label != "span":
-        return []
-    return [i for i in needed(question) if not _holds_gold(question, question.passages[i])]
-
-
-def _holds_gold(question: ReadingQuestion, passage: PassageText) -> bool:
-    text = fold(passage.text)
-    return question.label == "span" and any(fold(gold) in text for gold in question.golds)
+def _article(question: ReadingQuestion) -> tuple[str, str]:
+    return question.source.split("-")[0], question.passages[needed(question)[0]].title
 
 
 def _whole_words(text: Pieces, start: int, end: int) -> tuple[int, int] | None:

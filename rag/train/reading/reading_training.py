@@ -15,14 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.encode.dense_encoder import BertEncoder
 from rag.errors import DataError, ModelError
 from rag.span.span_model import WEIGHTS
 from rag.span.span_reader import read_spans
 from rag.train.checkpoints import TrainingState, read_state, write_state
 from rag.train.common import has_bfloat16, write_folder
 from rag.train.reading.claims import LabelledClaim, claim_loss
-from rag.train.reading.near_passages import near_passages
 from rag.train.reading.reading_examples import Example, Examples
 from rag.train.reading.reading_losses import answer_loss, outputs_of, relevance_loss
 from rag.train.reading.reading_questions import ReadingQuestion, answer_scores
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 Noted = Callable[[str, int, int, str], None]  # progress: (what, done, total, a running score)
 RELEVANCE_WEIGHT = 0.5  # of its loss beside the answer's
 SUPPORT_WEIGHT = 0.5
-PASSAGE_TOKENS, ENCODED_AT_ONCE = 256, 64  # where near passages are looked for
 POOL = 64  # steps whose questions are sorted by length, so that little is padded
 
 
@@ -87,8 +84,7 @@ def train(
     batches = Batches([_length_of(question) for question in questions], recipe.questions, recipe.seed)
     claim_batches = Batches([len(claim.claim) + len(claim.text) for claim in claims], recipe.claims, recipe.seed)
     steps = math.ceil(batches.of_epoch * recipe.epochs)
-    encoder = BertEncoder(student.folder, PASSAGE_TOKENS, ENCODED_AT_ONCE)  # the base, before it is trained
-    examples = Examples(questions, near_passages(questions, encoder), student.tokenizer)
+    examples = Examples(questions, student.tokenizer)
     named = student.named
     groups = [  # as is usual, biases and norms do not decay
         {"params": [weight for weight in named.values() if weight.ndim > 1], "weight_decay": recipe.decay},
