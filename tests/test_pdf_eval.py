@@ -55,6 +55,7 @@ def test_scores(
     made = pdf.scores(trial(answer(text, hit_page, cited_page, abstained)), QUESTION, 5)
     assert (made["page@5"], made["correct"], made["cited_page"]) == (in_hits, correct, cited)
     assert (made["abstained"], made["failed"]) == (float(abstained), 0.0)
+    assert made["correct_of_shown"] == (None if abstained else correct)
     assert (made["prompt_tokens"], made["generated_tokens"]) == (100.0, 3.0)
     assert made["evidence_tokens"] == 1.0  # the one passage says "text"
 
@@ -77,6 +78,7 @@ def test_result_by_hand() -> None:
     outcomes = [pdf.PdfOutcome(QUESTION, trial(each), pdf.scores(trial(each), QUESTION, 5)) for each in made]
     result = pdf.result_json({"k": 5}, {"hybrid": outcomes, "bm25": outcomes[:1]}, load_settings())
     metrics = result["metrics"]
+    assert metrics["correct_of_shown"] == pytest.approx(2 / 3)
     assert (metrics["page@5"], metrics["correct"], metrics["cited_page"], metrics["abstained"]) == (
         0.75,
         0.5,

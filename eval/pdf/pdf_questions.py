@@ -180,6 +180,7 @@ def scores(trial: Trial, question: PdfQuestion, k: int) -> dict[str, float | Non
     return {
         f"page@{k}": float(any(question.on_gold_page(*_place(hit.passage)) for hit in trial.hits)) if found else None,
         "correct": float(correct),
+        "correct_of_shown": float(correct) if answer is not None and not answer.abstained else None,
         "cited_page": float(cited) if correct and found else None,
         "abstained": float(answer is not None and answer.abstained),
         "failed": float(trial.error is not None),
