@@ -139,9 +139,10 @@ class _Asked:
             if abstained
             else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
         )
+        # an answer shown for its probability is supported, however sure the reader was
+        supported_from = min(reading.settings.support_threshold, reading.support or 1.0)
         told = () if abstained else statements(
-            pipeline.reader, text, reading.quotes, reading.support,
-            min(reading.settings.support_threshold, reading.support or 1.0), self._usage, pipeline.judge,
+            pipeline.reader, text, reading.quotes, reading.support, supported_from, self._usage, pipeline.judge
         )  # fmt: skip
         yield self._answer(reading, text, abstained, citations, told, reading.support)
 

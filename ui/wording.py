@@ -44,7 +44,7 @@ def place_text(source: Passage | Citation) -> str:
     place = source.locator.label() + (f", {source.label}" if source.label else "")
     if source.ocr_confidence is None:
         return place
-    return f"{place} (read by OCR, confidence {source.ocr_confidence:.0%})".replace("%", " %")
+    return f"{place} (read by OCR, confidence {percent(source.ocr_confidence)})"
 
 
 def marked_text(marked: MarkedAnswer) -> str:
@@ -74,7 +74,7 @@ def percent(share: float) -> str:
     >>> percent(0.618)
     '62 %'
     """
-    return f"{100 * share:.0f} %"
+    return f"{share:.0%}".replace("%", " %")
 
 
 def second_answer(answer: Answer) -> MarkedAnswer | None:
@@ -115,7 +115,7 @@ def reasons_text(hit: Hit, most: int = 6) -> str:
     terms = []
     for term, share in shares:
         word = WITHOUT_TERMS.get(term, f"{term[1:]} (added by the model)" if term[:1] == "+" and term[1:] else term)
-        terms.append(f"{word} {share / (hit.score or 1):.0%}".replace("%", " %"))
+        terms.append(f"{word} {percent(share / (hit.score or 1))}")
     return "; ".join([", ".join(terms), *hit.links])
 
 

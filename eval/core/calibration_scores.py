@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 BINS = 10  # of equal width, of the calibration error (Guo et al. 2017, section 2)
 DRAWS = 1000  # of the bootstrap
+Measure = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
@@ -41,6 +42,16 @@ def expected_calibration_error(right: NDArray[np.bool_], probabilities: NDArray[
     return float(sum(gaps))
 
 
+def bootstrap_interval(
+    measure: Measure, right: NDArray[np.bool_], probabilities: NDArray[np.float64], seed: int
+) -> list[float]:
+    """The 95 % interval of a measure over answers drawn again: [low, high]."""
+    draw = np.random.default_rng(seed)
+    drawn = (draw.integers(0, len(right), len(right)) for _ in range(DRAWS))
+    values = [measure(right[rows], probabilities[rows]) for rows in drawn]
+    return [round(float(bound), 4) for bound in np.percentile(values, [2.5, 97.5])]
+
+
 def calibration(right: Sequence[bool], probabilities: Sequence[float], seed: int = 0) -> dict[str, Any]:
     """AUC and calibration error with 95 % bootstrap intervals, the reliability of each bin, the risk of each threshold.
 
@@ -50,19 +61,12 @@ def calibration(right: Sequence[bool], probabilities: Sequence[float], seed: int
     if not right:
         return {}
     truth, said = np.asarray(right, dtype=np.bool_), np.asarray(probabilities, dtype=np.float64)
-    draw = np.random.default_rng(seed)
-    drawn = [draw.integers(0, len(truth), len(truth)) for _ in range(DRAWS)]
-    measures: dict[str, Callable[[NDArray[np.bool_], NDArray[np.float64]], float]] = {
-        "auc": auc, "ece": expected_calibration_error
-    }  # fmt: skip
+    measures: dict[str, Measure] = {"auc": auc, "ece": expected_calibration_error}
     bins = _bin_of(said)
     return {
         "n": len(truth),
         **{name: round(measure(truth, said), 4) for name, measure in measures.items()},
-        "intervals": {
-            name: np.percentile([measure(truth[rows], said[rows]) for rows in drawn], [2.5, 97.5]).round(4).tolist()
-            for name, measure in measures.items()
-        },
+        "intervals": {name: bootstrap_interval(measure, truth, said, seed) for name, measure in measures.items()},
         "reliability": [
             {
                 "n": int((bins == i).sum()),

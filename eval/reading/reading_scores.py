@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from eval.core.bootstrap import summarise
-from eval.core.calibration_scores import DRAWS, auc
+from eval.core.calibration_scores import auc, bootstrap_interval
 from eval.reading.reading_records import Records
 from rag.errors import ModelError
 from rag.span.claim_support import Verdict, verdicts
@@ -128,10 +128,8 @@ def _summary(scored: Sequence[Scored], seed: int) -> dict[str, Any]:
     right = np.asarray([each.right for each in scored])
     probabilities = np.asarray([each.probability for each in scored])
     if right.any() and not right.all():
-        draw = np.random.default_rng(seed)
-        drawn = [draw.integers(0, len(scored), len(scored)) for _ in range(DRAWS)]
-        low, high = np.percentile([auc(right[rows], probabilities[rows]) for rows in drawn], [2.5, 97.5])
-        metrics["auc"], intervals["auc"] = auc(right, probabilities), [round(float(low), 4), round(float(high), 4)]
+        metrics["auc"] = auc(right, probabilities)
+        intervals["auc"] = bootstrap_interval(auc, right, probabilities, seed)
     return {"n": len(scored), "metrics": metrics, "intervals": intervals}
 
 

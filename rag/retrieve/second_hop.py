@@ -9,7 +9,7 @@ has words that the first lacks. An edge to a passage that adds nothing adds noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log1p
 
@@ -85,18 +85,15 @@ class LinkedRetriever:
         total = sum(idf.values()) or 1.0
         paths: dict[str, list[tuple[float, LinkEdge]]] = {}
         for edge in edges:
-            new = sum(idf[word] for word in said[edge.candidate] - said[edge.source]) / total
-            old = sum(idf[word] for word in said[edge.source] - said[edge.candidate]) / total
-            weight = FORWARD * edge.forward + NEW * new + OLD * min(old, OLD_MOST, 2 * (1 - old))
+            new, old = (share / total for share in divided(idf, said[edge.source], said[edge.candidate]))
+            weight = FORWARD * edge.forward + edge_weight(new, old, rank[edge.source], edge.frequency)
             weight += NAMED_TOO * (found[edge.candidate].passage.document_id in named)
-            weight += RANK * log1p(rank[edge.source]) + FREQUENCY * log1p(edge.frequency)
             paths.setdefault(edge.candidate, []).append((weight, edge))
         scored = [
             self._scored(hit, best, hit.passage.document_id in named, paths.get(key, []), found)
             for key, hit in found.items()
         ]
-        scored.sort(key=lambda hit: (-hit.score, hit.passage.passage_id))
-        return [replace(hit, rank=rank) for rank, hit in enumerate(scored, start=1)]
+        return ranked(scored)
 
     def _scored(
         self, hit: Hit, best: float, named: bool, paths: Sequence[tuple[float, LinkEdge]], found: dict[str, Hit]
@@ -159,6 +156,22 @@ class LinkedRetriever:
             return list(passages.values())
         numbers = self._library.numbers_of([passage.passage_id for passage in passages.values()])
         return [passage for passage in passages.values() if numbers.get(passage.passage_id) in allowed]
+
+
+def divided(idf: Mapping[int, float], source: set[int], candidate: set[int]) -> tuple[float, float]:
+    """How much of a question's words, by idf, the candidate has and the source lacks, and the other way round."""
+    return sum(idf[word] for word in candidate - source), sum(idf[word] for word in source - candidate)
+
+
+def edge_weight(new: float, old: float, rank: int, frequency: int) -> float:
+    """What any edge weighs, from the shares of `divided`, its source's rank from 0, and how many have its name."""
+    return NEW * new + OLD * min(old, OLD_MOST, 2 * (1 - old)) + RANK * log1p(rank) + FREQUENCY * log1p(frequency)
+
+
+def ranked(hits: Iterable[Hit]) -> list[Hit]:
+    """The hits by score, best first, those of one score by their passage's id; ranks from 1."""
+    ordered = sorted(hits, key=lambda hit: (-hit.score, hit.passage.passage_id))
+    return [replace(hit, rank=rank) for rank, hit in enumerate(ordered, start=1)]
 
 
 def _format_edge(edge: LinkEdge, found: dict[str, Hit]) -> str:

@@ -16,7 +16,7 @@ from math import exp, log1p
 from rag.index.sparse import SparseRetriever
 from rag.protocols import Retriever
 from rag.records import Hit, Passage
-from rag.retrieve.second_hop import DEPTH, FREQUENCY, NEW, OLD, OLD_MOST, RANK
+from rag.retrieve.second_hop import DEPTH, divided, edge_weight, ranked
 
 SOURCES = 3  # passages whose names are followed
 CANDIDATES = 100  # passages looked at for their names
@@ -83,11 +83,7 @@ class SharedNamesRetriever:
                 links = (*links, f"“{strongest.source.title}” and “{hit.passage.title}” name {strongest.name}")
             terms = {**(hit.terms or {}), "linked": gain}
             found[key] = replace(hit, score=hit.score + gain, terms=terms, links=links)
-        ranked = sorted(
-            (hit for hit in found.values() if hit.rank or hit.score),
-            key=lambda hit: (-hit.score, hit.passage.passage_id),
-        )
-        return [replace(hit, rank=rank) for rank, hit in enumerate(ranked, start=1)]
+        return ranked(hit for hit in found.values() if hit.rank or hit.score)
 
     def _edges(
         self, query: str, sources: Sequence[Passage], names: dict[str, dict[str, str]], candidates: Sequence[Passage]
@@ -105,13 +101,10 @@ class SharedNamesRetriever:
                 if not 2 <= len(holders[name]) <= COMMON:
                     continue
                 for key in holders[name]:
-                    new = sum(idf[word] for word in said[key] - said[source.passage_id]) / total
+                    new, old = (share / total for share in divided(idf, said[source.passage_id], said[key]))
                     if key == source.passage_id or not new:
                         continue
-                    old = sum(idf[word] for word in said[source.passage_id] - said[key]) / total
-                    weight = SHARED + NEW * new + OLD * min(old, OLD_MOST, 2 * (1 - old))
-                    weight += RANK * log1p(rank) + FREQUENCY * log1p(len(holders[name]))
-                    edge = NameEdge(source, key, shown, weight)
+                    edge = NameEdge(source, key, shown, SHARED + edge_weight(new, old, rank, len(holders[name])))
                     known = best.setdefault((source.passage_id, key), edge)
                     if edge.weight > known.weight:
                         best[source.passage_id, key] = edge

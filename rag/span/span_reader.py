@@ -19,8 +19,8 @@ from rag.span.span_model import SpanModel, WindowScores
 from rag.span.windows import PassageText, Window
 
 Kind = Literal["span", "yes", "no", "not here"]
-LEAST = 0.001  # probability of a candidate that is told, and so many spans of a window at most:
-MOST = 50
+LEAST = 0.001  # least probability of a candidate in `likely`
+MOST = 50  # spans of one window in `likely`
 ABSTAIN = 0.5  # probability of "not here" from which there is no answer
 
 
