@@ -21,7 +21,8 @@ from rag.protocols import silent
 from rag.read.prompts import COPY, FROM_SENTENCES, bullets, copy_messages, quotes_messages
 from rag.read.quote_selection import select
 from rag.read.quotes import Quote
-from rag.records import Hit
+from rag.read.strategies import Reading, quotes
+from rag.records import Hit, Note
 from rag.settings import ReaderSettings
 from rag.train import quote_training as train_quotes
 from rag.train.common import open_chat_model
@@ -197,10 +198,13 @@ def test_a_reader_learns_to_copy_and_to_answer(tiny: Path, tmp_path: Path, monke
     trained = train([BRIDGE], *open_chat_model(str(tiny)), 80)
     save(trained, str(tiny), tmp_path / "out", "toy")
     reader = open_reader(ReaderSettings(model=str(tmp_path / "out")))
-    after = select(reader, BRIDGE.question, hits, "words", 500, Usage())
-    assert [quote.text for quote in after.quotes] == ["Ada did."]
-    assert after.hallucination_rate == 0
-    assert "".join(reader.stream(quotes_messages(BRIDGE.question, after.quotes, hits), 24)) == "Ada"
+    assert (untrained.copies, reader.copies) == (False, True)
+    settings = ReaderSettings(context_tokens=900, answer_tokens=24)
+    reading = Reading(BRIDGE.question, reader, settings, lambda query: (), list, lambda hits: {}, tuple(hits))
+    note, *pieces = quotes(reading)  # as --reader quotes asks it: in the two prompts of its training
+    assert isinstance(note, Note) and note.text == "[2] Ada did."
+    assert (reading.draft, reading.copied, pieces) == ("Ada", (1, 0), ["Ada"])
+    assert [quote.text for quote in reading.quotes] == ["Ada did."]
 
 
 def test_what_cannot_be_trained_from_is_said(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

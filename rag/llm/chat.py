@@ -37,14 +37,16 @@ class ChatModel(Protocol):
 
     `judges`: it answers yes/no questions and follows instructions (an encoder-decoder that only answers does not).
     `masks`: single tokens of its prompt can be hidden from it (rag/attribute/tree_reader.py). `sees`: it takes
-    pictures among its messages. `weights` are (model, tokenizer) where transformers runs them in this process, `file`
-    is the .gguf file where llama.cpp does. Every call raises ReaderError where the model does not answer.
+    pictures among its messages. `copies`: it was trained to copy sentences and to answer from them (`train quotes`).
+    `weights` are (model, tokenizer) where transformers runs them in this process, `file` is the .gguf file where
+    llama.cpp does. Every call raises ReaderError where the model does not answer.
     """
 
     name: str
     judges: bool = True
     masks: bool = False
     sees: bool = False
+    copies: bool = False
     weights: tuple[Any, Any] | None = None
     file: Path | None = None
 

@@ -63,9 +63,11 @@ class LangChainChat(ChatModel):
         count: Callable[[Texts], int] = prompt_tokens,
         weights: tuple[Any, Any] | None = None,
         file: Path | None = None,
+        copies: bool = False,
     ):
         self.name = name
         self.sees = sees
+        self.copies = copies
         self.weights = weights
         self.file = file
         self._model = model

@@ -8,6 +8,7 @@ anthropic:claude-sonnet-4-5), or a hub id or folder for transformers, which may 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -202,6 +203,7 @@ def _from_hub(settings: ReaderSettings) -> ChatModel:
         if is_encoder_decoder(model):
             return open_fusion(model)
         pipeline = HuggingFacePipeline.from_model_id(model_id=model, task="text-generation")
+        copies = _copies(model)
     except ModelError:
         raise
     except Exception as error:  # transformers and the hub raise many kinds; all mean that it cannot be loaded
@@ -225,4 +227,10 @@ def _from_hub(settings: ReaderSettings) -> ChatModel:
         return len(ids)
 
     chat = ChatHuggingFace(llm=pipeline)
-    return LangChainChat(chat, model, TRANSFORMERS, count=count, weights=(model_of, tokenizer))
+    return LangChainChat(chat, model, TRANSFORMERS, count=count, weights=(model_of, tokenizer), copies=copies)
+
+
+def _copies(model: str) -> bool:
+    """Whether a folder's record says that `train quotes` wrote it."""
+    record = Path(model, "trained.json")
+    return record.is_file() and json.loads(record.read_bytes()).get("task") == "quotes"

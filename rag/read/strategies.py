@@ -17,7 +17,7 @@ from rag.read.instant_answer import Mark
 from rag.read.match import EDGES, fold, holds_answer, in_form
 from rag.read.notes import next_query, proposal_note, says_nothing, selection_note, write_note
 from rag.read.prompts import answer_messages, information_message, loop_messages, quotes_messages
-from rag.read.quote_selection import REPLY_TOKENS, join, select
+from rag.read.quote_selection import REPLY_TOKENS, How, join, select
 from rag.read.quotes import AnswerSentence, Quote, choose_quotes, overlap
 from rag.read.rules.base import Rule, confirm
 from rag.read.support import declines, support_score
@@ -121,10 +121,14 @@ def notes(reading: Reading) -> Iterator[Event]:
 
 
 def quotes(reading: Reading) -> Iterator[Event]:
-    """ALR²: the reader chooses sentences by number, the best-ranked ones join them, and it answers from these."""
+    """ALR²: the reader chooses sentences, and answers from them.
+
+    One that was trained to (`train quotes`) copies them, and has the passages before it when it answers. Any other
+    chooses them by number, and the best-ranked ones join them.
+    """
     selected = _selected(reading)
     yield selection_note(reading.question, selected)
-    yield from _draft(reading, quotes_messages(reading.question, selected))
+    yield from _draft(reading, _from_selected(reading, selected))
     held = [
         replace(quote, holds=True, score=quote.score + 1)
         for quote in selected
@@ -224,7 +228,7 @@ def _joined(reading: Reading, quotes: Sequence[Quote]) -> list[Quote]:
 def redraft(reading: Reading, strategy: str) -> str:
     """The draft that a strategy makes of this evidence alone: no note, no support, no other search."""
     if strategy == "quotes":
-        messages = quotes_messages(reading.question, _selected(reading))
+        messages = _from_selected(reading, _selected(reading))
     else:
         for rule in reading.rules if strategy == "notes" else ():
             proposal = rule.propose(reading.question, reading.read, reading.reader, reading.usage)
@@ -239,15 +243,29 @@ def redraft(reading: Reading, strategy: str) -> str:
 
 
 def _selected(reading: Reading) -> list[Quote]:
-    """The sentences that the reader chooses by number, with the best-ranked ones."""
-    window = reading.settings.context_tokens - REPLY_TOKENS["numbers"]
+    """The sentences that the reader chooses; with the best-ranked ones where it was not trained to choose."""
+    how: How = "words" if reading.reader.copies else "numbers"
+    window = reading.settings.context_tokens - REPLY_TOKENS[how]
 
     def count(text: str) -> int:
         return reading.reader.count([("user", text)])
 
-    chosen = select(reading.reader, reading.question, reading.read, "numbers", window, reading.usage, count)
+    chosen = select(reading.reader, reading.question, reading.read, how, window, reading.usage, count)
     reading.copied = (chosen.generated, chosen.dropped)
+    if chosen.quotes and reading.reader.copies:
+        return list(chosen.quotes)
     return join(chosen.quotes, choose_quotes(reading.question, "", reading.read), MOST_QUOTES)
+
+
+def _from_selected(reading: Reading, selected: Sequence[Quote]) -> list[tuple[str, str]]:
+    """The prompt that answers from the chosen sentences, in the form that the reader knows."""
+    if not reading.reader.copies:
+        return quotes_messages(reading.question, selected)
+    room = reading.settings.context_tokens - reading.settings.answer_tokens
+    passages = reading.read
+    while passages and reading.reader.count(quotes_messages(reading.question, selected, passages)) > room:
+        passages = passages[:-1]
+    return quotes_messages(reading.question, selected, passages)
 
 
 def _draft(reading: Reading, messages: Sequence[tuple[str, object]]) -> Iterator[str]:

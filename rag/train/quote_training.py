@@ -2,8 +2,8 @@
 
 After Li et al., arXiv 2410.03227: one model, one loss of two parts. The paper tunes a model of 35 billion weights; here
 low-rank adapters (LoRA, Hu et al., arXiv 2106.09685) are trained and merged, so that what is saved is a plain folder
-that reader.model can name. Such a reader is asked as it was trained: copy_messages, then quotes_messages with the
-evidence.
+that reader.model can name. Such a reader is asked as it was trained (rag/read/strategies.py, `quotes`): copy_messages,
+then quotes_messages with the evidence.
 """
 
 from __future__ import annotations
