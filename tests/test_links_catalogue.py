@@ -71,7 +71,8 @@ def to_layout_4(folder: Path) -> None:
             f"UPDATE passages SET {words}, speakers = (SELECT json_group_array(t.words) "
             "FROM json_each(passages.speaker_titles) s JOIN titles t ON t.title = s.value);"
             + "".join(f"ALTER TABLE passages DROP COLUMN {name};" for name in gone)
-            + "DROP TABLE titles; DROP TABLE summaries; PRAGMA user_version=4;"
+            + "".join(f"DROP TABLE {name};" for name in ("titles", "summaries", "turns", "conversations"))
+            + "PRAGMA user_version=4;"
         )
         for table, column in (("paths", "path"), ("paths", "shown"), ("collections", "path"), ("episodes", "audio")):
             connection.execute(f"UPDATE {table} SET {column} = ? || {column} WHERE {column} GLOB 'uploads/*'",

@@ -3,7 +3,7 @@
 Layout 1 has no links (links.py), layout 2 no places on pages (boxes.py), nor what kind of thing a passage is, layout
 3 no episodes (episodes.py), nor who says a passage when, and no judgments (cases.py), nor where in one a passage is.
 Layout 4 repeats titles with each passage, and names the library's own files by absolute paths (stored_files.py).
-Layout 5 keeps no summaries (summaries.py).
+Layout 5 keeps no summaries (summaries.py), layout 6 no conversations (conversations.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from rag.document import Episode
-from rag.library import boxes, cases, episodes, links, summaries
+from rag.library import boxes, cases, conversations, episodes, links, summaries
 from rag.library.database import VERSION
 from rag.library.stored_files import Locations, storable
 from rag.locator import Locator, PageSpan, ParagraphSpan, TimeSpan, heading_of, locator_json
@@ -129,7 +129,8 @@ NEW_TABLES_4 = LAYOUT_4 + episodes.SCHEMA + cases.SCHEMA
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty catalogue."""
-    tables = LAYOUT_1 + links.SCHEMA + LAYOUT_3 + boxes.SCHEMA + NEW_TABLES_4 + LAYOUT_5 + summaries.SCHEMA
+    tables = LAYOUT_1 + links.SCHEMA + LAYOUT_3 + boxes.SCHEMA + NEW_TABLES_4 + LAYOUT_5
+    tables += summaries.SCHEMA + conversations.SCHEMA
     start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};COMMIT;"
     connection.executescript("BEGIN;" + tables + start)  # in one transaction: each would wait for the disk
 
@@ -137,7 +138,8 @@ def create(connection: sqlite3.Connection) -> None:
 def upgrade(connection: sqlite3.Connection, layout: int, locations: Locations) -> None:
     """Give a catalogue of an older layout the tables and columns of this one, filled, within a transaction."""
     new = (LAYOUT_3 + boxes.SCHEMA) * (layout < 3) + NEW_TABLES_4 * (layout < 4) + LAYOUT_5 * (layout < 5)
-    for statement in filter(str.strip, (new + summaries.SCHEMA).split(";")):  # executescript would commit
+    new += summaries.SCHEMA * (layout < 6) + conversations.SCHEMA
+    for statement in filter(str.strip, new.split(";")):  # executescript would commit
         connection.execute(statement)
     if layout == 1:
         links.fill(connection)
