@@ -64,6 +64,7 @@ encoder: install
 # A reading model, from the train parts of $(DATA)/reading: some hours on two cores; what was interrupted goes on.
 READING = $(wildcard $(addprefix $(DATA)/reading/train/,spans-*.jsonl.gz multihop-*.jsonl.gz yesno-boolq.jsonl.gz support-*.jsonl.gz))
 reader: install
+	$(BIN)/pip install -q -c constraints.txt -e '.[train]'
 	$(BIN)/glossator models fetch all-minilm-l6-v2
 	$(BIN)/glossator train reader --out build/glossator-reader $(addprefix --data ,$(READING))
 

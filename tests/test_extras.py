@@ -60,6 +60,7 @@ def test_a_plain_installation_ingests_searches_answers_and_serves(plain: Plain, 
         (["eval", "chapters", "--episodes", "x"], "nltk", "eval"),
         (["eval", "attribution", "--data", "x"], "scipy", "eval"),
         (["train", "quotes", "--data", "x", "--model", "x", "--out", "no/such"], "peft", "train"),
+        (["train", "reader", "--data", "x", "--out", "no/such"], "onnx", "train"),
     ],
 )
 def test_a_command_says_what_it_needs_in_one_line(plain: Plain, command: list[str], package: str, extra: str) -> None:

@@ -173,6 +173,24 @@ def test_a_quote_holds_what_is_marked(text: str, data: st.DataObject) -> None:
         assert quote.start <= start and end <= quote.end <= len(text)
 
 
+def test_a_table_is_read_row_by_row_and_marked_where_the_answer_stands() -> None:
+    text = "Boat: Heron; Crew: fourteen\nBoat: Gannet; Crew: many\nBoat: Petrel; Crew: nine"
+    table = replace(passage(0, text), kind="table")
+    mark = mark_answer("Who?", [Hit(1, 1.0, passage(0, "No boat.", "e")), Hit(2, 0.9, table)], looking_for("many"))
+    assert mark.quote is not None and text[mark.start : mark.end] == mark.text == "many"
+    assert mark.quote.text == "Boat: Gannet; Crew: many" and mark.quote.hit.rank == 2
+    asked = list[int]()
+
+    class Counting(SpanModel):
+        def scores(self, windows: Sequence[Any]) -> Any:
+            asked.append(len(windows))
+            return super().scores(windows)
+
+    model = looking_for("many")
+    mark_answer("Who?", [Hit(1, 1.0, table)], Counting(model.outputs, TOKENIZER))
+    assert asked == [3]
+
+
 def test_a_passage_of_blanks_is_marked_nowhere() -> None:
     hits = [Hit(1, 1.0, passage(0, " ")), Hit(2, 0.5, passage(1, ""))]
     assert mark_answer(QUESTION, hits, looking_for("Clyde Foundry")).quote is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rag.read.match import holds_answer
 from rag.read.quotes import Quote, choose_quotes, units
-from rag.records import Citation, Hit, MarkedAnswer
+from rag.records import Citation, Hit, MarkedAnswer, Passage
 from rag.span.span_model import SpanModel
 from rag.span.span_reader import read_span
 from rag.span.windows import PassageText
@@ -48,19 +48,31 @@ class Mark:
 
 
 def mark_answer(question: str, hits: Sequence[Hit], model: SpanModel) -> Mark:
-    """The answer that the reading model marks in one of the hits. Raises ModelError for damaged weights."""
-    answer = read_span(model, question, [PassageText(hit.passage.title, hit.passage.text) for hit in hits])
+    """The answer that the reading model marks in one of the hits. Raises ModelError for damaged weights.
+
+    It reads a table row by row: it has learnt to read sentences, and takes the rows of one text for each other's.
+    """
+    pieces = [(hit, start, end) for hit in hits for start, end in _pieces(hit.passage)]
+    read = [PassageText(hit.passage.title, hit.passage.text[start:end]) for hit, start, end in pieces]
+    answer = read_span(model, question, read)
     mark = Mark("", answer.not_here, likely=answer.likely)
     if answer.passage is None:
         return mark
-    hit = hits[answer.passage]
+    hit, first, _ = pieces[answer.passage]
     if answer.kind == "span":
-        quote = quote_around(hit, answer.start, answer.end)
+        start, end = first + answer.start, first + answer.end
         text = " ".join(answer.text.split())
-        return replace(mark, text=text, probability=answer.probability, quote=quote, start=answer.start, end=answer.end)
+        quote = quote_around(hit, start, end)
+        return replace(mark, text=text, probability=answer.probability, quote=quote, start=start, end=end)
     quotes = choose_quotes(question, "", [hit], most=1)  # none in a passage of blanks
     quote = quotes[0] if quotes else quote_around(hit, 0, len(hit.passage.text))
     return replace(mark, text=answer.text, probability=answer.probability, quote=quote)
+
+
+def _pieces(passage: Passage) -> list[tuple[int, int]]:
+    """What is read apart: the rows of a table, any other passage as one."""
+    rows = units(passage) if passage.kind == "table" else []
+    return rows or [(0, len(passage.text))]
 
 
 def quote_around(hit: Hit, start: int, end: int) -> Quote:

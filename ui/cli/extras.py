@@ -12,6 +12,7 @@ EXTRAS = {
     "nltk": ("nltk", "eval"),
     "scipy": ("scipy", "eval"),
     "peft": ("peft", "train"),
+    "onnx": ("onnx", "train"),
     "numba": ("numba", "large"),
 }
 

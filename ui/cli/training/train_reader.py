@@ -16,6 +16,7 @@ from rag.train.reading.claims import fitting_claims, split_claims
 from rag.train.reading.reading_questions import sample_by_source, split_by_article
 from rag.train.reading.reading_student import ReadingStudent
 from rag.train.reading.reading_training import ReadingRecipe, save, train
+from ui.cli.extras import require
 from ui.cli.options import JsonOption, LimitOption, SeedOption
 from ui.cli.shared import print_result, progress
 
@@ -43,6 +44,7 @@ def train_reader(
     """
     began = time.monotonic()
     check_out(out)
+    require("train reader", "onnx")
     records = read_for_training(data)
     split = split_by_article(records.questions)
     if not split.held_out or not split.learnt:
