@@ -80,6 +80,13 @@ def test_a_conversation_from_its_first_question_to_its_end(kept: Conversations) 
     (turn,) = kept.turns(first.conversation_id, "ada")
     assert (turn.state, turn.seconds, turn.rating, turn.reason) == ("done", 2.0, -1, "it was her sister")
     assert turn.understood == {"standalone": "Who?"} and turn.answer and turn.answer.answer == "Ada Vance"
+    assert kept.past_seconds(1) == [({"style": "short"}, {"answer": 2.0}, {"prompt": 9})]
+    kept.keep_answer(asked.turn_id, answer_of("Ada Vance, explained"))
+    kept_answer = kept.turn(asked.turn_id, "ada").answer
+    assert kept_answer and kept_answer.answer == "Ada Vance, explained"
+    for nothing in (lambda: kept.keep_answer("none", kept_answer), lambda: kept.begin_turn("none", {})):
+        with pytest.raises(LibraryError, match="no such question"):
+            nothing()
     kept.change(first.conversation_id, "ada", title="The mill")
     kept.add_turn(first.conversation_id, "ada", "And when?", {})
     assert kept.conversation(first.conversation_id, "ada").title == "The mill"
@@ -186,3 +193,4 @@ def test_an_answer_of_another_version_is_left_out(kept: Conversations) -> None:
         connection.execute("UPDATE turns SET answer = '{\"answer\": 3}' WHERE turn_id = ?", (turn.turn_id,))
     kept_turn = kept.turn(turn.turn_id, "")
     assert (kept_turn.question, kept_turn.state, kept_turn.answer) == ("Who?", "done", None)
+    assert all(seconds is not None for _, seconds, _ in kept.past_seconds())

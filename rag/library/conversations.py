@@ -11,13 +11,16 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
+from rag.bounds import shortened
 from rag.errors import LibraryError
 from rag.library.database import Database
 from rag.records import Answer
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SCHEMA = """
 CREATE TABLE conversations (
@@ -34,7 +37,6 @@ State = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"
 OPEN: tuple[State, State] = ("waiting", "running")
 TITLE = 80  # characters of a question that name its conversation
 MOST_CONVERSATIONS = 1000  # that are listed
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Conversations(Database):
             f"{_SELECT} WHERE c.conversation_id = ? AND c.owner = ? AND c.removed IS NULL", (conversation_id, owner)
         )
         if not rows:
-            raise _unknown(conversation_id)
+            raise _no_conversation(conversation_id)
         return _conversation(rows[0])
 
     def change(
@@ -130,20 +132,20 @@ class Conversations(Database):
             assignments = ", ".join(f"{name} = ?" for name in columns)
             self._update(
                 f"UPDATE conversations SET {assignments} WHERE conversation_id = ? AND owner = ? AND removed IS NULL",
-                (*(named[name] for name in columns), conversation_id, owner), conversation_id,
+                (*(named[name] for name in columns), conversation_id, owner), _no_conversation(conversation_id),
             )  # fmt: skip
 
     def remove(self, conversation_id: str, owner: str) -> None:
         """Take it out of the list; `restore` undoes it until it is purged."""
         self._update(
             "UPDATE conversations SET removed = ? WHERE conversation_id = ? AND owner = ? AND removed IS NULL",
-            (time.time(), conversation_id, owner), conversation_id,
+            (time.time(), conversation_id, owner), _no_conversation(conversation_id),
         )  # fmt: skip
 
     def restore(self, conversation_id: str, owner: str) -> None:
         self._update(
             "UPDATE conversations SET removed = NULL WHERE conversation_id = ? AND owner = ?",
-            (conversation_id, owner), conversation_id,
+            (conversation_id, owner), _no_conversation(conversation_id),
         )  # fmt: skip
 
     def purge(self, before: float) -> None:
@@ -174,7 +176,7 @@ class Conversations(Database):
                 (conversation_id, owner),
             ).fetchone()
             if conversation is None:
-                raise _unknown(conversation_id)
+                raise _no_conversation(conversation_id)
             if instead_of is not None:
                 connection.execute(
                     "UPDATE turns SET removed = ? WHERE conversation_id = ? AND number >= ? AND removed IS NULL",
@@ -184,11 +186,10 @@ class Conversations(Database):
                 "SELECT coalesce(max(number), 0) FROM turns WHERE conversation_id = ? AND removed IS NULL",
                 (conversation_id,),
             ).fetchone()
-            first_words = " ".join(question.split())
-            named = first_words if len(first_words) <= TITLE else f"{first_words[: TITLE - 1]}…"
+            title = conversation["title"] or shortened(" ".join(question.split()), TITLE)
             connection.execute(
                 "UPDATE conversations SET changed = ?, draft = '', title = ? WHERE conversation_id = ?",
-                (now, conversation["title"] or named, conversation_id),
+                (now, title, conversation_id),
             )
             connection.execute(
                 "INSERT INTO turns (turn_id, conversation_id, number, question, options, state, began) "
@@ -213,14 +214,14 @@ class Conversations(Database):
             (turn_id, owner),
         )
         if not rows:
-            raise LibraryError("there is no such question in your conversations (any more)")
+            raise _no_turn()
         return _turn(rows[0])
 
     def begin_turn(self, turn_id: str, understood: dict[str, Any]) -> None:
         """Its turn has come. `understood` is what it was taken for, as far as that is known."""
         self._update(
             "UPDATE turns SET state = 'running', understood = ? WHERE turn_id = ?",
-            (json.dumps(understood, ensure_ascii=False), turn_id), turn_id,
+            (json.dumps(understood, ensure_ascii=False), turn_id), _no_turn(),
         )  # fmt: skip
 
     def end_turn(
@@ -228,21 +229,21 @@ class Conversations(Database):
         seconds: float | None = None,
     ) -> None:  # fmt: skip
         """What became of it. An answer is kept whole, so that it can be shown, exported and gone on from."""
-        stored = None if answer is None else _ANSWER.dump_json(answer).decode()
+        stored = None if answer is None else _stored(answer)
         row = (state, json.dumps(understood, ensure_ascii=False), stored, error, seconds, turn_id)
         self._update(
             "UPDATE turns SET state = ?, understood = ?, answer = ?, error = ?, seconds = ? WHERE turn_id = ?",
-            row, turn_id,
+            row, _no_turn(),
         )  # fmt: skip
 
     def keep_answer(self, turn_id: str, answer: Answer) -> None:
         """The same answer with more known of it: its attribution."""
-        self._update("UPDATE turns SET answer = ? WHERE turn_id = ?", (_ANSWER.dump_json(answer).decode(), turn_id), "")
+        self._update("UPDATE turns SET answer = ? WHERE turn_id = ?", (_stored(answer), turn_id), _no_turn())
 
     def rate(self, turn_id: str, owner: str, rating: int | None, reason: str) -> None:
         """1: good, -1: bad, None: no rating; with a reason in the user's words."""
         self.turn(turn_id, owner)
-        self._update("UPDATE turns SET rating = ?, reason = ? WHERE turn_id = ?", (rating, reason, turn_id), turn_id)
+        self._update("UPDATE turns SET rating = ?, reason = ? WHERE turn_id = ?", (rating, reason, turn_id), _no_turn())
 
     def interrupt(self) -> int:
         """Mark what a server left open that ended in the middle; how many questions these are."""
@@ -255,15 +256,17 @@ class Conversations(Database):
         """(options, seconds, tokens) of the last answers: what an estimate of the next one's time is learnt from."""
         rows = self._rows(
             "SELECT options, json_extract(answer, '$.seconds') AS seconds, json_extract(answer, '$.tokens') AS tokens "
-            "FROM turns WHERE answer IS NOT NULL ORDER BY began DESC LIMIT ?",
+            "FROM turns WHERE json_type(answer, '$.seconds') = 'object' AND json_type(answer, '$.tokens') = 'object' "
+            "ORDER BY began DESC LIMIT ?",
             (most,),
         )
         return [(json.loads(r["options"]), json.loads(r["seconds"]), json.loads(r["tokens"])) for r in rows]
 
-    def _update(self, statement: str, values: Sequence[object], what: str) -> None:
+    def _update(self, statement: str, values: Sequence[object], missing: LibraryError) -> None:
+        """Run it; `missing` is raised where it changes nothing."""
         with self._atomic() as connection:
             if not connection.execute(statement, values).rowcount:
-                raise _unknown(what)
+                raise missing
 
 
 _SELECT = """
@@ -274,8 +277,12 @@ FROM conversations c
 """
 
 
-def _unknown(conversation_id: str) -> LibraryError:
+def _no_conversation(conversation_id: str) -> LibraryError:
     return LibraryError(f"there is no conversation {conversation_id[:40]!r} of yours (any more)")
+
+
+def _no_turn() -> LibraryError:
+    return LibraryError("there is no such question in your conversations (any more)")
 
 
 def _conversation(row: Any) -> Conversation:
@@ -293,8 +300,20 @@ def _turn(row: Any) -> Turn:
     )  # fmt: skip
 
 
+@cache
+def _answers() -> TypeAdapter[Answer]:
+    """Between answers and JSON: made when it is first needed, for it takes longer than to open a library."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Answer)
+
+
+def _stored(answer: Answer) -> str:
+    return _answers().dump_json(answer).decode()
+
+
 def _answer(stored: str | None) -> Answer | None:
     try:
-        return None if stored is None else _ANSWER.validate_json(stored)
-    except ValidationError:
+        return None if stored is None else _answers().validate_json(stored)
+    except ValueError:  # pydantic's ValidationError is one
         return None
