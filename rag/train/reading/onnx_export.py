@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.errors import ModelError
 from rag.span.span_model import INPUTS, OUTPUTS, SPAN_HEAD
 
 OPSET, IR = 20, 10  # the first with Gelu; both are known to onnxruntime 1.20
@@ -26,13 +25,11 @@ UNSEEN = -1e4  # added to the score of a key that is padding
 def write_onnx(weights: Mapping[str, NDArray[np.float32]], config: Mapping[str, Any], file: Path, int8: bool) -> None:
     """Write the model of these weights, named as in rag/encode/bert.py, and config.json; in float32 without `int8`.
 
-    Raises ModelError without the packages of glossator[train].
+    Needs the extra `train`, for which `train reader` asks before it begins (ui/cli/extras.py).
     """
-    try:
-        import onnx
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-    except ImportError as error:
-        raise ModelError("training a reading model needs onnx. Install it: pip install glossator[train]") from error
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
     graph = _Graph(weights, config, int8)
     if not int8:
         onnx.save(graph.model(), file)
