@@ -5,6 +5,7 @@ The reader is scripted wherever the law is the page's: what the real ones say in
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from PIL import Image
@@ -21,6 +22,9 @@ from rag.library.catalogue import Library
 from tests.conftest import command
 from tests.test_readers import Act, Handler, says
 from tests.test_readers import Served as Endpoint
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
 
 HARBOUR = [
     ["The lighthouse at Port Merrow was built in 1871 by two brothers.", "Its lamp could be seen for twenty miles."],
@@ -92,44 +96,51 @@ class Site:
 class Visit:
     """A browser page, with what went wrong on it and whom it spoke to."""
 
-    def __init__(self, browser, site: Site, **options):
-        self.page = browser.new_context(viewport={"width": 1280, "height": 800}, **options).new_page()
+    def __init__(self, browser, site: Site, path: str = "", expected_errors: Sequence[str] = (), **options):
+        self.page = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options}).new_page()
         self.errors: list[str] = []
         self.hosts: set[str] = set()
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.expected_errors = tuple(expected_errors)  # parts of messages that the browser itself writes
+        self.page.on("console", lambda message: self._failed(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._failed(str(error)))
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
-        self.page.goto(site.address)
-        self.page.get_by_text("The Harbour Book", exact=True).wait_for()
+        self.page.goto(f"{site.address}{path}")
+        self.page.locator(".documents li").first.wait_for(state="attached")
 
-    def ask(self, question: str) -> str:
-        """Ask, wait for the sources' page, and return the conversation."""
-        questions = self.page.locator("#chat .user").count()
-        self.page.get_by_label("Question").fill(question)
-        self.page.get_by_label("Question").press("Enter")
-        self.finished(questions + 1)
-        return self.page.locator("#chat").inner_text()
+    def _failed(self, message: str) -> None:
+        if not any(part in message for part in self.expected_errors):
+            self.errors.append(message)
 
-    def finished(self, questions: int) -> None:
+    @property
+    def turn(self) -> Locator:
+        """The last question with its answer."""
+        return self.page.locator(".turn").last
+
+    def ask(self, question: str) -> Locator:
+        """Ask, and wait until it is answered, or said why not; the question with its answer."""
+        asked = self.page.locator(".turn").count()
+        box = self.page.get_by_role("textbox", name="Question", exact=True)
+        box.fill(question)
+        box.press("Enter")
+        return self.answered(asked + 1)
+
+    def answered(self, turns: int) -> Locator:
         self.page.wait_for_function(
-            """n => document.querySelectorAll("#chat .user").length == n && !document.querySelector("#chat .bot em")
-               && [...document.querySelectorAll("#chat .user, #chat .bot")].at(-1).matches(".bot")
-               && [...document.querySelectorAll("button")].some(b => b.innerText == "Ask" && !b.disabled)""",
-            arg=questions,
+            """n => { const turns = document.querySelectorAll(".turn"), last = turns[turns.length - 1];
+               return turns.length === n && last.querySelector(".actions") && !last.querySelector(".working"); }""",
+            arg=turns,
             timeout=60_000,
         )
+        return self.turn
 
     def picture(self) -> Image.Image:
-        """The page shown beside the conversation, once it has loaded."""
-        self.page.wait_for_function("() => document.querySelector('figure.page img')?.naturalWidth > 0")
-        source = self.page.locator("figure.page img").get_attribute("src")
-        reply = self.page.request.get(f"{self.page.url.rstrip('/')}{source}")
-        assert reply.headers["content-type"] == "image/png"
-        return Image.open(BytesIO(reply.body())).convert("RGB")
+        """The page that is shown, marks and all, as it is seen."""
+        self.page.wait_for_function("() => document.querySelector('.sheet img')?.naturalWidth > 0")
+        return Image.open(BytesIO(self.page.locator(".sheet").screenshot())).convert("RGB")
 
-    def focus(self) -> str:
-        """The id or name of the control that has the focus."""
-        return self.page.evaluate("document.activeElement.name || document.activeElement.closest('[id]')?.id || ''")
+    def place(self) -> str:
+        """What the reading pane says of where it is."""
+        return self.page.locator(".reading .place").inner_text()
 
 
 @contextmanager
@@ -139,3 +150,39 @@ def visit(browser, site: Site, **options) -> Iterator[Visit]:
     visited.page.context.close()
     assert visited.errors == []
     assert visited.hosts == {urlsplit(site.address).netloc}
+
+
+def contrasts(elements: Locator) -> list[float]:
+    """The contrast of each of these elements that is visible, of its text to what is behind it (WCAG 2.2).
+
+    4.5 is wanted, 21 is black on white. All are asked of the browser at once.
+    """
+    all_colours = elements.evaluate_all(
+        """async all => {  // colours that still change to another scheme's are nobody's
+          const changing = document.getAnimations().filter(a => a instanceof CSSTransition);
+          await Promise.all(changing.map(a => a.finished.catch(() => 0)));
+          const visible = e => {
+            const box = e.getBoundingClientRect();
+            return box.width > 0 && box.height > 0 && getComputedStyle(e).visibility == "visible";
+          };
+          return all.filter(visible).map(e => {
+            const own = getComputedStyle(e).color, chain = [];
+            for (let n = e; n; n = n.parentElement) chain.push(getComputedStyle(n));
+            const behind = chain.map(s => s.backgroundColor).find(c => !c.startsWith("rgba(0, 0, 0, 0"));
+            return [own, behind, chain.reduce((all, s) => all * s.opacity, 1)];
+          });
+        }"""
+    )
+    return [_ratio(*colours) for colours in all_colours]
+
+
+def _ratio(own: str, behind: str, opacity: float) -> float:
+    ink, paper = ([int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in (own, behind))
+    seen = [opacity * a + (1 - opacity) * b for a, b in zip(ink, paper, strict=True)]
+    dark, light = sorted((_luminance(seen), _luminance(paper)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    linear = [c / 3294.6 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

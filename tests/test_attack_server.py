@@ -5,13 +5,11 @@ Each law has its control: what the page itself does the same way still works.
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -47,82 +45,53 @@ def paths_of(site: Site) -> list[str]:
 
 
 def upload(site: Site, name: str = "talk.vtt", content: str = SPOKEN, **headers: str) -> httpx.Response:
-    files = {"files": (name, content.encode())}
-    return httpx.post(f"{site.address}/gradio_api/upload", files=files, headers=headers, timeout=30)
+    return httpx.put(f"{site.address}/v1/uploads/{name}", content=content.encode(), headers=headers, timeout=30)
 
 
 # -- 1. files on the server's disk ---------------------------------------------------------------------------------
 
 
-def call(site: Site, event: str, data: list[Any]) -> dict[str, Any]:
-    """Call one of the page's handlers through its queue, as a browser does: what it ended with."""
-    config = httpx.get(f"{site.address}/config").json()
-    function = next(d for d in config["dependencies"] if any(target[1] == event for target in d["targets"]))
-    data = data + [None] * (len(function["inputs"]) - len(data))
-    session = f"s{time.monotonic_ns()}"
-    asked = {"data": data, "fn_index": function["id"], "session_hash": session, "trigger_id": None}
-    joined = httpx.post(f"{site.address}/gradio_api/queue/join", json=asked, timeout=30)
-    assert joined.status_code == 200, joined.text
-    with httpx.stream("GET", f"{site.address}/gradio_api/queue/data?session_hash={session}", timeout=60) as events:
-        for line in events.iter_lines():
-            message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
-            if message.get("msg") == "process_completed":
-                return dict(message)
-    raise AssertionError("the queue ended without a result")
-
-
-def file_data(path: str, **more: str) -> dict[str, Any]:
-    return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
-
-
-def said(result: dict[str, Any]) -> str:
-    """What a client learns, less what differs from call to call."""
-    kept = {key: value for key, value in result["output"].items() if key not in ("duration", "average_duration")}
-    return json.dumps([result["success"], kept], sort_keys=True)
+def add(site: Site, upload_id: str) -> httpx.Response:
+    return httpx.post(f"{site.address}/v1/documents", json={"uploads": [upload_id]}, timeout=30)
 
 
 def test_a_file_on_the_servers_disk_is_not_read_and_its_existence_not_told(site: Site, tmp_path: Path) -> None:
     secret = tmp_path / "secret.vtt"
     secret.write_text(SPOKEN.replace("harbour", "vault"))
-    arrived = Path(json.loads(upload(site).text)[0])
+    arrived = upload(site).json()["id"]
     before = paths_of(site)
-    link = arrived.parent / "link.vtt"
-    link.symlink_to(secret)
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         elsewhere.settimeout(0.2)
         address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/talk.vtt"
         asked = {
-            "there": [file_data(str(secret))],
-            "not there": [file_data(str(tmp_path / "nothing.vtt"))],
-            "through a folder": [file_data(f"{arrived.parent}/../../{secret}")],
-            "by dots": [file_data(f"{arrived.parent}/..{'/..' * 12}{secret}")],
-            "by a link": [file_data(str(link))],
-            "an address": [file_data(address)],
-            "an address beside a path": [file_data(str(arrived.with_name("no")), url=address)],
-            "a system file": [file_data("/etc/passwd", orig_name="talk.vtt")],
-            "one of two": [file_data(str(arrived)), file_data(str(secret))],
-        }
-        answers = {how: said(call(site, "upload", [files, ""])) for how, files in asked.items()}
+            "there": str(secret), "not there": str(tmp_path / "nothing.vtt"), "an address": address,
+            "by dots": f"{arrived}/..{'/..' * 12}{secret}", "a system file": "/etc/passwd", "nothing": "",
+            "another's": "0" * 32, "a pattern": "*" * 32, "the folder": ".", "a null": f"{arrived}\0",
+        }  # fmt: skip
+        replies = {how: add(site, upload_id) for how, upload_id in asked.items()}
         with pytest.raises(TimeoutError):
             elsewhere.accept()
-    assert len(set(answers.values())) == 1, answers
-    assert "uploaded to this page" in answers["there"] and json.loads(answers["there"])[0] is False
+    assert {(reply.status_code, reply.json()["detail"]) for reply in replies.values()} == {
+        (422, "An uploaded file is no longer here. Add it again")
+    }
     assert paths_of(site) == before
 
 
-def test_no_other_part_of_the_page_takes_a_path(site: Site, tmp_path: Path) -> None:
-    secret = tmp_path / "secret.vtt"
-    secret.write_text(SPOKEN)
-    chat = [{"role": "user", "content": [{"type": "file", "file": file_data(str(secret))}]}]
-    result = call(site, "submit", ["When was the lighthouse built?", "notes", chat])
-    assert result["success"] is False and str(secret) not in json.dumps(result)
-
-
 def test_what_was_uploaded_is_read(site: Site) -> None:
-    path = json.loads(upload(site, "tides.vtt", SPOKEN.replace("ice", "tides")).text)[0]
-    assert call(site, "upload", [[file_data(path)], ""])["success"] is True
-    assert any(found.endswith("uploads/tides.vtt") for found in paths_of(site))
-    assert not Path(path).exists(), "nothing of it stays in the folder of arrivals"
+    upload_id = upload(site, "tides.vtt", SPOKEN.replace("ice", "tides")).json()["id"]
+    assert add(site, upload_id).status_code == 202
+    deadline = time.monotonic() + 60
+    while not any(found.endswith("uploads/tides.vtt") for found in paths_of(site)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    while httpx.get(f"{site.address}/v1/documents").json()["uploads"][0]["state"] in (
+        "waiting",
+        "reading",
+        "preparing",
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert add(site, upload_id).status_code == 422, "nothing of it stays in the folder of arrivals"
 
 
 # -- 8. other sites' pages -----------------------------------------------------------------------------------------
@@ -133,12 +102,17 @@ FOREIGN = ["https://evil.example", "http://localhost:3000", "http://127.0.0.1:1"
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_another_sites_page_may_ask_nothing(site: Site, origin: str) -> None:
     headers = {"origin": origin}
-    routes = ["/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset", "/logout", "/"]
+    routes = ["/v1/conversations", "/v1/documents", "/v1/precedents", "/gradio_api/queue/join", "/logout", "/"]
     assert upload(site, **headers).status_code == 403
     for route in routes:
         reply = httpx.post(f"{site.address}{route}", json={}, headers=headers)
         assert reply.status_code == 403, route
-    for route in ("/config", "/page/1/1.png", "/gradio_api/queue/data?session_hash=x"):
+    for route in (
+        "/config",
+        "/v1/conversations",
+        "/v1/documents/1/pages/1.png",
+        "/gradio_api/queue/data?session_hash=x",
+    ):
         reply = httpx.get(f"{site.address}{route}", headers=headers)
         assert reply.status_code == 403 and "access-control-allow-origin" not in reply.headers
 
@@ -146,7 +120,7 @@ def test_another_sites_page_may_ask_nothing(site: Site, origin: str) -> None:
 def test_a_cross_site_form_without_an_origin_is_refused_and_the_own_page_is_not(site: Site) -> None:
     assert upload(site, **{"sec-fetch-site": "cross-site"}).status_code == 403
     assert upload(site, **{"sec-fetch-site": "same-site"}).status_code == 403
-    assert upload(site, origin=site.address, **{"sec-fetch-site": "same-origin"}).status_code == 200
+    assert upload(site, origin=site.address, **{"sec-fetch-site": "same-origin"}).status_code == 201
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.", "", "[::1", "localhost:1:2"])
@@ -165,9 +139,9 @@ def test_no_description_of_the_program_and_no_server_error(site: Site) -> None:
         assert httpx.get(f"{site.address}/{route}").status_code in (403, 404), route
     document = site.document_id("The Harbour Book")
     for number in ("99999999999999999999", "-1", "1e9", "9" * 400):
-        for query in (f"1.png?end={number}", f"1.png?start={number}", f"{number}.png"):
-            assert httpx.get(f"{site.address}/page/{document}/{query}").status_code in (404, 422), query
-    assert httpx.get(f"{site.address}/page/{document}/1.png?start=0&end=20").status_code == 200
+        for query in (f"marks?start=0&end={number}", f"view?start={number}", f"pages/{number}.png", f"pages/{number}"):
+            assert httpx.get(f"{site.address}/v1/documents/{document}/{query}").status_code in (404, 422), query
+    assert httpx.get(f"{site.address}/v1/documents/{document}/pages/1.png").status_code == 200
 
 
 # -- 9. slow sockets -----------------------------------------------------------------------------------------------
@@ -203,7 +177,7 @@ def test_without_login_it_says_so_and_answers_to_its_own_names_only(library: Pat
             for host, status in (("evil.example", 400), ("docs.example", 200), ("localhost:1", 200)):
                 assert httpx.get(f"{site.address}/config", headers={"host": host}).status_code == status
             proxied = {"origin": "https://docs.example:8443", "host": "localhost"}
-            assert upload(site, **proxied).status_code == 200
+            assert upload(site, **proxied).status_code == 201
             assert upload(site, **(proxied | {"origin": "https://docs.example"})).status_code == 403
         finally:
             site.interrupt()

@@ -21,7 +21,7 @@ from rag.records import Answer, Hit
 from tests.test_answer import QUESTION, ScriptedReader
 from tests.test_instant_answer import last, looking_for, pipeline
 from ui.cli.text import answer_text
-from ui.web.answer_markdown import answer_markdown
+from ui.web.api.answer_view import backed
 
 SHARE = st.floats(0, 1)
 
@@ -64,7 +64,8 @@ def test_an_answer_that_both_give_is_likelier_and_says_how_likely() -> None:
     assert same.support == other.support and same.probability is not None and other.probability is not None
     assert same.probability > 0.9 and other.probability < 0.5
     said = f"{100 * same.probability:.0f} % likely to be right (an estimate)"
-    assert said in answer_text(same) and said.partition(" (")[0] in answer_markdown(same)
+    assert said in answer_text(same)
+    assert backed(same) == {"level": "strong", "figure": round(same.probability, 3), "of": "probability"}
 
 
 def test_an_unlikely_answer_is_kept_back_and_what_it_was_worth_is_said() -> None:

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.document import Document, Episode, Page, Section, Utterance
-from rag.errors import UsageError
 from rag.library.catalogue import Library
+from rag.library.conversations import Conversations
 from rag.library.filters import VALUES
 from rag.locator import PageSpan, ParagraphSpan, part_of
 from rag.pipeline import Pipeline
@@ -26,11 +26,11 @@ from rag.settings import load_settings
 from tests.test_answer import ScriptedReader
 from tests.test_cases import a_case
 from tests.test_links_catalogue import held_by_another, to_layout_3
-from ui.web import answer_markdown as render
 from ui.web.panels import filter_choices as filters
-from ui.web.panels.filter_choices import ANY, FIELDS, OF_CASES, FilterChoices, control, filters_of, kept, words_of
+from ui.web.panels.filter_choices import FIELDS, OF_CASES, FilterChoices, filters_of, kept, words_of
 from ui.web.workers import answer_worker
 from ui.web.workers.answer_worker import AnswerWorker
+from ui.web.workers.question_job import AskOptions
 
 RESPONDENTS = ("THE UNITED KINGDOM", "Turkey", "TURKEY (no. 2)", "Romania and Bulgaria", "Bulgaria", "")
 ARTICLES = ("Article 8", "ARTICLE 8", "Article 6", "Article 6 § 1", "Article 1", "Article 1 of Protocol No. 1")
@@ -212,7 +212,7 @@ def test_an_older_library_offers_nothing(tmp_path: Path) -> None:
 
 
 def test_the_order_and_the_names_by_hand() -> None:
-    part, article, begin, end, country, *_ = FIELDS
+    part, article, _, _, country, *_ = FIELDS
 
     def ordered(field: filters.FilterField, *values: str) -> list[str]:
         return sorted(values, key=lambda value: filters._order(field, value))
@@ -222,14 +222,6 @@ def test_the_order_and_the_names_by_hand() -> None:
                 "Article 1 of Protocol No. 12", "Article 4 of Protocol No. 7"]  # fmt: skip
     assert ordered(article, *articles[::-1]) == [*articles[:5], articles[6], articles[5]]
     assert filters.name_of(country, "bosnia and herzegovina") == "Bosnia and Herzegovina"
-    years = [("2001", "2001"), ("2011", "2011")]
-    assert control(begin, "", years) == {"placeholder": "2001 or 2001-01-01"}
-    assert control(end, "1999-05", years) == {"placeholder": "2011 or 2011-12-31"}
-    assert control(end, "1999", []) == {"placeholder": "", "value": ""}
-    law = [("The law", "law")]
-    for now in ("law", "", None):
-        assert control(part, now, law) == {"choices": [ANY, *law]}
-    assert control(part, "facts", law)["value"] == "", "what has gone is not searched for unseen"
     assert words_of(("", " ", None)) == "" and filters_of(("", " 8 ", None)) == ("article=8",)
 
 
@@ -260,16 +252,17 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     reader = ScriptedReader("Another part of it")
     pipeline = Pipeline(Within(library), reader, library.pages_of, "2 documents, 4 passages", config)  # type: ignore[arg-type]
     monkeypatch.setattr(answer_worker, "build_pipeline", lambda *_, **__: pipeline)
-    reading = AnswerWorker(cast(Any, type("Indexes", (), {"library": library, "settings": config})))
+    conversations = Conversations(library.folder)
+    reading = AnswerWorker(cast(Any, type("Indexes", (), {"library": library, "settings": config})), conversations)
 
     def ask(*chosen: str, yes: float = 0.9) -> tuple[Answer, int]:
         before, reader.yes = len(reader.asked), yes
-        try:
-            return reading.start("What is another part?", "notes", chosen, way="short").result.result(60), len(
-                reader.asked
-            ) - before
-        except UsageError as error:
-            return cast(Any, str(error)), len(reader.asked) - before
+        options = AskOptions("short", filters={f.name: value for f, value in zip(FIELDS, chosen, strict=False)})
+        conversation = conversations.create("").conversation_id
+        turn = conversations.add_turn(conversation, "", "What is another part?", options.to_json())
+        reading.start(turn, None).result.result(60)
+        ended = conversations.turn(turn.turn_id, "")
+        return ended.answer or cast(Any, ended.error), len(reader.asked) - before
 
     yield ask
     reading.close(5)
@@ -279,14 +272,10 @@ def test_a_question_keeps_to_the_filters_and_says_what_was_searched(asked: Any) 
     answer, calls = asked("", "Article 8", "2000", "")
     assert {hit.passage.document_id for hit in answer.evidence} == {"d0"} and calls
     assert {citation.document_id for citation in answer.citations} == {"d0"}
-    shown = render.answer_markdown(answer, within="Article 8, from 2000")
-    assert "<small>Searched\\: Article 8, from 2000\\. Support" in shown
-    assert "Searched" not in render.answer_markdown(answer)
     whole, _ = asked()
     assert {hit.passage.document_id for hit in whole.evidence} == {"d0", "d1"}
     unsure, _ = asked("", "Article 8", yes=0.0)
     assert unsure.abstained and "Searched: 2 passages (Article 8)." in unsure.answer
-    assert "Searched\\: Article" not in render.answer_markdown(unsure, within="Article 8")
 
 
 def test_filters_that_leave_nothing_are_one_sentence_and_no_call(asked: Any) -> None:

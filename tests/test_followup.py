@@ -27,7 +27,8 @@ from rag.read.rules.pronouns import Tier
 from rag.records import Answer
 from rag.settings import load_settings
 from tests.conftest import LIGHT_READER
-from ui.web.workers.answer_worker import QuestionJob, understand_question
+from ui.web.workers.answer_worker import understand_question
+from ui.web.workers.question_job import AskOptions, QuestionJob
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("followups.jsonl").read_text().splitlines()]
 
@@ -57,7 +58,7 @@ def whole(question: str, reply: str, before: Answer) -> str | None:
 
 def put(question: str, reader: Any) -> QuestionJob:
     """The question as the page puts it, behind one about Ed Wood."""
-    asked = QuestionJob(question, "notes", (), BORN)
+    asked = QuestionJob("t", question, AskOptions(), BORN)
     understand_question(asked, reader)
     return asked
 

@@ -1,4 +1,4 @@
-"""guard.py, arrivals.py, connections.py with small limits, in front of Gradio's real upload route."""
+"""guard.py, arrivals.py, connections.py with small limits, in front of the real upload route."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import gradio as gr
 import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
 
 from ui.web import connections, guard
-from ui.web.arrivals import UNCLAIMED_SECONDS, Arrivals
+from ui.web.api import document_routes
 from ui.web.connections import BoundedProtocol
 from ui.web.guard import Guard
+from ui.web.library.arrivals import UNCLAIMED_SECONDS, Arrivals
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(60)]
 QUOTA = 300_000
 
 
 class Server:
-    """A guarded Gradio page with an upload route, in a thread: its address and its folder of arrivals."""
+    """The guarded route of uploads, in a thread: its address and its folder of arrivals."""
 
     def __init__(self, folder: Path, claimed: list[Path]):
-        with gr.Blocks(analytics_enabled=False) as blocks:
-            gr.File()
-        app = gr.mount_gradio_app(FastAPI(), blocks, path="/", ssr_mode=False, max_file_size=QUOTA)
+        folder.mkdir()
+        app, arrivals = FastAPI(), Arrivals(folder, QUOTA)
+        app.include_router(document_routes.arriving, prefix="/v1")
+        app.include_router(document_routes.routes, prefix="/v1")
+        app.state.arrivals = arrivals
         self.folder = folder
-        guarded = Guard(app, ["localhost", "127.0.0.1"], Arrivals(folder, QUOTA), lambda: claimed)
+        guarded = Guard(app, ["localhost", "127.0.0.1"], arrivals, lambda: claimed)
         config = uvicorn.Config(guarded, port=0, http=BoundedProtocol, ws="none", log_config=None)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), daemon=True)
@@ -53,7 +55,7 @@ class Server:
 
     def upload(self, size: int, name: str = "a.pdf") -> httpx.Response:
         content = f"{name}".encode().ljust(size, b".")
-        return httpx.post(f"{self.address}/gradio_api/upload", files={"files": (name, content)}, timeout=20)
+        return httpx.put(f"{self.address}/v1/uploads/{name}", content=content, timeout=20)
 
     def raw(self, request: bytes) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
@@ -68,7 +70,6 @@ def claimed() -> list[Path]:
 
 @pytest.fixture
 def server(tmp_path: Path, claimed: list[Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "arrivals"))
     monkeypatch.setattr(guard, "LOOK_EVERY", 10_000)
     monkeypatch.setattr(guard, "BODY_SECONDS", 0.8)
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
@@ -86,17 +87,9 @@ def eventually(holds, seconds: float = 10.0) -> bool:
     return bool(holds())
 
 
-def part(size: int, boundary: str = "b", name: str = "a.pdf") -> bytes:
-    head = f'--{boundary}\r\ncontent-disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
-    return head.encode() + b"x" * size
-
-
-def head_of(length: int | str, boundary: str = "b") -> bytes:
+def head_of(length: int | str) -> bytes:
     sized = f"content-length: {length}" if isinstance(length, int) else "transfer-encoding: chunked"
-    return (
-        "POST /gradio_api/upload HTTP/1.1\r\nhost: localhost\r\n"
-        f"content-type: multipart/form-data; boundary={boundary}\r\n{sized}\r\n\r\n"
-    ).encode()
+    return f"PUT /v1/uploads/a.pdf HTTP/1.1\r\nhost: localhost\r\n{sized}\r\n\r\n".encode()
 
 
 def chunk(data: bytes) -> bytes:
@@ -104,38 +97,30 @@ def chunk(data: bytes) -> bytes:
 
 
 def test_all_uploads_together_have_a_quota(server: Server, claimed: list[Path]) -> None:
-    assert server.upload(200_000).status_code == 200
+    assert server.upload(200_000).status_code == 201
     refused = server.upload(150_000, "b.pdf")
     assert refused.status_code == 413 and "too large" in refused.text
-    with closing(server.raw(head_of("chunked") + b"".join(chunk(part(50_000)) for _ in range(4)))) as endless:
+    with closing(server.raw(head_of("chunked") + b"".join(chunk(b"x" * 50_000) for _ in range(4)))) as endless:
         assert endless.recv(999).startswith(b"HTTP/1.1 413")  # no length was named
     assert eventually(lambda: server.files() == ["a.pdf"])
     old = time.time() - UNCLAIMED_SECONDS - 9
     (kept,) = server.folder.rglob("a.pdf")
     os.utime(kept, (old, old))
     claimed.append(kept)
-    assert server.upload(1000, "c.pdf").status_code == 200
+    assert server.upload(1000, "c.pdf").status_code == 201
     assert server.files() == ["a.pdf", "c.pdf"], "what ingestion waits to read stays, however old"
     assert server.upload(250_000, "d.pdf").status_code == 413, "and counts"
     claimed.clear()
-    assert server.upload(250_000, "d.pdf").status_code == 200, "it is deleted when nobody has claimed it"
+    assert server.upload(250_000, "d.pdf").status_code == 201, "it is deleted when nobody has claimed it"
     assert server.files() == ["c.pdf", "d.pdf"]
 
 
 def test_nothing_stays_of_an_upload_that_failed(server: Server) -> None:
-    cut = server.raw(head_of(100_000) + part(50_000))
+    cut = server.raw(head_of(100_000) + b"x" * 50_000)
     assert eventually(lambda: len(server.files()) == 1)
     cut.close()
     assert eventually(lambda: not server.files())
-    broken = [
-        head_of(50_000) + part(49_000).ljust(50_000, b"y"),  # no closing boundary
-        head_of(20_000) + (b"--b\r\nno header at all" + part(10_000)).ljust(20_000, b"y"),
-    ]
-    for request in broken:
-        with closing(server.raw(request)) as connection:
-            assert connection.recv(99).startswith(b"HTTP/1.1 ")
-        assert eventually(lambda: not server.files())
-    several = [server.raw(head_of(100_000) + part(30_000)) for _ in range(3)]
+    several = [server.raw(head_of(100_000) + b"x" * 30_000) for _ in range(3)]
     assert eventually(lambda: len(server.files()) == 3)
     several.pop().close()
     with closing(several[0]), closing(several[1]):
@@ -146,7 +131,7 @@ def test_nothing_stays_of_an_upload_that_failed(server: Server) -> None:
 
 def test_a_body_that_does_not_come_is_not_waited_for(server: Server) -> None:
     began = time.monotonic()
-    with closing(server.raw(head_of(100_000) + part(10))) as slow:
+    with closing(server.raw(head_of(100_000) + b"x" * 10)) as slow:
         while time.monotonic() - began < 5:
             try:
                 slow.sendall(b"x")
@@ -162,9 +147,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: Server) -> None:
         else:
             raise AssertionError("a byte now and then kept it open")
     assert eventually(lambda: not server.files())
-    with closing(
-        server.raw(b"POST /gradio_api/queue/join HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")
-    ) as j:
+    with closing(server.raw(b"PATCH /v1/documents/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")) as j:
         assert j.recv(99).startswith(b"HTTP/1.1 408")
     large = f"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {guard.MOST_BODY + 1}\r\n\r\n"
     with closing(server.raw(large.encode())) as other:

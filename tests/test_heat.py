@@ -153,9 +153,9 @@ def test_what_was_opened_is_coloured_in_its_parts_and_the_sign_is_in_the_table()
     ]  # fmt: skip
     table = Shown(heat.table_html(explained(OPENED).attribution, explained(OPENED).evidence))  # type: ignore[arg-type]
     assert table.rows[0] == ["Part", "Score", "± (standard error)", "Where"]
-    assert table.rows[1] == ["The guild had saved 412 crowns.", "+0.90", "±0.10", "clause in [1], page 3"]
+    assert table.rows[1] == ["The guild had saved 412 crowns.", "+0.90", "±0.10", "sentence in [1], page 3"]
     assert ["A Book", "+0.25", "±0.05", "title in [1], page 3"] in table.rows
-    assert ["Its lamp was seen far away.", "-0.30", "±0.10", "clause in [1], page 3"] in table.rows
+    assert ["Its lamp was seen far away.", "-0.30", "±0.10", "sentence in [1], page 3"] in table.rows
     assert ["guild", "0.00", "±0.10", "word in [1], page 3"] in table.rows
 
 
@@ -183,12 +183,12 @@ def test_one_order_alone_tells_no_error() -> None:
 def test_the_sentences() -> None:
     shown = heat.attribution_html(explained(OPENED))
     assert "Without any document the model says: 9 crowns</p>" in shown
-    assert "31 calls of the reader, 41 seconds (1,200 calls without a cache)." in shown
+    assert "Asked 31 times without parts of the sources, in 41 seconds (1,200 times without shared work)." in shown
     assert "Not complete" not in shown and "No part of the evidence" not in shown and "opened to its" not in shown
     nothing = heat.attribution_html(explained([player("document", TEXT, 0.0)], baseline_answer=None))
     assert "No part of the evidence changes the answer." in nothing and "Without any" not in nothing
     little = heat.attribution_html(explained([player("document", TEXT, 0.2)]))
-    assert "No document scores 0.30 or more, so none was opened to its clauses." in little
+    assert "No document has a clear effect (0.30 or more), so none was broken down into sentences." in little
     stopped = heat.attribution_html(explained([], stopped="cancelled", baseline_answer=None))
     assert "Not complete: cancelled." in stopped and "<table>" not in stopped and "No part" not in stopped
 
@@ -196,7 +196,7 @@ def test_the_sentences() -> None:
 @pytest.mark.parametrize(("scheme", "paper"), [(0, (250, 247, 240)), (1, (27, 25, 23))], ids=["light", "dark"])
 @pytest.mark.parametrize("kind", ["plus", "minus"])
 def test_the_ink_can_be_read_on_every_strength_of_a_colour(scheme: int, paper: tuple[int, ...], kind: str) -> None:
-    found = [re.findall(rf"--heat-{name}: (\d+) (\d+) (\d+);", static("colours.css")) for name in ("ink", kind)]
+    found = [re.findall(rf"--heat-{name}: (\d+) (\d+) (\d+);", static("room/colours.css")) for name in ("ink", kind)]
     ink, hue = ([int(part) for part in by_scheme[scheme]] for by_scheme in found)
     for strength in range(101):
         under = [p + (h - p) * strength / 100 for p, h in zip(paper, hue, strict=True)]

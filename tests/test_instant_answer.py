@@ -27,8 +27,7 @@ from tests.parts import passage, small_library
 from tests.test_answer import HITS, QUESTION, ScriptedReader
 from tests.test_answer import pipeline as without_model
 from ui.cli.text import answer_text
-from ui.web.answer_markdown import answer_markdown, instant_markdown
-from ui.web.panels.source_list import SourceList
+from ui.web.api.answer_view import answer_view, marked_view
 from ui.wording import marked_text
 
 TOKENIZER = PairTokenizer(SHIPPED / "glossator-sparse", WindowSizes())
@@ -75,28 +74,26 @@ def test_where_both_differ_both_are_shown() -> None:
     answer = last(list(ask(QUESTION, pipeline(looking_for("1911"), ScriptedReader()), 5)))
     assert answer.answer == "Clyde Foundry [1]" and answer.marked is not None and not answer.marked.agrees
     said = "Another answer is marked in a passage: “1911” in Bridges, page 2 (100 % likely)."
-    assert said in answer_text(answer) and "1911" in answer_markdown(answer)
-    assert [source.quote for source in SourceList().put(answer).sources] == [
-        "The engineer was Clyde Foundry.", "It was built in 1911.",
-    ]  # fmt: skip
+    second = answer_view(answer)["second"]
+    assert said in answer_text(answer) and second["text"] == "1911"
+    assert second["source"]["quote"] == "It was built in 1911."
     unsure = replace(answer, marked=replace(answer.marked, probability=0.1))
-    assert "1911" not in answer_text(unsure) and len(SourceList().put(unsure).sources) == 1
+    assert "1911" not in answer_text(unsure) and answer_view(unsure)["second"] is None
     same = replace(answer, marked=replace(answer.marked, probability=0.1, agrees=True))
     assert "reading model" not in answer_text(same)
     percent = MarkedAnswer("46.5%", 0.86, answer.marked.citation)
     assert marked_text(percent) == "“46.5%” in Bridges, page 2 (86 % likely)"
 
 
-def test_the_page_shows_the_mark_with_a_link_to_its_source() -> None:
+def test_the_page_shows_the_mark_with_its_source() -> None:
     answer = last(list(ask(QUESTION, pipeline(looking_for("1911"), ScriptedReader()), 5)))
     assert answer.marked is not None and answer.marked.citation is not None
-    shown = instant_markdown(answer.marked, 4)
-    assert shown.startswith("**1911** <small>[Bridges, page 2](#citation-4)") and "100 %" in shown
-    [source] = SourceList().put_marked(answer.marked.citation).sources
-    assert source.quote == "It was built in 1911."
+    shown = marked_view(answer.marked)
+    assert shown and (shown["text"], shown["source"]["place"]) == ("1911", "page 2") and shown["probability"] > 0.99
+    assert shown["source"]["quote"] == "It was built in 1911."
     unlikely = replace(answer.marked, probability=0.2)
-    assert instant_markdown(unlikely, 1) == marked_text(unlikely) == ""
-    assert instant_markdown(MarkedAnswer("", 0.9, None), 1) == marked_text(MarkedAnswer("", 0.9, None)) == ""
+    assert marked_view(unlikely) is None and marked_text(unlikely) == ""
+    assert marked_view(MarkedAnswer("", 0.9, None)) is None and marked_text(MarkedAnswer("", 0.9, None)) == ""
 
 
 def test_the_reading_model_alone() -> None:

@@ -134,8 +134,8 @@ def test_a_made_kind_is_cited_on_its_text_where_no_panel_is_its_own(
         "[1]", f"{outcome.document_id}#1", outcome.document_id, "heath.note", "Walk", PageSpan(), quote, start,
         start + len(quote),
     )  # fmt: skip
-    shown = PageViews(indexes).html(cited, 1)
-    assert f"beside the <mark>{quote}</mark>." in shown and "cannot be shown" not in shown and "<img" not in shown
+    assert not PageViews(indexes).are_drawn("note")
+    assert indexes.library.document(cited.document_id).text[cited.start : cited.end] == quote
 
 
 def test_a_made_kind_can_be_wanted_alone(tmp_path: Path, ingested: Ingested) -> None:

@@ -151,11 +151,14 @@ def test_nothing_is_there_for_who_has_not_logged_in(site: Site) -> None:
     assert "no login" not in site.log.read_text()
     page = httpx.get(site.address, headers={"accept": "text/html"})
     assert page.status_code == 303 and page.headers["location"] == "/login"
-    routes = ["/config", "/page/1/1.png", "/episode/1/audio", "/gradio_api/queue/data", "/theme.css", "//", "/login/x"]
+    routes = [
+        "/config", "/v1/documents", "/v1/documents/1/pages/1.png", "/v1/conversations", "/gradio_api/queue/data",
+        "/theme.css", "//", "/login/x",
+    ]  # fmt: skip
     for cookie in ("", f"{COOKIE}=made.up.value", f"{COOKIE}=", "=;;; " + COOKIE):
         for route in routes:
             assert httpx.get(f"{site.address}{route}", headers={"cookie": cookie}).status_code == 401, route
-        for route in ("/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/cancel"):
+        for route in ("/gradio_api/queue/join", "/v1/conversations", "/v1/documents", "/gradio_api/cancel"):
             assert httpx.post(f"{site.address}{route}", json={}, headers={"cookie": cookie}).status_code == 401
     wrong = [sign_in(site, "ada", OTHER), sign_in(site, "eve", WORD), sign_in(site, "ada", ""), sign_in(site, "", "")]
     for reply in wrong:
@@ -200,7 +203,8 @@ def test_people_sign_in_and_out_in_a_browser(people: Path, tmp_path: Path, brows
             page.get_by_role("button", name="Sign in").click()
             page.get_by_label("Question").wait_for()
             assert [error for error in errors if "401" not in error] == []  # which the browser reports, some time later
-            page.get_by_role("button", name="Sign out").click()
+            page.get_by_role("button", name="Menu").click()
+            page.get_by_role("menuitem", name="Sign out").click()
             page.get_by_label("Password").wait_for()
             page.goto(site.address)
             assert page.title() == "Glossator: sign in"

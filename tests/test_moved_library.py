@@ -154,7 +154,7 @@ def check_all(given: Path, own: Path, indexes_of: Callable[[Library], Any], tmp_
             assert {passage.document_id for passage in passages} == {document_id}
         assert title == "Bees" or library.find(os.path.relpath(path)) == document_id
     ships, talk = entries["Ships"].document_id, entries["talk"].document_id
-    assert page_picture(library, ships, 1, 0, 9, Limits(30, 1024)).startswith(b"\x89PNG")
+    assert page_picture(library, ships, 1, Limits(30, 1024)).png.startswith(b"\x89PNG")
     assert Recordings(library).audio(talk) == (uploads / "talk.mp3", "audio/mpeg")
     assert library.problems() == []
 
@@ -365,7 +365,7 @@ def test_no_relative_path_leads_out_of_the_folder(tmp_path: Path, used: Callable
         change(library.folder, "UPDATE episodes SET audio = ?", f"{path}.mp3")
         assert library.files_of(own) == [] and own in {entry.document_id for entry in library.documents()}
         with pytest.raises(DocumentError, match="has moved or changed"):
-            page_picture(library, own, 1, 0, 9, Limits(30, 1024))
+            page_picture(library, own, 1, Limits(30, 1024))
         with pytest.raises(LibraryError, match="no audio"):
             Recordings(library).audio(talk)
         for ending in ("pdf", "mp3"):

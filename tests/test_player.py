@@ -120,7 +120,7 @@ def test_what_is_said_is_text_and_nothing_else() -> None:
     document = episode([(HOSTILE, HOSTILE, 0.0, 2.0), ("Bo", HOSTILE, 2.0, 4.0)], {0: HOSTILE, 1: "b"}, show=HOSTILE)
     named = Document(document.document_id, "podcast", HOSTILE, document.text, document.pages, episode=document.episode)
     for has_audio in (True, False):
-        found = Parsed(player.panel(named, cited(named, 1), has_audio, play=True, visit=1))
+        found = Parsed(player.panel(named, cited(named, 1), has_audio, play=True, address="/v1/documents/d", visit=1))
         known = {
             "section", "h2", "h3", "h4", "p", "audio", "track", "div", "label", "input", "ol", "li", "button", "span",
             "mark", "b",
@@ -129,7 +129,7 @@ def test_what_is_said_is_text_and_nothing_else() -> None:
         assert not any(name.startswith("on") for _, attributes in found.elements for name in attributes)
         assert found.shown.count(HOSTILE) >= 5
     names = [attributes["aria-label"] for tag, attributes in Parsed(
-        player.panel(named, cited(named, 1), True, True, 1)
+        player.panel(named, cited(named, 1), True, True, "", 1)
     ).elements if tag == "audio"]  # fmt: skip
     assert names == [f"Audio: {HOSTILE}"]
 
@@ -145,7 +145,7 @@ def test_what_is_said_is_text_and_nothing_else() -> None:
 )
 def test_audio_elsewhere_is_a_link_and_is_never_fetched(audio: str, link: str | None) -> None:
     document = episode([("Ada", "Hello.", 0.0, 2.0)], audio=audio)
-    found = Parsed(player.panel(document, cited(document, 0), has_audio=False, play=True, visit=1))
+    found = Parsed(player.panel(document, cited(document, 0), has_audio=False, play=True, address="", visit=1))
     assert not any("src" in attributes for _, attributes in found.elements)
     assert [attributes["href"] for tag, attributes in found.elements if tag == "a"] == ([link] if link else [])
 
@@ -153,7 +153,7 @@ def test_audio_elsewhere_is_a_link_and_is_never_fetched(audio: str, link: str | 
 def test_the_panel_shows_chapters_turns_and_the_cited_sentence() -> None:
     said = [("Ada", "One.", 1.0, 2.0), ("Ada", "Two.", 2.0, 3.0), ("Bo", "Three.", 3.5, 9.0), ("Bo", "Four.", 100, 101)]
     document = episode(said, {0: "Oak", 2: "Silk"}, show="Old Trades")
-    found = Parsed(player.panel(document, cited(document, 1), True, False, 7))
+    found = Parsed(player.panel(document, cited(document, 1), True, False, "", 7))
     assert "A talkOld Trades, 2023-02-27" in found.shown and "00:02, Ada" in found.shown
     assert "Oak00:01 Ada: One. Two.Silk00:03 Bo: Three.01:40 Bo: Four." in found.shown
     chapters = [a for tag, a in found.elements if tag == "button" and "title" in a]

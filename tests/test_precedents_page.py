@@ -20,7 +20,6 @@ from rag.records import Hit, Passage
 from rag.settings import load_settings
 from tests.test_case_panel import Panel
 from tests.test_legal_ingest import FORGE, LETTER, MILL, a_judgment, a_record
-from tests.test_page_handlers import a_page
 from tests.test_player import HOSTILE
 from tests.test_podcasts_ingest import NoIndexes, halves, ingested
 from ui.web.panels.case_list import JudgmentPanels
@@ -131,17 +130,10 @@ def test_bad_input_is_one_line(
     assert why in str(error.value)
 
 
-def test_only_a_library_with_judgments_has_the_form(indexes: Indexes, tmp_path: Path) -> None:
+def test_a_library_without_judgments_says_so(indexes: Indexes, tmp_path: Path) -> None:
     empty = Library.open(tmp_path / "empty", create=True)
     with pytest.raises(UsageError, match="no judgments in this library"):
         find(precedent_query(FACTS, "both", ""), Indexes(empty, load_settings()))
-    for some, offered in ((empty, False), (indexes.library, True)):
-        page = a_page(some)
-        page.blocks()
-        form = page.new_case.accordion
-        assert form.elem_classes == ["absent"], "until the library was looked at"
-        shown = page.documents.refresh([], *[""] * len(page.filters.boxes))
-        assert shown[form]["elem_classes"] == ([] if offered else ["absent"])
 
 
 def test_what_texts_and_people_say_is_text_and_nothing_else() -> None:

@@ -6,18 +6,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any, cast
 
 import pytest
 
-from rag.errors import UsageError
 from ui.web import users
 from ui.web.panels.document_list import DocumentList
 from ui.web.panels.filter_choices import FilterChoices
 from ui.web.users import Users, add_user
-from ui.web.workers.answer_worker import QuestionJob
 from ui.web.workers.jobs import Job, Worker
-from ui.web.workers.open_questions import OpenQuestions
+from ui.web.workers.question_job import AskOptions, QuestionJob
+from ui.web.workers.turn_log import TurnLog
 from ui.web.workers.upload_worker import UploadJob
 
 THREADS = 8
@@ -54,8 +54,10 @@ def all_at_once(do: Callable[[int], object]) -> None:
 
 def test_no_report_of_an_upload_is_lost() -> None:
     job = UploadJob([], [])
-    all_at_once(lambda number: [job.report(f"{number}-{i}.pdf", i, 50) or job.progress for i in range(50)])
-    assert job.progress == {f"{number}-{i}.pdf": (i, 50) for number in range(THREADS) for i in range(50)}
+    job.result = Future()
+    all_at_once(lambda number: [job.report(f"{number}-{i}.pdf", i, 50) or job.rows() for i in range(50)])
+    found = {row.name: (row.done, row.total) for row in job.rows()}
+    assert found == {f"{number}-{i}.pdf": (i, 50) for number in range(THREADS) for i in range(50)}
 
 
 class Waiting(Worker):
@@ -75,62 +77,33 @@ def test_every_job_is_known_and_called_off_whichever_thread_began_it() -> None:
     assert worker.close(10)
 
 
-def test_a_conversation_has_one_question_at_a_time() -> None:
-    questions, begun, refused = OpenQuestions(), list[QuestionJob](), list[int]()
-
-    def start(last: QuestionJob | None) -> QuestionJob:
-        time.sleep(0.01)
-        begun.append(QuestionJob("Why?", "notes", ()))
-        return begun[-1]
-
-    def ask(number: int) -> None:
-        try:
-            questions.begin("a session", start)
-        except UsageError:
-            refused.append(number)
-
-    all_at_once(ask)
-    assert len(begun) == 1 and len(refused) == THREADS - 1
-    questions.stop("a session")
-    all_at_once(lambda number: questions.begin(f"session {number}", start))
-    assert len(begun) == 1 + THREADS, "of other conversations none is refused"
-    questions.forget("a session")
-    assert questions.last("a session") is None
-
-
-def test_a_question_has_one_explanation_at_a_time_and_stop_reaches_it() -> None:
-    question, found = QuestionJob("Why?", "notes", ()), list[object]()
-    all_at_once(lambda _: found.append(question.begin_explanation("word")))
-    (explanation,) = filter(None, found)
-    question.stop_all()
-    assert cast(Job, explanation).stop.is_set() and question.begin_explanation("word") is not None
-
-
 def test_stop_ends_a_summary_with_what_it_has_and_a_second_one_calls_it_off() -> None:
-    question = QuestionJob("Summarise it", "notes", ())
+    question = QuestionJob("t", "Summarise it", AskOptions(), None)
     question.summarising = True
     question.end_early()
     assert question.finish.is_set() and not question.stop.is_set()
     question.end_early()
     assert question.stop.is_set()
-    other = QuestionJob("Why?", "notes", ())
+    other = QuestionJob("t", "Why?", AskOptions(), None)
     other.end_early()
     assert other.stop.is_set() and not other.finish.is_set()
 
 
-def test_status_and_draft_are_of_one_moment() -> None:
-    question, seen = QuestionJob("Why?", "notes", ()), set[tuple[str, str]]()
+def test_no_piece_of_a_draft_is_lost_or_out_of_order() -> None:
+    log, seen = TurnLog(), list[str]()
 
     def work(number: int) -> None:
+        at = 0
         for i in range(300):
             if number:
-                seen.add(question.shown)
+                events, at = log.since(at)
+                seen.extend(event["text"] for event in events if number == 1)
             else:
-                question.begin_draft(f"Reading {i}")
-                question.add_to_draft(str(i))
+                log.add("draft", text=f"{i} ")
 
     all_at_once(work)
-    assert all(status == f"Reading {draft}" for status, draft in seen if draft)
+    assert "".join(event["text"] for event in log.since(0)[0]) == "".join(f"{i} " for i in range(300))
+    assert "".join(f"{i} " for i in range(300)).startswith("".join(seen))
 
 
 class Slow:

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pypdfium2
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, PngImagePlugin
 
 from ingest.pdf.glyphs import open_pdf
 from rag.document import Box
@@ -20,6 +20,7 @@ from rag.errors import DocumentError, RagError, UsageError
 
 MAX_SIDE_PIXELS = 4000  # 4000 x 4000 x 3 bytes = 48 MB, whatever the MediaBox says
 YELLOW, OUTLINE = (255, 228, 60), (150, 90, 0)
+SIZE = "Points"  # the name of the text in the picture that says how wide and high the page is
 
 
 def render_page(
@@ -63,8 +64,9 @@ def _render(
         draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=OUTLINE, width=1)  # not by colour alone
     for x1, y1, x2, y2 in _pixels(frames, scale, page_height, picture):
         draw.rectangle((x1 - 5, y1 - 5, x2 + 5, y2 + 5), outline=OUTLINE, width=3)
-    png = BytesIO()
-    picture.save(png, "PNG")
+    png, size = BytesIO(), PngImagePlugin.PngInfo()
+    size.add_text(SIZE, f"{page_width} {page_height}")
+    picture.save(png, "PNG", pnginfo=size)
     return png.getvalue()
 
 

@@ -113,6 +113,11 @@ class Indexes:
         fresh.write_text(json.dumps(asdict(built)), "utf-8")
         os.replace(fresh, self._folder(name) / "built.json")
 
+    @property
+    def searchable_generation(self) -> int:
+        """The catalogue's generation that a search over all indexes finds."""
+        return min(self._built(name).generation for name in INDEXES)
+
     def check_settings(self, names: Sequence[str]) -> None:
         """IndexMismatch if one of these was built with something else than the settings ask for."""
         for name in names:

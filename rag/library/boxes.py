@@ -37,6 +37,13 @@ def enter(connection: sqlite3.Connection, document_id: str, geometry: Iterable[S
     )
 
 
+def geometry(connection: sqlite3.Connection, document_id: str, pages: int) -> list[list[Run]]:
+    """The runs of each page of a document, as `enter` takes them."""
+    rows = connection.execute("SELECT page, runs FROM geometry WHERE document_id = ?", (document_id,))
+    known: dict[int, list[Run]] = {row["page"]: [*unpack(row["runs"])] for row in rows}
+    return [known.get(page, []) for page in range(1, pages + 1)]
+
+
 def lines(connection: sqlite3.Connection, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
     """(page, rectangle) of each line of text[start:end] of a document, in reading order; [] where none is known."""
     statement = "SELECT pages, raw_offsets FROM documents WHERE document_id = ?"
@@ -56,6 +63,27 @@ def lines(connection: sqlite3.Connection, document_id: str, start: int, end: int
             first = raw_offset(offsets, page_start)
             boxes = boxes_of(unpack(page["runs"]), raw_start - first, raw_end - first)
             found += [(number, box) for box in boxes]
+    return found
+
+
+def text_lines(connection: sqlite3.Connection, document_id: str, page: int) -> list[tuple[int, int, Box]]:
+    """(start, end, rectangle) of each run of letters of a page: offsets in the document's text; [] for unknown ones."""
+    rows = connection.execute(
+        "SELECT pages, raw_offsets, runs FROM documents JOIN geometry USING (document_id) "
+        "WHERE document_id = ? AND page = ?",
+        (document_id, page),
+    ).fetchall()
+    found: list[tuple[int, int, Box]] = []
+    for row in rows:
+        offsets = [tuple(pair) for pair in json.loads(row["raw_offsets"])]
+        span = next(((start, end) for number, start, end in json.loads(row["pages"]) if number == page), (0, 0))
+        first = raw_offset(offsets, span[0])
+        for run in unpack(row["runs"]):
+            letters = len(run[4]) - 1
+            start = max(corrected_offset(offsets, first + run[0]), span[0])
+            end = min(corrected_offset(offsets, first + run[0] + letters - 1) + 1, span[1])
+            if letters > 0 and start < end:
+                found += [(start, end, box) for box in boxes_of([run], run[0], run[0] + letters)]
     return found
 
 
@@ -114,3 +142,15 @@ def raw_offset(offsets: Sequence[tuple[int, ...]], at: int) -> int:
     # "ffi" from one letter: all three stand where that one stood
     last = offsets[behind][1] - 1 if behind < len(offsets) else raw + at - corrected
     return min(raw + at - corrected, last)
+
+
+def corrected_offset(offsets: Sequence[tuple[int, ...]], raw: int) -> int:
+    """The offset in the corrected text of the character at `raw` in the extractor's; `offsets` as in Document.
+
+    >>> corrected_offset([(0, 0), (5, 6)], 7), corrected_offset([(0, 0), (5, 6)], 5)
+    (6, 4)
+    """
+    behind = bisect_right(offsets, raw, key=lambda pair: pair[1])
+    corrected, at = offsets[behind - 1]
+    last = offsets[behind][0] - 1 if behind < len(offsets) else corrected + raw - at
+    return min(corrected + raw - at, last)

@@ -181,6 +181,15 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         (self.folder / "reading" / f"{document_id}.chapters").unlink(missing_ok=True)
         self.sweep_pictures()
 
+    def rename(self, document_id: str, title: str) -> None:
+        """Give a document another title, which its passages are found and cited by. Raises LibraryError."""
+        document, entry = self.document(document_id), self.documents([document_id])[0]
+        numbers = self._rows("SELECT number FROM passages WHERE document_id = ? ORDER BY number", (document_id,))
+        stored = self.passages_numbered([row["number"] for row in numbers])
+        geometry = self._read_since(3, list[list[Run]](), boxes.geometry, document_id, len(document.pages))
+        passages = [replace(passage, title=title) for passage in stored.values()]
+        self.put(replace(document, title=title), passages, None, "", entry.recipe, geometry)
+
     def keep_picture(self, png: bytes) -> str:
         """The sha256 of the bytes, which the library then holds; a passage put later may name it."""
         return stored_files.keep_picture(self.folder, png)

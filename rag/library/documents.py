@@ -32,6 +32,7 @@ class DocumentEntry:
     recipe: str
     figures: int = 0
     tables: int = 0
+    generation: int = 0  # at which it was put last
 
 
 class StoredDocuments(StoredCases):
@@ -51,7 +52,8 @@ class StoredDocuments(StoredCases):
         for row in self._rows(shown, values):
             paths.setdefault(row["document_id"], []).append(os.fsdecode(row["shown"]))
         rows = self._rows(
-            "SELECT document_id, kind, title, status, error, warnings, recipe, json_array_length(pages) AS pages, "
+            "SELECT document_id, kind, title, status, error, warnings, recipe, generation, "
+            "json_array_length(pages) AS pages, "
             "(SELECT count(*) FROM passages p WHERE p.document_id = d.document_id) AS passages, "
             f"{self._count('figure')} AS figures, {self._count('table')} AS tables "
             f"FROM documents d {where}",
@@ -71,6 +73,7 @@ class StoredDocuments(StoredCases):
                 row["recipe"],
                 row["figures"],
                 row["tables"],
+                row["generation"],
             )
             for row in rows
         ]
@@ -186,6 +189,10 @@ class StoredDocuments(StoredCases):
     def frames(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
         """(page, rectangle) of each table and figure that text[start:end] of a document lies in."""
         return self._read_since(3, [], boxes.frames, document_id, start, end)
+
+    def text_lines(self, document_id: str, page: int) -> list[tuple[int, int, Box]]:
+        """(start, end, rectangle) of each line of a page, in reading order: offsets in the document's text."""
+        return self._read_since(3, [], boxes.text_lines, document_id, page)
 
     def places(self, document_id: str, start: int, end: int) -> list[tuple[int, Box]]:
         """(page, rectangle) of each line of text[start:end] of a document, in reading order; [] where none is known."""

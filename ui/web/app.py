@@ -1,98 +1,71 @@
-"""The web page over one library: documents at the side, the conversation, and beside it the cited page or episode."""
+"""The page: Gradio's, with one custom component, the reading room, whose scripts and styles stand in static/room/.
+
+All that it shows comes from the routes of ui/web/api; nothing comes from another machine.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import gradio as gr
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
-from rag.index.manager import Indexes
-from ui.web.arrivals import Arrivals
-from ui.web.controls.conversation import Conversation
-from ui.web.controls.document_column import DocumentColumn
-from ui.web.controls.explanation_row import ExplanationRow
-from ui.web.controls.filter_bar import FilterBar
-from ui.web.controls.new_case_form import NewCaseForm
-from ui.web.controls.source_view import SourceView
 from ui.web.guarded_blocks import GuardedBlocks
-from ui.web.panels.case_list import JudgmentPanels
-from ui.web.panels.page_view import PageViews
-from ui.web.panels.recordings import Recordings
-from ui.web.templating import render, static
+from ui.web.library.arrivals import Arrivals
+from ui.web.templating import STATIC, render
 from ui.web.theme import theme
-from ui.web.workers.answer_worker import AnswerWorker
-from ui.web.workers.open_questions import OpenQuestions
-from ui.web.workers.precedent_worker import PrecedentWorker
-from ui.web.workers.upload_worker import UploadWorker
 
-MAX_UPLOAD = "1gb"
-STYLES = ("page.css", "heat_map.css", "player.css", "judgment.css")
-SCRIPTS = ("page.js", "player.js", "judgment.js")
+ROOM = STATIC / "room"
+FOREVER = b"public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """What the page waits for, each in a thread of its own."""
-
-    uploads: UploadWorker
-    answers: AnswerWorker
-    precedents: PrecedentWorker
-
-
-class WebPage:
-    """The page: its parts (ui/web/controls), how they are laid out, and what happens in one when another is used."""
-
-    def __init__(
-        self, indexes: Indexes, workers: Workers, pages: PageViews, recordings: Recordings, arrivals: Arrivals,
-        has_login: bool,
-    ):  # fmt: skip
-        library, questions = indexes.library, OpenQuestions()
-        judgments = JudgmentPanels(library)
-        self._arrivals = arrivals
-        self._has_login = has_login
-        self.sources = SourceView(pages, recordings, judgments)
-        self.filters = FilterBar(library, judgments)
-        self.new_case = NewCaseForm(workers.precedents, self.sources)
-        self.documents = DocumentColumn(library, workers.uploads, arrivals, self.filters, self.new_case)
-        self.explanation = ExplanationRow(workers.answers, questions, self.sources)
-        self.conversation = Conversation(indexes.settings, workers.answers, questions)
-
-    def blocks(self) -> GuardedBlocks:
-        """Gradio's Blocks of the page."""
-        blocks = GuardedBlocks(self._arrivals)
-        with blocks:
-            gr.HTML(render("heading.html", has_login=self._has_login), elem_id="heading")
-            with gr.Row(elem_id="desk"):  # the order of the Tab key, and from top to bottom on a narrow screen
-                with gr.Column(scale=5, min_width=300, elem_id="conversation"):
-                    self.conversation.build_chat()
-                    self.conversation.build_take_back()
-                    self.explanation.build()
-                    self.conversation.build_question()
-                    self.filters.build_documents()
-                    self.filters.build()
-                    self.new_case.build()
-                    self.conversation.build_styles()
-                with gr.Column(scale=6, min_width=300, elem_id="proof"):
-                    self.sources.build()
-                with gr.Column(scale=3, min_width=240, elem_id="library"):
-                    self.documents.build()
-            self.documents.wire(blocks)
-            self.filters.wire(self.sources.marker, self.sources.timeline)
-            self.conversation.wire(blocks, self.sources, self.explanation, self.filters, self.documents)
-            self.explanation.wire()
-            self.new_case.wire(self.filters.boxes)
-            self.sources.wire(self.filters.boxes)
-        blocks.queue(api_open=False, default_concurrency_limit=1, max_size=64)
-        return blocks
+@cache
+def version() -> str:
+    """Another one whenever a file of the room has changed: it is part of their addresses, which are kept for ever."""
+    digest = sha256()
+    for file in sorted(path for path in ROOM.rglob("*") if path.is_file()):
+        digest.update(file.relative_to(ROOM).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
-def mount(app: Any, page: WebPage) -> Any:
-    """The FastAPI app with the page at "/"."""
-    head = f"<style>\n{static('colours.css')}</style>\n"
-    head += "".join(f"<script>\n{static(name)}</script>\n" for name in SCRIPTS)
+def assets() -> str:
+    """The address under which the room's files are served."""
+    return f"/room/{version()}"
+
+
+class Assets:
+    """ASGI: the room's files, which a browser keeps."""
+
+    def __init__(self) -> None:
+        self._files = StaticFiles(directory=ROOM)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_kept(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                message = {**message, "headers": [*message["headers"], (b"cache-control", FOREVER)]}
+            await send(message)
+
+        await self._files(scope, receive, send_kept)
+
+
+def blocks(arrivals: Arrivals) -> GuardedBlocks:
+    """Gradio's Blocks of the page."""
+    page = GuardedBlocks(arrivals)
+    with page:
+        gr.HTML('<div id="room" class="room"></div>', elem_id="room-holder", container=False, apply_default_css=False)
+    page.queue(api_open=False, default_concurrency_limit=1, max_size=64)
+    return page
+
+
+def mount(app: Any, arrivals: Arrivals, has_login: bool) -> Any:
+    """The FastAPI app with the page at "/" and its files below it."""
+    app.mount(assets(), Assets())
+    scripts = [path.relative_to(ROOM).as_posix() for path in sorted(ROOM.rglob("*.js"))]
+    head = render("head.html", assets=assets(), scripts=scripts, has_login=has_login)
     return gr.mount_gradio_app(
-        app, page.blocks(), path="/", footer_links=[], run_history=False, allowed_paths=[],
-        max_file_size=MAX_UPLOAD, ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        theme=theme(), css="".join(map(static, STYLES)), head=head,
+        app, blocks(arrivals), path="/", footer_links=[], run_history=False, allowed_paths=[],
+        ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False, theme=theme(), head=str(head),
     )  # fmt: skip

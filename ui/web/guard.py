@@ -13,11 +13,11 @@ from typing import Any
 
 from fastapi.responses import PlainTextResponse
 
-from ui.web.arrivals import Arrivals
+from ui.web.library.arrivals import Arrivals
 
-UPLOAD = "/gradio_api/upload"
+UPLOAD = "/v1/uploads/"  # with PUT and a name behind it: a file
 MOST_UPLOAD = 1 << 30  # bytes of a file, and of a request with several
-MOST_BODY = 8 << 20  # bytes of any other request: Gradio sends the whole conversation with a question
+MOST_BODY = 8 << 20  # bytes of any other request: the facts of a new case are the largest
 BODY_SECONDS = 30.0  # for a body to arrive, and more for a long one:
 SLOWEST = 32_768  # bytes a second
 LOOK_EVERY = 16 << 20  # bytes of an upload between two looks at how full the folder is
@@ -28,8 +28,6 @@ GRADIO = tuple(
     for name in (
         "queue/join",
         "queue/data",
-        "upload",
-        "upload_progress",
         "heartbeat/",
         "cancel",
         "reset",
@@ -104,7 +102,7 @@ class Guard:
         if not origin and scope["method"] not in SAFE and fetched not in (b"none", b"same-origin"):
             return 403, "asked from another site's page"
         path = scope["path"]
-        if path == UPLOAD:
+        if path.startswith(UPLOAD):
             self._arrivals.sweep(self._claimed(), self._arriving > 0)
         if path.startswith(CLOSED) and not path.startswith(GRADIO):
             return 403, "not served here"
@@ -115,10 +113,10 @@ class Guard:
 
     def _most(self, path: str) -> int:
         """How many bytes a request may have."""
-        return min(MOST_UPLOAD, self._arrivals.room()) if path == UPLOAD else MOST_BODY
+        return min(MOST_UPLOAD, self._arrivals.room()) if path.startswith(UPLOAD) else MOST_BODY
 
     async def _pass_on(self, scope: Any, receive: Any, send: Any) -> None:
-        is_upload = scope["path"] == UPLOAD and scope["method"] == "POST"
+        is_upload = scope["path"].startswith(UPLOAD) and scope["method"] == "PUT"
         body = _Body(receive, lambda: self._most(scope["path"]))
         begun = False
 

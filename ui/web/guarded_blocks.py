@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import RagError
-from ui.web.arrivals import Arrivals
+from ui.web.library.arrivals import Arrivals
 from ui.web.workers.jobs import CALLED_OFF, logged
 
 NOT_UPLOADED = "Only files that were uploaded to this page are read. Add the file again."

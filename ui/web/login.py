@@ -93,7 +93,8 @@ class Login:
             reply = RedirectResponse("/login", 303)
             reply.delete_cookie(COOKIE, path="/")
             return reply
-        if self._sessions.user(_cookie(scope)):
+        if user := self._sessions.user(_cookie(scope)):
+            scope["glossator_user"] = user
             return None
         if method == "GET" and b"text/html" in _header(scope, b"accept"):
             return RedirectResponse("/login", 303)

@@ -47,13 +47,3 @@ def render(template: str, /, **values: Any) -> Markup:
 def static(name: str) -> Markup:
     """The text of a style sheet or script in static/."""
     return Markup((STATIC / name).read_text("utf-8"))
-
-
-def hint_html(text: str) -> Markup:
-    """A sentence in the colour of what is less important."""
-    return render("hint.html", text=text)
-
-
-def problem_html(text: str) -> Markup:
-    """A sentence in the colour of errors, which a screen reader says at once."""
-    return render("problem.html", text=text)

@@ -13,13 +13,10 @@ from rag.document import Case, Document
 from rag.errors import LibraryError, UsageError
 from rag.library.catalogue import Library
 from rag.library.mentions.cited import CitationEdge, KnownCase
-from rag.locator import part_of
-from rag.records import Citation
 from ui.web.panels import filter_choices as filters
 from ui.web.panels import judgment_panel as judgment
 from ui.web.panels.filter_choices import Choice
 from ui.web.panels.judgment_panel import CaseMention, Neighbour
-from ui.web.templating import render
 
 
 class JudgmentPanels:
@@ -27,17 +24,6 @@ class JudgmentPanels:
 
     def __init__(self, library: Library):
         self._library = library
-
-    def holds(self, citation: Citation) -> bool:
-        """Whether a citation is of a judgment that has no page to show: one that was not read from a PDF."""
-        if not part_of(citation.locator):
-            return False
-        entries = self._library.documents([citation.document_id])
-        return any(entry.kind == "legal" and ", pdf " not in entry.recipe for entry in entries)  # ingest/build.py
-
-    def html(self, citation: Citation, chosen: Choice = ()) -> Markup:
-        """The judgment with the cited words marked. Raises LibraryError if it is no longer there."""
-        return self.open(citation.document_id, f"{citation.start}:{citation.end}", chosen)
 
     def open(self, document_id: str, place: str, chosen: Choice = ()) -> Markup:
         """A judgment at a place: "120:140" (offsets), a paragraph's number, or "-". Raises LibraryError.
@@ -56,12 +42,6 @@ class JudgmentPanels:
             self._line(document, cited, citing, chosen),
             time.monotonic_ns(),
         )
-
-    def timeline(self, document_id: str, chosen: Choice) -> Markup:
-        """The timeline of a judgment that is open, once other filters are chosen. Raises LibraryError."""
-        document, case = self._judgment(document_id)
-        line = self._line(document, *self._around(document_id, case), chosen)
-        return render("timeline_update.html", document_id=document_id, visit=time.monotonic_ns(), timeline=line)
 
     def _line(
         self, document: Document, cited: Sequence[Neighbour], citing: Sequence[Neighbour], chosen: Choice

@@ -1,16 +1,11 @@
-"""The list of the library's documents, and how uploads to it go. No Gradio here."""
+"""The list of the library's documents."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
 
-from markupsafe import Markup
-
-from ingest.build import Outcome
 from rag.library.catalogue import Library
 from rag.library.documents import DocumentEntry
-from ui.web.templating import hint_html, render
 
 
 class DocumentList:
@@ -30,20 +25,3 @@ class DocumentList:
                 self._entries = tuple(self._library.documents())
                 self._generation = generation
             return self._entries
-
-
-def documents_html(entries: Sequence[DocumentEntry]) -> Markup:
-    """The list of documents: title, pages, and for a failed one why."""
-    if not entries:
-        return hint_html("No documents yet. Add PDFs, judgments or transcripts below.")
-    return render("documents.html", entries=entries)
-
-
-def progress_html(progress: Mapping[str, tuple[int, int]]) -> Markup:
-    """How far an upload is, as (done, total) by file name; "vectors" and "documents" are stages of all files."""
-    return render("progress.html", progress=progress)
-
-
-def outcomes_html(outcomes: Sequence[tuple[str, Outcome]]) -> Markup:
-    """The outcome of each uploaded file: (its name, outcome)."""
-    return render("outcomes.html", outcomes=outcomes)

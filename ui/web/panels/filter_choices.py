@@ -9,14 +9,12 @@ import re
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rag.library.catalogue import Library
 from ui.web.panels.judgment_panel import IMPORTANCE, NAMES
 from ui.wording import many, printable
 
 Choice = Sequence[str | None]
-ANY = ("any", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +92,6 @@ def _order(field: FilterField, value: str) -> tuple[object, ...]:
         protocol = "protocol" in value.casefold()
         return (protocol, numbers[::-1] if protocol else numbers, value)
     return (value.casefold(), value)
-
-
-def where_to(chosen: Choice) -> str:
-    """The title of the list of filters."""
-    return f"Filters: {words_of(chosen) or 'none'}"
-
-
-def control(field: FilterField, value: str | None, choices: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """What the control of a filter is to offer; its value is cleared if that is no longer among the choices."""
-    gone = bool(value) and value not in {known for _, known in choices}
-    offered: dict[str, Any] = {"choices": [ANY, *choices]}
-    if field.typed:
-        gone, offered = not choices, {"placeholder": _bound(field, choices)}
-    return {**offered, **({"value": ""} if gone else {})}
-
-
-def _bound(field: FilterField, years: Sequence[tuple[str, str]]) -> str:
-    """How to type a time's beginning, in the first year that there is, or its end, in the last."""
-    if not years:
-        return ""
-    year, day = (min(years), "01-01") if field.name == "date>" else (max(years), "12-31")
-    return f"{year[0]} or {year[0]}-{day}"
 
 
 def filters_of(chosen: Choice) -> tuple[str, ...]:

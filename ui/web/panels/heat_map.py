@@ -12,16 +12,12 @@ from math import sqrt
 
 from markupsafe import Markup
 
-from rag.attribute.attribute import LEVELS, THRESHOLDS, Level
+from rag.attribute.attribute import LEVELS, THRESHOLDS
 from rag.records import Answer, AttributedPlayer, Attribution, Hit
 from ui.web.templating import render
 from ui.wording import error_text, many, place_text, printable
 
-LEVEL_NAMES: dict[str, Level] = {
-    "Documents": "document",
-    "Clauses": "clause",
-    "Words": "word",
-}  # as the page offers them
+NAMES: dict[str, str] = {"document": "document", "clause": "sentence", "word": "word"}  # for people
 LONGEST = 120  # characters of a part in the table
 
 
@@ -35,12 +31,12 @@ def attribution_html(answer: Answer) -> Markup:
     hits = [hit for hit in answer.evidence if not hit.ignored] if found.players else []
     return render(
         "heat_map.html",
-        title=f"What made the answer “{printable(found.answer)}”: {_name(found.level).lower()}",
+        title=f"What the answer “{printable(found.answer)}” depended on: {NAMES[found.level]}s",
         stopped=f"Not complete: {printable(found.stopped)}." if found.stopped else "",
         findings=list(_findings(found)),
         cost=_cost(answer, found),
-        likelier=_coloured("likelier with it", 0.5),
-        unlikelier=_coloured("likelier without it", -0.5),
+        likelier=_coloured("supports this answer", 0.5),
+        unlikelier=_coloured("speaks against it", -0.5),
         opened=_opened(),
         passages=[passage_html(hit, found.players) for hit in hits],
         table=table_html(found, hits) if found.players else "",
@@ -101,7 +97,7 @@ def number(score: float) -> str:
 def _row(player: AttributedPlayer, hit: Hit, error: str) -> PartRow:
     text = printable(player.text) or "(no words of its own)"
     text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    kind = "title" if _is_title(player) else player.kind
+    kind = "title" if _is_title(player) else NAMES[player.kind]
     where = f"{kind} {'' if kind == 'document' else 'in '}[{hit.rank}], {place_text(hit.passage)}"
     return PartRow(text, _coloured(number(player.score), player.score), error, printable(where))
 
@@ -129,10 +125,6 @@ def _is_title(player: AttributedPlayer) -> bool:
     return player.kind == "clause" and player.start == player.end
 
 
-def _name(level: str) -> str:
-    return next(name for name, each in LEVEL_NAMES.items() if each == level)
-
-
 def _findings(found: Attribution) -> Iterator[str]:
     if found.baseline_answer is not None:
         yield f"Without any document the model says: {printable(found.baseline_answer) or 'nothing'}"
@@ -143,20 +135,21 @@ def _findings(found: Attribution) -> Iterator[str]:
         return
     depth = max(LEVELS.index(player.kind) for player in found.players)
     if depth < LEVELS.index(found.level) and not found.stopped:
-        smaller = _name(LEVELS[depth + 1]).lower()
-        yield f"No {LEVELS[depth]} scores {THRESHOLDS[depth]:.2f} or more, so none was opened to its {smaller}."
+        larger, smaller = NAMES[LEVELS[depth]], NAMES[LEVELS[depth + 1]]
+        clear = f"a clear effect ({THRESHOLDS[depth]:.2f} or more)"
+        yield f"No {larger} has {clear}, so none was broken down into {smaller}s."
 
 
 def _cost(answer: Answer, found: Attribution) -> str:
     seconds = round(answer.seconds.get("attribute", 0))
-    calls = f"{many(found.reader_calls, 'call')} of the reader, {many(seconds, 'second')}"
+    calls = f"Asked {many(found.reader_calls, 'time')} without parts of the sources, in {many(seconds, 'second')}"
     unit = " Scores are nats of the answer's log-probability." if found.value == "likelihood" else ""
-    return f"{calls} ({many(found.naive_reader_calls, 'call')} without a cache).{unit}"
+    return f"{calls} ({many(found.naive_reader_calls, 'time')} without shared work).{unit}"
 
 
 def _opened() -> str:
-    """Which parts were opened to smaller ones: "documents of at least 0.10 to clauses and ..."."""
-    return " and ".join(
-        f"{_name(level).lower()} of at least {threshold:.2f} to {_name(smaller).lower()}"
+    """Which parts were broken down: "documents with a clear effect (0.30 or more) into sentences, ..."."""
+    return ", ".join(
+        f"{NAMES[level]}s with a clear effect ({threshold:.2f} or more) into {NAMES[smaller]}s"
         for level, smaller, threshold in zip(LEVELS, LEVELS[1:], THRESHOLDS, strict=False)
     )

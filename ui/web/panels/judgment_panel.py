@@ -1,8 +1,7 @@
 """A judgment -> HTML of its panel. Pure.
 
 The panel: what the case is and how it ended, and as tabs its sections, the cases that it cites and that cite it, and
-all of them by year. static/judgment.js chooses tabs, brings the cited words into view, and asks for another case
-through `#marker`; a timeline for other filters it takes from `#timeline`.
+all of them by year. static/room/judgment.js chooses tabs, brings the cited words into view, and asks for another case.
 """
 
 from __future__ import annotations
@@ -24,9 +23,6 @@ NAMES = {
     "opinion": "Separate opinion", "annex": "Annex", "text": "Text",
 }  # fmt: skip
 IMPORTANCE = {1: "key case (1 of 4)", 2: "high (2 of 4)", 3: "medium (3 of 4)", 4: "low (4 of 4)"}
-
-# The judgment that is open, in place of the first of an event's inputs.
-OPEN_CASE = "(_, ...rest) => [document.querySelector('.judgment')?.dataset.of ?? '', ...rest]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,15 +80,16 @@ def _cues(said: Utterance, text: str) -> Iterator[tuple[float, float, str]]:
         yield start, said.start_seconds + length * done / characters, piece
 
 
-def panel(document: Document, citation: Citation, has_audio: bool, play: bool, visit: int) -> Markup:
-    """HTML of an episode's player at a citation. `has_audio`: it is served by us; `play`: it starts at once.
+def panel(document: Document, citation: Citation, has_audio: bool, play: bool, address: str, visit: int) -> Markup:
+    """HTML of an episode's player at a citation.
 
-    `visit` is another one each time, so that the browser notices a panel that is the same.
+    `has_audio`: it is served by us, at `address`/audio; `play`: it starts at once. `visit` is another one each time, so
+    that the browser notices a panel that is the same.
     """
     episode, second = document.episode or Episode(), start_seconds(citation.locator) or 0.0
     return render(
         "player.html",
-        document_id=document.document_id,
+        address=address,
         title=printable(document.title) or "untitled",
         about=", ".join(filter(None, (printable(episode.show), episode.date))),
         now=printable(citation.locator.label()) if start_seconds(citation.locator) is not None else "",

@@ -43,11 +43,14 @@ class Recordings:
         """An episode as WebVTT. Raises LibraryError for a document that is no podcast."""
         return player.captions(self._episode(document_id))
 
-    def html(self, citation: Citation, play: bool) -> Markup:
-        """The player at a citation's place. Raises LibraryError if the episode is no longer there."""
+    def html(self, citation: Citation, play: bool, address: str) -> Markup:
+        """The player at a citation's place; below `address` lie /audio and /captions.vtt.
+
+        Raises LibraryError if the episode is no longer there.
+        """
         document = self._episode(citation.document_id)
         has_audio = bool(document.episode and _audio_file(document.episode.audio))
-        return player.panel(document, citation, has_audio, play, time.monotonic_ns())
+        return player.panel(document, citation, has_audio, play, address, time.monotonic_ns())
 
     def _episode(self, document_id: str) -> Document:
         document = self._library.document(document_id)

@@ -59,10 +59,10 @@ class Job:
 
 
 class Worker:
-    """Does its jobs one at a time, in the order they came, whether or not a browser still watches. For any thread."""
+    """Does its jobs, `at_once` at a time, in the order they came, whether or not a browser watches. For any thread."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, type(self).__name__)
+    def __init__(self, at_once: int = 1) -> None:
+        self._thread = ThreadPoolExecutor(at_once, type(self).__name__)
         self._jobs: list[Job] = []
         self._lock = threading.Lock()
 
@@ -93,7 +93,7 @@ def _or_internal_error(do: Callable[[Any], Any], job: Job) -> Any:
     """What `do(job)` gives. Raises InternalError for a bug, and else as it does."""
     try:
         return do(job)
-    except (RagError, OSError, *CALLED_OFF):
+    except (RagError, OSError, InternalError, *CALLED_OFF):
         raise
     except Exception as error:
         raise logged(error) from error

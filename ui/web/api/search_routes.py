@@ -1,0 +1,118 @@
+"""Search without a reader, precedents of a new case, example questions, and how the server is."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from rag.errors import UsageError
+from rag.pipeline import check_question
+from rag.read.compose.scope import Scopes
+from rag.read.quotes import choose_quotes
+from rag.records import Hit
+from rag.search import open_retriever
+from ui.web.api.answer_view import hit_view
+from ui.web.api.document_routes import GROUPS
+from ui.web.api.problems import InLibrary
+from ui.web.api.reading_routes import chosen_of
+from ui.web.library.open_library import OpenLibrary
+from ui.web.library.suggestions import suggestions_of
+from ui.web.panels.filter_choices import FIELDS, filters_of
+from ui.web.panels.precedent_panel import panel
+from ui.web.workers.precedent_search import precedent_query
+from ui.wording import printable
+
+SHOWN = 30
+RETRIEVERS = ("hybrid", "bm25", "sparse", "dense")
+Json = dict[str, Any]
+routes = APIRouter()
+
+
+class NewCase(BaseModel):
+    """A new case's facts, and which section of earlier judgments they are compared with."""
+
+    text: str = Field(max_length=4_000_000)
+    field: str = "both"
+    before: str = Field("", max_length=40)
+    filters: dict[str, str] = {}
+
+
+@routes.get("/search")
+def search(
+    library: InLibrary, q: str, k: Annotated[int, Query(ge=1, le=100)] = SHOWN, retriever: str = "hybrid",
+    documents: Annotated[list[str], Query()] = [], filters: str = "",  # noqa: B006  # FastAPI copies it
+) -> Json:  # fmt: skip
+    """The best passages for words or a question, each with its best sentence and why it was found; facets of them."""
+    began = time.monotonic()
+    query = check_question(q, k, library.indexes.settings)
+    if retriever not in RETRIEVERS:
+        raise UsageError(f"retriever {retriever}: choose one of {', '.join(RETRIEVERS)}")
+    within = library.library.select(filters_of(chosen_of(filters)))
+    scope = Scopes(library.library).of_documents(documents)
+    if documents:
+        numbers = set(scope.numbers) if scope else set()
+        within = sorted(numbers if within is None else numbers & set(within))
+    hits = [] if within == [] else open_retriever(library.indexes, retriever).search([query], k, within)[0]
+    return {
+        "hits": [_found(query, hit) for hit in hits],
+        "facets": facets(library, hits),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+
+
+def _found(query: str, hit: Hit) -> Json:
+    """A hit, with the sentence of it that has most of the query's words."""
+    view = hit_view(hit)
+    quotes = choose_quotes(query, "", [hit], most=1)
+    if quotes:
+        first = hit.passage.start + quotes[0].start
+        view |= {"quote": printable(quotes[0].text), "start": first, "end": hit.passage.start + quotes[0].end}
+    return view | {"kind": hit.passage.kind, "section": printable(hit.passage.section), "score": round(hit.score, 4)}
+
+
+def facets(library: OpenLibrary, hits: Sequence[Hit]) -> Json:
+    """How many of the hits are of each document and each group of documents, most first."""
+    titles = {hit.passage.document_id: printable(hit.passage.title) or "untitled" for hit in hits}
+    counts = Counter(hit.passage.document_id for hit in hits)
+    kinds = {entry.document_id: entry.kind for entry in library.library.documents(list(titles))}
+    groups = Counter(GROUPS.get(kinds.get(hit.passage.document_id, ""), "documents") for hit in hits)
+    return {
+        "documents": [{"id": each, "title": titles[each], "count": count} for each, count in counts.most_common(8)],
+        "groups": [{"name": name, "count": count} for name, count in groups.most_common()],
+    }
+
+
+@routes.post("/precedents")
+def precedents(case: NewCase, library: InLibrary) -> Json:
+    """The precedents of a new case's facts, as HTML: the best first, and by year."""
+    chosen = [case.filters.get(field.name, "") for field in FIELDS]
+    job = library.precedents.start(precedent_query(case.text, case.field, case.before, chosen))
+    return {"html": str(panel(job.result.result()))}
+
+
+@routes.get("/suggestions")
+def suggestions(library: InLibrary) -> Json:
+    """Three questions that this library can answer."""
+    return {"questions": suggestions_of(library.library)}
+
+
+@routes.get("/status")
+def status(library: InLibrary) -> Json:
+    """How the server is: its reader, its library, its memory."""
+    documents, passages = library.library.size()
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return {
+        "reader": library.indexes.settings.reader.model,
+        "documents": documents,
+        "passages": passages,
+        "lasting": library.keeps_conversations,
+        "judgments": bool(library.library.generations("legal")),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit,
+    }

@@ -1,0 +1,104 @@
+"""A question of a conversation on its way to an answer, and an answer on its way to an explanation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rag.attribute.attribute import Level
+from rag.attribute.shapley import Value
+from rag.read.compose.style import AUTO
+from rag.records import Answer
+from ui.web.panels.filter_choices import FIELDS, filters_of, words_of
+from ui.web.workers.jobs import Job
+from ui.web.workers.turn_log import TurnLog
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """How a question is asked. `standalone`: what a follow-up is taken for, where the user has said so.
+
+    `filters` maps names of FIELDS to values; `documents` are the ids of those that are asked; (): all, or those that
+    the question is about.
+    """
+
+    way: str = AUTO  # the style of the answer
+    strategy: str = "notes"
+    documents: tuple[str, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
+    standalone: str = ""
+    everywhere: bool = False  # also where it is about some documents only
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> AskOptions:
+        """Those that `to_json` wrote."""
+        known = {name: stored[name] for name in cls.__slots__ if name in stored}
+        return cls(**{**known, "documents": tuple(known.get("documents", ()))})
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__} | {"documents": list(self.documents)}
+
+    @property
+    def chosen(self) -> Sequence[str]:
+        """The filters as filter_choices.py takes them."""
+        return [self.filters.get(each.name, "") for each in FIELDS]
+
+
+class QuestionJob(Job):
+    """A question. What happens to it stands in its log; what became of it in the catalogue."""
+
+    def __init__(self, turn_id: str, question: str, options: AskOptions, before: Answer | None):
+        super().__init__()
+        self.turn_id, self.question, self.options, self.before = turn_id, question, options, before
+        self.log = TurnLog()
+        self.filters, self.within = filters_of(options.chosen), words_of(options.chosen)  # for Library.select; in words
+        self.standalone = options.standalone or question
+        self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
+        self.narrowed = ""  # why it is asked in some documents only, where the user did not choose them
+        self.unclear = False  # a follow-up that was not understood
+        self.summarising = False  # the parts of something long are read
+        self.finish = threading.Event()  # ends a summary with what was read until then
+        self._doing: dict[str, Any] = {}
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """A progress Report of what is loaded before the search. Raises Stopped."""
+        super().report(what, done, total)
+        self.now("loading", part=what, done=done, total=total)
+
+    def now(self, what: str, **values: Any) -> None:
+        """What is under way."""
+        self._doing = {"what": what, **values}
+        self.log.add("doing", **self._doing)
+
+    def queued(self, ahead: int) -> None:
+        """It waits for the reader, behind so many others; 0: it waits no more."""
+        if ahead:
+            self.log.add("doing", what="waiting", ahead=ahead)
+        else:
+            self.log.add("doing", **self._doing)
+
+    @property
+    def understood(self) -> dict[str, Any]:
+        """What it was taken for, as it is kept with its turn."""
+        known = {"standalone": self.standalone, "narrowed": self.narrowed, "unclear": self.unclear}
+        return {name: value for name, value in known.items() if value and value != self.question}
+
+    def end_early(self) -> None:
+        """End a summary with what was read until then; a second time, or anything else, stop it altogether."""
+        if self.summarising and not (self.finish.is_set() or self.stop.is_set()):
+            self.finish.set()
+            self.now("ending")
+        else:
+            self.stop.set()
+
+
+class ExplanationJob(Job):
+    """The attribution of an answer, level by level down to `level`; what was found before a stop is kept."""
+
+    def __init__(self, turn_id: str, answer: Answer, strategy: str, level: Level, values: dict[str, Value]):
+        super().__init__()
+        self.turn_id, self.answer, self.strategy, self.level = turn_id, answer, strategy, level
+        self.values = values  # the cache of the reader's replies; its thread's alone
+        self.log = TurnLog()
