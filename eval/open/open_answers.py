@@ -89,7 +89,7 @@ def _outcome(
         else:
             turns = [PastTurn(asked, said) for asked, said in question.history]
             understood = understand(question.question, turns, reader, scopes, pipeline.retriever)
-            style = style_for(question.question, row)
+            style = style_for(question.question, row, understood.question)
             *_, last = ask(
                 understood.question, own, k, style=style, scope=understood.scope, searched=understood.searched
             )

@@ -88,6 +88,15 @@ def style_of(question: str) -> Style:
     return "short"
 
 
-def style_for(question: str, style: str) -> Style:
-    """The style that was chosen, one of STYLES, or for "auto" the one that a question asks for."""
-    return style_of(question) if style == AUTO else cast(Style, style)
+def style_for(question: str, style: str, standalone: str = "") -> Style:
+    """The style that was chosen, one of STYLES, or for "auto" the one that a question asks for.
+
+    A follow-up that does not say it asks for what the `standalone` question does that it was taken for.
+
+    >>> style_for("And on MAG?", "auto", "What F1 does it reach on MAG?"), style_for("And on MAG?", "auto")
+    ('short', 'explain')
+    """
+    if style != AUTO:
+        return cast(Style, style)
+    says_it = any(words.search(question) for words in (SUMMARY, COMPARE, LIST, WHY, EXPLAIN, FACT))
+    return style_of(question if says_it or not standalone else standalone)

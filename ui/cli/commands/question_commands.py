@@ -127,7 +127,7 @@ def ask(
     scope = chosen or understood.scope
     if not as_json:
         _say_how_understood(question, understood.question, scope)
-    wanted = style_for(question, style) if reader is not ReaderStyle.extract else style
+    wanted = style_for(question, style, understood.question) if reader is not ReaderStyle.extract else style
     with until_interrupted() if wanted == "summary" else nullcontext(lambda: False) as stop:
         steps = answer_question(
             understood.question, pipeline, count, numbers, reader.value, wanted, scope, understood.searched, stop
