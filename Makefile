@@ -7,7 +7,7 @@ SERVE ?=
 BIN := .venv/bin
 PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser
+.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser tasks
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
@@ -29,6 +29,10 @@ lint: .venv/dev
 
 bench: .venv/dev weights
 	$(BIN)/glossator eval expected --quick
+
+# The tasks of four new users in a real browser, and the page's figures: writes their tables into docs/page.md.
+tasks: .venv/dev browser weights
+	$(BIN)/python -m eval.page.page_tasks
 
 docker:
 	docker build -t glossator .

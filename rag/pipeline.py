@@ -86,7 +86,9 @@ def _reader(settings: Settings) -> ChatModel:
         return open_reader(settings.reader)
     except MissingWeights as error:
         alone = (
-            "; or ask without it: --reader extract (on the page: How to read, Mark)" if settings.extract.model else ""
+            "; or ask without it: --reader extract (on the page: Answer style, Mark only)"
+            if settings.extract.model
+            else ""
         )
         raise MissingWeights(f"{error}{alone}") from error
 

@@ -31,6 +31,7 @@ from ui.web.panels.filter_choices import FIELDS, OF_CASES, FilterChoices, filter
 from ui.web.workers import answer_worker
 from ui.web.workers.answer_worker import AnswerWorker
 from ui.web.workers.question_job import AskOptions
+from ui.web.workers.reader_queue import ReaderQueue
 
 RESPONDENTS = ("THE UNITED KINGDOM", "Turkey", "TURKEY (no. 2)", "Romania and Bulgaria", "Bulgaria", "")
 ARTICLES = ("Article 8", "ARTICLE 8", "Article 6", "Article 6 § 1", "Article 1", "Article 1 of Protocol No. 1")
@@ -253,7 +254,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     pipeline = Pipeline(Within(library), reader, library.pages_of, "2 documents, 4 passages", config)  # type: ignore[arg-type]
     monkeypatch.setattr(answer_worker, "build_pipeline", lambda *_, **__: pipeline)
     conversations = Conversations(library.folder)
-    reading = AnswerWorker(cast(Any, type("Indexes", (), {"library": library, "settings": config})), conversations)
+    reading = AnswerWorker(
+        cast(Any, type("Indexes", (), {"library": library, "settings": config})), conversations, ReaderQueue()
+    )
 
     def ask(*chosen: str, yes: float = 0.9) -> tuple[Answer, int]:
         before, reader.yes = len(reader.asked), yes

@@ -387,3 +387,59 @@ def test_an_interrupt_ends_it_cleanly_and_what_was_open_says_so(tmp_path: Path) 
         finally:
             site.process.kill()
         assert site.log.read_text().splitlines() == [f"glossator: open {site.address}"]
+
+
+@needs_browser
+def test_the_menu_evaluates_compares_and_sets(site: Site, browser, tmp_path: Path) -> None:
+    questions = tmp_path / "mine.csv"
+    questions.write_text(f"question,answer\n{GUILD},412 crowns\nWho flew?,nobody\n{LIGHTHOUSE},1871\n")
+    with visit(browser, site, expected_errors=["422"]) as visited:
+        page = visited.page
+        page.get_by_role("button", name="Menu").click()
+        page.get_by_role("menuitem", name="Evaluate").click()
+        dialog = page.locator("dialog")
+        dialog.locator("input[type=file]").set_input_files([questions])
+        dialog.get_by_label("Answer style").nth(1).select_option("direct")
+        dialog.get_by_role("button", name="Begin").click()
+        page.locator(".evaluation table").wait_for(timeout=60_000)
+        shown = page.locator(".evaluation").inner_text()
+        assert "3 questions" in shown and "67%" in shown and "No clear difference" in shown
+        page.locator(".asked-questions .wrong summary").first.click()
+        assert "Expected: nobody" in page.locator(".asked-questions .wrong").first.inner_text()
+        page.locator(".asked-questions .right summary").first.click()
+        page.locator(".asked-questions .right .link").first.click()
+        page.locator(".sheet .mark").first.wait_for()
+        page.locator(".evaluation").get_by_role("button", name="Close").click()
+        page.get_by_role("textbox", name="Question", exact=True).wait_for()
+        page.get_by_role("button", name="Menu").click()
+        page.get_by_role("menuitem", name="Settings").click()
+        dialog.get_by_label("Language model").select_option("")
+        dialog.get_by_label("Address of the endpoint").fill(f"http://127.0.0.1:{site.reader.server_port}/v1#scripted")
+        dialog.get_by_role("button", name="Test it").click()
+        dialog.get_by_text("It answers “no idea”").wait_for()
+        dialog.get_by_label("Passages that are read for an answer").fill("4")
+        dialog.get_by_label("Language", exact=True).select_option("de")
+        dialog.get_by_role("button", name="Save").click()
+        page.get_by_placeholder("Fragen Sie Ihre Dokumente …").wait_for()
+        page.get_by_role("button", name="Menü").click()
+        page.get_by_role("menuitem", name="Einstellungen").click()
+        assert dialog.get_by_label("Stellen, die für eine Antwort").input_value() == "4"
+
+
+@needs_browser
+def test_libraries_are_switched_between_on_the_page(site: Site, browser) -> None:
+    with visit(browser, site) as visited:
+        page = visited.page
+        page.get_by_role("button", name="Library: library").click()
+        page.get_by_role("menuitem", name="New library …").click()
+        page.locator("dialog input").fill("Ships <b>only</b>")
+        page.get_by_role("button", name="Make it").click()
+        page.get_by_text("Add a document to begin").wait_for()
+        assert page.locator(".documents li").count() == 0
+        page.get_by_role("button", name="Library: Ships <b>only</b>").click()
+        page.get_by_role("menuitem", name="Remove “Ships").click()
+        page.locator("dialog").get_by_role("button", name="Remove").click()
+        page.locator(".documents li", has_text="The Harbour Book").wait_for()
+        page.get_by_role("button", name="Library: library").click()
+        page.get_by_role("menuitemradio", name="library").wait_for()
+        assert page.get_by_role("menuitemradio").count() == 1

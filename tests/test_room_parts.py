@@ -498,26 +498,3 @@ def test_what_is_no_bug_says_itself_and_is_not_logged(
     fails: Callable[[], Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert message_of(fails()) == str(fails()) and not caplog.records
-
-
-def test_libraries_are_made_switched_between_and_removed(site: Site) -> None:
-    first = site.get("/libraries")["libraries"]
-    assert first == [{"name": "", "title": "library"}]
-    name = site.send("POST", "/libraries", {"title": "  Case <b>law</b>\n"}, 201)["name"]
-    assert [each["title"] for each in site.get("/libraries")["libraries"]] == ["library", "Case <b>law</b>"]
-    inside = f"/libraries/{name}"
-    assert site.get(f"{inside}/documents")["documents"] == [] and len(site.get("/documents")["documents"]) == 1
-    conversation = site.send("POST", f"{inside}/conversations", status=201)["id"]
-    site.get(f"/conversations/{conversation}", 404)
-    said = site.send("POST", f"{inside}/conversations/{conversation}/turns", {"question": QUESTION}, 422)
-    assert "no documents to search yet" in said["detail"]
-    for wrong in ("", " \n ", "x" * 81):
-        site.send("POST", "/libraries", {"title": wrong}, 422)
-    site.send("DELETE", "/libraries/none", status=404)
-    for path in ("%2e%2e", "%2e%2e%2f%2e%2e", "x/../../etc", name + "x", name.upper() + "a"):
-        assert site.client.get(f"/v1/libraries/{path}/documents").status_code == 404
-    folder = site.library.folder / "libraries" / name
-    assert (folder / "name.txt").is_file()
-    site.send("DELETE", inside, status=204)
-    assert not folder.exists() and site.get("/libraries")["libraries"] == first
-    site.get(f"{inside}/documents", 404)

@@ -25,6 +25,21 @@ def printable(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", " ".join(text.split()))
 
 
+def for_page(message: str) -> str:
+    """A message as the page shows it: without what it says of options, which only the command line has.
+
+    >>> for_page("is no transcript. Leave it out; of another form: --kind podcast, or legal")
+    'Is no transcript. Leave it out.'
+    >>> for_page("needs a password. Give the right one (--password TEXT)"), for_page("--filter date: 'soon' is no date")
+    ('Needs a password. Give the right one', "Date: 'soon' is no date")
+    """
+    text = re.sub(r"\s*\([^()]*--\w[^()]*\)", "", printable(message).removeprefix("--filter "))
+    parts = [part for part in re.split(r"(?<=[.;])\s", text) if not re.search(r"(?<!\S)--\w", part)] or [text]
+    shown = " ".join(parts)
+    shown = shown[:-1] + "." if shown.endswith(";") else shown
+    return shown[:1].upper() + shown[1:]
+
+
 def printable_lines(text: str) -> str:
     """As printable, line by line, for text whose lines we made: an answer in sentences with its lists."""
     return "\n".join(printable(line) for line in text.splitlines())

@@ -58,11 +58,16 @@ def open_reader(settings: ReaderSettings) -> ChatModel:
         return _embedded(Path(model), settings)
     if endpoint:
         address, _, name = model.partition("#")
-        chat, count = _endpoint(address, name or "default", settings.api_key or "none", settings)
+        chat, count = _endpoint(address, name or "default", _key(settings) or "none", settings)
         return LangChainChat(chat, model, sees=settings.vision, count=count)
     if provider:
         return _provided(provider[1], settings)
     return _from_hub(settings)
+
+
+def _key(settings: ReaderSettings) -> str:
+    """The key of an endpoint: of the settings, or of the environment, so that it need not stand in a file."""
+    return settings.api_key or os.environ.get("GLOSSATOR_READER_KEY", "")
 
 
 def _provided(provider: str, settings: ReaderSettings) -> LangChainChat:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import gradio as gr
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -62,7 +63,7 @@ def blocks(arrivals: Arrivals) -> GuardedBlocks:
 
 def mount(app: Any, arrivals: Arrivals, has_login: bool) -> Any:
     """The FastAPI app with the page at "/" and its files below it."""
-    app.mount(assets(), Assets())
+    app.mount(assets(), GZipMiddleware(Assets(), minimum_size=1000))
     scripts = [path.relative_to(ROOM).as_posix() for path in sorted(ROOM.rglob("*.js"))]
     head = render("head.html", assets=assets(), scripts=scripts, has_login=has_login)
     return gr.mount_gradio_app(

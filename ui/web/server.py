@@ -18,7 +18,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from rag.index.manager import Indexes
-from ui.web.api import conversation_routes, document_routes, library_routes, reading_routes, search_routes
+from ui.web.api import (
+    conversation_routes,
+    document_routes,
+    evaluation_routes,
+    library_routes,
+    reading_routes,
+    search_routes,
+    settings_routes,
+)  # fmt: skip
 from ui.web.api.problems import report_problems
 from ui.web.app import mount
 from ui.web.connections import BoundedProtocol, raise_descriptor_limit
@@ -43,7 +51,8 @@ def application(libraries: Libraries, names: Sequence[str], users: Users | None)
     app.state.libraries, app.state.arrivals = libraries, libraries.arrivals
     app.include_router(document_routes.arriving, prefix="/v1")
     app.include_router(library_routes.routes, prefix="/v1")
-    for part in (conversation_routes, document_routes, reading_routes, search_routes):
+    parts = (conversation_routes, document_routes, reading_routes, search_routes, evaluation_routes, settings_routes)
+    for part in parts:
         for prefix in ("/v1", "/v1/libraries/{library_name}"):
             app.include_router(part.routes, prefix=prefix)
     report_problems(app)
@@ -69,8 +78,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), users: Users | None = None) -> None:
-    """Serve the page until Ctrl-C; without `users` nobody has to log in. Raises RagError for a port it cannot have."""
+def serve(
+    indexes: Indexes, host: str, port: int, names: Sequence[str] = (), users: Users | None = None,
+    folders: Sequence[Path] = (),
+) -> None:  # fmt: skip
+    """Serve the page until Ctrl-C; without `users` nobody has to log in. Raises RagError for a port it cannot have.
+
+    `folders`: those of this machine whose files the page may add by their path.
+    """
     if host not in ANYWHERE:
         names = [*names, f"[{host}]" if ":" in host else host]
     listening = listen(host, port)
@@ -82,7 +97,7 @@ def serve(indexes: Indexes, host: str, port: int, names: Sequence[str] = (), use
     raise_descriptor_limit()
     with listening, tempfile.TemporaryDirectory(prefix="glossator-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # ours alone, and gone afterwards
-        libraries = Libraries(indexes, Arrivals(Path(uploads)))
+        libraries = Libraries(indexes, Arrivals(Path(uploads)), folders)
         app = application(libraries, names, users)
         config = uvicorn.Config(
             app,

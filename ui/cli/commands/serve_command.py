@@ -31,6 +31,15 @@ def serve(
         list[str] | None,
         typer.Option("--name", help="A name by which browsers reach the server, such as docs.example.org. Repeatable."),
     ] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--folder",
+            exists=True,
+            file_okay=False,
+            help="A folder of this machine whose files may be added on the page by their path. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Open the web page over a library."""
     from ui.web.users import Users  # argon2
@@ -41,4 +50,4 @@ def serve(
     indexes = open_indexes(library, create=True)
     from ui.web.server import serve as serve_page  # Gradio
 
-    serve_page(indexes, host, port, names or (), known)
+    serve_page(indexes, host, port, names or (), known, folders or ())

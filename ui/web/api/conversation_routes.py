@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -19,13 +18,11 @@ from rag.read.strategies import STRATEGIES
 from rag.records import Answer
 from ui.web.api.answer_view import answer_view
 from ui.web.api.exports import EXPORTS
+from ui.web.api.news import First, Wait, news
 from ui.web.api.problems import InLibrary, Owner
 from ui.web.panels.filter_choices import FIELDS, filters_of, words_of
 from ui.web.workers.question_job import AskOptions
-from ui.web.workers.turn_log import TurnLog
 
-LOOK_SECONDS = 0.1  # between two looks at whether something has happened
-LONGEST_WAIT = 20.0  # of one request, for something to happen
 Json = dict[str, Any]
 routes = APIRouter()
 
@@ -153,10 +150,6 @@ def before(turns: list[Turn]) -> Answer | None:
     return next((turn.answer for turn in reversed(turns) if turn.answer), None)
 
 
-Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT)]
-First = Annotated[int, Query(ge=0)]
-
-
 @routes.get("/turns/{turn_id}")
 def turn(turn_id: str, library: InLibrary, owner: Owner) -> Json:
     return turn_view(library.conversations.turn(turn_id, owner))
@@ -167,9 +160,7 @@ async def events(turn_id: str, library: InLibrary, owner: Owner, after: First = 
     """What happened from event `after` on, after waiting up to `wait` seconds for one; `open`: more will come."""
     await asyncio.to_thread(library.conversations.turn, turn_id, owner)
     job = library.answers.question(turn_id)
-    if job is None:  # it ended long ago, or with an earlier server: what became of it stands in the conversation
-        return {"events": [], "next": after, "open": False, "seconds": 0.0}
-    return await _news(job.log, job.result.done, after, wait)
+    return await news(job, job.log if job else None, after, wait)
 
 
 @routes.post("/turns/{turn_id}/stop", status_code=204)
@@ -199,9 +190,7 @@ def explain(turn_id: str, wanted: Explanation, library: InLibrary, owner: Owner)
 async def explained(turn_id: str, library: InLibrary, owner: Owner, after: First = 0, wait: Wait = 0.0) -> Json:
     await asyncio.to_thread(library.conversations.turn, turn_id, owner)
     job = library.answers.explanation(turn_id)
-    if job is None:
-        return {"events": [], "next": after, "open": False, "seconds": 0.0}
-    return await _news(job.log, job.result.done, after, wait)
+    return await news(job, job.log if job else None, after, wait)
 
 
 @routes.post("/turns/{turn_id}/explanation/stop", status_code=204)
@@ -209,16 +198,6 @@ def stop_explaining(turn_id: str, library: InLibrary, owner: Owner) -> None:
     library.conversations.turn(turn_id, owner)
     if job := library.answers.explanation(turn_id):
         job.stop.set()
-
-
-async def _news(log: TurnLog, has_ended: Any, after: int, wait: float) -> Json:
-    until = time.monotonic() + wait
-    while True:
-        ended = has_ended()  # before the log is read, so that nothing comes in between
-        found, following = log.since(after)
-        if found or ended or time.monotonic() >= until:
-            return {"events": found, "next": following, "open": not ended, "seconds": log.seconds}
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 # -- views -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -17,7 +19,7 @@ from ui.web.library.arrivals import Arrivals
 from ui.web.library.open_library import OpenLibrary
 from ui.web.panels.filter_choices import FIELDS
 from ui.web.workers.upload_worker import UploadRow
-from ui.wording import extent, printable
+from ui.wording import extent, for_page, printable
 
 Json = dict[str, Any]
 routes = APIRouter()
@@ -26,9 +28,13 @@ GROUPS = {"pdf": "documents", "legal": "judgments", "podcast": "episodes"}
 
 
 class NewDocuments(BaseModel):
-    """Files that were uploaded, by the ids that their uploads were answered with; a password for encrypted ones."""
+    """Files that were uploaded, by the ids that their uploads were answered with; a password for encrypted ones.
 
-    uploads: list[str] = Field(min_length=1, max_length=1000)
+    Or a `folder` of this machine, where whoever runs the server allows it.
+    """
+
+    uploads: list[str] = Field([], max_length=1000)
+    folder: str = Field("", max_length=4000)
     password: str = Field("", max_length=1000)
 
 
@@ -49,6 +55,7 @@ def documents(request: Request, library: InLibrary) -> Response:
     found.sort(key=lambda view: (view["title"].casefold(), view["id"]))
     uploads = [upload_view(row) for row in library.uploads.rows()]
     body = {"documents": found, "uploads": uploads, "endings": list(UPLOADED), "filters": filters_view(library)}
+    body["folders"] = [str(folder) for folder in request.app.state.libraries.folders]
     return JSONResponse(body, headers={"etag": version, "cache-control": "no-cache"})
 
 
@@ -64,7 +71,7 @@ def document_view(entry: DocumentEntry, searchable: int) -> Json:
         "pages": entry.pages,
         "extent": extent(entry),
         "has_pictures": entry.kind in KINDS and KINDS[entry.kind].page_pictures,
-        "error": printable(entry.error or ""),
+        "error": for_page(entry.error or ""),
         "warnings": [printable(warning) for warning in entry.warnings],
     }
 
@@ -72,7 +79,7 @@ def document_view(entry: DocumentEntry, searchable: int) -> Json:
 def upload_view(row: UploadRow) -> Json:
     return {
         "id": row.upload_id, "name": printable(row.name), "state": row.state, "done": row.done, "total": row.total,
-        "error": printable(row.error), "documents": list(row.documents),
+        "error": for_page(row.error), "documents": list(row.documents),
     }  # fmt: skip
 
 
@@ -93,13 +100,31 @@ async def upload(name: str, request: Request) -> Json:
 
 
 @routes.post("/documents", status_code=202)
-def add(new: NewDocuments, library: InLibrary) -> Json:
-    """Begin to read files that were uploaded; the list of documents tells how far they are."""
+def add(new: NewDocuments, request: Request, library: InLibrary) -> Json:
+    """Begin to read files that were uploaded, or those of a folder; the list of documents tells how far they are."""
+    if new.folder:
+        job = library.uploads.start_folder(allowed(new.folder, request.app.state.libraries.folders))
+        return {"job": job.job_id}
+    if not new.uploads:
+        raise UsageError("there is no file to add. Choose some")
     files = [library.arrivals.file(upload_id) for upload_id in new.uploads]
     if None in files:
         raise UsageError("an uploaded file is no longer here. Add it again")
     job = library.uploads.start([str(file) for file in files], [new.password] if new.password else [])
-    return {"files": len(files), "job": job.job_id}
+    return {"job": job.job_id}
+
+
+def allowed(folder: str, folders: Sequence[Path]) -> Path:
+    """A folder that may be added by its path. Raises UsageError, the same for what is not there and what may not be."""
+    try:
+        path = Path(folder).expanduser().resolve()
+        if any(path.is_relative_to(root) for root in folders) and path.is_dir():
+            return path
+    except (OSError, RuntimeError, ValueError):
+        pass
+    raise UsageError(
+        f"{printable(folder)[:200]}: no folder that may be added. See the list, or add the files themselves"
+    )
 
 
 @routes.delete("/uploads/{upload_id}", status_code=204)

@@ -12,7 +12,7 @@ from rag.errors import LibraryBusy, LibraryError, RagError, UsageError
 from ui.web.library.libraries import Libraries
 from ui.web.library.open_library import OpenLibrary
 from ui.web.workers.jobs import logged
-from ui.wording import printable
+from ui.wording import for_page
 
 STATUS: tuple[tuple[type[RagError], int], ...] = ((LibraryBusy, 409), (LibraryError, 404), (UsageError, 422))
 
@@ -29,7 +29,7 @@ def report_problems(app: FastAPI) -> None:
     @app.exception_handler(RagError)
     def known(request: Request, error: RagError) -> JSONResponse:
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 503)
-        return problem(status, sentence(printable(str(error))))
+        return problem(status, for_page(str(error)))
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -40,16 +40,6 @@ def report_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def bug(request: Request, error: Exception) -> JSONResponse:
         return problem(500, str(logged(error)))
-
-
-def sentence(text: str) -> str:
-    """With a capital letter, and without the command line's name for a filter.
-
-    >>> sentence("--filter date: 'soon' is no date")
-    "Date: 'soon' is no date"
-    """
-    text = text.removeprefix("--filter ")
-    return text[:1].upper() + text[1:]
 
 
 def library_of(request: Request) -> OpenLibrary:

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from rag.errors import LibraryError, UsageError
@@ -18,6 +19,7 @@ from rag.library.catalogue import Library
 from ui.web.library.arrivals import Arrivals
 from ui.web.library.open_library import OpenLibrary
 from ui.web.workers.jobs import Worker
+from ui.web.workers.reader_queue import ReaderQueue
 
 MOST = 100
 LONGEST = 80  # characters of a name
@@ -26,11 +28,14 @@ LONGEST = 80  # characters of a name
 class Libraries:
     """Open libraries by the last part of their folder; "" is the one that the server began with. For any thread."""
 
-    def __init__(self, indexes: Indexes, arrivals: Arrivals):
+    def __init__(self, indexes: Indexes, arrivals: Arrivals, folders: Sequence[Path] = ()):
+        """`folders`: those of this machine whose files may be added by their path."""
         self._folder = indexes.library.folder / "libraries"
         self._settings = indexes.settings
+        self._queue = ReaderQueue()
         self.arrivals = arrivals
-        self._open = {"": OpenLibrary(indexes, arrivals)}
+        self.folders = [folder.resolve() for folder in folders]
+        self._open = {"": OpenLibrary(indexes, arrivals, self._queue)}
         self._lock = threading.Lock()
 
     def listed(self) -> list[tuple[str, str]]:
@@ -46,7 +51,8 @@ class Libraries:
                 folder = self._folder / name
                 if not re.fullmatch(r"[a-z0-9]{1,40}", name) or not (folder / "name.txt").is_file():
                     raise LibraryError("there is no such library (any more). Choose another one")
-                self._open[name] = OpenLibrary(Indexes(Library.open(folder), self._settings), self.arrivals)
+                indexes = Indexes(Library.open(folder), self._settings)
+                self._open[name] = OpenLibrary(indexes, self.arrivals, self._queue)
             return self._open[name]
 
     def create(self, title: str) -> str:

@@ -43,16 +43,20 @@ KEPT_SECONDS = 900.0  # for which the log of a question that has ended can be re
 class AnswerWorker(Worker):
     """Answers questions, each from the newest state of the library, and explains answers."""
 
-    def __init__(self, indexes: Indexes, conversations: Conversations):
+    def __init__(self, indexes: Indexes, conversations: Conversations, queue: ReaderQueue):
         super().__init__(AT_ONCE)
         self._indexes = indexes
         self._conversations = conversations
         self._scopes = Scopes(indexes.library)
-        self._queue = ReaderQueue()
+        self._queue = queue
         self._questions: dict[str, QuestionJob] = {}  # by turn
         self._explanations: dict[str, ExplanationJob] = {}
         self._values: dict[str, dict[str, Value]] = {}  # of explained answers, by turn
         self._jobs_lock = threading.Lock()
+        self.load()
+
+    def load(self) -> None:
+        """Begin to load the models before they are needed."""
         self._begin(Job(), self._load)
 
     # -- what the page's requests call -----------------------------------------------------------------------------
@@ -101,7 +105,7 @@ class AnswerWorker(Worker):
     # -- in the worker's threads -----------------------------------------------------------------------------------
 
     def _load(self, job: Job) -> None:
-        """Load the models before they are needed. What is wrong with them, the first question reports."""
+        """Load them. What is wrong with them, the first question reports."""
         with suppress(RagError):
             if self.has_passages():
                 build_pipeline(self._indexes, report=job.report)
@@ -151,7 +155,7 @@ class AnswerWorker(Worker):
             scope = understand_question(job, pipeline.reader, scopes, scope)
         job.now("searching")
         k = self._indexes.settings.retrieve.k
-        way = style_for(job.question, options.way) if options.strategy != EXTRACT else "short"
+        way = style_for(job.question, options.way, job.standalone) if options.strategy != EXTRACT else "short"
         about = typical_seconds(self._conversations.past_seconds(), way, options.strategy)
         for step in answer_question(
             job.standalone, pipeline, k, searched, options.strategy, way, scope, job.searched, job.finish.is_set

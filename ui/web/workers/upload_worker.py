@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ingest.build import Outcome
+from ingest.build import Outcome, build
 from ingest.uploads import UploadFolder, remove_document
 from rag.errors import LibraryError, RagError
 from rag.index.manager import Indexes
@@ -107,10 +107,19 @@ class UploadWorker(Worker):
         self._rows_lock = threading.Lock()
 
     def start(self, files: Sequence[str], passwords: Sequence[str]) -> UploadJob:
-        """Begin to ingest; the job's result is what UploadFolder.ingest gives: (name, outcome) of each document."""
+        """Begin to ingest; the job's rows tell what comes of it."""
         job = UploadJob(files, passwords)
         with self._rows_lock:
             self._begin(job, self._ingest)
+            self._recent = [*self._recent[-20:], job]
+            self._changes += 1
+        return job
+
+    def start_folder(self, folder: Path) -> UploadJob:
+        """Begin to ingest the files of a folder of this machine, which stay where they are."""
+        job = UploadJob([str(folder)], ())
+        with self._rows_lock:
+            self._begin(job, self._ingest_folder)
             self._recent = [*self._recent[-20:], job]
             self._changes += 1
         return job
@@ -163,7 +172,7 @@ class UploadWorker(Worker):
         with self._rows_lock:
             self._leaving[document_id] = time.monotonic() + UNDO_SECONDS
             self._changes += 1
-        timer = threading.Timer(UNDO_SECONDS, self._begin, (Job(), lambda _: self._remove_due(document_id)))
+        timer = threading.Timer(UNDO_SECONDS, self._begin_removal, (document_id,))
         timer.daemon = True
         timer.start()
         return UNDO_SECONDS
@@ -179,6 +188,7 @@ class UploadWorker(Worker):
         with self._indexes.library.writing("glossator serve: rename"), self._indexes.updating() as update:
             self._indexes.library.rename(document_id, title)
             update()
+            update_sections(self._indexes.library)
 
     def close(self, seconds: float) -> bool:
         ended = super().close(seconds)
@@ -186,6 +196,10 @@ class UploadWorker(Worker):
             with suppress(RagError):
                 self.remove(document_id)
         return ended
+
+    def _begin_removal(self, document_id: str) -> None:
+        with suppress(RuntimeError):  # the server has stopped since, and `close` has removed it
+            self._begin(Job(), lambda _: self._remove_due(document_id))
 
     def _remove_due(self, document_id: str) -> None:
         with self._rows_lock:
@@ -206,8 +220,20 @@ class UploadWorker(Worker):
             update_sections(self._indexes.library)
 
     def _ingest(self, job: UploadJob) -> list[tuple[str, Outcome]]:
+        return self._noting(job, lambda: self._folder.ingest(job.files, job.passwords, job.begin, job.report))
+
+    def _ingest_folder(self, job: UploadJob) -> list[tuple[str, Outcome]]:
+        def read() -> list[tuple[str, Outcome]]:
+            settings = self._indexes.settings.ingest
+            done = build(job.files, self._indexes.library, self._indexes, settings, report=job.report)
+            return [(Path(each.path).name, each) for each in done.documents]
+
+        return self._noting(job, read)
+
+    def _noting(self, job: UploadJob, read: Callable[[], list[tuple[str, Outcome]]]) -> list[tuple[str, Outcome]]:
+        """What `read` gives; the job's rows tell what came of it, or why nothing did."""
         try:
-            job.outcomes = self._folder.ingest(job.files, job.passwords, job.begin, job.report)
+            job.outcomes = read()
             return job.outcomes
         except (RagError, OSError) as error:
             job.error = str(error)

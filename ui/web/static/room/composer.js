@@ -89,7 +89,7 @@ const removable = (name, act) => h("span", { class: "scope-chip" }, name, iconBu
 const setFilter = (name, value) => { state.scope.filters = { ...state.scope.filters, [name]: value }; emit("scope"); };
 const showOptions = () => {
   const { way, strategy, filters } = state.scope;
-  const select = (label, values, chosen, act) => h("label", {}, label, h("select", { onchange: (event) => act(event.target.value) },
+  const select = (label, values, chosen, act) => h("label", {}, label, h("select", { "aria-label": label, onchange: (event) => act(event.target.value) },
     values.map(([name, value]) => h("option", { value, selected: value === chosen }, name))));
   const ways = ["auto", "short", "explain", "list", "compare", "summary"].map((each) => [t(`way.${each}`), each]);
   const parts = [select(t("way"), ways, way, (value) => { state.scope.way = value; emit("scope"); })];
@@ -97,7 +97,7 @@ const showOptions = () => {
     name: t(`strategy.${each}`), about: t(`strategy.${each}.about`), chosen: strategy === each, act: () => { state.scope.strategy = each; emit("scope"); showOptions(); },
   }))) }, `${t("strategy")}: ${t(`strategy.${strategy}`)}`));
   for (const filter of state.filters) {
-    if (filter.typed) parts.push(h("label", {}, filter.label, h("input", { value: filters[filter.name] ?? "", size: 10, placeholder: filter.values[0]?.[1], onchange: (event) => setFilter(filter.name, event.target.value.trim()) })));
+    if (filter.typed) parts.push(h("label", {}, filter.label, h("input", { "aria-label": filter.label, value: filters[filter.name] ?? "", size: 10, placeholder: filter.values[0]?.[1], onchange: (event) => setFilter(filter.name, event.target.value.trim()) })));
     else parts.push(select(filter.label, [[t("any"), ""], ...filter.values], filters[filter.name] ?? "", (value) => setFilter(filter.name, value)));
   }
   options.replaceChildren(...parts);

@@ -24,12 +24,25 @@ export const openConversation = async (id) => {
   const found = await get(`/conversations/${id}`);
   if (mine !== opened) return;
   state.conversation = found;
-  turns.replaceChildren(...found.turns.map(turnPart));
+  const earlier = found.turns.slice(0, -SHOWN);
+  turns.replaceChildren(...found.turns.slice(-SHOWN).map(turnPart));
+  if (earlier.length) turns.prepend(earlierPart(earlier));
   if (!found.turns.length) await showEmpty(mine);
   emit("conversation", found);
   turns.scrollTop = turns.scrollHeight;
   const last = found.turns.at(-1)?.answer;
   if (last?.citations.length) emit("open", last.citations[0], last.citations, { quietly: true });
+};
+
+// Of a long conversation the last questions are shown at once, the others on demand: the page stays as quick as before.
+const SHOWN = 30;
+const earlierPart = (earlier) => {
+  const button = h("button", { type: "button", class: "earlier", onclick: () => {
+    const below = turns.scrollHeight - turns.scrollTop;
+    button.replaceWith(...earlier.map(turnPart));
+    turns.scrollTop = turns.scrollHeight - below;
+  } }, t("earlier", { n: earlier.length }));
+  return button;
 };
 
 const showEmpty = async (mine) => {
@@ -205,8 +218,8 @@ const actions = (part, turn, told) => {
 };
 
 const copy = async (text) => {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const box = h("textarea", { value: text });  // where the page is not served securely
+  try { return await navigator.clipboard.writeText(text); } catch { /* not served securely, or not allowed */ }
+  const box = h("textarea", { value: text });
   document.body.append(box);
   box.select();
   document.execCommand("copy");

@@ -1,18 +1,20 @@
 // The room: its columns, which can be resized and on a phone are shown one at a time; its addresses; what is in its menu.
 import { h, iconButton, openMenu, ask, tell } from "./dom.js";
-import { t, language, chooseLanguage } from "./words.js";
+import { t } from "./words.js";
 import { get, send } from "./api.js";
 import { state, on, emit, kept, keep } from "./state.js";
 import { conversationPart, openConversation, exportMenu } from "./conversation.js";
 import { composerPart } from "./composer.js";
 import { sidePart, dropPart, watchDocuments, go } from "./side.js";
 import { readingPart, clear } from "./reading.js";
+import { evaluate, evaluationPart } from "./evaluation.js";
 import { libraryPart } from "./libraries.js";
+import { settings } from "./settings.js";
 import { searchPart, resultsPart } from "./search.js";
 
 const build = (room) => {
   const side = sidePart(), reading = readingPart();
-  const talk = h("section", { class: "talk", "aria-label": t("talk") }, resultsPart(), conversationPart(), composerPart());
+  const talk = h("section", { class: "talk", "aria-label": t("talk") }, resultsPart(), evaluationPart(), conversationPart(), composerPart());
   const bar = h("header", { class: "bar" },
     iconButton("side", t("side.toggle"), () => { room.classList.toggle("no-side"); keep("no-side", room.classList.contains("no-side")); }, { class: "quiet side-toggle" }),
     h("h1", {}, t("app")), libraryPart(), searchPart(), h("span", { class: "grows" }),
@@ -63,8 +65,8 @@ const themes = (button) => openMenu(button, ["light", "dark", "system"].map((nam
 
 const menu = (button) => openMenu(button, [
   state.documents.some((each) => each.group === "judgments") && { name: t("precedents"), act: precedents },
-  { name: `${t("language")}: English`, chosen: language === "en", act: () => chooseLanguage("en") },
-  { name: `${t("language")}: Deutsch`, chosen: language === "de", act: () => chooseLanguage("de") },
+  { name: t("evaluate"), act: evaluate },
+  { name: t("settings"), act: settings },
   { name: t("status"), act: status },
   document.querySelector("meta[name=glossator-login]") && { name: t("sign.out"), act: () => { const form = h("form", { method: "post", action: "/logout" }); document.body.append(form); form.submit(); } },
 ]);

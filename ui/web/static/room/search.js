@@ -45,6 +45,7 @@ const search = async () => {
   results.hidden = !q;
   document.getElementById("turns").hidden = Boolean(q);
   if (!q) return;
+  emit("searching");
   emit("show", "talk");
   let reply;
   try {
@@ -57,7 +58,7 @@ const search = async () => {
   const facet = (name, count, chosen, act) => h("button", { type: "button", class: "facet", "aria-pressed": String(chosen), onclick: act }, name, h("small", {}, ` ${count}`));
   const facets = reply.facets.documents.length > 1 || only ? reply.facets.documents.map((each) => facet(shortened(each.title), each.count, only === each.id, () => { only = only === each.id ? null : each.id; search(); })) : [];
   results.replaceChildren(
-    h("div", { class: "row" }, h("h2", { role: "status" }, reply.hits.length ? t("search.count", { n: reply.hits.length }) : t("search.none")),
+    h("div", { class: "row" }, h("div", { role: "status" }, h("h2", {}, reply.hits.length ? t("search.count", { n: reply.hits.length }) : t("search.none"))),
       h("button", { type: "button", class: "quiet text", onclick: () => { const text = box.value; close(); submit(text); } }, t("search.ask"))),
     h("div", { class: "facets" }, facets),
     h("ol", {}, reply.hits.map((hit) => h("li", {}, h("button", { type: "button", class: "hit", onclick: () => emit("open", hit, reply.hits) },

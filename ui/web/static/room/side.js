@@ -17,10 +17,10 @@ export const sidePart = () => {
   on("choose files", () => chooser.click());
   findConversation.addEventListener("input", () => { clearTimeout(findConversation.late); findConversation.late = setTimeout(loadConversations, 200); });
   findDocument.addEventListener("input", showDocuments);
-  return h("nav", { class: "side", "aria-label": t("side") },
+  return h("nav", { class: "side waiting", "aria-label": t("side") },
     h("button", { type: "button", class: "new", onclick: () => go(null) }, icon("plus"), t("new")),
     h("section", { "aria-label": t("conversations") }, h("h2", {}, t("conversations")), findConversation, conversations),
-    h("section", { class: "grows", "aria-label": t("documents") }, h("h2", {}, t("documents"), iconButton("plus", t("documents.add"), () => chooser.click())),
+    h("section", { class: "grows", "aria-label": t("documents") }, h("h2", {}, t("documents"), iconButton("plus", t("documents.add"), (event) => add(event.currentTarget))),
       findDocument, documents, h("details", { class: "which" }, h("summary", {}, t("documents.which")), h("p", { class: "hint" }, t("documents.kinds")))),
     chooser);
 };
@@ -31,6 +31,11 @@ export const go = (id) => {
   emit("show", "talk");
   openConversation(id).catch((problem) => { tell(problem.message); if (id) go(null); });
 };
+
+// The side is shown when both lists are here, so that nothing moves.
+const awaited = new Set(["documents", "conversations"]);
+const settled = (part) => { awaited.delete(part); if (!awaited.size) documents.closest(".side")?.classList.remove("waiting"); };
+setTimeout(() => { awaited.clear(); settled(""); }, 2000);
 
 // -- conversations
 
@@ -46,6 +51,7 @@ export const loadConversations = async () => {
       h("span", { class: "title" }, each.title || t("conversation.untitled")), each.open ? h("small", {}, t("conversation.open")) : null), more);
   });
   conversations.replaceChildren(...(rows.length ? rows : [h("li", { class: "hint" }, q ? t("search.none") : t("conversations.none"))]));
+  settled("conversations");
   if (!lasting) conversations.append(h("li", { class: "hint" }, t("not.lasting")));
 };
 const renameConversation = async (each) => {
@@ -71,6 +77,7 @@ const loadDocuments = async () => {
   tag = now;
   state.documents = json.documents;
   state.filters = json.filters;
+  state.folders = json.folders;
   uploads = json.uploads;
   const known = new Set(json.documents.map((each) => each.id));
   const chosen = state.scope.documents.filter((id) => known.has(id));
@@ -78,6 +85,7 @@ const loadDocuments = async () => {
   showDocuments();
   emit("documents", first);
   first = false;
+  settled("documents");
 };
 export const watchDocuments = async () => {
   for (;;) {
@@ -141,6 +149,13 @@ const removeDocument = async (each) => {
 
 // -- files on their way in
 
+const add = (button) => (state.folders.length ? openMenu(button, [{ name: t("documents.add"), act: () => chooser.click() }, { name: t("folder.add"), act: addFolder }]) : chooser.click());
+const addFolder = async () => {
+  const box = h("input", { value: `${state.folders[0]}/`, required: true, "aria-label": t("folder.path") });
+  const folder = await ask(t("folder.add"), [h("p", { class: "hint" }, t("folder.allowed", { folders: state.folders.join(", ") })), h("label", {}, t("folder.path"), box)], t("folder.add"), () => box.value.trim(), t("cancel"));
+  if (folder) { await send("POST", "/documents", { folder }).catch((problem) => tell(problem.message)); hurry(); }
+};
+
 const isWorthARow = (row) => row.state !== "ready" || !row.documents.every((id) => state.documents.some((each) => each.id === id && each.state === "ready"));
 const sendingRow = (each) => h("li", { class: "upload" }, h("span", { class: "title" }, each.name), h("small", {}, t("upload.sending", { share: percent(each.share) })), h("progress", { value: each.share, max: 1, "aria-label": each.name }));
 const uploadRow = (row) => {
@@ -148,12 +163,14 @@ const uploadRow = (row) => {
   const text = row.state === "preparing" && !row.total ? t("upload.preparing.soon") : t(`upload.${row.state}`, { ...row, share: percent(share) });
   const parts = [h("span", { class: "title" }, row.name), h("small", { class: row.state === "failed" ? "problem" : "" }, text)];
   if (["reading", "preparing"].includes(row.state)) parts.push(h("progress", { value: share, max: 1, "aria-label": row.name }));
+  if (["failed", "stopped"].includes(row.state) && filesOf.has(row.name)) parts.push(h("button", { type: "button", onclick: () => { send("DELETE", `/uploads/${encodeURIComponent(row.id)}`).catch(() => {}); addFiles(filesOf.get(row.name)); } }, t(`upload.again.${row.state}`)));
   if (row.state === "locked") {
     const files = filesOf.get(row.name);
     const box = h("input", { type: "password", "aria-label": t("upload.locked"), autocomplete: "off" });
     parts.push(files ? h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); send("DELETE", `/uploads/${encodeURIComponent(row.id)}`); addFiles(files, box.value); } }, box, h("button", { type: "submit" }, t("upload.unlock"))) : h("small", {}, t("upload.gone")));
   }
-  return h("li", { class: `upload ${row.state}` }, ...parts, iconButton("close", `${t("close")}: ${row.name}`, () => send("DELETE", `/uploads/${encodeURIComponent(row.id)}`).then(hurry), { "data-focus": `close ${row.id}` }));
+  const is_open = ["waiting", "reading", "preparing"].includes(row.state);
+  return h("li", { class: `upload ${row.state}` }, ...parts, iconButton(is_open ? "pause" : "close", `${t(is_open ? "upload.pause" : "close")}: ${row.name}`, () => send("DELETE", `/uploads/${encodeURIComponent(row.id)}`).then(hurry), { "data-focus": `close ${row.id}` }));
 };
 
 export const addFiles = async (files, password = "") => {

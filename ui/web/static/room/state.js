@@ -2,6 +2,7 @@
 export const state = {
   conversation: null,  // {id, title, ...} as the server has it; null before the first question
   documents: [],  // as listed by the server
+  folders: [],  // of the server, whose files may be added by their path
   filters: [],  // those that the library can serve
   scope: { documents: [], filters: {}, way: "auto", strategy: "notes" },
 };

@@ -18,7 +18,7 @@ export default {
   "upload.preparing.soon": "making searchable …", "upload.ready": "ready", "upload.unchanged": "already in your library", "upload.failed": "Could not be read: {error}",
   "upload.locked": "This PDF is locked. Type its password:", "upload.unlock": "Unlock", "upload.stopped": "stopped", "upload.gone": "Add the file again to try its password.",
   // asking
-  "talk": "Conversation", "question": "Question", "question.placeholder": "Ask your documents …", "ask": "Ask", "stop": "Stop", "add": "Add files",
+  "talk": "Conversation", "earlier.one": "Show {n} earlier question", "earlier.many": "Show {n} earlier questions", "question": "Question", "question.placeholder": "Ask your documents …", "ask": "Ask", "stop": "Stop", "add": "Add files",
   "empty.title": "What would you like to know?", "empty.none": "Add a document to begin: drop it anywhere on this page.", "empty.try": "For example",
   "scope.all": "All documents", "scope.remove": "No longer only {title}", "scope.filters": "Filters and answer style", "filters": "Search only in", "any": "any",
   "way": "Answer as", "way.auto": "the question asks", "way.short": "a phrase", "way.explain": "sentences", "way.list": "a list", "way.compare": "two sides", "way.summary": "a summary",
@@ -52,4 +52,15 @@ export default {
   "menu": "Menu", "theme": "Light or dark", "theme.light": "Light", "theme.dark": "Dark", "theme.system": "As the system", "language": "Language", "precedents": "Precedents of a new case", "precedents.text": "Facts of the new case", "precedents.compare": "Compare with",
   "precedents.both": "facts and law of earlier judgments", "precedents.facts": "their facts", "precedents.law": "their law", "precedents.before": "Judgments before (2010 or 2010-06-30)", "precedents.find": "Find precedents", "status": "About this server",
   "status.text": "{documents} documents, {passages} passages. Answers are written by {reader}, on this machine. Memory used at most: {memory} MB.", "documents.tab": "Documents", "ask.tab": "Ask", "source.tab": "Source", "sign.out": "Sign out", "resize": "Width of the column",
+  // evaluation and settings
+  "evaluate": "Evaluate", "evaluate.about": "Asks questions whose answers you know, and counts how many come out right. A .csv file with the columns question and answer, .json or .jsonl records with question and answers, or a file of HotpotQA, 2WikiMultihopQA or MuSiQue.",
+  "evaluate.file": "File of questions", "evaluate.limit": "Ask at most", "evaluate.way": "How they are asked", "evaluate.other": "Compare with", "evaluate.none": "nothing", "evaluate.begin": "Begin",
+  "evaluate.loading": "Preparing: {part}, {done} of {total}", "evaluate.progress": "Question {number} of {total}", "evaluate.stopped": "Stopped: the figures are of what was asked until then.",
+  "evaluate.caption": "{n} questions; in brackets the range in which the figure lies with 95 % confidence", "evaluate.better": "{way} is better: F1 {difference} ({low} to {high}).", "evaluate.worse": "{way} is worse: F1 {difference} ({low} to {high}).", "evaluate.level": "No clear difference: F1 {difference} ({low} to {high}).",
+  "evaluate.questions": "The questions", "evaluate.right": "right", "evaluate.wrong": "wrong", "evaluate.expected": "Expected: {answers}", "evaluate.nothing": "no answer", "evaluate.no.answer": "No answer was given.",
+  "measure.f1": "F1", "measure.f1.about": "how many words the answer shares with the right one", "measure.em": "Exact", "measure.em.about": "share of answers that are the right one word for word", "measure.cited": "Source holds it", "measure.cited.about": "share of the given answers whose quotes hold the right one", "measure.answered": "Answered", "measure.answered.about": "share of questions that were given an answer", "measure.seconds": "Time each",
+  "retriever": "Search", "retriever.hybrid": "words and meaning", "retriever.bm25": "words only (BM25)", "retriever.sparse": "learned words", "retriever.dense": "meaning only",
+  "settings": "Settings", "settings.reader": "Language model", "settings.endpoint": "Another endpoint …", "settings.address": "Address of the endpoint", "settings.fetch": "not here yet", "settings.key": "A key is read from the environment variable GLOSSATOR_READER_KEY.", "settings.test": "Test it", "settings.testing": "Asking it for one word …", "settings.answers": "It answers “{said}”, after {time}.",
+  "settings.k": "Passages that are read for an answer", "settings.shown": "Show an answer that is at least this likely to be right (%)", "settings.marked": "The same, where the answer is only marked (%)", "settings.saved": "Saved. It holds from the next question on.", "settings.fixed": "Whoever runs this server sets these.",
+  "upload.pause": "Pause", "upload.again.failed": "Try again", "upload.again.stopped": "Go on", "folder.add": "Add a folder of the server", "folder.path": "Path of the folder", "folder.allowed": "Allowed: {folders}, and what is in it.",
 };

@@ -1,0 +1,1 @@
+"""The page as new users try it: their tasks, done in a real browser."""
