@@ -57,14 +57,14 @@ class Site:
 
     def __init__(
         self, library: Path, log: Path, reader: Endpoint, *settings: str, options: Sequence[object] = (),
-        descriptors: int = 0,
+        descriptors: int = 0, port: int = 0,
     ):  # fmt: skip
         """`options` of `glossator serve`; `descriptors`: how many files and sockets it may have open."""
         self.library, self.log, self.reader = library, log, reader
         chosen = [f"reader.model=http://127.0.0.1:{reader.server_port}/v1#scripted", *settings]
         sets = [word for setting in chosen for word in ("--set", setting)]
         with log.open("w") as said:
-            serve = command(*sets, "serve", "--library", library, "--port", 0, *options)
+            serve = command(*sets, "serve", "--library", library, "--port", port, *options)
             if descriptors:
                 serve = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *serve]
             self.process = subprocess.Popen(serve, stderr=said, stdout=said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,6 +238,11 @@ def test_search_finds_as_one_types_without_a_reader(site: Site, browser) -> None
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.get_by_role("region", name="Player").wait_for()
+        every = page.locator(".hit").count()
+        page.get_by_label("Kind of document").select_option("judgments")
+        shown = page.locator(".hit b").all_inner_texts()
+        assert 0 < len(shown) < every and {*shown} <= {"A. v. AUSTRIA", "B. v. MALTA"}
+        page.get_by_label("Kind of document").select_option("")
         page.locator(".facet").first.click()
         page.wait_for_function("document.querySelector('.facet').getAttribute('aria-pressed') === 'true'")
         page.get_by_role("searchbox", name="Search the documents").press("Escape")
@@ -443,3 +449,52 @@ def test_libraries_are_switched_between_on_the_page(site: Site, browser) -> None
         page.get_by_role("button", name="Library: library").click()
         page.get_by_role("menuitemradio", name="library").wait_for()
         assert page.get_by_role("menuitemradio").count() == 1
+
+
+@needs_browser
+def test_a_server_that_was_killed_says_so_and_nothing_typed_is_lost(site: Site, browser, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    shutil.copytree(site.library, library)
+    served = Site(library, tmp_path / "log", site.reader)
+    held.clear()
+    try:
+        with visit(browser, served, expected_errors=["Failed to load", "ERR_"]) as visited:
+            page = visited.page
+            box = page.get_by_role("textbox", name="Question", exact=True)
+            box.fill(GUILD)
+            box.press("Enter")
+            page.locator(".found .chip").first.wait_for()
+            box.fill("And who owned")
+            served.process.kill()
+            served.process.wait()
+            page.get_by_text("The server cannot be reached").first.wait_for()
+            held.set()
+            again = Site(library, tmp_path / "log2", site.reader, port=served.port)
+            try:
+                page.get_by_text("The server was stopped while this was being answered.").wait_for()
+                assert box.input_value() == "And who owned"
+                page.get_by_role("button", name="Try again").click()
+                visited.turn.locator(".answer", has_text="412 crowns").wait_for()
+                assert box.input_value() == "And who owned"
+            finally:
+                again.interrupt()
+    finally:
+        served.process.kill()
+
+
+@needs_browser
+def test_a_slow_network_and_a_slow_processor_are_enough(site: Site, browser, tmp_path: Path) -> None:
+    with visit(browser, site) as visited:
+        page = visited.page
+        client = page.context.new_cdp_session(page)
+        client.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        client.send("Network.enable")
+        slow = {"offline": False, "latency": 300, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
+        client.send("Network.emulateNetworkConditions", slow)
+        assert "412 crowns" in visited.ask(GUILD).inner_text()
+        page.locator(".sheet .mark").first.wait_for()
+        long = make_pdf(tmp_path / "long.pdf", [[f"Stone {n} lies in field {n}."] for n in range(40)], "Stones")
+        page.locator(".side input[type=file]").set_input_files([long])
+        page.locator(".upload, .documents li.ready", has_text=re.compile("long.pdf|Stones")).first.wait_for()
+        page.reload()
+        page.locator(".documents li.ready", has_text="Stones").wait_for(timeout=60_000)

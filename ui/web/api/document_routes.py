@@ -69,6 +69,8 @@ def document_view(entry: DocumentEntry, searchable: int) -> Json:
         "group": GROUPS.get(entry.kind, "documents"),
         "state": state,
         "pages": entry.pages,
+        "passages": entry.passages,
+        "generation": entry.generation,
         "extent": extent(entry),
         "has_pictures": entry.kind in KINDS and KINDS[entry.kind].page_pictures,
         "error": for_page(entry.error or ""),

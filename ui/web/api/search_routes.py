@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from rag.errors import UsageError
+from rag.locator import TimeSpan
 from rag.pipeline import check_question
 from rag.read.compose.scope import Scopes
 from rag.read.quotes import choose_quotes
@@ -30,6 +31,7 @@ from ui.web.workers.precedent_search import precedent_query
 from ui.wording import printable
 
 SHOWN = 30
+FACETS = ("group", "kind", "section", "speaker", "year")
 RETRIEVERS = ("hybrid", "bm25", "sparse", "dense")
 Json = dict[str, Any]
 routes = APIRouter()
@@ -60,9 +62,11 @@ def search(
         numbers = set(scope.numbers) if scope else set()
         within = sorted(numbers if within is None else numbers & set(within))
     hits = [] if within == [] else open_retriever(library.indexes, retriever).search([query], k, within)[0]
+    found = [_found(query, hit) for hit in hits]
+    _describe(library, found)
     return {
-        "hits": [_found(query, hit) for hit in hits],
-        "facets": facets(library, hits),
+        "hits": found,
+        "facets": facets(found),
         "seconds": round(time.monotonic() - began, 3),
     }
 
@@ -74,18 +78,35 @@ def _found(query: str, hit: Hit) -> Json:
     if quotes:
         first = hit.passage.start + quotes[0].start
         view |= {"quote": printable(quotes[0].text), "start": first, "end": hit.passage.start + quotes[0].end}
-    return view | {"kind": hit.passage.kind, "section": printable(hit.passage.section), "score": round(hit.score, 4)}
+    locator = hit.passage.locator
+    return view | {
+        "kind": hit.passage.kind,
+        "section": printable(hit.passage.section),
+        "speaker": printable(locator.speaker) if isinstance(locator, TimeSpan) else "",
+        "score": round(hit.score, 4),
+    }
 
 
-def facets(library: OpenLibrary, hits: Sequence[Hit]) -> Json:
-    """How many of the hits are of each document and each group of documents, most first."""
-    titles = {hit.passage.document_id: printable(hit.passage.title) or "untitled" for hit in hits}
-    counts = Counter(hit.passage.document_id for hit in hits)
-    kinds = {entry.document_id: entry.kind for entry in library.library.documents(list(titles))}
-    groups = Counter(GROUPS.get(kinds.get(hit.passage.document_id, ""), "documents") for hit in hits)
+def _describe(library: OpenLibrary, found: Sequence[Json]) -> None:
+    """Add to each what its document is: its group, and the year of a judgment or an episode ("" for others)."""
+    documents = {view["document"] for view in found}
+    groups = {each.document_id: GROUPS.get(each.kind, "documents") for each in library.library.documents([*documents])}
+    years = {}
+    for document in documents:
+        case, episode = library.library.case(document), library.library.episode(document)
+        years[document] = ((case.date if case else "") or (episode.date if episode else "") or "")[:4]
+    for view in found:
+        view |= {"group": groups.get(view["document"], "documents"), "year": years[view["document"]]}
+
+
+def facets(found: Sequence[Json]) -> Json:
+    """How many of the hits have each value of each of FACETS, most first; and how many are of each document."""
+    titles = {view["document"]: view["title"] for view in found}
+    counts = Counter(view["document"] for view in found)
+    values = {name: Counter(view[name] for view in found if view[name]).most_common(12) for name in FACETS}
     return {
         "documents": [{"id": each, "title": titles[each], "count": count} for each, count in counts.most_common(8)],
-        "groups": [{"name": name, "count": count} for name, count in groups.most_common()],
+        **{name: [{"name": value, "count": count} for value, count in each] for name, each in values.items()},
     }
 
 

@@ -19,7 +19,7 @@ const PATHS = {
   again: "M5 12a7 7 0 1 1 2 5M5 20v-4h4", up: "M7 20V11l4-7 2 1-1 5h7l-2 10z", down: "M7 4v9l4 7 2-1-1-5h7L17 4z",
   edit: "M5 19l1-4L16 5l3 3L9 18zM14 7l3 3", file: "M7 3h7l4 4v14H7zM14 3v4h4", sun: "M12 8a4 4 0 1 0 0 8a4 4 0 0 0 0-8M12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M19 5l-2 2M7 17l-2 2",
   bin: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13", why: "M12 21a9 9 0 1 0 0-18a9 9 0 0 0 0 18M9.5 9.5a2.5 2.5 0 1 1 3.5 2.3c-.7.3-1 .8-1 1.7M12 17h.01",
-  pause: "M9 6v12M15 6v12", books: "M5 4h4v16H5zM9 6h4v14H9zM14 6.5l4-1 3.5 14-4 1z", in: "M12 5v14M5 12h14", out: "M5 12h14", save: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  sort: "M7 5v14M4 16l3 3 3-3M13 6h7M13 11h5M13 16h3", pause: "M9 6v12M15 6v12", books: "M5 4h4v16H5zM9 6h4v14H9zM14 6.5l4-1 3.5 14-4 1z", in: "M12 5v14M5 12h14", out: "M5 12h14", save: "M12 4v11M7 11l5 5 5-5M5 20h14",
 };
 export const icon = (name) => {
   const holder = document.createElement("template");  // of our own paths above, nothing else

@@ -7,7 +7,7 @@ import { submit, shortened } from "./conversation.js";
 
 const box = h("input", { type: "search", id: "search", placeholder: t("search"), "aria-label": t("search"), title: t("search.hint"), autocomplete: "off" });
 const results = h("section", { class: "results", hidden: true, "aria-label": t("search.results") });
-let calls = 0, only = null, abort = new AbortController();
+let calls = 0, only = null, narrowed = {}, abort = new AbortController();
 
 export const searchPart = () => {
   const form = h("form", { class: "search", role: "search" }, icon("search"), box);
@@ -55,13 +55,24 @@ const search = async () => {
     return;
   }
   if (mine !== calls) return;
+  narrowed = {};
+  show(reply, q);
+};
+
+// What is found, narrowed by what was chosen of its facets. Documents are searched anew: more of one may come up.
+const FACETS = ["group", "kind", "section", "speaker", "year"];
+const show = (reply, q) => {
   const facet = (name, count, chosen, act) => h("button", { type: "button", class: "facet", "aria-pressed": String(chosen), onclick: act }, name, h("small", {}, ` ${count}`));
-  const facets = reply.facets.documents.length > 1 || only ? reply.facets.documents.map((each) => facet(shortened(each.title), each.count, only === each.id, () => { only = only === each.id ? null : each.id; search(); })) : [];
+  const documents = reply.facets.documents.length > 1 || only ? reply.facets.documents.map((each) => facet(shortened(each.title), each.count, only === each.id, () => { only = only === each.id ? null : each.id; search(); })) : [];
+  const said = (name, value) => (name === "group" || name === "kind" ? t(`${name}.${value}`) : value);
+  const choices = FACETS.filter((name) => reply.facets[name].length > 1).map((name) => h("select", { "aria-label": t(`facet.${name}`), onchange: (event) => { narrowed[name] = event.target.value; show(reply, q); results.querySelector(`[aria-label="${t(`facet.${name}`)}"]`)?.focus(); } },
+    h("option", { value: "" }, `${t(`facet.${name}`)}: ${t("any")}`), reply.facets[name].map((each) => h("option", { value: each.name, selected: narrowed[name] === each.name }, `${said(name, each.name)} (${each.count})`))));
+  const hits = reply.hits.filter((hit) => FACETS.every((name) => !narrowed[name] || hit[name] === narrowed[name]));
   results.replaceChildren(
-    h("div", { class: "row" }, h("div", { role: "status" }, h("h2", {}, reply.hits.length ? t("search.count", { n: reply.hits.length }) : t("search.none"))),
+    h("div", { class: "row" }, h("div", { role: "status" }, h("h2", {}, hits.length ? t("search.count", { n: hits.length }) : t("search.none"))),
       h("button", { type: "button", class: "quiet text", onclick: () => { const text = box.value; close(); submit(text); } }, t("search.ask"))),
-    h("div", { class: "facets" }, facets),
-    h("ol", {}, reply.hits.map((hit) => h("li", {}, h("button", { type: "button", class: "hit", onclick: () => emit("open", hit, reply.hits) },
+    h("div", { class: "facets" }, documents, choices),
+    h("ol", {}, hits.map((hit) => h("li", {}, h("button", { type: "button", class: "hit", onclick: () => emit("open", hit, hits) },
       h("b", {}, hit.title), h("span", { class: "hint" }, ` ${hit.place}`), h("p", {}, ...marked(hit.quote, q)), h("small", {}, hit.why))))));
 };
 const marked = (text, q) => {

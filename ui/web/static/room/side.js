@@ -20,7 +20,8 @@ export const sidePart = () => {
   return h("nav", { class: "side waiting", "aria-label": t("side") },
     h("button", { type: "button", class: "new", onclick: () => go(null) }, icon("plus"), t("new")),
     h("section", { "aria-label": t("conversations") }, h("h2", {}, t("conversations")), findConversation, conversations),
-    h("section", { class: "grows", "aria-label": t("documents") }, h("h2", {}, t("documents"), iconButton("plus", t("documents.add"), (event) => add(event.currentTarget))),
+    h("section", { class: "grows", "aria-label": t("documents") }, h("h2", {}, t("documents"), h("span", { class: "grows" }),
+      iconButton("sort", t("documents.sort"), (event) => sortMenu(event.currentTarget), { "aria-haspopup": "menu" }), iconButton("plus", t("documents.add"), (event) => add(event.currentTarget))),
       findDocument, documents, h("details", { class: "which" }, h("summary", {}, t("documents.which")), h("p", { class: "hint" }, t("documents.kinds")))),
     chooser);
 };
@@ -99,9 +100,11 @@ export const watchDocuments = async () => {
 };
 let hurry = () => {};
 
+const ORDERS = { title: () => 0, newest: (a, b) => b.generation - a.generation, longest: (a, b) => b.passages - a.passages };
+const sortMenu = (button) => openMenu(button, Object.keys(ORDERS).map((name) => ({ name: t(`sort.${name}`), chosen: kept("sort", "title") === name, act: () => { keep("sort", name); showDocuments(); } })));
 const showDocuments = () => {
   const wanted = findDocument.value.trim().toLocaleLowerCase();
-  const found = state.documents.filter((each) => each.title.toLocaleLowerCase().includes(wanted));
+  const found = [...state.documents].sort(ORDERS[kept("sort", "title")] ?? ORDERS.title).filter((each) => each.title.toLocaleLowerCase().includes(wanted));
   findDocument.hidden = state.documents.length < 6 && !wanted;
   const groups = Object.groupBy ? Object.groupBy(found, (each) => each.group) : found.reduce((all, each) => ({ ...all, [each.group]: [...(all[each.group] ?? []), each] }), {});
   const parts = [...sending.map(sendingRow), ...uploads.filter(isWorthARow).map(uploadRow)].map((row) => h("ul", { class: "list" }, row));

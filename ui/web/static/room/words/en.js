@@ -9,7 +9,7 @@ export default {
   "conversation.open": "still answering", "not.lasting": "This library cannot be written to: conversations are kept until the server stops.",
   "library": "Library", "library.new": "New library …", "library.name": "Its name", "library.create": "Make it", "library.remove": "Remove “{title}” …",
   "library.sure": "All its documents and conversations are deleted. This cannot be undone.",
-  "documents": "Documents", "documents.find": "Find a document", "documents.add": "Add files", "documents.none": "Drop PDFs, judgments or transcripts here, or choose files.",
+  "documents": "Documents", "documents.find": "Find a document", "documents.add": "Add files", "documents.sort": "Order", "sort.title": "by title", "sort.newest": "newest first", "sort.longest": "longest first", "documents.none": "Drop PDFs, judgments or transcripts here, or choose files.",
   "documents.drop": "Drop files to add them", "group.documents": "Documents", "group.judgments": "Judgments", "group.episodes": "Episodes",
   "documents.which": "Which files work?", "documents.kinds": "PDF; court judgments as PDF, text, HTML or JSON; transcripts (.vtt, .srt, .json, .html, .md, .txt) together with their audio under the same name.",
   "document.ask": "Ask only {title}", "document.removed": "“{title}” is removed.", "document.name": "Name of the document",
@@ -47,6 +47,7 @@ export default {
   "page.before": "Previous page", "page.next": "Next page", "zoom.in": "Larger", "zoom.out": "Smaller", "find.short": "Find", "find": "Find in this document", "find.count": "{at} of {n}", "find.none": "not found", "find.next": "Next place", "find.before": "Previous place",
   "page.picture": "{title}, page {page}", "ask.this": "Ask this document", "no.picture": "The page cannot be drawn ({why}). Its text:",
   // search
+  "facet.group": "Kind of document", "facet.kind": "Form", "facet.section": "Section", "facet.speaker": "Speaker", "facet.year": "Year", "kind.text": "text", "kind.table": "tables", "kind.figure": "figures",
   "search": "Search the documents", "search.hint": "Press / to search", "search.results": "Results", "search.none": "Nothing found.", "search.count.one": "{n} passage", "search.count.many": "{n} passages", "search.ask": "Ask this as a question",
   // the menu
   "menu": "Menu", "theme": "Light or dark", "theme.light": "Light", "theme.dark": "Dark", "theme.system": "As the system", "language": "Language", "precedents": "Precedents of a new case", "precedents.text": "Facts of the new case", "precedents.compare": "Compare with",
