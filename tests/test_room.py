@@ -495,6 +495,7 @@ def test_a_slow_network_and_a_slow_processor_are_enough(site: Site, browser, tmp
         page.locator(".sheet .mark").first.wait_for()
         long = make_pdf(tmp_path / "long.pdf", [[f"Stone {n} lies in field {n}."] for n in range(40)], "Stones")
         page.locator(".side input[type=file]").set_input_files([long])
-        page.locator(".upload, .documents li.ready", has_text=re.compile("long.pdf|Stones")).first.wait_for()
+        arrived = ".upload.waiting, .upload.reading, .upload.preparing, .documents li.ready:has-text('Stones')"
+        page.locator(arrived).first.wait_for(timeout=60_000)
         page.reload()
         page.locator(".documents li.ready", has_text="Stones").wait_for(timeout=60_000)

@@ -115,10 +115,12 @@ def table(found: Sequence[Done]) -> str:
 
 
 def write(page: Path, name: str, text: str) -> None:
-    """Put a table between its marks."""
+    """Put a table between its marks. Raises SystemExit where they are missing."""
     begin, end = f"<!-- {name}: written by make tasks -->", f"<!-- end of {name} -->"
-    before, _, rest = page.read_text("utf-8").partition(begin)
-    _, _, after = rest.partition(end)
+    before, found, rest = page.read_text("utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise SystemExit(f"{page} has no place for its {name}: put {begin} and {end} there")
     page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", "utf-8")
 
 
