@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from eval.page.hand import ANSWERED
 from rag.library.catalogue import Library
 from tests.conftest import command
 from tests.test_readers import Act, Handler, says
@@ -125,12 +126,7 @@ class Visit:
         return self.answered(asked + 1)
 
     def answered(self, turns: int) -> Locator:
-        self.page.wait_for_function(
-            """n => { const turns = document.querySelectorAll(".turn"), last = turns[turns.length - 1];
-               return turns.length === n && last.querySelector(".actions") && !last.querySelector(".working"); }""",
-            arg=turns,
-            timeout=60_000,
-        )
+        self.page.wait_for_function(ANSWERED, arg=turns, timeout=60_000)
         return self.turn
 
     def picture(self) -> Image.Image:

@@ -45,7 +45,8 @@ from tests.test_links_catalogue import held_by_another, to_layout_3
 from ui import chapter_formats as written
 from ui.cli import json_layouts as layouts
 from ui.cli.text import hits_text
-from ui.wording import evidence_text, place_text, printable
+from ui.web.workers.answer_worker import places_of
+from ui.wording import place_text, printable
 
 VTT = """WEBVTT
 
@@ -374,7 +375,7 @@ def test_a_citation_begins_where_its_words_are_said(indexes: Indexes, shelf: Pat
     assert {key: made[key] for key in ("chapter", "start_seconds", "end_seconds")} == {
         "chapter": "Flour", "start_seconds": 3723.0, "end_seconds": 3739.0,
     }  # fmt: skip
-    assert "1:02:03" in evidence_text([hit])
+    assert "1:02:03" in str(places_of([hit]))
 
 
 # -- older catalogues, kills ---------------------------------------------------------------------------------------

@@ -258,22 +258,28 @@ def test_a_follow_up_goes_on_from_the_answer_before_and_an_edited_question_does_
     )
 
 
+class HeldReader(ScriptedReader):
+    """Says that it has begun, and replies when it is let go on."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def stream(self, *arguments: Any, **named: Any) -> Iterator[str]:
+        self.begun.set()
+        assert self.go_on.wait(10)
+        yield from super().stream(*arguments, **named)
+
+
 def test_one_question_at_a_time_in_a_conversation_and_several_in_others(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, begun = threading.Event(), threading.Event()
-
-    class Slow(ScriptedReader):
-        def stream(self, *arguments: Any, **named: Any) -> Iterator[str]:
-            begun.set()
-            assert go_on.wait(10)
-            yield from super().stream(*arguments, **named)
-
-    reading(monkeypatch, Slow("Another part of it"))
+    held = HeldReader("Another part of it")
+    reading(monkeypatch, held)
     one, other = site.conversation(), site.conversation()
     asked = {"question": QUESTION, "strategy": "direct", "way": "short"}
     first = site.send("POST", f"/conversations/{one}/turns", asked, status=202)
-    assert begun.wait(10)
+    assert held.begun.wait(10)
     refused = site.send("POST", f"/conversations/{one}/turns", asked, status=422)
     assert refused["detail"].startswith("The question before is still being answered")
     second = site.send("POST", f"/conversations/{other}/turns", asked, status=202)
@@ -285,25 +291,18 @@ def test_one_question_at_a_time_in_a_conversation_and_several_in_others(
     stopped = site.send("POST", f"/conversations/{site.conversation()}/turns", asked, status=202)
     site.send("POST", f"/turns/{stopped['id']}/stop", status=204)
     assert site.ended(stopped["id"])["state"] == "stopped"
-    go_on.set()
+    held.go_on.set()
     assert site.ended(first["id"])["state"] == site.ended(second["id"])["state"] == "done"
 
 
 def test_what_needs_no_reader_does_not_wait_for_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, begun = threading.Event(), threading.Event()
-
-    class Slow(ScriptedReader):
-        def stream(self, *arguments: Any, **named: Any) -> Iterator[str]:
-            begun.set()
-            assert go_on.wait(10)
-            yield from super().stream(*arguments, **named)
-
-    reading(monkeypatch, Slow("Another part of it"), span_model=lambda: looking_for("Another"))
+    held = HeldReader("Another part of it")
+    reading(monkeypatch, held, span_model=lambda: looking_for("Another"))
     asked = {"question": QUESTION, "strategy": "direct", "way": "short"}
     slow = site.send("POST", f"/conversations/{site.conversation()}/turns", asked, status=202)
-    assert begun.wait(10)
+    assert held.begun.wait(10)
     assert text_of(site.ask(site.conversation(), strategy="extract")) == "Another"
-    go_on.set()
+    held.go_on.set()
     assert site.ended(slow["id"])["state"] == "done"
 
 

@@ -109,15 +109,6 @@ def marked_beside(answer: Answer) -> str:
     return f"The reading model marks the same words ({likely(marked)})."
 
 
-def evidence_text(hits: Sequence[Hit]) -> str:
-    """Which passages were retrieved: "5 passages (Free Culture: 65, 210, 65-66; A talk: 12:34; …)"."""
-    pages: dict[str, dict[str, None]] = {}
-    for hit in hits:
-        pages.setdefault(printable(hit.passage.title)[:60], {})[printable(hit.passage.locator.short())] = None
-    found = "; ".join(f"{title}: {', '.join(places)}" for title, places in pages.items())
-    return many(len(hits), "passage") + (f" ({found})" if found else "")
-
-
 def reasons_text(hit: Hit, most: int = 6) -> str:
     """Why a passage was retrieved: its `most` heaviest terms, each with its share of the score, and the links to it.
 

@@ -17,11 +17,18 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from rag.attribute.tree_reader import as_tree, coalition_reader
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.models.registry import catalogue, fingerprint
 from rag.records import Hit
 from rag.settings import ReaderSettings
+
+
+def default_cache() -> Path:
+    """Beside the weights, in the platform's cache folder."""
+    return user_cache_path("glossator") / "eval"
 
 
 class Replies:

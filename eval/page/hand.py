@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 ANSWER_SECONDS = 240.0
+ANSWERED = """n => {  // whether there are n questions, and the last is answered, or said why not
+  const turns = document.querySelectorAll(".turn"), last = turns[turns.length - 1];
+  return turns.length === n && last.querySelector(".actions") && !last.querySelector(".working");
+}"""
 
 
 class Hand:
@@ -75,11 +79,7 @@ class Hand:
 
     def answered(self, turns: int) -> None:
         began = time.monotonic()
-        self.page.wait_for_function(
-            """n => { const turns = document.querySelectorAll(".turn"), last = turns[turns.length - 1];
-               return turns.length === n && last.querySelector(".actions") && !last.querySelector(".working"); }""",
-            arg=turns, timeout=ANSWER_SECONDS * 1000,
-        )  # fmt: skip
+        self.page.wait_for_function(ANSWERED, arg=turns, timeout=ANSWER_SECONDS * 1000)
         self.seconds += time.monotonic() - began
 
     def said(self) -> str:

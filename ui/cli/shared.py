@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from platformdirs import user_cache_path
-
 from rag.errors import UsageError
 from ui.cli.progress import Progress
 
@@ -70,11 +68,6 @@ def scratch_library(library: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="glossator-") as folder:
         yield Path(folder) / "library"
-
-
-def default_cache() -> Path:
-    """Beside the weights, in the platform's cache folder."""
-    return user_cache_path("glossator") / "eval"
 
 
 def existing(file: Path) -> Path:

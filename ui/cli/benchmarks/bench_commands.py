@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from eval.core import bench
+from eval.core.cache import default_cache
 from eval.pdf import extraction
 from eval.pdf import pdf_questions as pdf
 from eval.retrieval import retrieval_tables as tables
@@ -24,7 +25,6 @@ from ui.cli.options import (
     QuestionsOption,
 )
 from ui.cli.shared import (
-    default_cache,
     existing,
     load_settings,
     open_indexes,

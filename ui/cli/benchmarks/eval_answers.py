@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eval.core.cache import Replies
+from eval.core.cache import Replies, default_cache
 from eval.core.trials import BM25
 from eval.injection import injections
 from eval.multihop import hotpotqa, hotpotqa_report
@@ -48,7 +48,7 @@ from ui.cli.options import (
     StyleOption,
     WithoutGoldOption,
 )
-from ui.cli.shared import default_cache, load_settings, print_result, progress, scratch_library
+from ui.cli.shared import load_settings, print_result, progress, scratch_library
 
 
 class Setting(str, Enum):

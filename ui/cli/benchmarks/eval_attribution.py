@@ -11,7 +11,7 @@ import typer
 
 from eval.attribution import attribution_report
 from eval.attribution import faithfulness_trials as trials
-from eval.core.cache import Replies
+from eval.core.cache import Replies, default_cache
 from eval.multihop import hotpotqa
 from eval.multihop import questions as multihop
 from rag.attribute.shapley import MOST_EXACT
@@ -32,7 +32,7 @@ from ui.cli.options import (
     RetrieverOption,
     SeedOption,
 )
-from ui.cli.shared import default_cache, load_settings, print_result, progress
+from ui.cli.shared import load_settings, print_result, progress
 
 log = logging.getLogger("glossator")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from eval.core.cache import default_cache
 from eval.podcast import chapter_run as evaluation
 from ui.cli.benchmarks.eval_checks import check_out, retriever_of, warn_of_limit
 from ui.cli.extras import require
@@ -20,7 +21,7 @@ from ui.cli.options import (
     RetrieverOption,
     SeedOption,
 )
-from ui.cli.shared import default_cache, load_settings, print_result, progress
+from ui.cli.shared import load_settings, print_result, progress
 
 
 def eval_chapters(

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from eval.core.cache import Replies
+from eval.core.cache import Replies, default_cache
 from eval.open import open_answers
 from eval.open.nuggets import OpenQuestion, read_open_questions
 from eval.open.open_scores import is_held
@@ -31,7 +31,7 @@ from ui.cli.options import (
     RetrieverOption,
     StyleOption,
 )
-from ui.cli.shared import default_cache, load_settings, open_indexes, print_result, progress
+from ui.cli.shared import load_settings, open_indexes, print_result, progress
 
 log = logging.getLogger("glossator")
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from eval.core.cache import default_cache
 from eval.core.report import write_text
 from eval.legal import precedent_ranking as evaluation
 from eval.legal import precedents_report
@@ -28,7 +29,7 @@ from ui.cli.options import (
     SectionOption,
     SeedOption,
 )
-from ui.cli.shared import default_cache, load_settings, print_result, progress
+from ui.cli.shared import load_settings, print_result, progress
 
 
 def eval_precedents(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from eval.core.cache import default_cache
 from eval.core.trials import BM25
 from eval.pdf import pdf_questions as pdf
 from eval.pdf import sampling
@@ -39,7 +40,6 @@ from ui.cli.options import (
     SeedOption,
 )
 from ui.cli.shared import (
-    default_cache,
     load_settings,
     page_counts,
     print_json,

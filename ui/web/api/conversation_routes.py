@@ -141,12 +141,12 @@ def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner)
         asked.way, asked.strategy, tuple(asked.documents), dict(asked.filters), asked.standalone, asked.everywhere
     )
     turn = library.conversations.add_turn(conversation_id, owner, text, options.to_json(), asked.instead_of)
-    library.answers.start(turn, before(earlier))
+    library.answers.start(turn, latest_answer(earlier))
     return turn_view(turn)
 
 
-def before(turns: list[Turn]) -> Answer | None:
-    """The last answer that a question of this conversation can lean on."""
+def latest_answer(turns: list[Turn]) -> Answer | None:
+    """The latest answer of these turns: the context of a follow-up."""
     return next((turn.answer for turn in reversed(turns) if turn.answer), None)
 
 
@@ -159,8 +159,7 @@ def turn(turn_id: str, library: InLibrary, owner: Owner) -> Json:
 async def events(turn_id: str, library: InLibrary, owner: Owner, after: First = 0, wait: Wait = 0.0) -> Json:
     """What happened from event `after` on, after waiting up to `wait` seconds for one; `open`: more will come."""
     await asyncio.to_thread(library.conversations.turn, turn_id, owner)
-    job = library.answers.question(turn_id)
-    return await news(job, job.log if job else None, after, wait)
+    return await news(library.answers.question(turn_id), after, wait)
 
 
 @routes.post("/turns/{turn_id}/stop", status_code=204)
@@ -189,8 +188,7 @@ def explain(turn_id: str, wanted: Explanation, library: InLibrary, owner: Owner)
 @routes.get("/turns/{turn_id}/explanation/events")
 async def explained(turn_id: str, library: InLibrary, owner: Owner, after: First = 0, wait: Wait = 0.0) -> Json:
     await asyncio.to_thread(library.conversations.turn, turn_id, owner)
-    job = library.answers.explanation(turn_id)
-    return await news(job, job.log if job else None, after, wait)
+    return await news(library.answers.explanation(turn_id), after, wait)
 
 
 @routes.post("/turns/{turn_id}/explanation/stop", status_code=204)

@@ -14,7 +14,7 @@ from ingest.kinds import KINDS
 from ingest.uploads import UPLOADED
 from rag.errors import UsageError
 from rag.library.documents import DocumentEntry
-from ui.web.api.problems import InLibrary
+from ui.web.api.problems import AllLibraries, InLibrary
 from ui.web.library.arrivals import Arrivals
 from ui.web.library.open_library import OpenLibrary
 from ui.web.panels.filter_choices import FIELDS
@@ -43,19 +43,19 @@ class DocumentChange(BaseModel):
 
 
 @routes.get("/documents")
-def documents(request: Request, library: InLibrary) -> Response:
+def documents(request: Request, library: InLibrary, libraries: AllLibraries) -> Response:
     """All documents by kind and title, and the uploads that are under way. Answers 304 to what has not changed."""
-    version = f'"{library.library.generation}-{library.indexes.searchable_generation}-{library.uploads.version}"'
+    searchable = library.indexes.searchable_generation
+    version = f'"{library.library.generation}-{searchable}-{library.uploads.version}"'
     if request.headers.get("if-none-match") == version:
         return Response(status_code=304, headers={"etag": version})
     entries = library.documents.entries()
-    searchable = library.indexes.searchable_generation
     leaving = library.uploads.leaving
     found = [document_view(entry, searchable) for entry in entries if entry.document_id not in leaving]
     found.sort(key=lambda view: (view["title"].casefold(), view["id"]))
     uploads = [upload_view(row) for row in library.uploads.rows()]
     body = {"documents": found, "uploads": uploads, "endings": list(UPLOADED), "filters": filters_view(library)}
-    body["folders"] = [str(folder) for folder in request.app.state.libraries.folders]
+    body["folders"] = [str(folder) for folder in libraries.folders]
     return JSONResponse(body, headers={"etag": version, "cache-control": "no-cache"})
 
 
@@ -102,10 +102,10 @@ async def upload(name: str, request: Request) -> Json:
 
 
 @routes.post("/documents", status_code=202)
-def add(new: NewDocuments, request: Request, library: InLibrary) -> Json:
+def add(new: NewDocuments, library: InLibrary, libraries: AllLibraries) -> Json:
     """Begin to read files that were uploaded, or those of a folder; the list of documents tells how far they are."""
     if new.folder:
-        job = library.uploads.start_folder(allowed(new.folder, request.app.state.libraries.folders))
+        job = library.uploads.start_folder(allowed(new.folder, libraries.folders))
         return {"job": job.job_id}
     if not new.uploads:
         raise UsageError("there is no file to add. Choose some")

@@ -42,8 +42,7 @@ def evaluate(new: NewEvaluation, library: InLibrary) -> Json:
 
 @routes.get("/evaluation/events")
 async def events(library: InLibrary, after: First = 0, wait: Wait = 0.0) -> Json:
-    job = library.evaluations.last
-    return await news(job, job.log if job else None, after, wait)
+    return await news(library.evaluations.last, after, wait)
 
 
 @routes.post("/evaluation/stop", status_code=204)

@@ -42,10 +42,15 @@ def report_problems(app: FastAPI) -> None:
         return problem(500, str(logged(error)))
 
 
+def libraries_of(request: Request) -> Libraries:
+    """All libraries of the server."""
+    libraries: Libraries = request.app.state.libraries
+    return libraries
+
+
 def library_of(request: Request) -> OpenLibrary:
     """The library that a request is about. Raises LibraryError for one that is not there (any more)."""
-    libraries: Libraries = request.app.state.libraries
-    return libraries.get(request.path_params.get("library_name", ""))
+    return libraries_of(request).get(request.path_params.get("library_name", ""))
 
 
 def owner_of(request: Request) -> str:
@@ -53,5 +58,6 @@ def owner_of(request: Request) -> str:
     return str(request.scope.get("glossator_user", ""))
 
 
+AllLibraries = Annotated[Libraries, Depends(libraries_of)]
 InLibrary = Annotated[OpenLibrary, Depends(library_of)]
 Owner = Annotated[str, Depends(owner_of)]

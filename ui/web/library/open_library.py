@@ -13,7 +13,6 @@ from rag.errors import LibraryError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.library.conversations import Conversations
-from rag.models.registry import models_folder
 from ui.web.library.arrivals import Arrivals
 from ui.web.library.page_settings import PageSettings, values_of
 from ui.web.panels.case_list import JudgmentPanels
@@ -49,7 +48,7 @@ class OpenLibrary:
         self.answers = AnswerWorker(indexes, self.conversations, queue)
         self.uploads = UploadWorker(indexes)
         self.precedents = PrecedentWorker(indexes)
-        self.evaluations = EvaluationWorker(indexes, queue, models_folder().parent / "eval")
+        self.evaluations = EvaluationWorker(indexes, queue)
         self.documents = DocumentList(library)
         self.filters = FilterChoices(library)
         self.pages = PageViews(indexes)

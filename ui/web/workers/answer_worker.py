@@ -156,7 +156,7 @@ class AnswerWorker(Worker):
         job.now("searching")
         k = self._indexes.settings.retrieve.k
         way = style_for(job.question, options.way, job.standalone) if options.strategy != EXTRACT else "short"
-        about = typical_seconds(self._conversations.past_seconds(), way, options.strategy)
+        about = typical_seconds(self._conversations.past_seconds(), options.strategy)
         for step in answer_question(
             job.standalone, pipeline, k, searched, options.strategy, way, scope, job.searched, job.finish.is_set
         ):  # fmt: skip

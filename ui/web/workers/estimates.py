@@ -11,14 +11,14 @@ LAPS = ("retrieve", "mark", "note", "answer")  # of rag.records.Answer.seconds: 
 
 
 def typical_seconds(
-    past: Sequence[tuple[Mapping[str, Any], Mapping[str, float], Mapping[str, int]]], way: str, strategy: str
+    past: Sequence[tuple[Mapping[str, Any], Mapping[str, float], Mapping[str, int]]], strategy: str
 ) -> float | None:
     """The median time of earlier answers of the same kind (as Conversations.past_seconds gives them); None of too few.
 
     An answer for which the reader wrote nothing is of no kind: it was read off.
 
     >>> past = [({"strategy": "notes"}, {"retrieve": 0.5, "answer": n}, {"generated": 9}) for n in (8, 9, 30)]
-    >>> typical_seconds(past, "auto", "notes")
+    >>> typical_seconds(past, "notes")
     9.5
     """
     alike = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -16,10 +16,12 @@ from statistics import median
 from typing import Any
 
 from eval.core.bootstrap import paired_difference, summarise
+from eval.core.cache import default_cache
 from eval.core.files import read_records, read_text
 from eval.core.metrics import best_answer_scores, contains_gold
 from eval.multihop.hotpotqa import open_pool
 from eval.multihop.questions import read_questions, sample
+from ingest.child_process import Stopped
 from rag.answer import ask
 from rag.errors import DataError, RagError
 from rag.index.manager import Indexes
@@ -27,9 +29,9 @@ from rag.pipeline import Pipeline, build_pipeline
 from rag.read.cite import MARKER
 from rag.records import Answer
 from ui.web.api.answer_view import citation_view
-from ui.web.workers.jobs import CALLED_OFF, Job, Worker, message_of
+from ui.web.workers.jobs import CALLED_OFF, Worker, message_of
 from ui.web.workers.reader_queue import QueuedReader, ReaderQueue
-from ui.web.workers.turn_log import TurnLog
+from ui.web.workers.turn_log import LoggedJob
 from ui.wording import printable
 
 MEASURES = ("em", "f1", "cited", "answered")
@@ -52,13 +54,12 @@ class TestQuestion:
     within: Sequence[int] | None = None
 
 
-class EvaluationJob(Job):
+class EvaluationJob(LoggedJob):
     """A file of questions on its way to a table."""
 
     def __init__(self, file: Path, ways: Sequence[Way], limit: int):
         super().__init__()
         self.file, self.ways, self.limit = file, tuple(ways), limit
-        self.log = TurnLog()
 
     def report(self, what: str, done: int, total: int) -> None:
         """A progress Report of what is made before the first question is asked. Raises Stopped."""
@@ -67,11 +68,11 @@ class EvaluationJob(Job):
 
 
 class EvaluationWorker(Worker):
-    """Runs evaluations, one at a time. At the reader they give way to questions. `cache` keeps pools of paragraphs."""
+    """Runs evaluations, one at a time. At the reader they give way to questions."""
 
-    def __init__(self, indexes: Indexes, queue: ReaderQueue, cache: Path):
+    def __init__(self, indexes: Indexes, queue: ReaderQueue):
         super().__init__()
-        self._indexes, self._queue, self._cache = indexes, queue, cache
+        self._indexes, self._queue = indexes, queue
         self.last: EvaluationJob | None = None
 
     def start(self, file: Path, ways: Sequence[Way], limit: int) -> EvaluationJob:
@@ -100,7 +101,7 @@ class EvaluationWorker(Worker):
                     scores[way].append(scores_of(answer, question.answers))
                     told.append(_told(answer, scores[way][-1], own=indexes is self._indexes))
                     if job.stop.is_set():
-                        raise CALLED_OFF[0]
+                        raise Stopped
                 job.log.add(
                     "question", number=number, total=len(questions), question=printable(question.question),
                     expected=[printable(each) for each in question.answers], answers=told,
@@ -123,12 +124,12 @@ class EvaluationWorker(Worker):
             return own[: job.limit], self._indexes
         benchmark = read_questions(job.file)
         settings, retrievers = self._indexes.settings, [way.retriever for way in job.ways]
-        pool = open_pool(benchmark, "distractor", self._cache, settings, retrievers, report=job.report)
+        pool = open_pool(benchmark, "distractor", default_cache(), settings, retrievers, report=job.report)
         assert pool.within is not None
         asked = sample(benchmark.questions, job.limit, 0)
         return [TestQuestion(q.question, q.answers, pool.within[q.id]) for q in asked], pool.corpus.indexes
 
-    def _pipeline(self, way: Way, indexes: Indexes, job: EvaluationJob, wait: Any) -> Pipeline:
+    def _pipeline(self, way: Way, indexes: Indexes, job: EvaluationJob, wait: Callable[[], None]) -> Pipeline:
         pipeline = build_pipeline(indexes, way.retriever, job.report, way.strategy)
         return replace(pipeline, reader=QueuedReader(pipeline.reader, wait))
 

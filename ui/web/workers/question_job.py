@@ -12,8 +12,7 @@ from rag.attribute.shapley import Value
 from rag.read.compose.style import AUTO
 from rag.records import Answer
 from ui.web.panels.filter_choices import FIELDS, filters_of, words_of
-from ui.web.workers.jobs import Job
-from ui.web.workers.turn_log import TurnLog
+from ui.web.workers.turn_log import LoggedJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,12 @@ class AskOptions:
         return [self.filters.get(each.name, "") for each in FIELDS]
 
 
-class QuestionJob(Job):
+class QuestionJob(LoggedJob):
     """A question. What happens to it stands in its log; what became of it in the catalogue."""
 
     def __init__(self, turn_id: str, question: str, options: AskOptions, before: Answer | None):
         super().__init__()
         self.turn_id, self.question, self.options, self.before = turn_id, question, options, before
-        self.log = TurnLog()
         self.filters, self.within = filters_of(options.chosen), words_of(options.chosen)  # for Library.select; in words
         self.standalone = options.standalone or question
         self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
@@ -94,11 +92,10 @@ class QuestionJob(Job):
             self.stop.set()
 
 
-class ExplanationJob(Job):
+class ExplanationJob(LoggedJob):
     """The attribution of an answer, level by level down to `level`; what was found before a stop is kept."""
 
     def __init__(self, turn_id: str, answer: Answer, strategy: str, level: Level, values: dict[str, Value]):
         super().__init__()
         self.turn_id, self.answer, self.strategy, self.level = turn_id, answer, strategy, level
         self.values = values  # the cache of the reader's replies; its thread's alone
-        self.log = TurnLog()

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Any
 
+from ui.web.workers.jobs import Job
+
 Event = dict[str, Any]
 
 
@@ -46,3 +48,11 @@ class TurnLog:
             else:
                 joined.append(event)
         return joined, following
+
+
+class LoggedJob(Job):
+    """A job whose log pages watch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = TurnLog()

@@ -48,7 +48,6 @@ class UploadJob(Job):
         self.outcomes: list[tuple[str, Outcome]] = []
         self.error = ""
         self.version = 0  # counts what it has reported
-        self._names = {file.name: file.name for file in self.files}  # of the copy that is read: as it was uploaded
         self._progress: dict[str, tuple[int, int]] = {}
 
     def begin(self, names: Sequence[str]) -> None:
@@ -108,18 +107,15 @@ class UploadWorker(Worker):
 
     def start(self, files: Sequence[str], passwords: Sequence[str]) -> UploadJob:
         """Begin to ingest; the job's rows tell what comes of it."""
-        job = UploadJob(files, passwords)
-        with self._rows_lock:
-            self._begin(job, self._ingest)
-            self._recent = [*self._recent[-20:], job]
-            self._changes += 1
-        return job
+        return self._start(UploadJob(files, passwords), self._ingest)
 
     def start_folder(self, folder: Path) -> UploadJob:
         """Begin to ingest the files of a folder of this machine, which stay where they are."""
-        job = UploadJob([str(folder)], ())
+        return self._start(UploadJob([str(folder)], ()), self._ingest_folder)
+
+    def _start(self, job: UploadJob, do: Callable[[UploadJob], list[tuple[str, Outcome]]]) -> UploadJob:
         with self._rows_lock:
-            self._begin(job, self._ingest_folder)
+            self._begin(job, do)
             self._recent = [*self._recent[-20:], job]
             self._changes += 1
         return job
@@ -150,12 +146,6 @@ class UploadWorker(Worker):
                     job.stop.set()
             self._cleared.add(upload_id)
             self._changes += 1
-
-    def stop_all(self) -> None:
-        """Stop reading; what is read already stays."""
-        for job in self._under_way():
-            if isinstance(job, UploadJob):
-                job.stop.set()
 
     # -- removing and renaming -------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 // The reading pane: one frame for a PDF's page, a judgment, or an episode; marks, zoom, and finding words in it.
-import { h, icon, iconButton } from "./dom.js";
+import { h, iconButton } from "./dom.js";
 import { t } from "./words.js";
 import { get } from "./api.js";
 import { state, on, emit, kept, keep } from "./state.js";

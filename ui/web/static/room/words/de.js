@@ -1,5 +1,5 @@
 export default {
-  "app": "Glossator", "lost": "Der Server ist nicht erreichbar. Neuer Versuch läuft.", "back": "Der Server ist wieder da.",
+  "app": "Glossator", "lost": "Der Server ist nicht erreichbar. Neuer Versuch läuft.",
   "seconds.one": "{n} s", "seconds.many": "{n} s", "minutes.one": "{n} min", "minutes.many": "{n} min", "hours.one": "{n} h", "hours.many": "{n} h",
   "cancel": "Abbrechen", "save": "Speichern", "undo": "Rückgängig", "close": "Schließen", "remove": "Entfernen", "rename": "Umbenennen", "more": "Mehr",
   "side": "Unterhaltungen und Dokumente", "side.toggle": "Seitenspalte zeigen oder verbergen", "new": "Neue Frage",
@@ -18,7 +18,7 @@ export default {
   "upload.locked": "Dieses PDF ist verschlossen. Passwort:", "upload.unlock": "Öffnen", "upload.stopped": "angehalten", "upload.gone": "Fügen Sie die Datei noch einmal hinzu, um ein Passwort zu versuchen.",
   "talk": "Unterhaltung", "earlier.one": "{n} frühere Frage zeigen", "earlier.many": "{n} frühere Fragen zeigen", "question": "Frage", "question.placeholder": "Fragen Sie Ihre Dokumente …", "ask": "Fragen", "stop": "Anhalten", "add": "Dateien hinzufügen",
   "empty.title": "Was möchten Sie wissen?", "empty.none": "Fügen Sie zuerst ein Dokument hinzu: ziehen Sie es irgendwo auf diese Seite.", "empty.try": "Zum Beispiel",
-  "scope.all": "Alle Dokumente", "scope.remove": "Nicht mehr nur {title}", "scope.filters": "Filter und Art der Antwort", "filters": "Nur suchen in", "any": "beliebig",
+  "scope.all": "Alle Dokumente", "scope.remove": "Nicht mehr nur {title}", "scope.filters": "Filter und Art der Antwort", "any": "beliebig",
   "way": "Antworten als", "way.auto": "wie die Frage es will", "way.short": "Wendung", "way.explain": "Sätze", "way.list": "Liste", "way.compare": "zwei Seiten", "way.summary": "Zusammenfassung",
   "strategy": "Art der Antwort", "strategy.notes": "Mit Belegen", "strategy.notes.about": "antwortet und zeigt die Sätze, auf denen die Antwort beruht",
   "strategy.quotes": "Erst Zitate", "strategy.quotes.about": "wählt Sätze aus und antwortet nur aus ihnen", "strategy.direct": "Schneller", "strategy.direct.about": "nicht an den Quellen geprüft",

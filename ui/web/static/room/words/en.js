@@ -1,5 +1,5 @@
 export default {
-  "app": "Glossator", "lost": "The server cannot be reached. Trying again.", "back": "The server is there again.",
+  "app": "Glossator", "lost": "The server cannot be reached. Trying again.",
   "seconds.one": "{n} s", "seconds.many": "{n} s", "minutes.one": "{n} min", "minutes.many": "{n} min", "hours.one": "{n} h", "hours.many": "{n} h",
   "cancel": "Cancel", "save": "Save", "undo": "Undo", "close": "Close", "remove": "Remove", "rename": "Rename", "more": "More",
   // the side
@@ -20,7 +20,7 @@ export default {
   // asking
   "talk": "Conversation", "earlier.one": "Show {n} earlier question", "earlier.many": "Show {n} earlier questions", "question": "Question", "question.placeholder": "Ask your documents …", "ask": "Ask", "stop": "Stop", "add": "Add files",
   "empty.title": "What would you like to know?", "empty.none": "Add a document to begin: drop it anywhere on this page.", "empty.try": "For example",
-  "scope.all": "All documents", "scope.remove": "No longer only {title}", "scope.filters": "Filters and answer style", "filters": "Search only in", "any": "any",
+  "scope.all": "All documents", "scope.remove": "No longer only {title}", "scope.filters": "Filters and answer style", "any": "any",
   "way": "Answer as", "way.auto": "the question asks", "way.short": "a phrase", "way.explain": "sentences", "way.list": "a list", "way.compare": "two sides", "way.summary": "a summary",
   "strategy": "Answer style", "strategy.notes": "With evidence", "strategy.notes.about": "answers, and shows the sentences it rests on",
   "strategy.quotes": "Quotes first", "strategy.quotes.about": "selects sentences, then answers from them only", "strategy.direct": "Quicker", "strategy.direct.about": "not checked against the sources",
