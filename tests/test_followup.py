@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from rag.errors import UsageError
 from rag.llm.chat import ChatModel
+from rag.read.compose.understand import PastTurn
 from rag.read.follow_up import COMMON, clarification, classify, is_follow_up, rewrite_standalone
 from rag.read.rules.pronouns import Tier
 from rag.records import Answer
@@ -58,7 +59,7 @@ def whole(question: str, reply: str, before: Answer) -> str | None:
 
 def put(question: str, reader: Any) -> QuestionJob:
     """The question as the page puts it, behind one about Ed Wood."""
-    asked = QuestionJob("t", question, AskOptions(), BORN)
+    asked = QuestionJob(question, AskOptions(), [PastTurn.of(BORN)])
     understand_question(asked, reader)
     return asked
 
@@ -299,7 +300,7 @@ def test_a_follow_up_that_is_not_understood_is_not_answered(question: str) -> No
         with pytest.raises(UsageError, match=r"^I wasn’t sure "):
             put(question, reader)
     if classify(question)[1]:
-        assert f"“{classify(question)[1]}”" in clarification(question, BORN)
+        assert f"“{classify(question)[1]}”" in clarification(question, BORN.question)
 
 
 def test_an_opening_conjunction_is_not_told_to_the_reader() -> None:

@@ -16,11 +16,13 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from ui.web import connections, guard
+from ui.web import connections
+from ui.web.access import guard
+from ui.web.access.guard import Guard
 from ui.web.api import document_routes
 from ui.web.connections import BoundedProtocol
-from ui.web.guard import Guard
 from ui.web.library.arrivals import UNCLAIMED_SECONDS, Arrivals
+from ui.web.library.idempotency import FirstReplies
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(60)]
 QUOTA = 300_000
@@ -34,7 +36,7 @@ class Server:
         app, arrivals = FastAPI(), Arrivals(folder, QUOTA)
         app.include_router(document_routes.arriving, prefix="/v1")
         app.include_router(document_routes.routes, prefix="/v1")
-        app.state.arrivals = arrivals
+        app.state.arrivals, app.state.first_replies = arrivals, FirstReplies()
         self.folder = folder
         guarded = Guard(app, ["localhost", "127.0.0.1"], arrivals, lambda: claimed)
         config = uvicorn.Config(guarded, port=0, http=BoundedProtocol, ws="none", log_config=None)

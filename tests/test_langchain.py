@@ -21,6 +21,7 @@ from PIL import Image
 
 from ingest.build import build
 from rag.answer import ask
+from rag.chains import LangChainRetriever
 from rag.errors import ModelError, ReaderError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
@@ -28,7 +29,6 @@ from rag.llm.chat import ChatModel, Usage
 from rag.llm.open import open_reader
 from rag.pipeline import build_pipeline
 from rag.records import Answer, Hit
-from rag.retrieve.langchain import LangChainRetriever
 from rag.search import open_retriever
 from rag.settings import ReaderSettings, load_settings
 from tests.made import Sheet

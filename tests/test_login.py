@@ -1,4 +1,4 @@
-"""ui/web/users.py and ui/web/login.py: who may come in, for how long, and what an attacker who is not let in meets."""
+"""ui/web/access/: who may come in, for how long, and what an attacker who is not let in meets."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rag.errors import RagError, UsageError
 from rag.library.catalogue import Library
 from tests.conftest import Run, needs_browser
 from tests.pages import Endpoint, Site, replies
-from ui.web import login, users
-from ui.web.login import COOKIE, Failures, Sessions
-from ui.web.users import Users, add_user, read_users
+from ui.web.access import login, users
+from ui.web.access.login import COOKIE, Failures, Sessions
+from ui.web.access.users import Users, add_user, read_users
 
 WORD, OTHER = "a long enough word", "another long word"
 
@@ -44,7 +44,7 @@ def test_the_command_makes_a_line_a_user_that_only_the_owner_reads(tmp_path: Pat
         done = subprocess.run(add, input=f"{word}\n", capture_output=True, text=True)
         assert done.returncode == 0 and str(file) in done.stdout and word not in done.stdout + done.stderr
     assert [line.partition(":")[0] for line in file.read_text().splitlines()] == ["ada", "bob@example.org"]
-    assert all(hashed.startswith("$argon2id$") for hashed in read_users(file).values())
+    assert all(user.hashed.startswith("$argon2id$") for user in read_users(file).values())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sorted(entry.name for entry in file.parent.iterdir()) in (["users"], [".users.lock", "users"])
     assert Users(file).is_right("ada", OTHER) and not Users(file).is_right("ada", WORD)

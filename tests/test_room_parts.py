@@ -30,7 +30,7 @@ from tests.test_filters import Within
 from tests.test_instant_answer import looking_for
 from ui.web.library.arrivals import Arrivals
 from ui.web.library.libraries import Libraries
-from ui.web.server import application
+from ui.web.site import Reach, application
 from ui.web.workers import answer_worker, precedent_worker, upload_worker
 from ui.web.workers.jobs import message_of
 from ui.web.workers.reader_queue import QueuedReader, ReaderQueue
@@ -147,7 +147,7 @@ class Site:
         arrivals.mkdir()
         self.libraries = Libraries(self.indexes, Arrivals(arrivals))
         self.parts = self.libraries.get("")
-        self.client = TestClient(application(self.libraries, ["testserver"], None), raise_server_exceptions=False)
+        self.client = TestClient(application(self.libraries, Reach(["testserver"])), raise_server_exceptions=False)
 
     def get(self, path: str, status: int = 200, **params: Any) -> Any:
         reply = self.client.get(f"/v1{path}", params=params)
@@ -180,7 +180,7 @@ class Site:
 
 def reading(monkeypatch: pytest.MonkeyPatch, reader: Any = None, **parts: Any) -> None:
     """Have questions answered by a scripted reader."""
-    monkeypatch.setattr(answer_worker, "build_pipeline", lambda indexes, **_: Pipeline(
+    monkeypatch.setattr(answer_worker, "build_pipeline", lambda indexes, *_, **__: Pipeline(
         Within(indexes.library), reader or ScriptedReader("Another part of it"), indexes.library.pages_of, "",
         indexes.settings, **parts,
     ))  # fmt: skip
@@ -211,7 +211,7 @@ def test_a_conversation_is_kept_with_its_answers(site: Site) -> None:
     assert (listed["title"], listed["turns"], listed["open"]) == (QUESTION, 1, False)
     again = Site.__new__(Site)  # another server over the same library
     again.libraries = Libraries(site.indexes, site.libraries.arrivals)
-    again.client = TestClient(application(again.libraries, ["testserver"], None))
+    again.client = TestClient(application(again.libraries, Reach(["testserver"])))
     kept = again.get(f"/conversations/{conversation}")["turns"]
     assert text_of(kept[0]) == "Another part of it" and again.get(f"/turns/{turn['id']}/events")["open"] is False
     exported = again.client.get(f"/v1/conversations/{conversation}/export")

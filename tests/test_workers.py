@@ -11,10 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from ui.web import users
+from ui.web.access.users import Users, add_user
 from ui.web.panels.document_list import DocumentList
 from ui.web.panels.filter_choices import FilterChoices
-from ui.web.users import Users, add_user
 from ui.web.workers.jobs import Job, Worker
 from ui.web.workers.question_job import AskOptions, QuestionJob
 from ui.web.workers.turn_log import TurnLog
@@ -78,13 +77,13 @@ def test_every_job_is_known_and_called_off_whichever_thread_began_it() -> None:
 
 
 def test_stop_ends_a_summary_with_what_it_has_and_a_second_one_calls_it_off() -> None:
-    question = QuestionJob("t", "Summarise it", AskOptions(), None)
+    question = QuestionJob("Summarise it", AskOptions())
     question.summarising = True
     question.end_early()
     assert question.finish.is_set() and not question.stop.is_set()
     question.end_early()
     assert question.stop.is_set()
-    other = QuestionJob("t", "Why?", AskOptions(), None)
+    other = QuestionJob("Why?", AskOptions())
     other.end_early()
     assert other.stop.is_set() and not other.finish.is_set()
 
@@ -139,8 +138,8 @@ def test_no_thread_takes_users_for_those_of_a_file_that_has_changed(tmp_path: An
     add_user(tmp_path / "users", "ada", "a password")
     known = Users(tmp_path / "users")
     add_user(tmp_path / "users", "bo", "a password")
-    read = users.read_users
-    monkeypatch.setattr(users, "read_users", lambda file: (time.sleep(0.05), read(file))[1])
-    found = list[set[str]]()
-    all_at_once(lambda _: found.append(set(known.current())))
-    assert found == [{"ada", "bo"}] * THREADS
+    read = known._file._read
+    monkeypatch.setattr(known._file, "_read", lambda file: (time.sleep(0.05), read(file))[1])
+    found = list[bool]()
+    all_at_once(lambda _: found.append(known.identity("bo") is not None))
+    assert found == [True] * THREADS

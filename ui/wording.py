@@ -33,7 +33,7 @@ def for_page(message: str) -> str:
     >>> for_page("needs a password. Give the right one (--password TEXT)"), for_page("--filter date: 'soon' is no date")
     ('Needs a password. Give the right one', "Date: 'soon' is no date")
     """
-    text = re.sub(r"\s*\([^()]*--\w[^()]*\)", "", printable(message).removeprefix("--filter "))
+    text = re.sub(r"\s*\([^()]*--\w[^()]*\)", "", re.sub(r"^--(?:filter|in) ", "", printable(message)))
     parts = [part for part in re.split(r"(?<=[.;])\s", text) if not re.search(r"(?<!\S)--\w", part)] or [text]
     shown = " ".join(parts)
     shown = shown[:-1] + "." if shown.endswith(";") else shown

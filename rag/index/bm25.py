@@ -72,6 +72,7 @@ def _java() -> SimpleNamespace:
         "Store": "org.apache.lucene.document.Field$Store",
         "BytesRef": "org.apache.lucene.util.BytesRef",
         "String": "java.lang.String",
+        "System": "java.lang.System",
         "BM25Similarity": "org.apache.lucene.search.similarities.BM25Similarity",
         "IndexSearcher": "org.apache.lucene.search.IndexSearcher",
         "TermQuery": "org.apache.lucene.search.TermQuery",
@@ -91,6 +92,12 @@ def _java() -> SimpleNamespace:
     java.IndexSearcher.setMaxClauseCount(1 << 20)  # a question may be a whole section; the default 1,024 words is short
     java.logging = logging  # Java drops a logger, and its level, that nobody holds
     return java
+
+
+def java_version() -> str:
+    """The version of the Java machine that searches by words, which is started for it."""
+    with _turn:
+        return str(_java().System.getProperty("java.version"))
 
 
 @contextmanager

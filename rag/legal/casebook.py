@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from rag.document import Case
 from rag.encode.checkpoint import base_of
-from rag.errors import LibraryError
+from rag.errors import LibraryError, UsageError
 from rag.index.bm25 import Bm25Retriever
 from rag.index.dense import DenseRetriever
 from rag.index.manager import Indexes
 from rag.index.sparse import SparseRetriever
 from rag.legal.concepts import Concepts
-from rag.legal.court_cases import CourtCase
+from rag.legal.court_cases import CourtCase, Field
 from rag.legal.pooling import Pooling, open_pooling
 from rag.legal.precedents import SCORERS, Nearest, Precedents, Scorer, Vectors
 from rag.legal.section_index import SectionIndex
@@ -29,7 +29,7 @@ from rag.library.catalogue import Library
 from rag.llm.open import open_reader
 from rag.locator import part_of
 from rag.protocols import Report, silent
-from rag.records import Passage
+from rag.records import Hit, Passage
 from rag.settings import Settings
 
 FOLDER = "precedents"  # in the library: derived, and gone with the first judgment that leaves
@@ -194,3 +194,15 @@ def open_precedents(library: Library, parts: Parts = NOTHING) -> Iterator[tuple[
         yield parts.search(cases, sections), cases
     finally:
         sections.close()
+
+
+def precedents_of(indexes: Indexes, document_id: str, k: int, section: Field = "facts") -> list[Hit]:
+    """The earlier judgments that bear on one of the library, by this section of it: a hit a case, its best passage.
+
+    Raises UsageError for a document that is no judgment, and as open_parts and open_precedents.
+    """
+    with open_precedents(indexes.library, open_parts(indexes, "hybrid")) as (searching, cases):
+        case = next((each for each in cases if each.case_id == document_id), None)
+        if case is None:
+            raise UsageError("this document is no judgment. Name another one")
+        return searching.search(case, k, section, "both")

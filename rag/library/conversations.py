@@ -134,6 +134,8 @@ class Conversations(Database):
                 f"UPDATE conversations SET {assignments} WHERE conversation_id = ? AND owner = ? AND removed IS NULL",
                 (*(named[name] for name in columns), conversation_id, owner), _no_conversation(conversation_id),
             )  # fmt: skip
+        else:
+            self.conversation(conversation_id, owner)
 
     def remove(self, conversation_id: str, owner: str) -> None:
         """Take it out of the list; `restore` undoes it until it is purged."""

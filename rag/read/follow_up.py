@@ -107,10 +107,10 @@ def _adds_to(reply: str, question: str, before: Sequence[str]) -> bool:
     return new[: len(own)] == own and bool(added) and all(map(known, added)) and reply.count("?") <= 1
 
 
-def clarification(question: str, before: Answer) -> str:
-    """What to say of a follow-up that was not understood, with an example where the question before is about one name.
+def clarification(question: str, before: str) -> str:
+    """What to say of a follow-up that was not understood, with an example where the one `before` is about one name.
 
-    >>> clarification("Where was he born?", Answer("Who directed Ed Wood?", "", True, (), (), (), None, "", ""))
+    >>> clarification("Where was he born?", "Who directed Ed Wood?")
     'I wasn’t sure who “he” refers to. Please ask again and name it, e.g. “Where was Ed Wood born?”'
     """
     pointing = classify(question)[1]
@@ -118,7 +118,7 @@ def clarification(question: str, before: Answer) -> str:
         return "I wasn’t sure what this question refers to. Please ask again and say what it is about."
     asked = "who" if pointing in pronouns.OF_PEOPLE else "what"
     ask = f"I wasn’t sure {asked} “{pointing}” refers to. Please ask again and name it"
-    parsed = Parsed(before.question)
+    parsed = Parsed(before)
     phrases = [parsed.phrase(each) for each in parsed.antecedents]
     if len(phrases) != 1 or parsed.antecedents[0].kind != "name" or pointing not in pronouns.PERSONAL - {"her"}:
         return f"{ask}."

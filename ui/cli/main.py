@@ -21,7 +21,9 @@ from typer.main import get_group
 
 from rag.errors import RagError, UsageError
 from ui.cli.commands.chapter_commands import chapters
+from ui.cli.commands.doctor_command import doctor
 from ui.cli.commands.document_commands import check, documents, ingest, remove
+from ui.cli.commands.mcp_command import mcp
 from ui.cli.commands.model_commands import models_app
 from ui.cli.commands.precedent_commands import precedents
 from ui.cli.commands.question_commands import ask, search
@@ -64,7 +66,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (ingest, documents, remove, check, chapters, precedents, search, ask, serve):
+for command in (ingest, documents, remove, check, chapters, precedents, search, ask, serve, mcp, doctor):
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(users_app, name="users")

@@ -71,9 +71,8 @@ class DocumentNames:
     def called(self, name: str) -> list[NamedDocument]:
         """The documents that have all of these words in their names: of `--in`. Best are those of whose title it is."""
         wanted = _words(name)
-        found = [document for document in self.documents if wanted and set(wanted) <= document.words]
-        exact = [document for document in found if fold(document.title) == fold(name)]
-        return exact or found
+        exact = [document for document in self.documents if fold(document.title) == fold(name)]
+        return exact or [document for document in self.documents if wanted and set(wanted) <= document.words]
 
     def alike(self, name: str) -> list[NamedDocument]:
         """The documents that have all of these words in their names, give or take a letter or two."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,12 @@ import typer
 
 from ui.cli.options import LibraryOption
 from ui.cli.shared import open_indexes
-from ui.web.reach import check_reachable, listen
+from ui.web.access.reach import check_reachable, listen
+
+
+class LogFormat(str, Enum):
+    text = "text"
+    json = "json"
 
 
 def serve(
@@ -40,14 +46,34 @@ def serve(
             help="A folder of this machine whose files may be added on the page by their path. Repeatable.",
         ),
     ] = None,
+    origins: Annotated[
+        list[str] | None,
+        typer.Option("--allow-origin", help="A site whose pages may use /v1: https://app.example. Repeatable."),
+    ] = None,
+    user_header: Annotated[
+        str,
+        typer.Option(
+            "--user-header",
+            help="The header in which a proxy on this machine says who asks: X-Forwarded-User of an OIDC proxy, say.",
+        ),
+    ] = "",
+    log_format: Annotated[
+        LogFormat, typer.Option("--log", help="json: the log as JSON lines, with a line for each request.")
+    ] = LogFormat.text,
 ) -> None:
-    """Open the web page over a library."""
-    from ui.web.users import Users  # argon2
+    """Serve a library: the page, REST, OpenAI's protocol and MCP."""
+    from ui.web.access.api_tokens import read_tokens, tokens_file
+    from ui.web.access.users import Users  # argon2
 
-    check_reachable(host, users, no_login)
+    check_reachable(host, users, no_login, user_header)
     listen(host, port).close()  # a port that is taken is reported before anything heavy is loaded
-    known = Users(users) if users else None
+    if users:  # so is what is wrong with them
+        Users(users)
+        read_tokens(tokens_file(users))
     indexes = open_indexes(library, create=True)
-    from ui.web.server import serve as serve_page  # Gradio
+    from ui.web.server import serve as serve_site  # Gradio
+    from ui.web.site import Reach
+    from ui.web.telemetry import log_as_json, log_no_requests
 
-    serve_page(indexes, host, port, names or (), known, folders or ())
+    (log_as_json if log_format is LogFormat.json else log_no_requests)()
+    serve_site(indexes, host, port, Reach(names or (), origins or (), users, user_header), folders or ())

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from rag.attribute.attribute import Level
 from rag.errors import UsageError
@@ -19,7 +19,8 @@ from rag.records import Answer
 from ui.web.api.answer_view import answer_view
 from ui.web.api.exports import EXPORTS
 from ui.web.api.news import First, Wait, news
-from ui.web.api.problems import InLibrary, Owner
+from ui.web.api.paging import After, Limit, part_of_list
+from ui.web.api.problems import Audit, Body, InLibrary, Owner
 from ui.web.panels.filter_choices import FIELDS, filters_of, words_of
 from ui.web.workers.question_job import AskOptions
 
@@ -27,7 +28,7 @@ Json = dict[str, Any]
 routes = APIRouter()
 
 
-class ConversationChange(BaseModel):
+class ConversationChange(Body):
     """What is to be changed; what is left out stays."""
 
     title: str | None = Field(None, max_length=300)
@@ -35,32 +36,34 @@ class ConversationChange(BaseModel):
     scope: dict[str, Any] | None = None
 
 
-class Question(BaseModel):
+class Question(Body):
     """A question, and how it is to be answered. `instead_of`: the number of the turn that it replaces."""
 
     question: str = Field(max_length=200_000)
     way: str = AUTO
     strategy: str = "notes"
-    documents: list[str] = []
-    filters: dict[str, str] = {}
+    documents: list[str] = Field([], max_length=1_000)
+    filters: dict[str, str] = Field({}, max_length=20)
     standalone: str = Field("", max_length=20_000)
     everywhere: bool = False
     instead_of: int | None = None
 
 
-class Rating(BaseModel):
+class Rating(Body):
     rating: Literal[-1, 1] | None
     reason: str = Field("", max_length=2_000)
 
 
-class Explanation(BaseModel):
+class Explanation(Body):
     level: Level = "document"
 
 
 @routes.get("/conversations")
-def listed(library: InLibrary, owner: Owner, q: str = "") -> Json:
-    found = library.conversations.listed(owner, q[:200])
-    return {"conversations": [conversation_view(each) for each in found], "lasting": library.keeps_conversations}
+def listed(library: InLibrary, owner: Owner, q: str = "", limit: Limit = None, after: After = "") -> Json:
+    """Conversations, the last changed first; with `q` those in which its words stand. In parts as /v1/documents."""
+    views = [conversation_view(each) for each in library.conversations.listed(owner, q[:200])]
+    found, following = part_of_list(views, limit, after)
+    return {"conversations": found, "next": following, "lasting": library.keeps_conversations}
 
 
 @routes.post("/conversations", status_code=201)
@@ -115,7 +118,7 @@ def export(conversation_id: str, library: InLibrary, owner: Owner, format: str =
 
 
 @routes.post("/conversations/{conversation_id}/turns", status_code=202)
-def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner) -> Json:
+def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner, audit: Audit) -> Json:
     """Ask in a conversation. What becomes of it is told by /v1/turns/{turn_id}/events, and kept."""
     text = check_question(asked.question, 1, library.indexes.settings)
     if asked.strategy not in STRATEGIES or asked.way not in (AUTO, *STYLES):
@@ -124,6 +127,7 @@ def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner)
     if unknown:
         raise UsageError(f"there is no filter {sorted(unknown)[0]!r}")
     library.library.select(filters_of(AskOptions(filters=asked.filters).chosen))  # what is wrong with them is said now
+    library.answers.check_room()
     if not library.answers.has_passages():
         raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
     turns = library.conversations.turns(conversation_id, owner)
@@ -140,6 +144,7 @@ def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner)
     options = AskOptions(
         asked.way, asked.strategy, tuple(asked.documents), dict(asked.filters), asked.standalone, asked.everywhere
     )
+    audit("asked", text)
     turn = library.conversations.add_turn(conversation_id, owner, text, options.to_json(), asked.instead_of)
     library.answers.start(turn, latest_answer(earlier))
     return turn_view(turn)

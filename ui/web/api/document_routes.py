@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ingest.kinds import KINDS
 from ingest.uploads import UPLOADED
 from rag.errors import UsageError
 from rag.library.documents import DocumentEntry
-from ui.web.api.problems import AllLibraries, InLibrary
+from ui.web.api.paging import After, Limit, part_of_list
+from ui.web.api.problems import AllLibraries, Audit, Body, InLibrary, Owner
 from ui.web.library.arrivals import Arrivals
+from ui.web.library.idempotency import FirstReplies
+from ui.web.library.libraries import Libraries
 from ui.web.library.open_library import OpenLibrary
 from ui.web.panels.filter_choices import FIELDS
 from ui.web.workers.upload_worker import UploadRow
@@ -24,10 +27,14 @@ from ui.wording import extent, for_page, printable
 Json = dict[str, Any]
 routes = APIRouter()
 arriving = APIRouter()  # where uploads arrive, for all libraries
+Key = Annotated[str | None, Header(max_length=1_000)]
+FILE_BODY = {
+    "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 GROUPS = {"pdf": "documents", "legal": "judgments", "podcast": "episodes"}
 
 
-class NewDocuments(BaseModel):
+class NewDocuments(Body):
     """Files that were uploaded, by the ids that their uploads were answered with; a password for encrypted ones.
 
     Or a `folder` of this machine, where whoever runs the server allows it.
@@ -38,13 +45,18 @@ class NewDocuments(BaseModel):
     password: str = Field("", max_length=1000)
 
 
-class DocumentChange(BaseModel):
+class DocumentChange(Body):
     title: str = Field(min_length=1, max_length=300)
 
 
 @routes.get("/documents")
-def documents(request: Request, library: InLibrary, libraries: AllLibraries) -> Response:
-    """All documents by kind and title, and the uploads that are under way. Answers 304 to what has not changed."""
+def documents(
+    request: Request, library: InLibrary, libraries: AllLibraries, limit: Limit = None, after: After = ""
+) -> Response:
+    """All documents by title, and the uploads that are under way. Answers 304 to what has not changed.
+
+    With `limit` a part of them; `next` is what the next part is asked for with, as `after`.
+    """
     searchable = library.indexes.searchable_generation
     version = f'"{library.library.generation}-{searchable}-{library.uploads.version}"'
     if request.headers.get("if-none-match") == version:
@@ -53,8 +65,15 @@ def documents(request: Request, library: InLibrary, libraries: AllLibraries) -> 
     leaving = library.uploads.leaving
     found = [document_view(entry, searchable) for entry in entries if entry.document_id not in leaving]
     found.sort(key=lambda view: (view["title"].casefold(), view["id"]))
+    found, following = part_of_list(found, limit, after)
     uploads = [upload_view(row) for row in library.uploads.rows()]
-    body = {"documents": found, "uploads": uploads, "endings": list(UPLOADED), "filters": filters_view(library)}
+    body = {
+        "documents": found,
+        "next": following,
+        "uploads": uploads,
+        "endings": list(UPLOADED),
+        "filters": filters_view(library),
+    }
     body["folders"] = [str(folder) for folder in libraries.folders]
     return JSONResponse(body, headers={"etag": version, "cache-control": "no-cache"})
 
@@ -94,26 +113,44 @@ def filters_view(library: OpenLibrary) -> list[Json]:
     ]
 
 
-@arriving.put("/uploads/{name:path}", status_code=201)
-async def upload(name: str, request: Request) -> Json:
+@arriving.put("/uploads/{name:path}", status_code=201, openapi_extra=FILE_BODY)
+async def upload(name: str, request: Request, owner: Owner, idempotency_key: Key = None) -> Json:
     """Take a file, as the body of the request. Its id names it where documents are added, to whichever library."""
     arrivals: Arrivals = request.app.state.arrivals
-    return {"id": await arrivals.receive(name, request.stream())}
+    replies: FirstReplies = request.app.state.first_replies
+    what = f"upload {name} {request.headers.get('content-length', '')}"
+    before = replies.find(owner, idempotency_key, what)
+    if before is not None and arrivals.file(before["id"]) is not None:
+        return before
+    return replies.keep(owner, idempotency_key, what, {"id": await arrivals.receive(name, request.stream())})
 
 
 @routes.post("/documents", status_code=202)
-def add(new: NewDocuments, library: InLibrary, libraries: AllLibraries) -> Json:
+def add(
+    new: NewDocuments, request: Request, library: InLibrary, libraries: AllLibraries, owner: Owner,
+    audit: Audit, idempotency_key: Key = None,
+) -> Json:  # fmt: skip
     """Begin to read files that were uploaded, or those of a folder; the list of documents tells how far they are."""
+    replies: FirstReplies = request.app.state.first_replies
+    what = f"add {request.url.path} {new.model_dump_json()}"
+    if (before := replies.find(owner, idempotency_key, what)) is not None:
+        return before
+    files = [file.name for upload_id in new.uploads if (file := library.arrivals.file(upload_id))]
+    reply = {"job": _begin(new, library, libraries)}
+    audit("added", new.folder or "; ".join(files))
+    return replies.keep(owner, idempotency_key, what, reply)
+
+
+def _begin(new: NewDocuments, library: OpenLibrary, libraries: Libraries) -> str:
+    """Begin to read; the id of the job, with which the ids of its rows begin."""
     if new.folder:
-        job = library.uploads.start_folder(allowed(new.folder, libraries.folders))
-        return {"job": job.job_id}
+        return library.uploads.start_folder(allowed(new.folder, libraries.folders)).job_id
     if not new.uploads:
         raise UsageError("there is no file to add. Choose some")
     files = [library.arrivals.file(upload_id) for upload_id in new.uploads]
     if None in files:
         raise UsageError("an uploaded file is no longer here. Add it again")
-    job = library.uploads.start([str(file) for file in files], [new.password] if new.password else [])
-    return {"job": job.job_id}
+    return library.uploads.start([str(file) for file in files], [new.password] if new.password else []).job_id
 
 
 def allowed(folder: str, folders: Sequence[Path]) -> Path:
@@ -136,21 +173,25 @@ def forget(upload_id: str, library: InLibrary) -> None:
 
 
 @routes.patch("/documents/{document_id}", status_code=204)
-def rename(document_id: str, changed: DocumentChange, library: InLibrary) -> None:
+def rename(document_id: str, changed: DocumentChange, library: InLibrary, audit: Audit) -> None:
     title = " ".join(changed.title.split())
     if not title:
         raise UsageError("a document needs a name. Type one")
     library.uploads.rename(document_id, title)
+    audit("renamed", f"{document_id}: {title}")
 
 
 @routes.delete("/documents/{document_id}", status_code=202)
-def remove(document_id: str, library: InLibrary) -> Json:
+def remove(document_id: str, library: InLibrary, audit: Audit) -> Json:
     """Take a document out of the list; it leaves the library after some seconds, unless that is undone."""
-    return {"seconds": library.uploads.remove_soon(document_id)}
+    seconds = library.uploads.remove_soon(document_id)
+    audit("removed", f"{document_id}: {library.library.documents([document_id])[0].title}")
+    return {"seconds": seconds}
 
 
 @routes.post("/documents/{document_id}/restore", status_code=204)
-def restore(document_id: str, library: InLibrary) -> None:
+def restore(document_id: str, library: InLibrary, audit: Audit) -> None:
     """Undo a removal. It is too late when the document has left."""
     if not library.uploads.keep(document_id):
         raise UsageError("it has left the library already. Add the file again")
+    audit("restored", document_id)

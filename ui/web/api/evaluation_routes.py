@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from rag.errors import UsageError
 from ui.web.api.news import First, Wait, news
-from ui.web.api.problems import InLibrary
+from ui.web.api.problems import Body, InLibrary
 from ui.web.workers.evaluation_worker import Way
 
 Json = dict[str, Any]
 routes = APIRouter()
 
 
-class AskedWay(BaseModel):
+class AskedWay(Body):
     retriever: Literal["hybrid", "bm25", "sparse", "dense"] = "hybrid"
     strategy: Literal["notes", "quotes", "direct", "extract"] = "notes"
 
 
-class NewEvaluation(BaseModel):
+class NewEvaluation(Body):
     """A file that was uploaded, the most questions of it that are asked, and in which ways."""
 
     upload: str

@@ -22,6 +22,7 @@ from ui.web.panels.filter_choices import FIELDS
 from ui.wording import printable
 
 MOST_FOUND = 500
+MOST_TEXT = 1_000_000  # characters of a reply
 DAY = "private, max-age=86400"
 Json = dict[str, Any]
 Offset = Annotated[int, Query(ge=0, le=1 << 40)]
@@ -87,6 +88,15 @@ def page(document_id: str, page: int, request: Request, library: InLibrary) -> J
     if shown["picture"] is None:
         shown["text"] = found.text[span.start : span.end]
     return shown
+
+
+@routes.get("/documents/{document_id}/text")
+def text(document_id: str, library: InLibrary, start: Offset = 0, end: Offset | None = None) -> Json:
+    """text[start:end] of a document, at most MOST_TEXT characters at a time, and how long the whole is."""
+    entry_of(library, document_id)
+    found = library.library.document(document_id)
+    last = min(len(found.text) if end is None else end, start + MOST_TEXT, len(found.text))
+    return {"text": found.text[start:last], "start": start, "end": max(start, last), "length": len(found.text)}
 
 
 @routes.get("/documents/{document_id}/marks")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from rag.errors import UsageError
 from rag.locator import TimeSpan
@@ -21,7 +21,7 @@ from rag.records import Hit
 from rag.search import open_retriever
 from ui.web.api.answer_view import hit_view
 from ui.web.api.document_routes import GROUPS
-from ui.web.api.problems import InLibrary
+from ui.web.api.problems import Body, InLibrary
 from ui.web.api.reading_routes import chosen_of
 from ui.web.library.open_library import OpenLibrary
 from ui.web.library.suggestions import suggestions_of
@@ -37,26 +37,31 @@ Json = dict[str, Any]
 routes = APIRouter()
 
 
-class NewCase(BaseModel):
+class NewCase(Body):
     """A new case's facts, and which section of earlier judgments they are compared with."""
 
     text: str = Field(max_length=4_000_000)
     field: str = "both"
     before: str = Field("", max_length=40)
-    filters: dict[str, str] = {}
+    filters: dict[str, str] = Field({}, max_length=20)
 
 
 @routes.get("/search")
 def search(
     library: InLibrary, q: str, k: Annotated[int, Query(ge=1, le=100)] = SHOWN, retriever: str = "hybrid",
-    documents: Annotated[list[str], Query()] = [], filters: str = "",  # noqa: B006  # FastAPI copies it
+    documents: Annotated[list[str], Query(max_length=1_000)] = [], filters: str = "",  # noqa: B006  # FastAPI copies it
+    filter: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
 ) -> Json:  # fmt: skip
-    """The best passages for words or a question, each with its best sentence and why it was found; facets of them."""
+    """The best passages for words or a question, each with its best sentence and why it was found; facets of them.
+
+    `filter` is FIELD=VALUE, as of the command line, and may be given several times; `terms` of a hit are what its score
+    is the sum of.
+    """
     began = time.monotonic()
     query = check_question(q, k, library.indexes.settings)
     if retriever not in RETRIEVERS:
         raise UsageError(f"retriever {retriever}: choose one of {', '.join(RETRIEVERS)}")
-    within = library.library.select(filters_of(chosen_of(filters)))
+    within = library.library.select([*filters_of(chosen_of(filters)), *filter])
     scope = Scopes(library.library).of_documents(documents)
     if documents:
         numbers = set(scope.numbers) if scope else set()
@@ -80,10 +85,14 @@ def _found(query: str, hit: Hit) -> Json:
         view |= {"quote": printable(quotes[0].text), "start": first, "end": hit.passage.start + quotes[0].end}
     locator = hit.passage.locator
     return view | {
+        "passage_id": hit.passage.passage_id,
+        "text": printable(hit.passage.text),
         "kind": hit.passage.kind,
         "section": printable(hit.passage.section),
         "speaker": printable(locator.speaker) if isinstance(locator, TimeSpan) else "",
         "score": round(hit.score, 4),
+        "terms": hit.terms or {},
+        "links": list(hit.links),
     }
 
 

@@ -22,28 +22,33 @@ from rag.index.manager import Indexes
 from rag.library.conversations import Conversations, State, Turn
 from rag.llm.chat import ChatModel
 from rag.pipeline import EXTRACT, build_pipeline
+from rag.protocols import Retriever
 from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import style_for
 from rag.read.compose.understand import PastTurn, understand
 from rag.read.follow_up import clarification
 from rag.read.strategies import PartProgress
-from rag.records import Answer, Hit, MarkedAnswer
-from ui.web.api.answer_view import answer_view, hit_view, marked_view
+from rag.records import Answer, Hit, MarkedAnswer, Note
+from ui.web.api.answer_view import answer_view, hit_view, marked_view, note_view
 from ui.web.panels.heat_map import attribution_html
 from ui.web.workers.estimates import typical_seconds
-from ui.web.workers.jobs import CALLED_OFF, Job, Worker, message_of
+from ui.web.workers.jobs import CALLED_OFF, Job, ServerBusy, Worker, message_of
 from ui.web.workers.question_job import AskOptions, ExplanationJob, QuestionJob
 from ui.web.workers.reader_queue import QueuedReader, ReaderQueue
 from ui.wording import many, printable
 
 AT_ONCE = 4  # questions that are searched for and checked at once; the reader answers one of them at a time
+MOST_OPEN = 32  # questions and explanations that are under way, or wait: more are refused
 KEPT_SECONDS = 900.0  # for which the log of a question that has ended can be read
 
 
 class AnswerWorker(Worker):
-    """Answers questions, each from the newest state of the library, and explains answers."""
+    """Answers questions, each from the newest state of the library, and explains answers.
 
-    def __init__(self, indexes: Indexes, conversations: Conversations, queue: ReaderQueue):
+    Those of turns are kept in the `conversations`; without these there are none.
+    """
+
+    def __init__(self, indexes: Indexes, conversations: Conversations | None, queue: ReaderQueue):
         super().__init__(AT_ONCE)
         self._indexes = indexes
         self._conversations = conversations
@@ -63,13 +68,27 @@ class AnswerWorker(Worker):
 
     def start(self, turn: Turn, before: Answer | None) -> QuestionJob:
         """Begin to answer a turn that was added to its conversation, after the answer `before` it."""
-        job = QuestionJob(turn.turn_id, turn.question, AskOptions.of(turn.options), before)
+        turns = [PastTurn.of(before)] if before else []
+        job = QuestionJob(turn.question, AskOptions.of(turn.options), turns, turn.turn_id)
         with self._jobs_lock:
             self._forget_old()
             self._questions[turn.turn_id] = job
+        return self._start(job)
+
+    def ask(self, question: str, options: AskOptions, turns: Sequence[PastTurn] = ()) -> QuestionJob:
+        """Begin to answer a question that is of no conversation here, after `turns`. Raises ServerBusy."""
+        self.check_room()
+        return self._start(QuestionJob(question, options, turns))
+
+    def _start(self, job: QuestionJob) -> QuestionJob:
         job.now("searching")
         self._begin(job, self._answer)
         return job
+
+    def check_room(self) -> None:
+        """Raises ServerBusy where so much is under way that one more question would only wait."""
+        if self.under_way >= MOST_OPEN:
+            raise ServerBusy(f"{MOST_OPEN} questions wait already. Ask again in a while")
 
     def question(self, turn_id: str) -> QuestionJob | None:
         """The job of a turn: one that is under way, or ended less than KEPT_SECONDS ago."""
@@ -82,10 +101,17 @@ class AnswerWorker(Worker):
             job = self._explanations.get(turn.turn_id)
             if job is None or job.result.done():
                 values = self._values.setdefault(turn.turn_id, {})
-                job = ExplanationJob(turn.turn_id, answer, AskOptions.of(turn.options).strategy, level, values)
+                job = ExplanationJob(answer, AskOptions.of(turn.options).strategy, level, values, turn.turn_id)
                 self._explanations[turn.turn_id] = job
                 self._begin(job, self._explain)
             return job
+
+    def explain_answer(self, answer: Answer, strategy: str, level: Level) -> ExplanationJob:
+        """Begin to explain an answer that is of no conversation here. Raises ServerBusy."""
+        self.check_room()
+        job = ExplanationJob(answer, strategy, level, {})
+        self._begin(job, self._explain)
+        return job
 
     def explanation(self, turn_id: str) -> ExplanationJob | None:
         with self._jobs_lock:
@@ -115,20 +141,23 @@ class AnswerWorker(Worker):
         place = self._queue.place(urgent=True, called_off=job.stop.is_set)
         try:
             if not job.stop.is_set():
-                self._conversations.begin_turn(job.turn_id, job.understood)
+                if self._conversations and job.turn_id:
+                    self._conversations.begin_turn(job.turn_id, job.understood)
                 answer = self._ask(job, lambda: place.wait(job.queued))
                 state = "done" if answer else "stopped"
         except CALLED_OFF:
             pass
         except Exception as problem:  # noqa: BLE001  # message_of logs what is a bug
-            error, state = message_of(problem), "failed"
+            error, state, job.problem = message_of(problem), "failed", problem
         finally:
             place.leave()
             self._end(job, state, answer, error, time.monotonic() - began)  # type: ignore[arg-type]
 
     def _end(self, job: QuestionJob, state: State, answer: Answer | None, error: str, seconds: float) -> None:
+        job.answer = answer
         try:
-            self._conversations.end_turn(job.turn_id, state, job.understood, answer, error, round(seconds, 2))
+            if self._conversations and job.turn_id:
+                self._conversations.end_turn(job.turn_id, state, job.understood, answer, error, round(seconds, 2))
         except RagError as problem:  # the disk is full: the page has the answer all the same
             job.log.add("unsaved", error=str(problem))
         if answer is not None:
@@ -145,18 +174,19 @@ class AnswerWorker(Worker):
         if searched == []:
             raise UsageError(f"nothing in this library is within: {job.within}. Change the filters, or clear them")
         options = job.options
-        pipeline = build_pipeline(self._indexes, report=job.report, strategy=options.strategy)
+        pipeline = build_pipeline(self._indexes, options.retriever or None, job.report, options.strategy)
         pipeline = replace(pipeline, reader=QueuedReader(pipeline.reader, wait))
         if searched is not None:
             pipeline = replace(pipeline, searched=f"{many(len(searched), 'passage')} ({job.within})")
         scope = self._chosen(job, searched)
         if not options.standalone:
             scopes = self._scopes if searched is None and not options.everywhere else None
-            scope = understand_question(job, pipeline.reader, scopes, scope)
+            scope = understand_question(job, pipeline.reader, scopes, scope, pipeline.retriever)
         job.now("searching")
-        k = self._indexes.settings.retrieve.k
+        k = options.k or self._indexes.settings.retrieve.k
         way = style_for(job.question, options.way, job.standalone) if options.strategy != EXTRACT else "short"
-        about = typical_seconds(self._conversations.past_seconds(), options.strategy)
+        past = self._conversations.past_seconds() if self._conversations else []
+        about = typical_seconds(past, options.strategy)
         for step in answer_question(
             job.standalone, pipeline, k, searched, options.strategy, way, scope, job.searched, job.finish.is_set
         ):  # fmt: skip
@@ -175,8 +205,10 @@ class AnswerWorker(Worker):
             elif isinstance(step, PartProgress):
                 job.summarising = True
                 job.now("part", done=step.done, total=step.total, part=printable(step.part)[:80])
-            elif not job.summarising:
-                job.now("checking")
+            elif isinstance(step, Note):
+                job.log.add("note", note=note_view(step))
+                if not job.summarising:
+                    job.now("checking")
         return None
 
     def _chosen(self, job: QuestionJob, searched: Sequence[int] | None) -> Scope | None:
@@ -208,9 +240,11 @@ class AnswerWorker(Worker):
                     break
                 complete = not job.stop.is_set()
                 job.log.add("explained", level=level, html=str(attribution_html(explained)), complete=complete)
+                job.answer = explained
                 if not complete:
                     break
-                self._conversations.keep_answer(job.turn_id, explained)
+                if self._conversations and job.turn_id:
+                    self._conversations.keep_answer(job.turn_id, explained)
             job.log.add("stopped" if job.stop.is_set() else "explanation ended")
         except CALLED_OFF:
             job.log.add("stopped")
@@ -221,19 +255,19 @@ class AnswerWorker(Worker):
 
 
 def understand_question(
-    job: QuestionJob, reader: ChatModel, scopes: Scopes | None = None, chosen: Scope | None = None
-) -> Scope | None:
-    """Set job.standalone to what it asks after the answer before it; the documents `chosen`, or that it is about.
+    job: QuestionJob, reader: ChatModel, scopes: Scopes | None = None, chosen: Scope | None = None,
+    retriever: Retriever | None = None,
+) -> Scope | None:  # fmt: skip
+    """Set job.standalone to what it asks after the turns before it; the documents `chosen`, or that it is about.
 
     Raises UsageError for a follow-up whose answer would be a guess.
     """
-    turns = [PastTurn.of(job.before)] if job.before else []
-    if turns:
+    if job.turns:
         job.now("understanding")
-    understood = understand(job.question, turns, reader, scopes)
-    if understood.guess and job.before and chosen is None:
+    understood = understand(job.question, job.turns, reader, scopes, retriever)
+    if understood.guess and job.turns and chosen is None:
         job.unclear = True
-        raise UsageError(clarification(job.question, job.before))
+        raise UsageError(clarification(job.question, job.turns[-1].question))
     job.standalone, job.searched = understood.question, understood.searched
     if scopes and understood.scope and chosen is None:
         job.narrowed = "named" if scopes.of_question(job.question) else "cited before"

@@ -18,6 +18,12 @@ log = logging.getLogger("glossator")
 CALLED_OFF = (Stopped, CancelledError)
 
 
+class ServerBusy(RagError):
+    """More is asked of the server than it takes on."""
+
+    retry_seconds = 10
+
+
 class InternalError(Exception):
     """A bug of this program. Its traceback is in the log already."""
 
@@ -76,6 +82,11 @@ class Worker:
         """The jobs that are being done or wait for their turn."""
         with self._lock:
             return [job for job in self._jobs if not job.result.done()]
+
+    @property
+    def under_way(self) -> int:
+        """How many jobs are being done or wait for their turn."""
+        return len(self._under_way())
 
     def stop(self) -> None:
         """Call all jobs off."""

@@ -10,6 +10,7 @@ from typing import Any
 from rag.attribute.attribute import Level
 from rag.attribute.shapley import Value
 from rag.read.compose.style import AUTO
+from rag.read.compose.understand import PastTurn
 from rag.records import Answer
 from ui.web.panels.filter_choices import FIELDS, filters_of, words_of
 from ui.web.workers.turn_log import LoggedJob
@@ -19,8 +20,9 @@ from ui.web.workers.turn_log import LoggedJob
 class AskOptions:
     """How a question is asked. `standalone`: what a follow-up is taken for, where the user has said so.
 
-    `filters` maps names of FIELDS to values; `documents` are the ids of those that are asked; (): all, or those that
-    the question is about.
+    `filters` maps names of FIELDS to values, `conditions` are FIELD=VALUE as of Library.select: all must hold.
+    `documents` are the ids of those that are asked; (): all, or those that the question is about. `retriever` and `k`
+    are those of the settings where they are "" and 0.
     """
 
     way: str = AUTO  # the style of the answer
@@ -29,15 +31,20 @@ class AskOptions:
     filters: Mapping[str, str] = field(default_factory=dict)
     standalone: str = ""
     everywhere: bool = False  # also where it is about some documents only
+    conditions: tuple[str, ...] = ()
+    retriever: str = ""
+    k: int = 0
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> AskOptions:
         """Those that `to_json` wrote."""
-        known = {name: stored[name] for name in cls.__slots__ if name in stored}
-        return cls(**{**known, "documents": tuple(known.get("documents", ()))})
+        known: dict[str, Any] = {name: stored[name] for name in cls.__slots__ if name in stored}
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known | lists)
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__} | {"documents": list(self.documents)}
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @property
     def chosen(self) -> Sequence[str]:
@@ -46,12 +53,19 @@ class AskOptions:
 
 
 class QuestionJob(LoggedJob):
-    """A question. What happens to it stands in its log; what became of it in the catalogue."""
+    """A question after the `turns` before it, oldest first. What happens to it stands in its log.
 
-    def __init__(self, turn_id: str, question: str, options: AskOptions, before: Answer | None):
+    What became of it stands in `answer` or `problem`, once it has ended, and in the catalogue where it is of a turn
+    (`turn_id`) of a conversation.
+    """
+
+    def __init__(self, question: str, options: AskOptions, turns: Sequence[PastTurn] = (), turn_id: str = ""):
         super().__init__()
-        self.turn_id, self.question, self.options, self.before = turn_id, question, options, before
-        self.filters, self.within = filters_of(options.chosen), words_of(options.chosen)  # for Library.select; in words
+        self.question, self.options, self.turns, self.turn_id = question, options, tuple(turns), turn_id
+        self.filters = (*filters_of(options.chosen), *options.conditions)  # as Library.select takes them
+        self.within = ", ".join(filter(None, (words_of(options.chosen), *options.conditions)))  # the same, in words
+        self.answer: Answer | None = None
+        self.problem: Exception | None = None
         self.standalone = options.standalone or question
         self.searched = ""  # what is searched for in place of `standalone`: as of rag.answer.ask
         self.narrowed = ""  # why it is asked in some documents only, where the user did not choose them
@@ -93,9 +107,12 @@ class QuestionJob(LoggedJob):
 
 
 class ExplanationJob(LoggedJob):
-    """The attribution of an answer, level by level down to `level`; what was found before a stop is kept."""
+    """The attribution of an answer, level by level down to `level`; what was found before a stop is kept.
 
-    def __init__(self, turn_id: str, answer: Answer, strategy: str, level: Level, values: dict[str, Value]):
+    `answer` has it, as far as it is known. `turn_id` as of QuestionJob.
+    """
+
+    def __init__(self, answer: Answer, strategy: str, level: Level, values: dict[str, Value], turn_id: str = ""):
         super().__init__()
-        self.turn_id, self.answer, self.strategy, self.level = turn_id, answer, strategy, level
+        self.answer, self.strategy, self.level, self.turn_id = answer, strategy, level, turn_id
         self.values = values  # the cache of the reader's replies; its thread's alone

@@ -139,7 +139,9 @@ class UploadWorker(Worker):
         return [row for job in jobs for row in job.rows() if row.upload_id not in cleared]
 
     def forget(self, upload_id: str) -> None:
-        """Clear a row; of files that are being read, stop their batch."""
+        """Clear a row; of files that are being read, stop their batch. Raises LibraryError for an unknown one."""
+        if all(row.upload_id != upload_id for row in self.rows()):
+            raise LibraryError("there is no such upload (any more)")
         with self._rows_lock:
             for job in self._recent:
                 if upload_id.startswith(f"{job.job_id}.") and not job.result.done():

@@ -22,10 +22,12 @@ const go = (to) => location.assign(to ? `/?l=${encodeURIComponent(to)}` : "/");
 
 const choose = async (button) => {
   await load().catch(() => {});
+  const open = known.find((each) => each.name === library);
   openMenu(button, [
     ...known.map((each) => ({ name: each.title, chosen: each.name === library, act: () => each.name !== library && go(each.name) })),
     { name: t("library.new"), act: create },
-    library && { name: t("library.remove", { title: name.textContent }), act: remove },
+    open?.own && open.owner && { name: t(open.shared ? "library.unshare" : "library.share"), act: () => share(!open.shared) },
+    library && open?.own && { name: t("library.remove", { title: name.textContent }), act: remove },
   ]);
 };
 const create = async () => {
@@ -33,6 +35,9 @@ const create = async () => {
   const title = await ask(t("library.new"), [h("label", {}, t("library.name"), box)], t("library.create"), () => box.value.trim(), t("cancel"));
   if (!title) return;
   try { go((await everywhere("POST", "/libraries", { title })).name); } catch (problem) { tell(problem.message); }
+};
+const share = async (shared) => {
+  try { await everywhere("PATCH", `/libraries/${library}`, { shared }); tell(t(shared ? "library.shared" : "library.private")); } catch (problem) { tell(problem.message); }
 };
 const remove = async () => {
   const title = name.textContent;

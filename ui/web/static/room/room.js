@@ -85,7 +85,18 @@ const precedents = async () => {
   try { pane.innerHTML = (await send("POST", "/precedents", asked)).html; } catch (problem) { pane.replaceChildren(h("p", { class: "problem", role: "alert" }, problem.message)); }
 };
 
-const route = () => openConversation(new URLSearchParams(location.search).get("c")).catch((problem) => { tell(problem.message); go(null); });
+const route = async () => {
+  const asked = new URLSearchParams(location.search);
+  try { await openConversation(asked.get("c")); } catch (problem) { tell(problem.message); go(null); }
+  if (asked.has("d")) openPlace(asked.get("d"), Number(asked.get("s")) || 0, Number(asked.get("e")) || 0).catch((problem) => tell(problem.message));
+};
+// What a citation in another program links to: "/?d=DOCUMENT&s=START&e=END" opens the document with these words marked.
+const openPlace = async (id, start, end) => {
+  if (end <= start) { emit("read", id); return; }
+  const { first_page: page } = await get(`/documents/${encodeURIComponent(id)}/marks`, { start, end });
+  const source = { number: 1, document: id, start, end, page, quote: "", title: "", place: "" };
+  emit("open", source, [source]);
+};
 addEventListener("popstate", route);
 
 addEventListener("unhandledrejection", (event) => {

@@ -10,6 +10,7 @@ export default {
   "documents.drop": "Dateien loslassen, um sie hinzuzufügen", "group.documents": "Dokumente", "group.judgments": "Urteile", "group.episodes": "Folgen",
   "documents.which": "Welche Dateien gehen?", "documents.kinds": "PDF; Urteile als PDF, Text, HTML oder JSON; Transkripte (.vtt, .srt, .json, .html, .md, .txt) zusammen mit ihrem Ton unter demselben Namen.",
   "library": "Bibliothek", "library.new": "Neue Bibliothek …", "library.name": "Ihr Name", "library.create": "Anlegen", "library.remove": "„{title}“ entfernen …",
+  "library.share": "Mit allen hier teilen", "library.unshare": "Für mich behalten", "library.shared": "Alle, die sich anmelden, sehen diese Bibliothek jetzt.", "library.private": "Nur Sie sehen diese Bibliothek jetzt.",
   "library.sure": "Alle ihre Dokumente und Unterhaltungen werden gelöscht. Das lässt sich nicht rückgängig machen.",
   "document.ask": "Nur {title} fragen", "document.removed": "„{title}“ ist entfernt.", "document.name": "Name des Dokuments",
   "document.preparing": "wird durchsuchbar gemacht …", "document.failed": "Nicht lesbar: {error}", "document.select": "Auswählen, was gefragt wird",

@@ -8,6 +8,7 @@ export default {
   "conversation.removed": "Conversation removed.", "conversation.name": "Name of the conversation", "conversation.untitled": "New conversation",
   "conversation.open": "still answering", "not.lasting": "This library cannot be written to: conversations are kept until the server stops.",
   "library": "Library", "library.new": "New library …", "library.name": "Its name", "library.create": "Make it", "library.remove": "Remove “{title}” …",
+  "library.share": "Share with everybody here", "library.unshare": "Keep to myself", "library.shared": "Everybody who signs in sees this library now.", "library.private": "Only you see this library now.",
   "library.sure": "All its documents and conversations are deleted. This cannot be undone.",
   "documents": "Documents", "documents.find": "Find a document", "documents.add": "Add files", "documents.sort": "Order", "sort.title": "by title", "sort.newest": "newest first", "sort.longest": "longest first", "documents.none": "Drop PDFs, judgments or transcripts here, or choose files.",
   "documents.drop": "Drop files to add them", "group.documents": "Documents", "group.judgments": "Judgments", "group.episodes": "Episodes",

@@ -1,6 +1,6 @@
 """What a request has to pass before the page sees it: its host, its origin, its route, its size and its time.
 
-ASGI middleware. A refusal is one line of text. What is closed and why stands in SECURITY.md.
+ASGI middleware. A refusal is a problem document. What is closed and why stands in SECURITY.md.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from fastapi.responses import PlainTextResponse
+from starlette.middleware.cors import CORSMiddleware
 
+from ui.web.api.problems import problem
 from ui.web.library.arrivals import Arrivals
 
 UPLOAD = "/v1/uploads/"  # with PUT and a name behind it: a file
@@ -34,8 +35,9 @@ GRADIO = tuple(
         "startup-events",
     )
 )
-CLOSED = ("/gradio_api/", "/openapi.json", "/docs", "/redoc", "/monitoring", "/run-history")
+CLOSED = ("/gradio_api/", "/openapi.json", "/redoc", "/monitoring", "/run-history")
 SAFE = ("GET", "HEAD", "OPTIONS")
+CORS_HEADERS = ("authorization", "content-type", "idempotency-key", "mcp-protocol-version", "mcp-session-id")
 HEADERS = [  # 'unsafe-eval': gr.HTML makes a function of its template, a constant (Gradio 6.31)
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # with none at all, browsers name no origin in a form that is sent
@@ -54,13 +56,19 @@ class Guard:
 
     `names`: host names that the server answers to, without ports; of other names with the port, "docs.example:8443",
     pages may also send requests through a proxy that changes the Host header. `claimed` gives the uploads that
-    ingestion is about to read.
+    ingestion is about to read. `origins`, "https://app.example", are sites whose pages may use /v1 and /mcp: without
+    cookies, so with a token.
     """
 
     def __init__(
-        self, app: Any, names: Collection[str], arrivals: Arrivals, claimed: Callable[[], Collection[Path]] = tuple
-    ):
-        self._app = app
+        self, app: Any, names: Collection[str], arrivals: Arrivals, claimed: Callable[[], Collection[Path]] = tuple,
+        origins: Collection[str] = (),
+    ):  # fmt: skip
+        self._cors_origins = {origin.lower().rstrip("/") for origin in origins}
+        self._app = CORSMiddleware(
+            app, tuple(self._cors_origins), allow_methods=["*"], allow_headers=list(CORS_HEADERS),
+            expose_headers=["etag", "retry-after", "x-request-id"],
+        ) if origins else app  # fmt: skip
         self._names = {_hostname(name) for name in names}
         self._origins = {name.lower() for name in names}
         self._arrivals = arrivals
@@ -80,7 +88,7 @@ class Guard:
             await send(message)
 
         if refused := self._refusal(scope):
-            await PlainTextResponse(refused[1], refused[0])(scope, receive, send_with_headers)
+            await problem(*refused)(scope, receive, send_with_headers)
         else:
             await self._pass_on(scope, receive, send_with_headers)
 
@@ -96,6 +104,9 @@ class Guard:
                 "this server does not answer to that name. Whoever runs it may add it: glossator serve --name NAME",
             )
         origin = [value.decode("latin-1").lower() for value in headers.get(b"origin", [])]
+        if self._cors_origins.issuperset(origin) and origin and scope["path"].startswith(("/v1/", "/mcp")):
+            scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"cookie"]
+            origin, headers[b"sec-fetch-site"] = [], [b"none"]
         if any(one.partition("://")[2] not in (host, *self._origins) for one in origin):
             return 403, "asked from another site's page"
         fetched = headers.get(b"sec-fetch-site", [b"none"])[0]
@@ -139,7 +150,7 @@ class Guard:
                 self._arrivals.sweep(self._claimed(), self._arriving > 0)
         if body.refused and not begun:
             status, why = body.refused
-            await PlainTextResponse(why, status, {"connection": "close"})(scope, receive, send)
+            await problem(status, why, headers={"connection": "close"})(scope, receive, send)
 
 
 class _Body:

@@ -20,8 +20,15 @@ def listen(host: str, port: int) -> socket.socket:
         raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
 
 
-def check_reachable(host: str, users: Path | None, no_login: bool) -> None:
-    """UsageError for a server that others could reach without having to log in, unless that is what is asked for."""
+def check_reachable(host: str, users: Path | None, no_login: bool, user_header: str = "") -> None:
+    """UsageError for a server that others could reach without having to log in, unless that is what is asked for.
+
+    And for one that believes a header which others than a proxy on this machine could send.
+    """
+    if user_header and not is_loopback(host):
+        raise UsageError(
+            f"--user-header {user_header}: whoever reaches {host} could send it. Listen on 127.0.0.1, behind the proxy"
+        )
     if users is None and not no_login and not is_loopback(host):
         raise UsageError(
             f"--host {host}: whoever reaches this machine could read, add and remove every document. Have them log in "

@@ -23,10 +23,11 @@ class LangChainRetriever(BaseRetriever):
     k: int = 5
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        return [_document(hit) for hit in self.retriever.search([query], self.k)[0]]
+        return [as_document(hit) for hit in self.retriever.search([query], self.k)[0]]
 
 
-def _document(hit: Hit) -> Document:
+def as_document(hit: Hit) -> Document:
+    """A passage as LangChain has it."""
     passage = hit.passage
     fields = ("document_id", "title", "path", "kind", "start", "end")
     metadata = {"rank": hit.rank, "score": hit.score} | {field: getattr(passage, field) for field in fields}

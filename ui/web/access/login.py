@@ -1,12 +1,14 @@
-"""Who may come in: a login page, and sessions in a signed cookie that ends after twelve hours.
+"""Who may come in: by a session, an API token, or the header of a proxy that knows them.
 
-ASGI middleware in front of the whole site. Sessions are signed by itsdangerous with a key of this process, so they end
-with the server, when the password is changed, or when the user's line leaves the users file.
+ASGI middleware in front of the whole site, where people log in. Sessions are signed by itsdangerous with a key of this
+process, so they end with the server, after twelve hours, when the password is changed, or when the user's line leaves
+the users file.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from http.cookies import CookieError, SimpleCookie
@@ -14,17 +16,23 @@ from secrets import token_bytes
 from typing import Any
 from urllib.parse import parse_qs
 
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from ui.web.access.api_tokens import Tokens
+from ui.web.access.audit import AuditLog
+from ui.web.access.identity import Identity, needed_scope
+from ui.web.access.rate_limit import RateLimit
+from ui.web.access.users import NAME, Users
+from ui.web.api.problems import problem
 from ui.web.templating import render, static
-from ui.web.users import Users
 
 COOKIE = "glossator_session"
 SESSION_SECONDS = 12 * 3600
 MOST_BODY = 8192  # bytes of a login form
 MOST_FAILURES, WINDOW_SECONDS = 10, 600.0  # of one address, before it has to wait
 MOST_ADDRESSES = 4096  # that are remembered
+OPEN = ("/health", "/ready")  # which tell nobody anything
 
 
 class Sessions:
@@ -67,13 +75,29 @@ class Failures:
         self._times.setdefault(address, deque(maxlen=MOST_FAILURES)).append(time.monotonic())
 
 
-class Login:
-    """ASGI: nothing behind it answers without a session. /login shows and takes the form, /logout ends the session."""
+class Doors:
+    """The ways in: sessions and tokens of the users of a file, or a header that a proxy sets.
 
-    def __init__(self, app: Any, users: Users, session_seconds: int = SESSION_SECONDS):
-        self._app = app
-        self._users = users
-        self._sessions = Sessions(users, session_seconds)
+    Only the proxy can reach a server that believes its header (reach.py), so that nobody else sets it.
+    """
+
+    def __init__(self, users: Users | None, tokens: Tokens | None = None, user_header: str = ""):
+        self.users, self.tokens, self.user_header = users, tokens, user_header.lower().encode()
+
+
+class Login:
+    """ASGI: nothing behind it answers without an identity, nor what its scope does not permit, nor too often.
+
+    /login shows and takes the form, /logout ends the session.
+    """
+
+    def __init__(
+        self, app: Any, doors: Doors, audit: AuditLog | None = None, limit: RateLimit | None = None,
+        session_seconds: int = SESSION_SECONDS,
+    ):  # fmt: skip
+        self._app, self._doors, self._audit = app, doors, audit
+        self._limit = limit or RateLimit()
+        self._sessions = Sessions(doors.users, session_seconds) if doors.users else None
         self._failures = Failures()
         self._checking = asyncio.Semaphore(2)  # a hash takes 64 MiB while it is computed
 
@@ -85,22 +109,57 @@ class Login:
         await (reply or self._app)(scope, receive, send)
 
     async def _reply(self, scope: Any, receive: Any) -> Response | None:
-        """What is answered here; None: the request goes on to the page."""
+        """What is answered here; None: the request goes on."""
         path, method = scope["path"], scope["method"]
-        if path == "/login":
-            return await self._log_in(scope, receive) if method == "POST" else HTMLResponse(login_page())
-        if path == "/logout" and method == "POST":
-            reply = RedirectResponse("/login", 303)
-            reply.delete_cookie(COOKIE, path="/")
-            return reply
-        if user := self._sessions.user(_cookie(scope)):
-            scope["glossator_user"] = user
+        if path in OPEN:
             return None
-        if method == "GET" and b"text/html" in _header(scope, b"accept"):
+        if self._sessions and not self._doors.user_header:
+            if path == "/login":
+                return await self._log_in(scope, receive) if method == "POST" else HTMLResponse(login_page())
+            if path == "/logout" and method == "POST":
+                reply = RedirectResponse("/login", 303)
+                reply.delete_cookie(COOKIE, path="/")
+                return reply
+        who = self._identity(scope)
+        if who is None:
+            return self._unknown(scope)
+        if not who.may(needed_scope(method, path)):
+            return problem(403, f"this needs the scope {needed_scope(method, path)}; yours is {who.scope}")
+        if wait := self._limit.wait_seconds(who.name, method, path):
+            seconds = {"retry-after": str(math.ceil(wait))}
+            return problem(429, f"that was too often. Ask again in {math.ceil(wait)} s", headers=seconds)
+        scope["glossator_identity"] = who
+        return None
+
+    def _identity(self, scope: Any) -> Identity | None:
+        """Who asks; None where nobody is known to."""
+        doors = self._doors
+        kind, _, token = _header(scope, b"authorization").decode("latin-1").partition(" ")
+        if kind.lower() == "bearer" and doors.tokens:
+            return doors.tokens.identity(token.strip())
+        if doors.user_header:
+            name = _header(scope, doors.user_header).decode("latin-1").strip()
+            if not NAME.fullmatch(name):
+                return None
+            return (doors.users.identity(name) if doors.users else None) or Identity(name)
+        user = self._sessions.user(_cookie(scope)) if self._sessions else None
+        return doors.users.identity(user) if user and doors.users else None
+
+    def _unknown(self, scope: Any) -> Response:
+        if self._doors.user_header:
+            name = self._doors.user_header.decode()
+            return problem(401, f"the proxy did not say who asks, in the header {name}")
+        if _header(scope, b"authorization"):
+            refused = {"www-authenticate": 'Bearer error="invalid_token"'}
+            return problem(
+                401, "this token is wrong, or no longer good. Make one: glossator users token", headers=refused
+            )
+        if scope["method"] == "GET" and b"text/html" in _header(scope, b"accept"):
             return RedirectResponse("/login", 303)
-        return PlainTextResponse("log in first: /login", 401)
+        return problem(401, "log in first: /login, or send a token", headers={"www-authenticate": "Bearer"})
 
     async def _log_in(self, scope: Any, receive: Any) -> Response:
+        assert self._sessions and self._doors.users
         address = (scope.get("client") or ("",))[0]
         if wait := self._failures.wait_seconds(address):
             why = f"Too many attempts. Try again in {-(-wait // 60):.0f} minutes."
@@ -108,7 +167,9 @@ class Login:
         form = await _form(receive)
         name, password = (form.get(field, [""])[0] for field in ("name", "password"))
         async with self._checking:
-            right = await asyncio.to_thread(self._users.is_right, name, password)
+            right = await asyncio.to_thread(self._doors.users.is_right, name, password)
+        if self._audit:
+            self._audit.add(name[:64], "logged in" if right else "failed to log in", address=address)
         if not right:
             self._failures.add(address)
             return HTMLResponse(login_page("That name and password do not go together.", name), 401)

@@ -1,0 +1,1 @@
+"""OpenAI's protocol over a library: chat completions, responses, models, embeddings, with citations."""
