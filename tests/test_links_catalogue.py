@@ -71,7 +71,9 @@ def to_layout_4(folder: Path) -> None:
             f"UPDATE passages SET {words}, speakers = (SELECT json_group_array(t.words) "
             "FROM json_each(passages.speaker_titles) s JOIN titles t ON t.title = s.value);"
             + "".join(f"ALTER TABLE passages DROP COLUMN {name};" for name in gone)
-            + "".join(f"DROP TABLE {name};" for name in ("titles", "summaries", "turns", "conversations"))
+            + "".join(
+                f"DROP TABLE {name};" for name in ("titles", "summaries", "turns", "conversations", "upload_batches")
+            )
             + "PRAGMA user_version=4;"
         )
         for table, column in (("paths", "path"), ("paths", "shown"), ("collections", "path"), ("episodes", "audio")):

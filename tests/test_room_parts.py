@@ -35,7 +35,7 @@ from ui.web.workers import answer_worker, precedent_worker, upload_worker
 from ui.web.workers.jobs import message_of
 from ui.web.workers.reader_queue import QueuedReader, ReaderQueue
 from ui.web.workers.turn_log import TurnLog
-from ui.web.workers.upload_worker import UploadJob
+from ui.web.workers.upload_job import UploadJob
 
 TEXT = "One part of it. Another part of it."
 INTERNAL = "Internal error. The server's log says more"
@@ -389,12 +389,12 @@ def test_a_removal_that_is_not_undone_happens(site: Site, monkeypatch: pytest.Mo
 
 
 def test_uploads_arrive_whole_under_a_plain_name(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = list[Path]()
+    taken = list[tuple[str, bytes]]()
 
     def ingest(
         self: Any, files: list[Path], passwords: list[str], begin: Any, report: Any
     ) -> list[tuple[str, Outcome]]:
-        taken.extend(files)
+        taken.extend((file.name, file.read_bytes()) for file in files)
         begin([file.name for file in files])
         report("talk.vtt", 1, 1)
         return [("talk.vtt", Outcome("talk.vtt", error="encrypted: it needs a password", status="failed"))]
@@ -407,7 +407,7 @@ def test_uploads_arrive_whole_under_a_plain_name(site: Site, monkeypatch: pytest
     while (rows := site.get("/documents")["uploads"])[0]["state"] in ("waiting", "reading", "preparing"):
         assert time.monotonic() < deadline
     assert [(row["name"], row["state"]) for row in rows] == [("talk.vtt", "locked")]
-    assert taken[0].read_bytes() == b"WEBVTT\n" and taken[0].name == "talk.vtt"
+    assert taken == [("talk.vtt", b"WEBVTT\n")]
     site.send("DELETE", f"/uploads/{job['job']}.talk.vtt", status=204)
     assert site.get("/documents")["uploads"] == []
     site.send("POST", "/documents", {"uploads": ["0" * 32]}, 422)

@@ -17,7 +17,7 @@ from ui.web.panels.filter_choices import FilterChoices
 from ui.web.workers.jobs import Job, Worker
 from ui.web.workers.question_job import AskOptions, QuestionJob
 from ui.web.workers.turn_log import TurnLog
-from ui.web.workers.upload_worker import UploadJob
+from ui.web.workers.upload_job import UploadJob
 
 THREADS = 8
 

@@ -108,6 +108,12 @@ ALTER TABLE passages DROP COLUMN chapter;
 ALTER TABLE passages DROP COLUMN speaker;
 ALTER TABLE passages DROP COLUMN speakers;
 """
+LAYOUT_8 = """
+CREATE TABLE upload_batches (
+    batch_id TEXT PRIMARY KEY, files TEXT NOT NULL, folder TEXT NOT NULL, passwords TEXT NOT NULL, state TEXT NOT NULL,
+    worker TEXT NOT NULL DEFAULT '', leased_until REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+    rows TEXT NOT NULL DEFAULT '[]', added REAL NOT NULL, changed REAL NOT NULL);
+"""  # uploads that wait to be read: ui/web/workers/upload_queue.py
 # What people see of a path (stored_files.py), for most without a call of Python: to read passages took 5 % longer.
 SHOWN = "CASE WHEN path GLOB '/*' THEN shown ELSE shown_at(path, shown) END"
 # One path a document: the first in alphabetical order speaks for it in hits and citations.
@@ -130,7 +136,7 @@ NEW_TABLES_4 = LAYOUT_4 + episodes.SCHEMA + cases.SCHEMA
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty catalogue."""
     tables = LAYOUT_1 + links.SCHEMA + LAYOUT_3 + boxes.SCHEMA + NEW_TABLES_4 + LAYOUT_5
-    tables += summaries.SCHEMA + conversations.SCHEMA
+    tables += summaries.SCHEMA + conversations.SCHEMA + LAYOUT_8
     start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};COMMIT;"
     connection.executescript("BEGIN;" + tables + start)  # in one transaction: each would wait for the disk
 
@@ -138,7 +144,7 @@ def create(connection: sqlite3.Connection) -> None:
 def upgrade(connection: sqlite3.Connection, layout: int, locations: Locations) -> None:
     """Give a catalogue of an older layout the tables and columns of this one, filled, within a transaction."""
     new = (LAYOUT_3 + boxes.SCHEMA) * (layout < 3) + NEW_TABLES_4 * (layout < 4) + LAYOUT_5 * (layout < 5)
-    new += summaries.SCHEMA * (layout < 6) + conversations.SCHEMA
+    new += summaries.SCHEMA * (layout < 6) + conversations.SCHEMA * (layout < 7) + LAYOUT_8
     for statement in filter(str.strip, new.split(";")):  # executescript would commit
         connection.execute(statement)
     if layout == 1:

@@ -29,6 +29,7 @@ from ui.cli.commands.precedent_commands import precedents
 from ui.cli.commands.question_commands import ask, search
 from ui.cli.commands.serve_command import serve
 from ui.cli.commands.user_commands import users_app
+from ui.cli.commands.worker_command import worker
 from ui.cli.extras import what_is_missing
 from ui.cli.shared import CommandState
 from ui.wording import printable
@@ -66,7 +67,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (ingest, documents, remove, check, chapters, precedents, search, ask, serve, mcp, doctor):
+for command in (ingest, documents, remove, check, chapters, precedents, search, ask, serve, worker, mcp, doctor):
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(users_app, name="users")

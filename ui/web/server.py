@@ -45,10 +45,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(indexes: Indexes, host: str, port: int, reach: Reach, folders: Sequence[Path] = ()) -> None:
+def serve(
+    indexes: Indexes, host: str, port: int, reach: Reach, folders: Sequence[Path] = (), reads: bool = True
+) -> None:  # fmt: skip
     """Serve the page until Ctrl-C. Raises RagError for a port it cannot have.
 
-    `folders`: those of this machine whose files the page may add by their path.
+    `folders`: those of this machine whose files the page may add by their path. Without `reads` what is uploaded is
+    left to `glossator worker`.
     """
     if host not in ANYWHERE:
         reach = replace(reach, names=[*reach.names, f"[{host}]" if ":" in host else host])
@@ -61,7 +64,7 @@ def serve(indexes: Indexes, host: str, port: int, reach: Reach, folders: Sequenc
     raise_descriptor_limit()
     with listening, tempfile.TemporaryDirectory(prefix="glossator-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # ours alone, and gone afterwards
-        libraries = Libraries(indexes, Arrivals(Path(uploads)), folders)
+        libraries = Libraries(indexes, Arrivals(Path(uploads)), folders, reads)
         app = application(libraries, reach)
         config = uvicorn.Config(
             app,

@@ -57,6 +57,9 @@ def serve(
             help="The header in which a proxy on this machine says who asks: X-Forwarded-User of an OIDC proxy, say.",
         ),
     ] = "",
+    no_ingest: Annotated[
+        bool, typer.Option("--no-ingest", help="Leave what is uploaded to `glossator worker`, another process.")
+    ] = False,
     log_format: Annotated[
         LogFormat, typer.Option("--log", help="json: the log as JSON lines, with a line for each request.")
     ] = LogFormat.text,
@@ -76,4 +79,4 @@ def serve(
     from ui.web.telemetry import log_as_json, log_no_requests
 
     (log_as_json if log_format is LogFormat.json else log_no_requests)()
-    serve_site(indexes, host, port, Reach(names or (), origins or (), users, user_header), folders or ())
+    serve_site(indexes, host, port, Reach(names or (), origins or (), users, user_header), folders or (), not no_ingest)

@@ -21,7 +21,7 @@ from ui.web.library.idempotency import FirstReplies
 from ui.web.library.libraries import Libraries
 from ui.web.library.open_library import OpenLibrary
 from ui.web.panels.filter_choices import FIELDS
-from ui.web.workers.upload_worker import UploadRow
+from ui.web.workers.upload_job import UploadRow
 from ui.wording import extent, for_page, printable
 
 Json = dict[str, Any]

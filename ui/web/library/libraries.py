@@ -56,14 +56,15 @@ class Libraries:
     A library that is not for whoever asks is not there for them.
     """
 
-    def __init__(self, indexes: Indexes, arrivals: Arrivals, folders: Sequence[Path] = ()):
-        """`folders`: those of this machine whose files may be added by their path."""
+    def __init__(self, indexes: Indexes, arrivals: Arrivals, folders: Sequence[Path] = (), reads: bool = True):
+        """`folders`: those of this machine whose files may be added by their path. `reads`: as of OpenLibrary."""
         self._folder = indexes.library.folder / "libraries"
         self._settings = indexes.settings
         self._queue = ReaderQueue()
         self.arrivals = arrivals
         self.folders = [folder.resolve() for folder in folders]
-        self._open = {"": OpenLibrary(indexes, arrivals, self._queue)}
+        self._reads = reads
+        self._open = {"": OpenLibrary(indexes, arrivals, self._queue, reads)}
         self._lock = threading.Lock()
 
     def listed(self, who: Identity = ANYONE) -> list[ListedLibrary]:
@@ -89,7 +90,7 @@ class Libraries:
         with self._lock:
             if name not in self._open:
                 indexes = Indexes(Library.open(self._folder / name), self._settings)
-                self._open[name] = OpenLibrary(indexes, self.arrivals, self._queue)
+                self._open[name] = OpenLibrary(indexes, self.arrivals, self._queue, self._reads)
             return self._open[name]
 
     def create(self, title: str, who: Identity = ANYONE) -> str:

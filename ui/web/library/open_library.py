@@ -35,9 +35,10 @@ class OpenLibrary:
     """The parts of the site over one library.
 
     `arrivals` is where uploads to it arrive, `queue` whose turn it is at the reader, which all libraries share.
+    `reads`: what is uploaded is read by this process.
     """
 
-    def __init__(self, indexes: Indexes, arrivals: Arrivals, queue: ReaderQueue):
+    def __init__(self, indexes: Indexes, arrivals: Arrivals, queue: ReaderQueue, reads: bool = True):
         library = indexes.library
         self._settings = PageSettings(library.folder, indexes.settings)
         indexes.settings = self._settings.load()
@@ -46,7 +47,9 @@ class OpenLibrary:
         self.arrivals = arrivals
         self.conversations, self.keeps_conversations = _conversations_of(library)
         self.answers = AnswerWorker(indexes, self.conversations, queue)
-        self.uploads = UploadWorker(indexes)
+        self.uploads = UploadWorker(indexes, reads)
+        if reads:
+            self.uploads.take_up()
         self.precedents = PrecedentWorker(indexes)
         self.evaluations = EvaluationWorker(indexes, queue)
         self.documents = DocumentList(library)

@@ -2,102 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from ingest.build import Outcome, build
+from ingest.child_process import Stopped
 from ingest.uploads import UploadFolder, remove_document
-from rag.errors import LibraryError, RagError
+from rag.errors import LibraryBusy, LibraryError, RagError
 from rag.index.manager import Indexes
 from rag.legal.casebook import update_sections
 from ui.web.workers.jobs import CALLED_OFF, Job, Worker, logged
+from ui.web.workers.upload_job import RowState, UploadJob, UploadRow
+from ui.web.workers.upload_queue import Batch, UploadQueue
 
-STAGES = ("vectors", "sparse vectors", "documents")  # of a report: of all files together, not of one
 UNDO_SECONDS = 10.0  # for which a removal can be undone
-LOCKED = "encrypted"  # how the error of a file begins that needs a password
-RowState = Literal["waiting", "reading", "preparing", "ready", "unchanged", "failed", "locked", "stopped"]
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRow:
-    """A file that was added: how far it is, or what became of it. `done` of `total` are pages, or passages."""
-
-    upload_id: str
-    name: str
-    state: RowState
-    done: int = 0
-    total: int = 0
-    error: str = ""
-    documents: tuple[str, ...] = ()
-
-
-class UploadJob(Job):
-    """Files that were uploaded together, with the passwords for those that are encrypted."""
-
-    def __init__(self, files: Sequence[str], passwords: Sequence[str]):
-        super().__init__()
-        self.job_id = secrets.token_urlsafe(6)
-        self.files = [Path(file) for file in files]
-        self.passwords = passwords
-        self.outcomes: list[tuple[str, Outcome]] = []
-        self.error = ""
-        self.version = 0  # counts what it has reported
-        self._progress: dict[str, tuple[int, int]] = {}
-
-    def begin(self, names: Sequence[str]) -> None:
-        """These are the files that are read."""
-        with self._lock:
-            self._progress = dict.fromkeys(names, (0, 0))
-
-    def report(self, what: str, done: int, total: int) -> None:
-        super().report(what, done, total)
-        with self._lock:
-            self._progress[what] = (done, total)
-            self.version += 1
-
-    def rows(self) -> list[UploadRow]:
-        """A row a file, and when it has ended one for each outcome."""
-        if self.outcomes or self.error or (self.result.done() and self.stop.is_set()):
-            return self._ended()
-        with self._lock:
-            progress = dict(self._progress)
-        stage = next((progress[name] for name in STAGES[:2] if progress.get(name, (0, 0))[1]), (0, 0))
-        rows = []
-        for name in [name for name in progress if name not in STAGES] or [file.name for file in self.files]:
-            done, total = progress.get(name, (0, 0))
-            whole = total and done >= total
-            state: RowState = "preparing" if whole else "reading" if total else "waiting"
-            rows.append(UploadRow(f"{self.job_id}.{name}", name, state, *(stage if whole else (done, total))))
-        return rows
-
-    def _ended(self) -> list[UploadRow]:
-        if self.error:
-            return [UploadRow(f"{self.job_id}.{f.name}", f.name, "failed", error=self.error) for f in self.files]
-        if not self.outcomes:
-            return [UploadRow(f"{self.job_id}.{f.name}", f.name, "stopped") for f in self.files]
-        return [self._row(name, outcome) for name, outcome in self.outcomes]
-
-    def _row(self, name: str, outcome: Outcome) -> UploadRow:
-        states: dict[str, RowState] = {"added": "ready", "updated": "ready", "unchanged": "unchanged"}
-        state = states.get(outcome.status, "failed")
-        if state == "failed" and (outcome.error or "").startswith(LOCKED):
-            state = "locked"
-        found = (outcome.document_id,) if outcome.document_id and state != "failed" else ()
-        return UploadRow(f"{self.job_id}.{name}", name, state, 0, outcome.pages, outcome.error or "", found)
+LOOK_SECONDS = 2.0  # between two looks at whether there is something to take up
+BEAT_SECONDS = 1.0  # between two signs of life of whoever reads a batch
+BUSY_SECONDS = 2.0  # until it is tried again where another process writes to the library
 
 
 class UploadWorker(Worker):
-    """Ingests uploads, renames documents, and removes them."""
+    """Ingests uploads, renames documents, and removes them.
 
-    def __init__(self, indexes: Indexes):
+    What is to be read stands in the library's queue. Where it `reads`, this process takes what it adds itself, and what
+    a process that was killed has left; else it is left to another one (`glossator worker`).
+    """
+
+    def __init__(self, indexes: Indexes, reads: bool = True):
         super().__init__()
-        self._indexes = indexes
+        self._indexes, self._reads = indexes, reads
+        self._queue = UploadQueue(indexes.library.folder)
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._closing = threading.Event()
+        self._adding = threading.Lock()  # what is added here is begun before it can be taken up
         self._folder = UploadFolder(indexes)
         self._recent: list[UploadJob] = []
         self._cleared: set[str] = set()
@@ -106,16 +51,33 @@ class UploadWorker(Worker):
         self._rows_lock = threading.Lock()
 
     def start(self, files: Sequence[str], passwords: Sequence[str]) -> UploadJob:
-        """Begin to ingest; the job's rows tell what comes of it."""
-        return self._start(UploadJob(files, passwords), self._ingest)
+        """Begin to ingest, or leave it to another process; the rows tell what comes of it."""
+        return self._add([Path(file) for file in files], passwords, "")
 
     def start_folder(self, folder: Path) -> UploadJob:
         """Begin to ingest the files of a folder of this machine, which stay where they are."""
-        return self._start(UploadJob([str(folder)], ()), self._ingest_folder)
+        return self._add([], (), str(folder))
 
-    def _start(self, job: UploadJob, do: Callable[[UploadJob], list[tuple[str, Outcome]]]) -> UploadJob:
+    def _add(self, files: Sequence[Path], passwords: Sequence[str], folder: str) -> UploadJob:
+        try:
+            with self._adding:
+                batch = self._queue.add(files, passwords, folder)
+                if self._reads:
+                    return self._start(batch)
+        except LibraryError as error:  # a full disk, or a library that cannot be written
+            job = UploadJob(files, passwords, folder=folder)
+            job.error, job.result = str(error), Future()
+            job.result.set_exception(error)
+            with self._rows_lock:
+                self._recent = [*self._recent[-20:], job]
+                self._changes += 1
+            return job
+        return UploadJob(batch.files, passwords, batch.batch_id, folder)
+
+    def _start(self, batch: Batch) -> UploadJob:
+        job = UploadJob(batch.files or [Path(batch.folder)], batch.passwords, batch.batch_id, batch.folder)
         with self._rows_lock:
-            self._begin(job, do)
+            self._begin(job, self._read)
             self._recent = [*self._recent[-20:], job]
             self._changes += 1
         return job
@@ -130,13 +92,15 @@ class UploadWorker(Worker):
         with self._rows_lock:
             reported = sum(job.version for job in self._recent)
             ended = sum(job.result.done() for job in self._recent)
-            return f"{self._changes}.{reported}.{ended}"
+            return f"{self._changes}.{reported}.{ended}.{self._queue.version}"
 
     def rows(self) -> list[UploadRow]:
-        """The files that are being added, and those of the last batches with what became of them."""
+        """The files that are being added, here or by another process, and what became of those of the last batches."""
         with self._rows_lock:
             jobs, cleared = list(self._recent), set(self._cleared)
-        return [row for job in jobs for row in job.rows() if row.upload_id not in cleared]
+        here = {job.job_id for job in jobs}
+        elsewhere = [row for batch in self._queue.listed() if batch.batch_id not in here for row in rows_of(batch)]
+        return [row for row in (*(r for job in jobs for r in job.rows()), *elsewhere) if row.upload_id not in cleared]
 
     def forget(self, upload_id: str) -> None:
         """Clear a row; of files that are being read, stop their batch. Raises LibraryError for an unknown one."""
@@ -148,6 +112,8 @@ class UploadWorker(Worker):
                     job.stop.set()
             self._cleared.add(upload_id)
             self._changes += 1
+        if batch := next((b for b in self._queue.listed() if upload_id.startswith(f"{b.batch_id}.")), None):
+            self._queue.stop(batch.batch_id)
 
     # -- removing and renaming -------------------------------------------------------------------------------------
 
@@ -211,16 +177,94 @@ class UploadWorker(Worker):
             remove_document(self._indexes.library, document_id)
             update_sections(self._indexes.library)
 
+    def take_up(self) -> None:
+        """Begin with what waits in the queue, now and whenever something comes, until this worker is closed."""
+        threading.Thread(target=self._take_up, name="uploads", daemon=True).start()
+
+    def _take_up(self) -> None:
+        with suppress(LibraryError):  # of a library that cannot be written
+            self._queue.purge()
+        while True:
+            with suppress(LibraryError), self._adding:
+                for batch in self._left():
+                    self._start(batch)
+            if self._closing.wait(LOOK_SECONDS):
+                return
+
+    def _left(self) -> list[Batch]:
+        """The batches that nobody reads: none while this process has enough to do."""
+        if self.under_way:
+            return []
+        waiting = [batch for batch in self._queue.listed() if batch.state != "ended"]
+        return [batch for batch in waiting if batch.state == "waiting" or self._queue.is_left(batch.batch_id)]
+
+    def stop(self) -> None:
+        """Call all jobs off; what was being read stays in the queue."""
+        self._closing.set()
+        super().stop()
+
+    def _read(self, job: UploadJob) -> list[tuple[str, Outcome]]:
+        """Read a batch under a lease. Another process may have taken it, and then nothing is done."""
+        if self._queue.take(self._name, job.job_id) is None:
+            with self._rows_lock:
+                self._recent = [other for other in self._recent if other is not job]
+            return []
+        with self._heartbeat(job):
+            try:
+                found = self._noting(job, lambda: self._ingest(job))
+            except CALLED_OFF:
+                if self._closing.is_set():
+                    self._queue.release(job.job_id, self._name)
+                else:
+                    self._end(job)
+                raise
+            except BaseException:
+                self._end(job)
+                raise
+            self._end(job)
+            return found
+
+    def _end(self, job: UploadJob) -> None:
+        rows = job.rows() if job.outcomes or job.error else [replace(row, state="stopped") for row in job.rows()]
+        self._queue.end(job.job_id, self._name, [row.to_json() for row in rows])
+
+    @contextmanager
+    def _heartbeat(self, job: UploadJob) -> Iterator[None]:
+        """Renew the lease of a batch while it is read. Who has lost it, because it was asleep for long, stops."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(BEAT_SECONDS):
+                with suppress(LibraryError):
+                    if self._queue.renew(job.job_id, self._name, [row.to_json() for row in job.rows()]) != "running":
+                        job.stop.set()
+
+        thread = threading.Thread(target=beat, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def _ingest(self, job: UploadJob) -> list[tuple[str, Outcome]]:
-        return self._noting(job, lambda: self._folder.ingest(job.files, job.passwords, job.begin, job.report))
+        """Ingest, once no other process writes to the library. Raises Stopped."""
+        while True:
+            try:
+                return self._ingest_folder(job) if job.folder else self._ingest_files(job)
+            except LibraryBusy:
+                if job.stop.wait(BUSY_SECONDS):
+                    raise Stopped from None
+
+    def _ingest_files(self, job: UploadJob) -> list[tuple[str, Outcome]]:
+        """The files stay in the queue's folder until the batch has ended: what is ingested is deleted on the way."""
+        files = self._queue.lent(job.job_id, job.files)
+        return self._folder.ingest(files, job.passwords, job.begin, job.report)
 
     def _ingest_folder(self, job: UploadJob) -> list[tuple[str, Outcome]]:
-        def read() -> list[tuple[str, Outcome]]:
-            settings = self._indexes.settings.ingest
-            done = build(job.files, self._indexes.library, self._indexes, settings, report=job.report)
-            return [(Path(each.path).name, each) for each in done.documents]
-
-        return self._noting(job, read)
+        settings = self._indexes.settings.ingest
+        done = build([Path(job.folder)], self._indexes.library, self._indexes, settings, report=job.report)
+        return [(Path(each.path).name, each) for each in done.documents]
 
     def _noting(self, job: UploadJob, read: Callable[[], list[tuple[str, Outcome]]]) -> list[tuple[str, Outcome]]:
         """What `read` gives; the job's rows tell what came of it, or why nothing did."""
@@ -238,3 +282,13 @@ class UploadWorker(Worker):
         finally:
             with self._rows_lock:
                 self._changes += 1
+
+
+def rows_of(batch: Batch) -> list[UploadRow]:
+    """The rows of a batch that another process reads, or is to read."""
+    if batch.rows:
+        return [UploadRow.of(dict(row)) for row in batch.rows]
+    state: RowState = "stopped" if batch.state == "ended" else "waiting"
+    error = "reading it ended the program several times. Leave it out" if state == "stopped" and batch.attempts else ""
+    names = [file.name for file in batch.files] or [Path(batch.folder).name]
+    return [UploadRow(f"{batch.batch_id}.{name}", name, "failed" if error else state, error=error) for name in names]
