@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rag.library.catalogue import Library
 from tests.conftest import Run, needs_browser
 from tests.pages import GUILD, Endpoint, Site, contrasts, prompt_of, replies, visit
 from tests.pdfs import make_pdf
@@ -57,6 +58,19 @@ def test_an_answer_stands_beside_its_page_and_leads_to_each_source(site: Site, b
         assert mark and words and mark["y"] < words["y"] + words["height"] and words["y"] < mark["y"] + mark["height"]
         page.get_by_text("Sentences this rests on").click()
         assert answer.locator(".rests b").first.inner_text() == "412 crowns"
+
+
+@needs_browser
+def test_a_link_from_another_program_opens_the_page_with_its_words_marked(site: Site, browser) -> None:
+    document = site.document_id("The Harbour Book")
+    start = Library.open(site.library).document(document).text.index("412 crowns")
+    with visit(browser, site, path=f"/?d={document}&s={start}&e={start + 10}") as visited:
+        visited.page.get_by_text("page 2 of 3").wait_for()
+        assert visited.page.locator(".sheet .mark").count() == 1
+    with visit(browser, site, path=f"/?d={document}") as visited:
+        visited.page.get_by_text("page 1 of 3").wait_for()
+    with visit(browser, site, path="/?d=nothing&s=1&e=2", expected_errors=["404"]) as visited:
+        visited.page.get_by_text("there is no such document", exact=False).first.wait_for()
 
 
 @needs_browser

@@ -13,6 +13,7 @@ from eval.core.cache import default_cache
 from eval.pdf import extraction
 from eval.pdf import pdf_questions as pdf
 from eval.retrieval import retrieval_tables as tables
+from eval.server import server_overhead
 from rag.pipeline import build_pipeline
 from ui.cli.extras import require
 from ui.cli.options import (
@@ -20,6 +21,7 @@ from ui.cli.options import (
     FolderOption,
     JsonOption,
     KeptLibraryOption,
+    LibraryOption,
     LimitOption,
     PagesOption,
     QuestionsOption,
@@ -141,3 +143,13 @@ def bench_attribution(
         pipeline = build_pipeline(pdf.open_library(folder, kept, settings, report), None, report)
         measure = bench.word_attribution if level is BenchLevel.word else bench.attribution
         print_result(measure(pipeline, asked, settings.retrieve.k, report=report), as_json, bench.attribution_text)
+
+
+@app.command("server")
+def bench_server(
+    library: LibraryOption,
+    rounds: Annotated[int, typer.Option("--rounds", min=10, help="Searches of each kind.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """A search over HTTP beside the same search in this process, and the milliseconds until a stream begins."""
+    print_result(server_overhead.measure(library, rounds), as_json)

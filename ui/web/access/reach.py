@@ -15,7 +15,11 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises RagError if the port cannot be bound."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        # What is accepted has it, too. asyncio sets it only where a socket names its protocol, which these do not: a
+        # reply in two writes then waits for the client's delayed acknowledgement, 40 ms (Python 3.11, Linux)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except OSError as error:
         raise RagError(f"{host}:{port}: {error.strerror}. Choose another --port, or --host") from error
 

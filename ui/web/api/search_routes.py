@@ -62,8 +62,8 @@ def search(
     if retriever not in RETRIEVERS:
         raise UsageError(f"retriever {retriever}: choose one of {', '.join(RETRIEVERS)}")
     within = library.library.select([*filters_of(chosen_of(filters)), *filter])
-    scope = Scopes(library.library).of_documents(documents)
     if documents:
+        scope = Scopes(library.library).of_documents(documents)
         numbers = set(scope.numbers) if scope else set()
         within = sorted(numbers if within is None else numbers & set(within))
     hits = [] if within == [] else open_retriever(library.indexes, retriever).search([query], k, within)[0]
@@ -99,10 +99,12 @@ def _found(query: str, hit: Hit) -> Json:
 def _describe(library: OpenLibrary, found: Sequence[Json]) -> None:
     """Add to each what its document is: its group, and the year of a judgment or an episode ("" for others)."""
     documents = {view["document"] for view in found}
-    groups = {each.document_id: GROUPS.get(each.kind, "documents") for each in library.library.documents([*documents])}
-    years = {}
-    for document in documents:
-        case, episode = library.library.case(document), library.library.episode(document)
+    kinds = {each.document_id: each.kind for each in library.library.documents([*documents])}
+    groups = {document: GROUPS.get(kind, "documents") for document, kind in kinds.items()}
+    years = dict.fromkeys(documents, "")
+    for document, kind in kinds.items():
+        case = library.library.case(document) if kind == "legal" else None
+        episode = library.library.episode(document) if kind == "podcast" else None
         years[document] = ((case.date if case else "") or (episode.date if episode else "") or "")[:4]
     for view in found:
         view |= {"group": groups.get(view["document"], "documents"), "year": years[view["document"]]}

@@ -66,7 +66,7 @@ on("open", async (source, all, how = {}) => {
   await open(source.document, source.start, source.end, source, !how.quietly);
 });
 on("read", (id) => { sources = []; at = -1; emit("show", "reading"); open(id, 0, 0, null, true); });
-on("peek", (id) => { if (id && !shown && matchMedia("(min-width: 1000px)").matches) { sources = []; open(id, 0, 0, null, false); } });
+on("peek", (id) => { if (id && !shown && !calls && matchMedia("(min-width: 1000px)").matches) { sources = []; open(id, 0, 0, null, false); } });
 on("prefetch", (many) => many.slice(0, 6).forEach(async (source) => {
   try {
     const { view } = await cached(`/documents/${source.document}`);

@@ -1,0 +1,1 @@
+"""A server under load, and what it costs beside the library itself."""
