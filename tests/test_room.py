@@ -40,6 +40,7 @@ def test_an_answer_stands_beside_its_page_and_leads_to_each_source(site: Site, b
     with visit(browser, site) as visited:
         page = visited.page
         assert (page.title(), page.locator("html").get_attribute("lang")) == ("Glossator", "en")
+        page.locator(".examples button").nth(2).wait_for()
         assert page.locator(".examples button").count() == 3
         answer = visited.ask(GUILD)
         assert "412 crowns" in answer.inner_text() and "backed by the sources" in answer.inner_text()
