@@ -303,6 +303,34 @@ def test_what_was_done_is_written_down_for_admins(clients: dict[str, httpx.Clien
     assert bob.get("/v1/audit").status_code == 403
 
 
+def test_mcp_knows_who_asks(site: Site, people: Path, clients: dict[str, httpx.Client]) -> None:
+    """Its tools reach what the token's user may see, and a question stands in the log."""
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    from tests.test_mcp import in_a_loop_of_its_own
+
+    name = clients["bob"].post("/v1/libraries", json={"title": "Bob's own"}).json()["name"]
+
+    async def ask(user: str, library: str) -> Any:
+        token = add_token(people, user, "read", 1)
+        headers = {"authorization": f"Bearer {token}"}
+        question = {"question": "When was the lighthouse built?", "style": "short", "library": library}
+        http = httpx.AsyncClient(headers=headers, timeout=60)
+        async with http, Client(streamable_http_client(f"{site.address}/mcp", http_client=http)) as client:
+            return await client.call_tool("ask", question)
+
+    refused = in_a_loop_of_its_own(ask("eve", name))
+    assert refused.is_error and "no such library" in refused.content[0].text.lower()
+    empty = in_a_loop_of_its_own(ask("bob", name))
+    assert "no such library" not in empty.content[0].text.lower()
+    answered = in_a_loop_of_its_own(ask("eve", ""))
+    assert answered.structured_content["answer"] == "1871 [1]"
+    last = clients["ada"].get("/v1/audit", params={"limit": 5}).json()["entries"]
+    assert ("eve", "asked", "When was the lighthouse built?") in {(e["who"], e["did"], e["what"]) for e in last}
+    clients["bob"].delete(f"/v1/libraries/{name}")
+
+
 def test_too_many_questions_of_one_user_are_put_off_and_not_anothers(site: Site, people: Path) -> None:
     add_user(people, "max", WORD)
     client = as_user(site, people, "max", "read")

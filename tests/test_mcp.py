@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def over_http(site: Site, do: Callable[[Client], Awaitable[Any]]) -> Any:
         async with Client(f"{site.address}/mcp") as client:
             return await do(client)
 
-    return asyncio.run(run())
+    return in_a_loop_of_its_own(run())
 
 
 def over_stdio(site: Site, do: Callable[[Client], Awaitable[Any]]) -> Any:
@@ -44,7 +45,13 @@ def over_stdio(site: Site, do: Callable[[Client], Awaitable[Any]]) -> Any:
         async with Client(stdio_client(server, errlog=sys.__stderr__)) as client:
             return await do(client)
 
-    return asyncio.run(run())
+    return in_a_loop_of_its_own(run())
+
+
+def in_a_loop_of_its_own(coroutine: Any) -> Any:
+    """What it gives. In a thread: a browser that an earlier test has opened keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def text_of(result: Any) -> str:

@@ -205,7 +205,7 @@ def until(holds: Callable[[], bool], seconds: float = 90) -> None:
 
 
 READ = ("ready", "unchanged")  # it may have been stored, and not been reported, before the kill
-LONG = [[f"Page {number} is about the tide of week {number} and what it brought ashore."] for number in range(400)]
+LONG = [[f"Page {number} is about the tide of week {number} and what it brought ashore."] for number in range(200)]
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_a_workers_death_in_the_middle_loses_nothing(site: Site, tmp_path: Path)
         second.send_signal(signal.SIGINT)
     assert second.wait(30) == 0
     (entry,) = Library.open(site.library).documents()
-    assert (entry.title, entry.pages) == ("The Tides", 400)
+    assert (entry.title, entry.pages) == ("The Tides", 200)
     assert not list((site.library / "arriving").glob("*")), "nothing is left in the queue's folder"
 
 
@@ -264,4 +264,4 @@ def test_what_a_killed_server_was_reading_is_read_by_the_next(tmp_path: Path) ->
             until(lambda: [row["state"] in READ for row in rows(again)] == [True])
         finally:
             again.interrupt()
-    assert [entry.pages for entry in Library.open(tmp_path / "library").documents()] == [400]
+    assert [entry.pages for entry in Library.open(tmp_path / "library").documents()] == [200]

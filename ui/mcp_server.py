@@ -141,13 +141,16 @@ class Chapters(BaseModel):
 class LibraryServer(MCPServer[Any]):
     """An MCP server whose resources are the documents of the first library."""
 
-    def __init__(self, library_of: Callable[[Any, str], AskedLibrary]):
+    def __init__(
+        self, library_of: Callable[[Any, str], AskedLibrary], on_ask: Callable[[Any, str], None] = lambda *_: None
+    ):
         """`library_of` gives a library by its name, to whoever sends this request (None: over stdio).
 
-        It raises LibraryError for one that is not there for them.
+        It raises LibraryError for one that is not there for them. `on_ask` is told of each question, with its request,
+        and raises ServerBusy where that is one too many.
         """
         super().__init__("glossator", version=version("glossator"), instructions=INSTRUCTIONS, log_level="WARNING")
-        self._library_of = library_of
+        self._library_of, self._on_ask = library_of, on_ask
         for tool in (self._search, self._ask, self._open, self._documents, self._precedents, self._chapters):
             name = tool.__name__.strip("_")
             self.add_tool(tool, name=name, annotations=READ_ONLY)
@@ -189,6 +192,7 @@ class LibraryServer(MCPServer[Any]):
         """
 
         def begin(asked: AskedLibrary) -> QuestionJob:
+            self._on_ask(_request_of(ctx), question)
             named = (document_id_of(asked.indexes.library, document),) if document else ()
             asked.indexes.library.select(filters)
             text = check_question(question, 1, asked.indexes.settings)

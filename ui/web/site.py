@@ -20,6 +20,7 @@ from ui.web.access.audit import AuditLog
 from ui.web.access.guard import Guard
 from ui.web.access.identity import ANYONE
 from ui.web.access.login import Doors, Login
+from ui.web.access.rate_limit import RateLimit
 from ui.web.access.users import Users
 from ui.web.api import (
     ask_routes,
@@ -31,7 +32,7 @@ from ui.web.api import (
     search_routes,
     settings_routes,
 )  # fmt: skip
-from ui.web.api.problems import identity_of, problem, report_problems
+from ui.web.api.problems import audit_of, identity_of, problem, report_problems
 from ui.web.app import mount
 from ui.web.known_paths import KnownPaths
 from ui.web.library.idempotency import FirstReplies
@@ -81,7 +82,17 @@ def application(libraries: Libraries, reach: Reach) -> Any:
 
     Raises RagError for users and tokens that cannot be read.
     """
-    mcp = LibraryServer(lambda request, name: libraries.get(name, identity_of(request) if request else ANYONE))
+    limit = RateLimit()
+
+    def asked_by_mcp(request: Request, question: str) -> None:
+        who = identity_of(request)
+        if reach.has_login:
+            limit.check_question(who.name)
+        audit_of(request)("asked", question)
+
+    mcp = LibraryServer(
+        lambda request, name: libraries.get(name, identity_of(request) if request else ANYONE), asked_by_mcp
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -108,7 +119,7 @@ def application(libraries: Libraries, reach: Reach) -> Any:
     report_problems(app)
     app.add_api_route("/v1/{rest:path}", no_route, methods=list(METHODS), include_in_schema=False)
     site = mount(app, libraries.arrivals, reach.users_file is not None and not reach.user_header)
-    inner = Login(site, reach.doors(), audit) if reach.has_login else site
+    inner = Login(site, reach.doors(), limit, audit) if reach.has_login else site
     guard = Guard(inner, [*LOOPBACK, *reach.names], libraries.arrivals, libraries.claimed, reach.origins)
     return Telemetry(guard, metrics, paths)
 

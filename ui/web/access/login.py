@@ -92,11 +92,11 @@ class Login:
     """
 
     def __init__(
-        self, app: Any, doors: Doors, audit: AuditLog | None = None, limit: RateLimit | None = None,
+        self, app: Any, doors: Doors, limit: RateLimit, audit: AuditLog | None = None,
         session_seconds: int = SESSION_SECONDS,
     ):  # fmt: skip
         self._app, self._doors, self._audit = app, doors, audit
-        self._limit = limit or RateLimit()
+        self._limit = limit
         self._sessions = Sessions(doors.users, session_seconds) if doors.users else None
         self._failures = Failures()
         self._checking = asyncio.Semaphore(2)  # a hash takes 64 MiB while it is computed

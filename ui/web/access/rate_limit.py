@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from ui.web.access.identity import IN_LIBRARY
+from ui.web.workers.jobs import ServerBusy
 
 MOST_REMEMBERED = 4_096  # users whose buckets are kept; the longest unused are full again by then
 QUESTIONS = ("/ask", "/chat/completions", "/responses", "/embeddings", "/precedents")
@@ -57,6 +59,11 @@ class RateLimit:
     def __init__(self, requests: Rate = REQUESTS, asking: Rate = ASKING):
         self._requests, self._asking = Buckets(requests), Buckets(asking)
 
+    def check_question(self, user: str) -> None:
+        """Take a question that comes by MCP. Raises ServerBusy where it is one too many."""
+        if wait := self._asking.take(user):
+            raise ServerBusy(f"that was too often. Ask again in {math.ceil(wait)} s")
+
     def wait_seconds(self, user: str, method: str, path: str) -> float:
         """0.0 for a request that may go on, else how long its user has to wait."""
         if wait := self._requests.take(user):
@@ -69,9 +76,8 @@ def is_question(method: str, path: str) -> bool:
     >>> is_question("POST", "/v1/libraries/ab/chat/completions"), is_question("POST", "/v1/conversations/1/turns")
     (True, True)
     >>> is_question("GET", "/v1/turns/1/events"), is_question("POST", "/mcp")
-    (False, True)
+    (False, False)
     """
     rest = IN_LIBRARY.sub("", path, count=1)
-    return method == "POST" and (
-        path == "/mcp" or rest.startswith(QUESTIONS) or (rest.startswith("/conversations/") and rest.endswith("/turns"))
-    )
+    of_conversation = rest.startswith("/conversations/") and rest.endswith("/turns")
+    return method == "POST" and (rest.startswith(QUESTIONS) or of_conversation)
