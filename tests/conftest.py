@@ -83,6 +83,15 @@ def browser() -> Iterator[object]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def served_site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[object]:
+    """One server for all tests of its protocols, which leave its documents as they are, or add some."""
+    from tests.served import serving
+
+    with serving(tmp_path_factory.mktemp("served"), glossator) as site:
+        yield site
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Two threads that wait for each other on a busy machine are many times slower than one with a tiny model."""

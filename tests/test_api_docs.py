@@ -8,15 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Run
+from tests.conftest import ROOT
 from tests.pages import Site
 from tests.pdfs import make_pdf
-from tests.served import PAPER, serving
+from tests.served import PAPER
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 TEXT = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -26,9 +25,8 @@ CURL = [code for language, code in BLOCKS if language == "sh" and "curl" in code
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
-    with serving(tmp_path_factory.mktemp("docs"), glossator) as served:
-        yield served
+def site(served_site: Site) -> Site:
+    return served_site
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,17 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 
 from rag.library.catalogue import Library
-from tests.conftest import Run, command
+from tests.conftest import command
 from tests.pages import Site
-from tests.served import CROWNS_QUESTION, serving
+from tests.served import CROWNS_QUESTION
 
 pytestmark = [pytest.mark.timeout(180)]
 TOOLS = {"search", "ask", "open", "documents", "precedents", "chapters"}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
-    with serving(tmp_path_factory.mktemp("mcp"), glossator) as served:
-        yield served
+def site(served_site: Site) -> Site:
+    return served_site
 
 
 def over_http(site: Site, do: Callable[[Client], Awaitable[Any]]) -> Any:

@@ -15,18 +15,16 @@ from langchain_openai import ChatOpenAI
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.settings import load_settings
-from tests.conftest import Run
 from tests.pages import Site
-from tests.served import BUILT_QUESTION, CROWNS_QUESTION, events_in, serving
+from tests.served import BUILT_QUESTION, CROWNS_QUESTION, events_in
 
 pytestmark = [pytest.mark.timeout(180)]
 ANSWER = "412 crowns [1]"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
-    with serving(tmp_path_factory.mktemp("openai"), glossator) as served:
-        yield served
+def site(served_site: Site) -> Site:
+    return served_site
 
 
 @pytest.fixture(scope="module")

