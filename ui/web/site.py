@@ -42,10 +42,11 @@ from ui.web.telemetry import Metrics, Telemetry
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-PARTS = (  # of one library
-    ask_routes, chat_routes, responses_routes, model_routes, conversation_routes, document_routes, reading_routes,
-    search_routes, evaluation_routes, settings_routes,
-)  # fmt: skip
+PARTS = {  # of one library, by what /docs calls them
+    "Ask": (ask_routes, search_routes), "OpenAI's protocol": (chat_routes, responses_routes, model_routes),
+    "Documents": (document_routes, reading_routes), "Conversations": (conversation_routes,),
+    "Evaluation": (evaluation_routes,), "Settings": (settings_routes,),
+}  # fmt: skip
 ABOUT = (
     "Questions to a library of documents, answered with citations. Every route of a library stands under /v1 for the "
     "one that the server began with, and under /v1/libraries/NAME for another. Errors are problem documents "
@@ -110,11 +111,12 @@ def application(libraries: Libraries, reach: Reach) -> Any:
     app.state.first_replies, app.state.audit, app.state.metrics = FirstReplies(), audit, metrics
     app.state.paths = paths = KnownPaths(app)
     app.include_router(telemetry.routes)
-    for routes in (document_routes.arriving, library_routes.routes):
-        app.include_router(routes, prefix="/v1")
-    for part in PARTS:
-        app.include_router(part.routes, prefix="/v1")
-        app.include_router(part.routes, prefix="/v1/libraries/{library_name}", include_in_schema=False)
+    for tag, parts in PARTS.items():
+        for part in parts:
+            app.include_router(part.routes, prefix="/v1", tags=[tag])
+            app.include_router(part.routes, prefix="/v1/libraries/{library_name}", include_in_schema=False)
+    app.include_router(document_routes.arriving, prefix="/v1", tags=["Documents"])
+    app.include_router(library_routes.routes, prefix="/v1", tags=["Libraries"])
     mcp.mount_on(app)
     report_problems(app)
     app.add_api_route("/v1/{rest:path}", no_route, methods=list(METHODS), include_in_schema=False)
