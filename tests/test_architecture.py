@@ -131,6 +131,8 @@ OWNERS = {  # the longest matching name decides
         "ui/web/openai/model_routes.py",
         "ui/web/openai/openai_errors.py",
         "ui/web/openai/responses_routes.py",
+        "ui/web/openai/reply.py",
+        "ui/web/known_paths.py",
         "ui/web/api/ask_routes.py",
         "ui/web/api/paging.py",
         "ui/web/api/problems.py",

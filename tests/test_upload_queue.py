@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -91,8 +92,6 @@ class Queue(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        import tempfile
-
         self._folder = tempfile.TemporaryDirectory()
         self.queue = a_queue(Path(self._folder.name))
         self.now = time.time()
@@ -148,8 +147,6 @@ TestQueue.settings = settings(max_examples=15, stateful_step_count=20, deadline=
 @given(st.integers(2, 6))
 @settings(max_examples=3, deadline=None)
 def test_each_batch_goes_to_one_of_those_who_take_at_once(workers: int) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         queue = a_queue(Path(folder))
         for _ in range(12):

@@ -59,30 +59,27 @@ class AskedLibrary(Protocol):
     def answers(self) -> AnswerWorker: ...
 
 
-class Cited(BaseModel):
-    """A place in a document: text[start:end] of it is the quote. `url` opens it, where there is a page."""
+class Place(BaseModel):
+    """text[start:end] of a document, and where that is for people. `url` opens it, where there is a page."""
 
+    document_id: str
+    title: str
+    place: str
+    start: int
+    end: int
+    url: str = ""
+
+
+class Cited(Place):
     marker: str
     quote: str
-    document_id: str
-    title: str
-    place: str
-    start: int
-    end: int
-    url: str = ""
 
 
-class Found(BaseModel):
+class Found(Place):
     rank: int
     score: float
-    document_id: str
-    title: str
-    place: str
     text: str
-    start: int
-    end: int
     why: str
-    url: str = ""
 
 
 class Hits(BaseModel):
@@ -100,15 +97,11 @@ class CitedAnswer(BaseModel):
     understood_as: str
 
 
-class OpenedText(BaseModel):
-    document_id: str
-    title: str
-    place: str
+class OpenedText(Place):
+    """`length`: of the whole document."""
+
     text: str
-    start: int
-    end: int
     length: int
-    url: str = ""
 
 
 class ListedDocument(BaseModel):
@@ -194,8 +187,7 @@ class LibraryServer(MCPServer[Any]):
         def begin(asked: AskedLibrary) -> QuestionJob:
             self._on_ask(_request_of(ctx), question)
             named = (document_id_of(asked.indexes.library, document),) if document else ()
-            asked.indexes.library.select(filters)
-            text = check_question(question, 1, asked.indexes.settings)
+            text = asked.answers.checked(question, filters)
             options = AskOptions(style, reader, named, conditions=tuple(filters))
             return asked.answers.ask(text, options, [PastTurn(*turn) for turn in history])
 

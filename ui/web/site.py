@@ -109,7 +109,8 @@ def application(libraries: Libraries, reach: Reach) -> Any:
     metrics = Metrics(libraries)
     app.state.libraries, app.state.arrivals = libraries, libraries.arrivals
     app.state.first_replies, app.state.audit, app.state.metrics = FirstReplies(), audit, metrics
-    app.state.paths = paths = KnownPaths(app)
+    routers = [part.routes for parts in PARTS.values() for part in parts]
+    app.state.paths = paths = KnownPaths([*routers, library_routes.routes, document_routes.arriving])
     app.include_router(telemetry.routes)
     for tag, parts in PARTS.items():
         for part in parts:
@@ -129,7 +130,7 @@ def application(libraries: Libraries, reach: Reach) -> Any:
 def no_route(request: Request) -> Response:
     """What is answered under /v1 where no route is: 405 where there is one for another method."""
     paths: KnownPaths = request.app.state.paths
-    _, allowed = paths.of(request.url.path)
+    allowed = paths.methods(request.url.path)
     if allowed:
         return problem(405, f"this is asked for with {' or '.join(allowed)}", headers={"allow": ", ".join(allowed)})
     return problem(404, "there is no such address. See /docs")

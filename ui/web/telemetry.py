@@ -25,6 +25,7 @@ from ui.web.api.problems import AllLibraries, problem
 from ui.web.known_paths import KnownPaths
 from ui.web.library.libraries import Libraries
 
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.3, 1, 3, 10, 30, 100)  # seconds
 log = logging.getLogger("glossator.requests")
@@ -89,14 +90,15 @@ class Telemetry:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            seconds, (route, _) = time.perf_counter() - began, self._paths.of(scope["path"])
-            self._metrics.requests.labels(route, scope["method"][:8], str(status)).inc()
+            seconds, route = time.perf_counter() - began, self._paths.pattern(scope["path"])
+            method = scope["method"] if scope["method"] in METHODS else "other"  # a client may invent some without end
+            self._metrics.requests.labels(route, method, str(status)).inc()
             self._metrics.seconds.labels(route).observe(seconds)
             identity = scope.get("glossator_identity")
             log.info(
-                "%s %s %d", scope["method"], route, status,
+                "%s %s %d", method, route, status,
                 extra={"request": {
-                    "request_id": request_id, "method": scope["method"], "route": route, "status": status,
+                    "request_id": request_id, "method": method, "route": route, "status": status,
                     "milliseconds": round(1000 * seconds, 1), "user": identity.name if identity else "",
                 }},
             )  # fmt: skip

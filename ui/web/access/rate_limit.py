@@ -17,7 +17,7 @@ QUESTIONS = ("/ask", "/chat/completions", "/responses", "/embeddings", "/precede
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many at once, and so many a second behind them."""
+    """A token bucket: its size, and how fast it refills."""
 
     at_once: float
     per_second: float

@@ -5,17 +5,18 @@ The page asks in conversations (conversation_routes.py), whose questions live on
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from rag.attribute.attribute import Level
 from rag.errors import UsageError
-from rag.pipeline import EXTRACT, check_question
+from rag.pipeline import EXTRACT
 from rag.read.compose.understand import PastTurn
 from rag.records import Answer
 from ui.cli.json_layouts import answer_json
@@ -37,21 +38,32 @@ class PastQuestion(Body):
     answer: str = Field("", max_length=200_000)
 
 
-class Ask(Body):
-    """A question. `history` has the ones before it, oldest first; `filters` are FIELD=VALUE, as of the command line.
+class HowAsked(BaseModel):
+    """How a question is answered, as of the command line: `filters` are FIELD=VALUE.
 
-    `documents` are ids: without them all are asked, or those that the question is about. With `stream` the reply is
-    server-sent events.
+    `documents` are ids: without them all are asked, or those that the question is about.
     """
 
-    question: str = Field(max_length=200_000)
-    history: list[PastQuestion] = Field([], max_length=200)
     style: Style = "auto"
     reader: Strategy = "notes"
     retriever: Retriever | None = None
     k: int | None = Field(None, ge=1, le=100)
     filters: list[Words] = Field([], max_length=20)
     documents: list[Words] = Field([], max_length=1_000)
+
+    def options(self, style: Style | None = None) -> AskOptions:
+        """The same as the workers take it; `style` in place of its own."""
+        return AskOptions(
+            style or self.style, self.reader, tuple(self.documents), conditions=tuple(self.filters),
+            retriever=self.retriever or "", k=self.k or 0,
+        )  # fmt: skip
+
+
+class Ask(Body, HowAsked):
+    """A question. `history` has the ones before it, oldest first. With `stream` the reply is server-sent events."""
+
+    question: str = Field(max_length=200_000)
+    history: list[PastQuestion] = Field([], max_length=200)
     attribute: Literal["none", "document", "clause", "word"] = "none"
     stream: bool = False
 
@@ -67,12 +79,13 @@ async def ask(asked: Ask, request: Request, library: InLibrary, audit: Audit) ->
     level: Level | None = None if asked.attribute == "none" else asked.attribute
     if level and (asked.reader == EXTRACT or asked.style not in ("auto", "short")):
         raise UsageError("attribution is of short answers of a language model. Leave out attribute, reader or style")
-    audit("asked", asked.question)
-    options = AskOptions(
-        "short" if level else asked.style, asked.reader, tuple(asked.documents), conditions=tuple(asked.filters),
-        retriever=asked.retriever or "", k=asked.k or 0,
-    )  # fmt: skip
-    job = start(library, asked.question, options, [PastTurn(turn.question, turn.answer) for turn in asked.history])
+    turns = [PastTurn(turn.question, turn.answer) for turn in asked.history]
+
+    def begin() -> QuestionJob:
+        audit("asked", asked.question)
+        return start(library, asked.question, asked.options("short" if level else None), turns)
+
+    job = await asyncio.to_thread(begin)
     if asked.stream:
         return stream(events_of(library, job, level))
     await ended(job, request)
@@ -86,11 +99,7 @@ async def ask(asked: Ask, request: Request, library: InLibrary, audit: Audit) ->
 
 def start(library: OpenLibrary, question: str, options: AskOptions, turns: Sequence[PastTurn]) -> QuestionJob:
     """Begin to answer, after what is wrong with the question or its options was said. Raises UsageError, ServerBusy."""
-    text = check_question(question, 1, library.indexes.settings)
-    library.library.select(options.conditions)
-    if not library.answers.has_passages():
-        raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
-    return library.answers.ask(text, options, turns)
+    return library.answers.ask(library.answers.checked(question, options.conditions), options, turns)
 
 
 def answer_of(job: QuestionJob) -> Answer:

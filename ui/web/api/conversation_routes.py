@@ -12,7 +12,7 @@ from pydantic import Field
 from rag.attribute.attribute import Level
 from rag.errors import UsageError
 from rag.library.conversations import OPEN, Conversation, Turn
-from rag.pipeline import EXTRACT, check_question
+from rag.pipeline import EXTRACT
 from rag.read.compose.style import AUTO, STYLES
 from rag.read.strategies import STRATEGIES
 from rag.records import Answer
@@ -120,16 +120,12 @@ def export(conversation_id: str, library: InLibrary, owner: Owner, format: str =
 @routes.post("/conversations/{conversation_id}/turns", status_code=202)
 def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner, audit: Audit) -> Json:
     """Ask in a conversation. What becomes of it is told by /v1/turns/{turn_id}/events, and kept."""
-    text = check_question(asked.question, 1, library.indexes.settings)
     if asked.strategy not in STRATEGIES or asked.way not in (AUTO, *STYLES):
         raise UsageError("there is no such way of answering. Choose another one")
     unknown = set(asked.filters) - {field.name for field in FIELDS}
     if unknown:
         raise UsageError(f"there is no filter {sorted(unknown)[0]!r}")
-    library.library.select(filters_of(AskOptions(filters=asked.filters).chosen))  # what is wrong with them is said now
-    library.answers.check_room()
-    if not library.answers.has_passages():
-        raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
+    text = library.answers.checked(asked.question, filters_of(AskOptions(filters=asked.filters).chosen))
     turns = library.conversations.turns(conversation_id, owner)
     earlier = [turn for turn in turns if asked.instead_of is None or turn.number < asked.instead_of]
     for turn in turns:

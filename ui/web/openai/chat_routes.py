@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import Field
 
 from rag.records import Answer
-from ui.web.api.ask_routes import answer_of, start
-from ui.web.api.news import ended, follow, sse, stream
+from ui.web.api.news import sse
 from ui.web.api.problems import AllLibraries, Audit, Who
-from ui.web.openai.cited_text import annotations_of, citations_of, cited_text, pieces
+from ui.web.openai.cited_text import annotations_of, pieces
 from ui.web.openai.openai_errors import OpenAIRoute, error_body
-from ui.web.openai.protocol import LenientBody, LibraryFields, Message, asked_in, refuse
-from ui.web.workers.question_job import QuestionJob
+from ui.web.openai.protocol import LenientBody, LibraryFields, Message, refuse
+from ui.web.openai.reply import Reply, known, reply_to
 
 Json = dict[str, Any]
 DONE = "[DONE]"
@@ -35,7 +34,6 @@ class StreamOptions(LenientBody):
 
 class ChatRequest(LibraryFields):
     messages: list[Message] = Field(min_length=1, max_length=1_000)
-    stream: bool = False
     stream_options: StreamOptions | None = None
     n: int | None = None
     tools: list[Any] | None = None
@@ -51,58 +49,44 @@ async def chat(
     Fields beside OpenAI's: `library`, `filters`, `documents`, `style`, `reader`, `retriever`, `k`, `footnotes`.
     """
     refuse(body, n=1, tools=[], logprobs=False)
-    name = body.library_name(request.path_params.get("library_name", ""))
-    asked = asked_in(body.messages)
-    audit("asked", asked.question)
-    job = start(libraries.get(name, who), asked.question, body.options, asked.turns)
-    site = str(request.base_url).rstrip("/")
-    reply = _Reply(body, name, site)
-    if body.stream:
-        return stream(reply.stream(job))
-    await ended(job, request)
-    return JSONResponse(reply.whole(answer_of(job)))
+    return await reply_to(_Completion, body, body.messages, request, libraries, who, audit)
 
 
-class _Reply:
+class _Completion(Reply):
     """The JSON of one completion."""
 
-    def __init__(self, body: ChatRequest, library: str, site: str):
-        self._body, self._library, self._site = body, library, site
+    _body: ChatRequest
+
+    def __init__(self, body: LibraryFields, library: str, site: str):
+        super().__init__(body, library, site)
         self._head: Json = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": body.model}
 
     def whole(self, answer: Answer) -> Json:
-        text, citations = self._cited(answer)
+        text, citations = self.cited(answer)
         message = {
             "role": "assistant", "content": text, "refusal": None, "annotations": annotations_of(text, citations, True),
         }  # fmt: skip
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
         return {
             **self._head, "object": "chat.completion", "choices": [choice], "usage": usage(answer),
-            **_known(answer, citations),
+            **known(answer, citations),
         }  # fmt: skip
 
-    async def stream(self, job: QuestionJob) -> AsyncIterator[str]:
-        """Chunks: the role at once, the text when it stands, and last the annotations and citations."""
+    def begun(self) -> Iterator[str]:
         yield self._chunk({"role": "assistant", "content": ""})
-        async for event in follow(job):
-            if event["kind"] in ("doing", "silence"):
-                yield f": {event.get('what', 'still there')}\n\n"
-        try:
-            answer = answer_of(job)
-        except Exception as error:  # noqa: BLE001  # the headers are sent: clients read an error in the stream
-            yield sse(error_body(error)[1])
-            return
-        text, citations = self._cited(answer)
+
+    def written(self, answer: Answer) -> Iterator[str]:
+        """Chunks of the text, and last the annotations and citations."""
+        text, citations = self.cited(answer)
         for piece in pieces(text):
             yield self._chunk({"content": piece})
-        yield self._chunk({"annotations": annotations_of(text, citations, True)}, "stop", **_known(answer, citations))
+        yield self._chunk({"annotations": annotations_of(text, citations, True)}, "stop", **known(answer, citations))
         if self._body.stream_options and self._body.stream_options.include_usage:
             yield sse({**self._head, "object": "chat.completion.chunk", "choices": [], "usage": usage(answer)})
         yield sse(DONE)
 
-    def _cited(self, answer: Answer) -> tuple[str, list[Json]]:
-        citations = citations_of(answer, self._site, self._library)
-        return cited_text(answer, citations if self._body.footnotes else ()), citations
+    def failed(self, error: Exception) -> str:
+        return sse(error_body(error)[1])
 
     def _chunk(self, delta: Json, finish: str | None = None, **more: Any) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
@@ -113,11 +97,3 @@ def usage(answer: Answer) -> Json:
     """The reader's tokens."""
     prompt, generated = answer.tokens.get("prompt", 0), answer.tokens.get("generated", 0)
     return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
-
-
-def _known(answer: Answer, citations: list[Json]) -> Json:
-    """What is known of an answer beside its text."""
-    return {
-        "citations": citations, "abstained": answer.abstained, "support": answer.support,
-        "probability": answer.probability,
-    }  # fmt: skip

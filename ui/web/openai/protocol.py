@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag.errors import UsageError
 from rag.read.cite import MARKER
 from rag.read.compose.understand import PastTurn
-from ui.web.api.ask_routes import Retriever, Strategy, Style, Words
+from ui.web.api.ask_routes import HowAsked
 from ui.web.openai.cited_text import FOOTNOTES
-from ui.web.workers.question_job import AskOptions
 
 MODEL = "glossator"  # and "glossator/NAME" for a library that was made in the page
 LONGEST = 200_000  # characters of a message
@@ -38,18 +37,13 @@ class Message(LenientBody):
     content: Annotated[str, Field(max_length=LONGEST)] | list[Part] | None = None
 
 
-class LibraryFields(LenientBody):
+class LibraryFields(LenientBody, HowAsked):
     """The fields of ours beside OpenAI's: as of /v1/ask. `footnotes`: the text ends with its sources, for people."""
 
     model: str = Field(MODEL, max_length=200)
     library: str | None = Field(None, max_length=80)
-    style: Style = "auto"
-    reader: Strategy = "notes"
-    retriever: Retriever | None = None
-    k: int | None = Field(None, ge=1, le=100)
-    filters: list[Words] = Field([], max_length=20)
-    documents: list[Words] = Field([], max_length=1_000)
     footnotes: bool = False
+    stream: bool = False
 
     def library_name(self, in_path: str) -> str:
         """The library that is asked: of the request's path, of `library`, else of the model's name.
@@ -62,13 +56,6 @@ class LibraryFields(LenientBody):
         if first != MODEL:
             raise UsageError(f"model {self.model}: there is none of this name. See /v1/models")
         return name
-
-    @property
-    def options(self) -> AskOptions:
-        return AskOptions(
-            self.style, self.reader, tuple(self.documents), conditions=tuple(self.filters),
-            retriever=self.retriever or "", k=self.k or 0,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import Field
 
 from rag.records import Answer
-from ui.web.api.ask_routes import answer_of, start
-from ui.web.api.news import ended, follow, sse, stream
+from ui.web.api.news import sse
 from ui.web.api.problems import AllLibraries, Audit, Who
-from ui.web.openai.cited_text import annotations_of, citations_of, cited_text, pieces
+from ui.web.openai.cited_text import annotations_of, pieces
 from ui.web.openai.openai_errors import OpenAIRoute, error_body
-from ui.web.openai.protocol import LONGEST, LibraryFields, Message, asked_in, refuse
-from ui.web.workers.question_job import QuestionJob
+from ui.web.openai.protocol import LONGEST, LibraryFields, Message, refuse
+from ui.web.openai.reply import Reply, known, reply_to
 
 Json = dict[str, Any]
 routes = APIRouter(route_class=OpenAIRoute)
@@ -29,7 +28,6 @@ routes = APIRouter(route_class=OpenAIRoute)
 
 class ResponsesRequest(LibraryFields):
     input: Annotated[str, Field(max_length=LONGEST)] | list[Message] = Field(min_length=1, max_length=LONGEST)
-    stream: bool = False
     previous_response_id: str | None = None
     tools: list[Any] | None = None
     background: bool | None = None
@@ -42,22 +40,14 @@ async def respond(
     """Answer the last message of `input` from a library; the fields of ours as of /v1/chat/completions."""
     refuse(body, previous_response_id="", tools=[], background=False)
     messages = [Message(role="user", content=body.input)] if isinstance(body.input, str) else body.input
-    name = body.library_name(request.path_params.get("library_name", ""))
-    asked = asked_in(messages)
-    audit("asked", asked.question)
-    job = start(libraries.get(name, who), asked.question, body.options, asked.turns)
-    reply = _Reply(body, name, str(request.base_url).rstrip("/"))
-    if body.stream:
-        return stream(reply.stream(job))
-    await ended(job, request)
-    return JSONResponse(reply.whole(answer_of(job)))
+    return await reply_to(_Response, body, messages, request, libraries, who, audit)
 
 
-class _Reply:
+class _Response(Reply):
     """The JSON of one response, whole or as the events that make it."""
 
-    def __init__(self, body: ResponsesRequest, library: str, site: str):
-        self._body, self._library, self._site = body, library, site
+    def __init__(self, body: LibraryFields, library: str, site: str):
+        super().__init__(body, library, site)
         self._item_id, self._number = f"msg_{secrets.token_hex(12)}", 0
         self._head: Json = {
             "id": f"resp_{secrets.token_hex(12)}", "object": "response", "created_at": int(time.time()),
@@ -66,7 +56,7 @@ class _Reply:
         }  # fmt: skip
 
     def whole(self, answer: Answer) -> Json:
-        text, citations = self._cited(answer)
+        text, citations = self.cited(answer)
         prompt, generated = answer.tokens.get("prompt", 0), answer.tokens.get("generated", 0)
         usage = {
             "input_tokens": prompt, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": generated,
@@ -74,8 +64,7 @@ class _Reply:
         }  # fmt: skip
         return {
             **self._head, "status": "completed", "output": [self._item(text, citations)], "usage": usage,
-            "citations": citations, "abstained": answer.abstained, "support": answer.support,
-            "probability": answer.probability,
+            **known(answer, citations),
         }  # fmt: skip
 
     def _item(self, text: str, citations: list[Json]) -> Json:
@@ -92,20 +81,17 @@ class _Reply:
             "logprobs": [],
         }
 
-    async def stream(self, job: QuestionJob) -> AsyncIterator[str]:
-        begun = {**self._head, "status": "in_progress", "output": [], "usage": None}
-        yield self._event("response.created", response=begun)
-        yield self._event("response.in_progress", response=begun)
-        async for event in follow(job):
-            if event["kind"] in ("doing", "silence"):
-                yield f": {event.get('what', 'still there')}\n\n"
-        try:
-            answer = answer_of(job)
-        except Exception as error:  # noqa: BLE001  # the headers are sent: clients read an error in the stream
-            told = error_body(error)[1]["error"]
-            yield self._event("error", code=told["type"], message=told["message"], param=None)
-            return
-        text, citations = self._cited(answer)
+    def begun(self) -> Iterator[str]:
+        response = {**self._head, "status": "in_progress", "output": [], "usage": None}
+        yield self._event("response.created", response=response)
+        yield self._event("response.in_progress", response=response)
+
+    def failed(self, error: Exception) -> str:
+        told = error_body(error)[1]["error"]
+        return self._event("error", code=told["type"], message=told["message"], param=None)
+
+    def written(self, answer: Answer) -> Iterator[str]:
+        text, citations = self.cited(answer)
         item = {"type": "message", "id": self._item_id, "status": "in_progress", "role": "assistant", "content": []}
         yield self._event("response.output_item.added", output_index=0, item=item)
         at = {"item_id": self._item_id, "output_index": 0, "content_index": 0}
@@ -122,10 +108,6 @@ class _Reply:
         yield self._event("response.content_part.done", **at, part=part)
         yield self._event("response.output_item.done", output_index=0, item=self._item(text, citations))
         yield self._event("response.completed", response=self.whole(answer))
-
-    def _cited(self, answer: Answer) -> tuple[str, list[Json]]:
-        citations = citations_of(answer, self._site, self._library)
-        return cited_text(answer, citations if self._body.footnotes else ()), citations
 
     def _event(self, kind: str, **fields: Any) -> str:
         self._number += 1

@@ -21,7 +21,7 @@ from rag.explain import explain as explain_answer
 from rag.index.manager import Indexes
 from rag.library.conversations import Conversations, State, Turn
 from rag.llm.chat import ChatModel
-from rag.pipeline import EXTRACT, build_pipeline
+from rag.pipeline import EXTRACT, build_pipeline, check_question
 from rag.protocols import Retriever
 from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import style_for
@@ -117,7 +117,16 @@ class AnswerWorker(Worker):
         with self._jobs_lock:
             return self._explanations.get(turn_id)
 
-    def has_passages(self) -> bool:
+    def checked(self, question: str, filters: Sequence[str]) -> str:
+        """The question, stripped, where it can be asked now. Raises UsageError for what is wrong, and ServerBusy."""
+        text = check_question(question, 1, self._indexes.settings)
+        self._indexes.library.select(filters)  # what is wrong with them is said now
+        self.check_room()
+        if not self._has_passages():
+            raise UsageError("there are no documents to search yet. Add PDFs, judgments or transcripts first")
+        return text
+
+    def _has_passages(self) -> bool:
         """Whether there is anything to search."""
         return self._indexes.library.passage_count > 0
 
@@ -133,7 +142,7 @@ class AnswerWorker(Worker):
     def _load(self, job: Job) -> None:
         """Load them. What is wrong with them, the first question reports."""
         with suppress(RagError):
-            if self.has_passages():
+            if self._has_passages():
                 build_pipeline(self._indexes, report=job.report)
 
     def _answer(self, job: QuestionJob) -> None:

@@ -22,7 +22,7 @@ from rag.errors import LibraryError
 from rag.library.database import Database
 
 LEASE_SECONDS = 12.0
-MOST_ATTEMPTS = 3  # a batch that ends its worker so often is given up
+MOST_ATTEMPTS = 3  # retries of a batch whose workers died, before it is given up
 SHOWN_SECONDS = 600.0  # for which a batch that has ended is listed
 State = Literal["waiting", "running", "stopping", "ended"]
 Row = dict[str, Any]
@@ -86,13 +86,14 @@ class UploadQueue(Database):
             )
         return _batch(row)
 
-    def is_left(self, batch_id: str) -> bool:
-        """Whether nobody reads it any more: its worker was killed."""
-        found = self._rows(
-            "SELECT 1 FROM upload_batches WHERE batch_id = ? AND state IN ('running', 'stopping') AND leased_until < ?",
-            (batch_id, time.time()),
+    def unread(self) -> list[Batch]:
+        """The batches that nobody reads: they wait, or their worker was killed."""
+        rows = self._rows(
+            "SELECT * FROM upload_batches WHERE state = 'waiting' OR (state IN ('running', 'stopping') "
+            "AND leased_until < ?) ORDER BY added, batch_id",
+            (time.time(),),
         )
-        return bool(found)
+        return [_batch(row) for row in rows]
 
     def renew(self, batch_id: str, worker: str, rows: Sequence[Row]) -> State | None:
         """Say that its worker lives, and how far it is; the batch's state, None where another has taken it up."""

@@ -69,8 +69,7 @@ class UploadWorker(Worker):
             job.error, job.result = str(error), Future()
             job.result.set_exception(error)
             with self._rows_lock:
-                self._recent = [*self._recent[-20:], job]
-                self._changes += 1
+                self._list(job)
             return job
         return UploadJob(batch.files, passwords, batch.batch_id, folder)
 
@@ -78,9 +77,13 @@ class UploadWorker(Worker):
         job = UploadJob(batch.files or [Path(batch.folder)], batch.passwords, batch.batch_id, batch.folder)
         with self._rows_lock:
             self._begin(job, self._read)
-            self._recent = [*self._recent[-20:], job]
-            self._changes += 1
+            self._list(job)
         return job
+
+    def _list(self, job: UploadJob) -> None:
+        """Show its rows. The caller holds the lock."""
+        self._recent = [*self._recent[-20:], job]
+        self._changes += 1
 
     def claimed(self) -> set[Path]:
         """The uploads that are being ingested, or wait for that."""
@@ -186,17 +189,10 @@ class UploadWorker(Worker):
             self._queue.purge()
         while True:
             with suppress(LibraryError), self._adding:
-                for batch in self._left():
+                for batch in () if self.under_way else self._queue.unread():
                     self._start(batch)
             if self._closing.wait(LOOK_SECONDS):
                 return
-
-    def _left(self) -> list[Batch]:
-        """The batches that nobody reads: none while this process has enough to do."""
-        if self.under_way:
-            return []
-        waiting = [batch for batch in self._queue.listed() if batch.state != "ended"]
-        return [batch for batch in waiting if batch.state == "waiting" or self._queue.is_left(batch.batch_id)]
 
     def stop(self) -> None:
         """Call all jobs off; what was being read stays in the queue."""
@@ -209,20 +205,18 @@ class UploadWorker(Worker):
             with self._rows_lock:
                 self._recent = [other for other in self._recent if other is not job]
             return []
+        put_back = False
         with self._heartbeat(job):
             try:
-                found = self._noting(job, lambda: self._ingest(job))
+                return self._noting(job, lambda: self._ingest(job))
             except CALLED_OFF:
-                if self._closing.is_set():
+                put_back = self._closing.is_set()
+                raise
+            finally:
+                if put_back:
                     self._queue.release(job.job_id, self._name)
                 else:
                     self._end(job)
-                raise
-            except BaseException:
-                self._end(job)
-                raise
-            self._end(job)
-            return found
 
     def _end(self, job: UploadJob) -> None:
         rows = job.rows() if job.outcomes or job.error else [replace(row, state="stopped") for row in job.rows()]
