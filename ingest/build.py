@@ -27,6 +27,7 @@ from ingest.read import collection_of, content_id, find_files
 from ingest.read_context import Member, Part, ReadContext, ReadDocument
 from rag import bounds
 from rag.bounds import shortened
+from rag.concepts.concept_index import update_concepts
 from rag.errors import DocumentError, RagError
 from rag.index.manager import Indexes
 from rag.legal.casebook import update_sections
@@ -98,20 +99,22 @@ def build(
     made; a document's own error is in its Outcome.
     """
     started = time.monotonic()
-    with library.writing("glossator ingest"), indexes.updating(report) as update:
-        children = Children(threading.Semaphore(jobs), jobs, threading.Event())
-        limits = Limits(settings.page_seconds, settings.memory_mb)
-        run = _Run(ReadContext(library, indexes, settings, tuple(passwords), limits, children, report, kind))
-        outcomes = []
-        files = list(run.find(paths))
-        report("documents", 0, len(files))
-        with contextlib.closing(run.all(files, jobs)) as results:  # whatever ends the loop ends the children
-            for outcome in results:
-                outcomes.append(outcome)
-                update()
-                report("documents", len(outcomes), len(files))
-        run.tidy()
-        update_sections(library)
+    with library.writing("glossator ingest"):
+        with indexes.updating(report) as update:
+            children = Children(threading.Semaphore(jobs), jobs, threading.Event())
+            limits = Limits(settings.page_seconds, settings.memory_mb)
+            run = _Run(ReadContext(library, indexes, settings, tuple(passwords), limits, children, report, kind))
+            outcomes = []
+            files = list(run.find(paths))
+            report("documents", 0, len(files))
+            with contextlib.closing(run.all(files, jobs)) as results:  # whatever ends the loop ends the children
+                for outcome in results:
+                    outcomes.append(outcome)
+                    update()
+                    report("documents", len(outcomes), len(files))
+            run.tidy()
+            update_sections(library)
+        update_concepts(indexes, report)
     unit = 1 << 10 if sys.platform == "darwin" else 1  # bytes there, KiB elsewhere
     largest = sum(sorted(children.peaks_kb)[-jobs:])
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + largest) // 1024

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.concepts.steering import Steering
 from rag.errors import MissingWeights, UsageError
 from rag.index.dense import DenseRetriever
 from rag.index.manager import Indexes
@@ -22,7 +23,7 @@ from rag.read.entailment import open_judge
 from rag.read.rules.base import Rule
 from rag.read.rules.open_rules import open_rules
 from rag.records import Passage
-from rag.search import open_retriever
+from rag.search import UNSTEERED, open_retriever
 from rag.settings import Settings
 from rag.span.span_model import SpanModel, shared_span_model
 
@@ -51,9 +52,12 @@ class Pipeline:
 
 
 def build_pipeline(
-    indexes: Indexes, retriever: str | None = None, report: Report = silent, strategy: str = ""
-) -> Pipeline:
+    indexes: Indexes, retriever: str | None = None, report: Report = silent, strategy: str = "",
+    steering: Steering = UNSTEERED,
+) -> Pipeline:  # fmt: skip
     """Wire the parts as the settings say; for the strategy "extract" no language model is opened.
+
+    With `steering` passages are found with less of some concepts and more of others.
 
     Raises RagError for a part that cannot be opened.
     """
@@ -63,7 +67,7 @@ def build_pipeline(
     span_model = settings.extract.model
     reader = NoReader(span_model) if strategy == EXTRACT else _reader(settings)
     return Pipeline(
-        open_retriever(indexes, retriever or settings.retrieve.retriever, report),
+        open_retriever(indexes, retriever or settings.retrieve.retriever, report, steering),
         reader,
         indexes.library.pages_of,
         searched,

@@ -75,12 +75,24 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class ConceptShare:
+    """What a concept of the library (rag/concepts/) adds to the dense part of a hit's score.
+
+    `label` is "" for one without a name; `concept_id` is "" for the remainder, which no concept explains.
+    """
+
+    concept_id: str
+    label: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One entry of a ranking. Rank counts from 1; a higher score is better.
 
     `terms` maps each matched term to its contribution ("+term": the model added it to the passage), and of a hybrid
     also "dense", "named" and "linked"; the contributions add up to the score. `links` are the paths that led here, a
-    readable line each.
+    readable line each. `concepts` split the dense part, the remainder last; () where it has none, or the library.
     """
 
     rank: int
@@ -91,6 +103,7 @@ class Hit:
     ignored: str = ""  # why the reader did not get it, though it was found
     withheld: tuple[tuple[int, int], ...] = ()  # spans of the passage that speak to the reader, which did not get them
     withheld_names: tuple[str, ...] = ()  # "title", "label": fields of the passage that prompts print masked, too
+    concepts: tuple[ConceptShare, ...] = ()
 
     @property
     def withheld_words(self) -> tuple[str, ...]:

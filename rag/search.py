@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag.attribute.rerankers import AttributionReranker, ReaderReranker
+from rag.concepts.concept_index import open_concepts
+from rag.concepts.explained_meaning import ConceptRetriever
+from rag.concepts.steering import SteeredRetriever, Steering, steered
 from rag.errors import UsageError
+from rag.index.dense import DenseRetriever
 from rag.index.manager import Indexes, NothingIndexed
 from rag.llm.open import open_reader
 from rag.protocols import PictureEncoder, Report, Retriever, silent
@@ -18,25 +25,47 @@ from rag.retrieve.shared_names import SharedNamesRetriever
 from rag.retrieve.term_scores import ExplainedRetriever
 from rag.settings import ReaderSettings
 
+UNSTEERED = Steering()
 
-def open_retriever(indexes: Indexes, name: str, report: Report = silent) -> Retriever:
+
+def open_retriever(indexes: Indexes, name: str, report: Report = silent, steering: Steering = UNSTEERED) -> Retriever:
     """The retriever bm25, sparse, dense or hybrid over the newest state of the indexes that it needs.
 
-    A stale or damaged index is brought up to date first, unless another process is writing. Raises UsageError for
-    another name, IndexMismatch, and LibraryError for an index that cannot be repaired.
+    A stale or damaged index is brought up to date first, unless another process is writing. Hits say which concepts
+    their meaning comes from, where the library has them; `steering` mutes and boosts some. Raises UsageError for
+    another name, or concepts that there are not, IndexMismatch, and LibraryError for an index that cannot be repaired.
     """
-    if name != "hybrid":
-        return indexes.retriever(name, report)
-    return _hybrid(indexes) if indexes.prepare(name, report) else NothingIndexed()
+    if not indexes.prepare(name, report):
+        return NothingIndexed()
+    concepts = open_concepts(indexes) if steering or name in ("dense", "hybrid") else None
+    mute, boost = steering.found_in(concepts) if steering else ([], [])
+
+    def change(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        return steered(vectors, concepts, mute, boost) if concepts and steering else vectors
+
+    numbers_of = indexes.library.numbers_of
+    dense = indexes.dense(change) if name in ("dense", "hybrid") else None
+    first: Retriever
+    if dense is None:
+        first = indexes.retriever(name, report)
+    elif name == "dense":
+        first = dense
+    else:
+        first = _hybrid(indexes, dense)
+    if concepts is not None and steering:
+        first = SteeredRetriever(first, concepts, mute, boost, numbers_of)
+    if concepts is not None and dense is not None:
+        first = ConceptRetriever(first, concepts, dense.encode, dense.vectors, numbers_of)
+    return first
 
 
-def _hybrid(indexes: Indexes) -> Retriever:
+def _hybrid(indexes: Indexes, dense: DenseRetriever) -> Retriever:
     """All retrievers fused, with what the settings put before and behind that."""
     library, settings, experimental = indexes.library, indexes.settings.retrieve, indexes.settings.experimental
     weights = {"bm25": settings.bm25_weight, "sparse": settings.sparse_weight, "dense": settings.dense_weight}
     if not sum(weights.values()):
         raise UsageError("settings: retrieve.bm25_weight, sparse_weight and dense_weight are all 0: raise one")
-    bm25, sparse, dense = indexes.bm25(explain=False), indexes.sparse(explain=False), indexes.dense()
+    bm25, sparse = indexes.bm25(explain=False), indexes.sparse(explain=False)
     parts: dict[str, Retriever] = {"bm25": bm25, "sparse": sparse, "dense": dense}
     fusion = settings.fusion_depth, weights, experimental.fusion, experimental.rank_constant
     first: Retriever = HybridRetriever(parts, *fusion)

@@ -197,7 +197,8 @@ NEEDED = {
         GET /v1/documents/{document_id}/audio GET /v1/documents/{document_id}/captions.vtt
         GET /v1/search POST /v1/precedents GET /v1/suggestions GET /v1/status GET /v1/settings
         GET /v1/evaluation/events POST /v1/ask POST /v1/chat/completions POST /v1/responses GET /v1/models
-        GET /v1/models/{model} POST /v1/embeddings
+        GET /v1/models/{model} POST /v1/embeddings GET /v1/concepts GET /v1/concepts/map
+        GET /v1/concepts/blind-spots GET /v1/concepts/{concept_id}/passages
     """,
     "write": """
         POST /v1/libraries PATCH /v1/libraries/{library_name} DELETE /v1/libraries/{library_name}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from rag.library.conversations import Conversation, Turn
+from rag.library.kept.conversations import Conversation, Turn
 from rag.locator import PageSpan, TimeSpan
 from rag.read.cite import MARKER
 from rag.records import Answer, Citation, Hit, MarkedAnswer, Note, Statement

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rag.errors import LibraryError
 from rag.library.catalogue import Library
-from rag.library.conversations import Conversations
+from rag.library.kept.conversations import Conversations
 from rag.locator import PageSpan, ParagraphSpan, TimeSpan
 from rag.records import Answer, Attribution, Citation, Hit, MarkedAnswer, Note, Passage, Statement
 
@@ -164,7 +164,7 @@ def test_a_question_is_kept_while_documents_are_written(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from rag.library.conversations import Conversations
+from rag.library.kept.conversations import Conversations
 kept = Conversations(Path(sys.argv[1]))
 one = kept.create("").conversation_id
 kept.add_turn(one, "", "waiting", {})

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from rag.document import Document, Episode, Page, Section, Utterance
 from rag.library.catalogue import Library
-from rag.library.conversations import Conversations
 from rag.library.filters import VALUES
+from rag.library.kept.conversations import Conversations
 from rag.locator import PageSpan, ParagraphSpan, part_of
 from rag.pipeline import Pipeline
 from rag.records import Answer, Hit, Passage

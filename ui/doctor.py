@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag.children import python
+from rag.concepts.concept_index import concept_problems
 from rag.errors import RagError, first_line_of
 from rag.index.manager import Indexes
 from rag.legal.casebook import section_problems
@@ -121,7 +122,8 @@ def _library(folder: Path, settings: Settings) -> Iterator[Check]:
         yield Check(name, True, f"{documents} documents, {passages:,} passages" + (
             f"; {len(failed)} files could not be read" if failed else ""
         ))  # fmt: skip
-        found = library.problems() + Indexes(library, settings).problems() + section_problems(library)
+        indexes = Indexes(library, settings)
+        found = library.problems() + indexes.problems() + section_problems(library) + concept_problems(indexes)
     except RagError as error:
         what, _, cure = str(error).partition(". ")
         yield Check(name, False, what, cure)

@@ -13,10 +13,12 @@ if TYPE_CHECKING:  # every command imports this file, few need ingestion
     from rag.library.documents import DocumentEntry
 
 EXACT = "exact"  # the standard error of a score for which all coalitions were evaluated
+CONCEPTS_TOLD, CONCEPT_FROM = 2, 0.02  # concepts of a hit that are told, from which share of its score on
 SHOWN_FROM = 0.35  # probability of a marked answer that is shown at all, before the reader's or beside it
 # Parts of a hybrid's score that come from no term: as the retrievers call them -> for people.
 WITHOUT_TERMS = {
-    "dense": "meaning", "named": "named in the question", "linked": "linked", "label": "asked for by its label"
+    "dense": "meaning", "named": "named in the question", "linked": "linked", "label": "asked for by its label",
+    "muted": "muted", "boosted": "boosted",
 }  # fmt: skip
 
 
@@ -121,8 +123,24 @@ def reasons_text(hit: Hit, most: int = 6) -> str:
     terms = []
     for term, share in shares:
         word = WITHOUT_TERMS.get(term, f"{term[1:]} (added by the model)" if term[:1] == "+" and term[1:] else term)
-        terms.append(f"{word} {percent(share / (hit.score or 1))}")
-    return "; ".join([", ".join(terms), *hit.links])
+        concepts = concepts_text(hit) if term == "dense" else ""
+        terms.append(f"{word} {percent(share / (hit.score or 1))}" + (f" ({concepts})" if concepts else ""))
+    if hit.terms is None and (concepts := concepts_text(hit)):
+        terms.append(concepts)
+    return "; ".join(filter(None, [", ".join(terms), *hit.links]))
+
+
+def concepts_text(hit: Hit) -> str:
+    """The named concepts that its meaning owes most to, each with its share of the score; "" where none is named."""
+    named: dict[str, float] = {}
+    for each in hit.concepts:
+        if each.label:
+            label = "this document" if each.label == hit.passage.title else each.label
+            named[label] = named.get(label, 0.0) + each.share
+    whole = hit.score or 1.0
+    told = [(label, share / whole) for label, share in named.items() if share / whole >= CONCEPT_FROM]
+    told.sort(key=lambda entry: -entry[1])
+    return "; ".join(f"{printable(label)} {percent(share)}" for label, share in told[:CONCEPTS_TOLD])
 
 
 def withheld_texts(hits: Sequence[Hit], most: int | None = None) -> list[str]:

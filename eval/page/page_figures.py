@@ -13,7 +13,7 @@ import psutil
 from eval.page.hand import Hand
 from eval.page.task import LOSS
 from rag.library.catalogue import Library
-from rag.library.conversations import Conversations
+from rag.library.kept.conversations import Conversations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -273,7 +273,11 @@ class DenseRetriever:
         index: DenseIndex,
         encoder: Callable[[], DenseEncoder],
         passages: Callable[[Sequence[int]], dict[int, Passage]],
+        change: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     ):
+        """`change` makes of the unit vectors (n, d) of queries those that are searched with."""
+        self._change = change
+        self._encoded: tuple[tuple[str, ...], NDArray[np.float32]] | None = None  # the last queries: asked for twice
         self._index = index
         self._encoder = encoder
         self._passages = passages
@@ -284,7 +288,12 @@ class DenseRetriever:
 
     def encode(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """The unit-length vectors that `search` searches with: (len(queries), d)."""
-        return self._encoder().encode(queries)
+        known = self._encoded
+        if known is None or known[0] != tuple(queries):
+            vectors = self._encoder().encode(queries)
+            known = tuple(queries), vectors if self._change is None else self._change(vectors)
+            self._encoded = known
+        return known[1]
 
     def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
         """As DenseIndex.vectors: of the passages with these catalogue numbers, as far as they are indexed."""

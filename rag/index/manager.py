@@ -18,6 +18,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag.encode.dense_encoder import folder_of
 from rag.encode.inference_free import InferenceFreeQuery, idf
 from rag.encode.sparse_encoder import SparseTextEncoder
@@ -101,6 +104,10 @@ class Indexes:
     def sparse_model(self) -> str:
         """As Encoders.sparse_model."""
         return self.encoders.sparse_model
+
+    def built_with(self, name: str) -> str:
+        """What an index of the settings is built with: another one is none of theirs."""
+        return self._index(name).built_with
 
     def _built(self, name: str) -> Built:
         try:
@@ -340,11 +347,11 @@ class Indexes:
                 self._table = index, InferenceFreeQuery(folder_of(self.sparse_model), weights)
             return self._table[1]
 
-    def dense(self) -> DenseRetriever:
-        """A retriever over the index of dense vectors."""
+    def dense(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None) -> DenseRetriever:
+        """A retriever over the index of dense vectors; `change` as of DenseRetriever."""
         opened = self._open("dense")
         assert isinstance(opened.index, DenseIndex)
-        return opened.lend(DenseRetriever(opened.index, self.encoder, self.library.passages_numbered))
+        return opened.lend(DenseRetriever(opened.index, self.encoder, self.library.passages_numbered, change))
 
 
 class NothingIndexed:

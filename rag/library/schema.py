@@ -14,8 +14,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from rag.document import Episode
-from rag.library import boxes, cases, conversations, episodes, links, summaries
+from rag.library import boxes, cases, episodes, links, summaries
 from rag.library.database import VERSION
+from rag.library.kept import conversations
 from rag.library.stored_files import Locations, storable
 from rag.locator import Locator, PageSpan, ParagraphSpan, TimeSpan, heading_of, locator_json
 from rag.records import Passage

@@ -91,6 +91,11 @@ class StoredPassages(Database):
         """The catalogue numbers of all passages, ascending."""
         return [row["number"] for row in self._rows("SELECT number FROM passages ORDER BY number")]
 
+    def owners(self) -> dict[int, str]:
+        """Catalogue number -> document_id of all passages."""
+        rows = self._rows("SELECT number, document_id FROM passages ORDER BY number")
+        return {row["number"]: row["document_id"] for row in rows}
+
     def numbers_outside(self, file_name: str) -> list[int]:
         """Catalogue numbers of the passages of all documents but those whose path ends in this file name."""
         paths = self._rows(f"SELECT document_id, {SHOWN} AS shown FROM paths")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 def hit_json(hit: Hit) -> dict[str, Any]:
     passage = _located(hit.passage)
     del passage["description"]  # of the whole episode, with each of its passages
+    concepts = {"concepts": concepts_json(hit)} if hit.concepts else {}
     terms = {} if hit.terms is None else {"terms": hit.terms}
     links = {"links": list(hit.links)} if hit.links else {}
     ignored: dict[str, Any] = {"ignored": hit.ignored} if hit.ignored else {}
     if hit.withheld_words:
         ignored["withheld"] = list(hit.withheld_words)
-    return {"rank": hit.rank, "score": hit.score, **passage, **terms, **links, **ignored}
+    return {"rank": hit.rank, "score": hit.score, **passage, **terms, **concepts, **links, **ignored}
+
+
+def concepts_json(hit: Hit) -> list[dict[str, Any]]:
+    """Of the dense part of a hit's score: the concepts' shares; the last, with the id "", is what none explains."""
+    return [asdict(share) for share in hit.concepts]
 
 
 def _located(source: Passage | Citation) -> dict[str, Any]:
@@ -33,11 +39,17 @@ def _located(source: Passage | Citation) -> dict[str, Any]:
     return {**fields, **place, "paragraph": place["first_paragraph"]}
 
 
-def search_json(query: str, retriever: str, hits: Sequence[Hit], milliseconds: float) -> dict[str, Any]:
+def search_json(
+    query: str, retriever: str, hits: Sequence[Hit], milliseconds: float, before: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """`before`: the ranks without steering, where there was any; null for a hit that was not among the first 100."""
+    found = [hit_json(hit) for hit in hits]
+    if before is not None:
+        found = [each | {"rank_before": before.get(each["passage_id"])} for each in found]
     return {
         "query": query,
         "retriever": retriever,
-        "hits": [hit_json(hit) for hit in hits],
+        "hits": found,
         "milliseconds": round(milliseconds, 2),
     }
 

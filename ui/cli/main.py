@@ -21,6 +21,7 @@ from typer.main import get_group
 
 from rag.errors import RagError, UsageError
 from ui.cli.commands.chapter_commands import chapters
+from ui.cli.commands.concept_command import concepts
 from ui.cli.commands.doctor_command import doctor
 from ui.cli.commands.document_commands import check, documents, ingest, remove
 from ui.cli.commands.mcp_command import mcp
@@ -67,7 +68,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (ingest, documents, remove, check, chapters, precedents, search, ask, serve, worker, mcp, doctor):
+COMMANDS = (
+    ingest, documents, remove, check, chapters, precedents, search, ask, concepts, serve, worker, mcp, doctor
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(users_app, name="users")

@@ -76,6 +76,13 @@ StyleOption = Annotated[
         help="The way of answering: what the question asks for, a phrase, sentences, a list, two sides, a summary.",
     ),
 ]
+MuteOption = Annotated[
+    list[str] | None,
+    typer.Option("--mute", help="A concept that counts less: a name or id of `glossator concepts`. Repeatable."),
+]
+BoostOption = Annotated[
+    list[str] | None, typer.Option("--boost", help="A concept that counts more, as --mute. Repeatable.")
+]
 SectionOption = Annotated[
     SectionName, typer.Option("--section", help="The section of a judgment that is used as the query.")
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rag.records import Answer, Attribution, Citation, Hit
@@ -29,19 +29,24 @@ if TYPE_CHECKING:  # a search needs no ingestion
 WITHHELD_CHARACTERS = 200  # of each masked sentence
 
 
-def hits_text(hits: Sequence[Hit]) -> str:
-    """Each hit on two or three lines: rank, title, place, score and path; its text's beginning; why it was found."""
+def hits_text(hits: Sequence[Hit], before: Mapping[str, int] | None = None) -> str:
+    """Each hit on two or three lines: rank, title, place, score and path; its text's beginning; why it was found.
+
+    `before` has the ranks by passage id that they had before concepts were muted or boosted.
+    """
     if not hits:
         return "nothing found"
     lines = []
     for hit in hits:
         passage = hit.passage
         place = printable(place_text(passage))
+        was = "" if before is None else f", was {before.get(passage.passage_id, 'not among the first 100')}"
         lines.append(
-            f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f})  {printable(passage.path)}"
+            f"{hit.rank:2}  {printable(passage.title)}, {place}  (score {hit.score:.3f}{was})  "
+            f"{printable(passage.path)}"
         )
         lines.append(f"    {printable(passage.text)[:300]}")
-        if hit.terms:
+        if hit.terms or hit.concepts:
             lines.append(f"    because: {printable(reasons_text(hit))}")
     return "\n".join(lines)
 

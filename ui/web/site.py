@@ -34,6 +34,7 @@ from ui.web.api import (
 )  # fmt: skip
 from ui.web.api.problems import audit_of, identity_of, problem, report_problems
 from ui.web.app import mount
+from ui.web.concepts import concept_routes
 from ui.web.known_paths import KnownPaths
 from ui.web.library.idempotency import FirstReplies
 from ui.web.library.libraries import Libraries
@@ -45,6 +46,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PARTS = {  # of one library, by what /docs calls them
     "Ask": (ask_routes, search_routes), "OpenAI's protocol": (chat_routes, responses_routes, model_routes),
     "Documents": (document_routes, reading_routes), "Conversations": (conversation_routes,),
+    "Concepts": (concept_routes,),
     "Evaluation": (evaluation_routes,), "Settings": (settings_routes,),
 }  # fmt: skip
 ABOUT = (

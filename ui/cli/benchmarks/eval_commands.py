@@ -14,6 +14,7 @@ from rag.errors import RagError
 from ui.cli.benchmarks.eval_answers import eval_hotpotqa, eval_injections, eval_pdf
 from ui.cli.benchmarks.eval_attribution import eval_attribution
 from ui.cli.benchmarks.eval_chapters import eval_chapters
+from ui.cli.benchmarks.eval_concepts import eval_concepts
 from ui.cli.benchmarks.eval_open import eval_open
 from ui.cli.benchmarks.eval_precedents import eval_precedents
 from ui.cli.benchmarks.eval_reading import eval_reading
@@ -57,6 +58,7 @@ app.command("hotpotqa")(eval_hotpotqa)
 app.command("injections")(eval_injections)
 app.command("attribution")(eval_attribution)
 app.command("chapters")(eval_chapters)
+app.command("concepts")(eval_concepts)
 app.command("pruning")(eval_pruning)
 app.command("reading")(eval_reading)
 app.command("compare")(eval_compare)

@@ -85,15 +85,18 @@ def remove(
 ) -> None:
     """Remove documents from a library completely."""
     from ingest.uploads import remove_document
+    from rag.concepts.concept_index import update_concepts
     from rag.legal.casebook import update_sections
 
     indexes = open_indexes(library)
     removed = [indexes.library.find(name) for name in document]
     removed = list(dict.fromkeys(removed))
-    with indexes.library.writing("glossator remove"), indexes.updating():
-        for document_id in removed:
-            remove_document(indexes.library, document_id)
-        update_sections(indexes.library)
+    with indexes.library.writing("glossator remove"):
+        with indexes.updating():
+            for document_id in removed:
+                remove_document(indexes.library, document_id)
+            update_sections(indexes.library)
+        update_concepts(indexes)
     if as_json:
         print_json({"removed": removed})
     else:
@@ -106,12 +109,14 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the indexes with the catalogue."""
+    from rag.concepts.concept_index import concept_problems, rebuild_concepts
     from rag.legal.casebook import rebuild_sections, section_problems
 
     indexes = open_indexes(library)
 
     def found() -> list[str]:
-        return indexes.library.problems() + indexes.problems() + section_problems(indexes.library)
+        found = indexes.library.problems() + indexes.problems() + section_problems(indexes.library)
+        return found + concept_problems(indexes)
 
     problems = found()
     repaired: list[str] = []
@@ -119,6 +124,7 @@ def check(
         with progress() as report, indexes.library.writing("glossator check --repair"):
             indexes.rebuild(report)
             rebuild_sections(indexes.library)
+            rebuild_concepts(indexes, report)
         left = found()
         repaired, problems = [problem for problem in problems if problem not in left], left
     if as_json:

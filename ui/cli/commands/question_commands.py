@@ -17,7 +17,17 @@ from rag.read.compose.style import AUTO, style_for
 from rag.records import Answer, MarkedAnswer
 from ui.cli import json_layouts as layouts
 from ui.cli.draft import Draft
-from ui.cli.options import JsonOption, KOption, LibraryOption, ReaderOption, ReaderStyle, RetrieverOption, StyleOption
+from ui.cli.options import (
+    BoostOption,
+    JsonOption,
+    KOption,
+    LibraryOption,
+    MuteOption,
+    ReaderOption,
+    ReaderStyle,
+    RetrieverOption,
+    StyleOption,
+)
 from ui.cli.shared import load_settings, open_indexes, print_json, progress, until_interrupted
 from ui.cli.text import answer_text, attribution_text, hits_text
 from ui.wording import marked_text, printable
@@ -52,9 +62,12 @@ def search(
     retriever: RetrieverOption = None,
     k: KOption = None,
     filters: FilterOption = None,
+    mute: MuteOption = None,
+    boost: BoostOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages that bear on a question."""
+    from rag.concepts.steering import Steering, ranks_before
     from rag.pipeline import check_question
     from rag.search import open_retriever
 
@@ -64,15 +77,17 @@ def search(
     indexes = open_indexes(library)
     name = retriever.value if retriever else settings.retrieve.retriever
     within = indexes.library.select(filters or ())
+    steering = Steering(tuple(mute or ()), tuple(boost or ()))
     with progress() as report:
-        finder = open_retriever(indexes, name, report)
+        finder = open_retriever(indexes, name, report, steering)
     began = time.perf_counter()
     hits = finder.search([query], count, within)[0]
     milliseconds = (time.perf_counter() - began) * 1000
+    before = ranks_before(hits, open_retriever(indexes, name), query, within) if steering else None
     if as_json:
-        print_json(layouts.search_json(query, name, hits, milliseconds))
+        print_json(layouts.search_json(query, name, hits, milliseconds, before))
     else:
-        print(hits_text(hits))
+        print(hits_text(hits, before))
 
 
 InOption = Annotated[
@@ -95,6 +110,8 @@ def ask(
     retriever: RetrieverOption = None,
     k: KOption = None,
     filters: FilterOption = None,
+    mute: MuteOption = None,
+    boost: BoostOption = None,
     attribute: Annotated[
         AttributeLevel, typer.Option("--attribute", help="What made the answer what it is, down to which parts.")
     ] = AttributeLevel.none,
@@ -102,6 +119,7 @@ def ask(
 ) -> None:
     """Answer a question from a library, with citations."""
     from rag.answer import ask as answer_question
+    from rag.concepts.steering import Steering
     from rag.explain import explain
     from rag.pipeline import build_pipeline, check_question
     from rag.read.compose.scope import Scopes
@@ -122,7 +140,10 @@ def ask(
     scopes = Scopes(indexes.library)
     chosen = scopes.chosen(within or ())
     with progress() as report:
-        pipeline = build_pipeline(indexes, retriever.value if retriever else None, report, reader.value)
+        pipeline = build_pipeline(
+            indexes, retriever.value if retriever else None, report, reader.value,
+            Steering(tuple(mute or ()), tuple(boost or ())),
+        )  # fmt: skip
     understood = understand(question, turns, pipeline.reader, scopes, pipeline.retriever)
     scope = chosen or understood.scope
     if not as_json:

@@ -159,7 +159,18 @@ def hit_view(hit: Hit) -> Json:
         f"[{hit.rank}]", passage.passage_id, passage.document_id, passage.path, passage.title, passage.locator,
         passage.text, passage.start, passage.end, passage.kind, passage.label, passage.section, passage.ocr_confidence,
     )  # fmt: skip
-    return citation_view(as_citation, hit.rank) | {"why": reasons_text(hit), "ignored": printable(hit.ignored)}
+    return citation_view(as_citation, hit.rank) | {
+        "why": reasons_text(hit), "ignored": printable(hit.ignored), "concepts": named_concepts(hit),
+    }  # fmt: skip
+
+
+def named_concepts(hit: Hit) -> list[Json]:
+    """The concepts with a name that its meaning owes something to, most first."""
+    return [
+        {"id": each.concept_id, "label": printable(each.label)}
+        for each in sorted(hit.concepts, key=lambda each: -each.share)
+        if each.label and each.share > 0
+    ]
 
 
 def marked_view(marked: MarkedAnswer) -> Json | None:

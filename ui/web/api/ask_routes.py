@@ -41,7 +41,8 @@ class PastQuestion(Body):
 class HowAsked(BaseModel):
     """How a question is answered, as of the command line: `filters` are FIELD=VALUE.
 
-    `documents` are ids: without them all are asked, or those that the question is about.
+    `documents` are ids: without them all are asked, or those that the question is about. `mute` and `boost` are
+    concepts of the library, by id or name: /v1/concepts lists them.
     """
 
     style: Style = "auto"
@@ -50,12 +51,14 @@ class HowAsked(BaseModel):
     k: int | None = Field(None, ge=1, le=100)
     filters: list[Words] = Field([], max_length=20)
     documents: list[Words] = Field([], max_length=1_000)
+    mute: list[Words] = Field([], max_length=8)
+    boost: list[Words] = Field([], max_length=8)
 
     def options(self, style: Style | None = None) -> AskOptions:
         """The same as the workers take it; `style` in place of its own."""
         return AskOptions(
             style or self.style, self.reader, tuple(self.documents), conditions=tuple(self.filters),
-            retriever=self.retriever or "", k=self.k or 0,
+            retriever=self.retriever or "", k=self.k or 0, mute=tuple(self.mute), boost=tuple(self.boost),
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rag.attribute.attribute import Level
 from rag.errors import UsageError
-from rag.library.conversations import OPEN, Conversation, Turn
+from rag.library.kept.conversations import OPEN, Conversation, Turn
 from rag.pipeline import EXTRACT
 from rag.read.compose.style import AUTO, STYLES
 from rag.read.strategies import STRATEGIES
@@ -46,6 +46,8 @@ class Question(Body):
     filters: dict[str, str] = Field({}, max_length=20)
     standalone: str = Field("", max_length=20_000)
     everywhere: bool = False
+    mute: list[str] = Field([], max_length=8)
+    boost: list[str] = Field([], max_length=8)
     instead_of: int | None = None
 
 
@@ -138,8 +140,9 @@ def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner,
             )
         job.stop.set()
     options = AskOptions(
-        asked.way, asked.strategy, tuple(asked.documents), dict(asked.filters), asked.standalone, asked.everywhere
-    )
+        asked.way, asked.strategy, tuple(asked.documents), dict(asked.filters), asked.standalone, asked.everywhere,
+        mute=tuple(asked.mute), boost=tuple(asked.boost),
+    )  # fmt: skip
     audit("asked", text)
     turn = library.conversations.add_turn(conversation_id, owner, text, options.to_json(), asked.instead_of)
     library.answers.start(turn, latest_answer(earlier))

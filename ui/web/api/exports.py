@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rag.library.conversations import Conversation, Turn
+from rag.library.kept.conversations import Conversation, Turn
 from rag.locator import ParagraphSpan, TimeSpan
 from rag.records import Citation
 from ui.cli.json_layouts import answer_json

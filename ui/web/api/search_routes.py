@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from rag.concepts.steering import Steering, ranks_before
 from rag.errors import UsageError
 from rag.locator import TimeSpan
 from rag.pipeline import check_question
@@ -19,6 +20,7 @@ from rag.read.compose.scope import Scopes
 from rag.read.quotes import choose_quotes
 from rag.records import Hit
 from rag.search import open_retriever
+from ui.cli.json_layouts import concepts_json
 from ui.web.api.answer_view import hit_view
 from ui.web.api.document_routes import GROUPS
 from ui.web.api.problems import Body, InLibrary
@@ -51,11 +53,14 @@ def search(
     library: InLibrary, q: str, k: Annotated[int, Query(ge=1, le=100)] = SHOWN, retriever: str = "hybrid",
     documents: Annotated[list[str], Query(max_length=1_000)] = [], filters: str = "",  # noqa: B006  # FastAPI copies it
     filter: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
+    mute: Annotated[list[str], Query(max_length=8)] = [],  # noqa: B006
+    boost: Annotated[list[str], Query(max_length=8)] = [],  # noqa: B006
 ) -> Json:  # fmt: skip
     """The best passages for words or a question, each with its best sentence and why it was found; facets of them.
 
     `filter` is FIELD=VALUE, as of the command line, and may be given several times; `terms` of a hit are what its score
-    is the sum of.
+    is the sum of, and `concepts` what of that its meaning owes to which. With `mute` or `boost`, concepts of
+    /v1/concepts by id or name, hits say their `rank_before`.
     """
     began = time.monotonic()
     query = check_question(q, k, library.indexes.settings)
@@ -66,8 +71,13 @@ def search(
         scope = Scopes(library.library).of_documents(documents)
         numbers = set(scope.numbers) if scope else set()
         within = sorted(numbers if within is None else numbers & set(within))
-    hits = [] if within == [] else open_retriever(library.indexes, retriever).search([query], k, within)[0]
+    steering = Steering(tuple(mute), tuple(boost))
+    finder = open_retriever(library.indexes, retriever, steering=steering)
+    hits = [] if within == [] else finder.search([query], k, within)[0]
     found = [_found(query, hit) for hit in hits]
+    if steering:
+        before = ranks_before(hits, open_retriever(library.indexes, retriever), query, within)
+        found = [view | {"rank_before": before.get(view["passage_id"])} for view in found]
     _describe(library, found)
     return {
         "hits": found,
@@ -92,6 +102,7 @@ def _found(query: str, hit: Hit) -> Json:
         "speaker": printable(locator.speaker) if isinstance(locator, TimeSpan) else "",
         "score": round(hit.score, 4),
         "terms": hit.terms or {},
+        "concepts": concepts_json(hit),
         "links": list(hit.links),
     }
 

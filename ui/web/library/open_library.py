@@ -12,7 +12,7 @@ from typing import Any
 from rag.errors import LibraryError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
-from rag.library.conversations import Conversations
+from rag.library.kept.conversations import Conversations
 from ui.web.library.arrivals import Arrivals
 from ui.web.library.page_settings import PageSettings, values_of
 from ui.web.panels.case_list import JudgmentPanels

@@ -19,7 +19,7 @@ from rag.attribute.shapley import Value
 from rag.errors import RagError, UsageError
 from rag.explain import explain as explain_answer
 from rag.index.manager import Indexes
-from rag.library.conversations import Conversations, State, Turn
+from rag.library.kept.conversations import Conversations, State, Turn
 from rag.llm.chat import ChatModel
 from rag.pipeline import EXTRACT, build_pipeline, check_question
 from rag.protocols import Retriever
@@ -183,7 +183,9 @@ class AnswerWorker(Worker):
         if searched == []:
             raise UsageError(f"nothing in this library is within: {job.within}. Change the filters, or clear them")
         options = job.options
-        pipeline = build_pipeline(self._indexes, options.retriever or None, job.report, options.strategy)
+        pipeline = build_pipeline(
+            self._indexes, options.retriever or None, job.report, options.strategy, options.steering
+        )  # fmt: skip
         pipeline = replace(pipeline, reader=QueuedReader(pipeline.reader, wait))
         if searched is not None:
             pipeline = replace(pipeline, searched=f"{many(len(searched), 'passage')} ({job.within})")

@@ -9,6 +9,7 @@ from typing import Any
 
 from rag.attribute.attribute import Level
 from rag.attribute.shapley import Value
+from rag.concepts.steering import Steering
 from rag.read.compose.style import AUTO
 from rag.read.compose.understand import PastTurn
 from rag.records import Answer
@@ -22,7 +23,7 @@ class AskOptions:
 
     `filters` maps names of FIELDS to values, `conditions` are FIELD=VALUE as of Library.select: all must hold.
     `documents` are the ids of those that are asked; (): all, or those that the question is about. `retriever` and `k`
-    are those of the settings where they are "" and 0.
+    are those of the settings where they are "" and 0. `mute` and `boost` are concepts, by id or name.
     """
 
     way: str = AUTO  # the style of the answer
@@ -34,6 +35,8 @@ class AskOptions:
     conditions: tuple[str, ...] = ()
     retriever: str = ""
     k: int = 0
+    mute: tuple[str, ...] = ()
+    boost: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> AskOptions:
@@ -45,6 +48,10 @@ class AskOptions:
     def to_json(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in self.__slots__}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @property
+    def steering(self) -> Steering:
+        return Steering(self.mute, self.boost)
 
     @property
     def chosen(self) -> Sequence[str]:

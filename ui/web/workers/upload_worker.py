@@ -16,6 +16,7 @@ from pathlib import Path
 from ingest.build import Outcome, build
 from ingest.child_process import Stopped
 from ingest.uploads import UploadFolder, remove_document
+from rag.concepts.concept_index import update_concepts
 from rag.errors import LibraryBusy, LibraryError, RagError
 from rag.index.manager import Indexes
 from rag.legal.casebook import update_sections
@@ -146,10 +147,12 @@ class UploadWorker(Worker):
 
     def rename(self, document_id: str, title: str) -> None:
         """Give a document another title, by which it is listed, cited and found. Raises LibraryError."""
-        with self._indexes.library.writing("glossator serve: rename"), self._indexes.updating() as update:
-            self._indexes.library.rename(document_id, title)
-            update()
-            update_sections(self._indexes.library)
+        with self._indexes.library.writing("glossator serve: rename"):
+            with self._indexes.updating() as update:
+                self._indexes.library.rename(document_id, title)
+                update()
+                update_sections(self._indexes.library)
+            update_concepts(self._indexes)
 
     def close(self, seconds: float) -> bool:
         ended = super().close(seconds)
@@ -176,9 +179,11 @@ class UploadWorker(Worker):
 
     def remove(self, document_id: str) -> None:
         """Remove a document from the library. Raises LibraryError."""
-        with self._indexes.library.writing("glossator serve: remove"), self._indexes.updating():
-            remove_document(self._indexes.library, document_id)
-            update_sections(self._indexes.library)
+        with self._indexes.library.writing("glossator serve: remove"):
+            with self._indexes.updating():
+                remove_document(self._indexes.library, document_id)
+                update_sections(self._indexes.library)
+            update_concepts(self._indexes)
 
     def take_up(self) -> None:
         """Begin with what waits in the queue, now and whenever something comes, until this worker is closed."""

@@ -2,6 +2,7 @@
 import { h, icon } from "./dom.js";
 import { t, percent } from "./words.js";
 import { emit } from "./state.js";
+import { conceptChip, isTitle } from "./concepts.js";
 
 // A chip that opens its source; its quote is shown on hover and focus, and read out with its name.
 export const chip = (source, sources, label) => {
@@ -52,7 +53,14 @@ export const restsView = (answer) => answer.rests_on.map((note) => folded(
 
 export const reasonsView = (answer) => answer.reasons.length ? folded(t("why.pages"), h("ul", { class: "reasons" }, answer.reasons.map((hit) =>
   h("li", { class: hit.ignored ? "ignored" : "" }, placeLink(hit, answer.reasons), hit.ignored ? ` ${t("ignored", { why: hit.ignored })}: ` : " ", h("small", {}, hit.why))),
+  conceptsOf(answer.reasons),
   answer.withheld.map((text) => h("li", { class: "ignored" }, t("withheld", { text }))))) : null;
+
+// The concepts that these passages owe their meaning to, the first of each first: more of one, or less.
+export const conceptsOf = (hits) => {
+  const found = new Map(hits.flatMap((hit) => (hit.concepts ?? []).filter((concept) => !isTitle(concept.label)).slice(0, 3).map((concept) => [concept.id, concept])));
+  return found.size ? h("li", { class: "facets" }, h("small", {}, `${t("concepts.here")} `), [...found.values()].slice(0, 8).map(conceptChip)) : null;
+};
 
 export const placeLink = (source, sources) => h("button", { type: "button", class: "link", onclick: () => emit("open", source, sources) }, `${source.title}, ${source.place}`);
 

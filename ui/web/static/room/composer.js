@@ -4,6 +4,7 @@ import { t } from "./words.js";
 import { send, library } from "./api.js";
 import { state, on, emit, titleOf, kept, keep } from "./state.js";
 import { submit, stopAnswer, shortened } from "./conversation.js";
+import { steeringChips } from "./concepts.js";
 
 const box = h("textarea", { rows: 1, id: "question", "aria-label": t("question"), placeholder: t("question.placeholder"), autocomplete: "off" });
 const chips = h("div", { class: "scope" }), problem = h("p", { class: "problem", role: "alert" });
@@ -49,7 +50,7 @@ box.addEventListener("input", () => {
 
 on("conversation", (conversation) => {
   box.value = kept(draftName(), null) ?? conversation?.draft ?? "";
-  if (conversation?.scope?.documents) state.scope = { ...state.scope, ...conversation.scope };
+  state.scope = { ...state.scope, mute: [], boost: [], ...(conversation?.scope?.documents ? conversation.scope : {}) };
   busy = conversation?.turns?.find((turn) => turn.state === "waiting" || turn.state === "running")?.id ?? null;
   show();
   grow();
@@ -78,6 +79,7 @@ const show = () => {
     const shown = filter?.values.find(([, known]) => known === value)?.[0] ?? value;
     entries.push(removable(`${filter?.label ?? name}: ${shown}`, () => setFilter(name, "")));
   }
+  entries.push(...steeringChips());
   if (way !== "auto") entries.push(removable(`${t("way")} ${t(`way.${way}`)}`, () => { state.scope.way = "auto"; emit("scope"); }));
   if (strategy !== "notes") entries.push(removable(t(`strategy.${strategy}`), () => { state.scope.strategy = "notes"; emit("scope"); }));
   if (!documents.length && state.documents.length) entries.unshift(h("span", { class: "hint" }, t("scope.all")));

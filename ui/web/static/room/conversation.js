@@ -3,6 +3,7 @@ import { h, icon, iconButton, tell, ask, openMenu } from "./dom.js";
 import { t, percent, duration } from "./words.js";
 import { get, send, follow, address, pageAddress } from "./api.js";
 import { state, on, emit } from "./state.js";
+import { steering } from "./concepts.js";
 import { answerView, backedView, restsView, reasonsView, nearestView, plainText, chip, placeLink } from "./answer.js";
 
 const turns = h("div", { class: "turns", id: "turns" });
@@ -61,6 +62,7 @@ on("documents", (first) => { if (first || turns.querySelector(".empty h2")) if (
 // Ask: the first question makes the conversation. What was typed is kept until the server has it.
 export const submit = async (question, more = {}) => {
   const { documents, filters, way, strategy } = state.scope;
+  const { mute, boost } = steering();
   try {
     if (!state.conversation) {
       const mine = ++opened;
@@ -69,7 +71,7 @@ export const submit = async (question, more = {}) => {
       state.conversation = { ...made, turns: [] };
       history.pushState(null, "", pageAddress(made.id));
     }
-    const turn = await send("POST", `/conversations/${state.conversation.id}/turns`, { question, documents, filters, way, strategy, ...more });
+    const turn = await send("POST", `/conversations/${state.conversation.id}/turns`, { question, documents, filters, way, strategy, mute, boost, ...more });
     turns.querySelector(".empty")?.remove();
     if (more.instead_of) [...turns.children].filter((part) => Number(part.dataset.number) >= more.instead_of).forEach((part) => part.remove());
     const part = turnPart(turn);
@@ -98,7 +100,7 @@ const edit = async (part, turn) => {
   const text = await ask(t("edit"), [box], t("edit.send"), () => box.value.trim(), t("cancel"));
   if (text) submit(text, { instead_of: turn.number, ...optionsOf(turn) });
 };
-const optionsOf = (turn) => ({ documents: turn.options.documents ?? [], filters: turn.options.filters ?? {}, way: turn.options.way ?? "auto", strategy: turn.options.strategy ?? "notes" });
+const optionsOf = (turn) => ({ documents: turn.options.documents ?? [], filters: turn.options.filters ?? {}, way: turn.options.way ?? "auto", strategy: turn.options.strategy ?? "notes", mute: turn.options.mute ?? [], boost: turn.options.boost ?? [] });
 
 // -- while it is answered
 

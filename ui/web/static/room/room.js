@@ -11,10 +11,11 @@ import { evaluate, evaluationPart } from "./evaluation.js";
 import { libraryPart } from "./libraries.js";
 import { settings } from "./settings.js";
 import { searchPart, resultsPart } from "./search.js";
+import { conceptsPart, showMap } from "./concepts.js";
 
 const build = (room) => {
   const side = sidePart(), reading = readingPart();
-  const talk = h("section", { class: "talk", "aria-label": t("talk") }, resultsPart(), evaluationPart(), conversationPart(), composerPart());
+  const talk = h("section", { class: "talk", "aria-label": t("talk") }, resultsPart(), conceptsPart(), evaluationPart(), conversationPart(), composerPart());
   const bar = h("header", { class: "bar" },
     iconButton("side", t("side.toggle"), () => { room.classList.toggle("no-side"); keep("no-side", room.classList.contains("no-side")); }, { class: "quiet side-toggle" }),
     h("h1", {}, t("app")), libraryPart(), searchPart(), h("span", { class: "grows" }),
@@ -65,6 +66,7 @@ const themes = (button) => openMenu(button, ["light", "dark", "system"].map((nam
 
 const menu = (button) => openMenu(button, [
   state.documents.some((each) => each.group === "judgments") && { name: t("precedents"), act: precedents },
+  state.documents.length > 0 && { name: t("map"), act: showMap },
   { name: t("evaluate"), act: evaluate },
   { name: t("settings"), act: settings },
   { name: t("status"), act: status },

@@ -4,6 +4,7 @@ import { t } from "./words.js";
 import { get } from "./api.js";
 import { state, on, emit } from "./state.js";
 import { submit, shortened } from "./conversation.js";
+import { conceptChip, isTitle, steering, steeringChips } from "./concepts.js";
 
 const box = h("input", { type: "search", id: "search", placeholder: t("search"), "aria-label": t("search"), title: t("search.hint"), autocomplete: "off" });
 const results = h("section", { class: "results", hidden: true, "aria-label": t("search.results") });
@@ -37,6 +38,7 @@ export const searchPart = () => {
 export const resultsPart = () => results;
 const close = () => { box.value = ""; search(); };
 on("conversation", () => { if (!results.hidden) close(); });
+on("steered", () => { if (!results.hidden) search(); });
 
 const search = async () => {
   const q = box.value.trim(), mine = ++calls;
@@ -49,7 +51,7 @@ const search = async () => {
   emit("show", "talk");
   let reply;
   try {
-    reply = await get("/search", { q, documents: only ? [only] : [] }, { signal: abort.signal });
+    reply = await get("/search", { q, documents: only ? [only] : [], ...steering() }, { signal: abort.signal });
   } catch (problem) {
     if (mine === calls && problem.name !== "AbortError") results.replaceChildren(h("p", { class: "problem", role: "alert" }, problem.message));
     return;
@@ -72,8 +74,27 @@ const show = (reply, q) => {
     h("div", { class: "row" }, h("div", { role: "status" }, h("h2", {}, hits.length ? t("search.count", { n: hits.length }) : t("search.none"))),
       h("button", { type: "button", class: "quiet text", onclick: () => { const text = box.value; close(); submit(text); } }, t("search.ask"))),
     h("div", { class: "facets" }, documents, choices),
+    concepts(reply.hits),
     h("ol", {}, hits.map((hit) => h("li", {}, h("button", { type: "button", class: "hit", onclick: () => emit("open", hit, hits) },
-      h("b", {}, hit.title), h("span", { class: "hint" }, ` ${hit.place}`), h("p", {}, ...marked(hit.quote, q)), h("small", {}, hit.why))))));
+      h("b", {}, hit.title), h("span", { class: "hint" }, ` ${hit.place}`), moved(hit), h("p", {}, ...marked(hit.quote, q)), h("small", {}, hit.why))))));
+};
+// What the results are about: a choice of the concepts that most of them owe their meaning to; what is muted and boosted.
+const concepts = (hits) => {
+  const weights = new Map();
+  for (const hit of hits) for (const each of hit.concepts) if (each.label && each.share > 0 && !isTitle(each.label)) {
+    const known = weights.get(each.concept_id) ?? { id: each.concept_id, label: each.label, weight: 0 };
+    known.weight += each.share;
+    weights.set(each.concept_id, known);
+  }
+  const steered = steering(), taken = [...steered.mute, ...steered.boost];
+  const best = [...weights.values()].filter((each) => !taken.includes(each.id)).sort((a, b) => b.weight - a.weight).slice(0, 8);
+  const chips = steeringChips();
+  if (!best.length && !chips.length) return null;
+  return h("div", { class: "facets" }, chips, best.length ? h("small", { class: "hint" }, t("concepts.here")) : null, best.map(conceptChip));
+};
+const moved = (hit) => {
+  if (hit.rank_before === undefined || hit.rank_before === hit.number) return null;
+  return h("span", { class: "moved" }, hit.rank_before === null ? ` ${t("moved.new")}` : ` ${t(hit.rank_before > hit.number ? "moved.up" : "moved.down", { before: hit.rank_before })}`);
 };
 const marked = (text, q) => {
   const words = q.split(/\s+/).filter((word) => word.length > 2).map((word) => word.replace(/[^\p{L}\p{N}]/gu, "")).filter(Boolean);

@@ -4,7 +4,7 @@ export const state = {
   documents: [],  // as listed by the server
   folders: [],  // of the server, whose files may be added by their path
   filters: [],  // those that the library can serve
-  scope: { documents: [], filters: {}, way: "auto", strategy: "notes" },
+  scope: { documents: [], filters: {}, way: "auto", strategy: "notes", mute: [], boost: [] },  // concepts: {id, label}
 };
 const listeners = new Map();
 export const on = (what, act) => listeners.set(what, [...(listeners.get(what) ?? []), act]);

@@ -77,6 +77,15 @@ class Turn:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question that was asked, whether it got an answer, and the passages that were read for it."""
+
+    question: str
+    answered: bool
+    evidence: tuple[str, ...]
+
+
 class Conversations(Database):
     """The conversations of one library. Safe from any thread. Every method raises LibraryError as the catalogue does.
 
@@ -263,6 +272,25 @@ class Conversations(Database):
             (most,),
         )
         return [(json.loads(r["options"]), json.loads(r["seconds"]), json.loads(r["tokens"])) for r in rows]
+
+    def asked(self, owner: str | None = None, most: int = 2_000) -> list[AskedQuestion]:
+        """The last questions of `owner`, or of everybody, that have ended: what was asked, and what came of it."""
+        if self._layout() < 7:
+            return []
+        whose, values = ("", ()) if owner is None else ("c.owner = ? AND ", (owner,))
+        rows = self._rows(
+            "SELECT coalesce(json_extract(t.understood, '$.standalone'), t.question) AS question, "
+            "json_extract(t.answer, '$.abstained') AS abstained, "
+            "(SELECT json_group_array(json_extract(e.value, '$.passage.passage_id')) "
+            "FROM json_each(t.answer, '$.evidence') e) AS evidence "
+            "FROM turns t JOIN conversations c USING (conversation_id) "
+            f"WHERE {whose}t.removed IS NULL AND c.removed IS NULL AND t.state = 'done' ORDER BY t.began DESC LIMIT ?",
+            (*values, most),
+        )
+        return [
+            AskedQuestion(row["question"], row["abstained"] == 0, tuple(filter(None, json.loads(row["evidence"]))))
+            for row in rows
+        ]
 
     def _update(self, statement: str, values: Sequence[object], missing: LibraryError) -> None:
         """Run it; `missing` is raised where it changes nothing."""
