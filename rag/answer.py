@@ -22,6 +22,7 @@ from rag.read.compose.decisions import decision_hits
 from rag.read.compose.scope import Scope
 from rag.read.compose.sides import with_sides
 from rag.read.compose.style import AUTO, STYLES, Style, style_for
+from rag.read.corrected.near_corrections import answer_by, clean
 from rag.read.injection.mask import mask_injections
 from rag.read.instant_answer import Mark, agrees, mark_answer
 from rag.read.prompts import fitting
@@ -31,7 +32,7 @@ from rag.read.strategies import STRATEGIES, Event, PartProgress, Reading
 from rag.read.summary.summarizer import Summarizer
 from rag.read.summary.whole_documents import summarised, whole_documents
 from rag.read.support import statements, unmentioned
-from rag.records import Answer, Citation, Hit, MarkedAnswer, Note, Passage, Statement
+from rag.records import Answer, Citation, Correction, Hit, MarkedAnswer, Note, Passage, Statement
 from rag.sentences import sentence_spans
 
 MARKING: tuple[Style, ...] = ("short", "explain")  # styles of questions to which a span can be an answer
@@ -94,7 +95,8 @@ def ask(
         )  # fmt: skip
         strategy, wanted = "direct", "short"
     asked = _Asked(question, pipeline, k, within, scope, searched, stop)
-    yield from asked.in_sentences(wanted) if wanted != "short" else asked.in_a_phrase(strategy)
+    in_sentences = wanted != "short" and not asked.repeats
+    yield from asked.in_sentences(wanted) if in_sentences else asked.in_a_phrase(strategy)
 
 
 class _Asked:
@@ -110,6 +112,7 @@ class _Asked:
         self._question, self._pipeline, self._k, self._within = question, pipeline, k, within
         self._scope, self._style, self._searched = scope, "short", searched or question
         self._stop = stop
+        self._near = tuple(pipeline.corrections(question)) if pipeline.corrections else ()
         self._seconds, self._usage, self._notes = _Stopwatch(), Usage(), list[Note]()
         self._whole: dict[str, Passage] = {}  # what is shown of passages of which the reader does not get all
 
@@ -125,6 +128,10 @@ class _Asked:
         yield self._found(evidence)
         reading = self._reading(evidence)
         yield from self._mark(reading)
+        if self.repeats and evidence:
+            yield from self._corrected(reading, self._near[0].correction)
+            return
+        reading.corrections = tuple(filter(None, (clean(near.correction) for near in self._near)))
         if strategy == EXTRACT:
             threshold = {"support_threshold": pipeline.settings.extract.threshold}
             reading.settings = reading.settings.model_copy(update=threshold)
@@ -145,6 +152,20 @@ class _Asked:
             pipeline.reader, text, reading.quotes, reading.support, supported_from, self._usage, pipeline.judge
         )  # fmt: skip
         yield self._answer(reading, text, abstained, citations, told, reading.support)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether this very question was answered, and the answer corrected."""
+        return bool(self._near) and self._near[0].same
+
+    def _corrected(self, reading: Reading, correction: Correction) -> Iterator[Step]:
+        """The same question again, whose answer was corrected."""
+        parts = self._pipeline
+        found = parts.library.passages([correction.passage_id]) if parts.library and correction.passage_id else {}
+        cited = next(iter(self._masked([Hit(1, 0.0, passage) for passage in found.values()])), None)
+        yield from self._read(answer_by(correction, reading, cited))
+        text, citations = cite(reading.draft, reading.quotes, parts.pages_of, parts.episode_of, parts.paragraphs_of)
+        yield self._answer(reading, text, False, citations, (), None)
 
     def in_sentences(self, style: Style) -> Iterator[Step]:
         """Composed: what a reader writes from excerpts, and these; or the summary of whole documents."""
@@ -291,6 +312,7 @@ class _Asked:
             scope=self._scope.titles if self._scope else (),
             marked=self._marked(reading.mark, "" if abstained else MARKER.sub("", text)) if reading.mark else None,
             probability=reading.probability,
+            corrections=tuple(near.correction for near in self._near if reading.corrections or near.same),
         )
 
 

@@ -14,6 +14,7 @@ from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.players import Player
 from rag.attribute.shapley import Value
 from rag.attribute.tree_reader import as_tree, coalition_reader, in_torch
+from rag.attribute.what_if import Span, decisive, edited, random_span, replacement, sentence_around
 from rag.errors import ModelError, UsageError
 from rag.llm.chat import ChatModel, Usage
 from rag.llm.fusion_in_decoder import as_fusion
@@ -21,10 +22,12 @@ from rag.pipeline import Pipeline
 from rag.protocols import Report, silent
 from rag.read.cite import MARKER
 from rag.read.injection.mask import mask_injections
+from rag.read.instant_answer import same_answer
 from rag.read.prompts import answer_messages
 from rag.read.strategies import Reading, redraft
-from rag.records import Answer, Hit, Passage
+from rag.records import Answer, Change, Hit, Passage, WhatIf
 
+MOST_TRIED = 3  # things that may decide an answer, each changed in turn until one does
 log = logging.getLogger("glossator")
 
 
@@ -136,3 +139,62 @@ def _unrelated(answer: Answer, pipeline: Pipeline) -> Passage:
             "experimental.absence=swapped: nothing but the evidence is found for the question. Use deleted or filler"
         )
     return next((passage for passage in reversed(others) if passage.document_id not in documents), others[-1])
+
+
+def what_if(
+    answer: Answer, pipeline: Pipeline, strategy: str, report: Report = silent, stop: Callable[[], bool] = lambda: False
+) -> Answer:
+    """The answer with what would change it: the reader reads copies of the evidence with one thing changed.
+
+    The evidence as it is, then with another date, number or name for what decides, up to MOST_TRIED of these until the
+    reader says something else, then with a random one changed for control; where nothing changes the answer, without
+    any evidence. Three to six readings. An abstention, and an answer in whose quotes nothing of these kinds stands, has
+    no changes.
+    """
+    if answer.abstained:
+        return answer
+    began, settings, usage = time.monotonic(), pipeline.settings, Usage()
+    hits = mask_injections([hit for hit in answer.evidence if not hit.ignored])
+    strategy = strategy if pipeline.reader.judges else "direct"
+    readings = 0
+
+    def says(hits: Sequence[Hit]) -> str:
+        nonlocal readings
+        readings += 1
+        report("readings", readings, MOST_TRIED + 3)
+        reading = Reading(
+            answer.question, pipeline.reader, settings.reader, lambda query: [], list,
+            lambda shown_hits: {}, tuple(hits), usage, pipeline.judge, pipeline.rules,
+        )  # fmt: skip
+        return redraft(reading, strategy)
+
+    shown = MARKER.sub("", answer.answer).strip()
+    tried = decisive(shown, answer.citations, hits, answer.attribution)[:MOST_TRIED]
+    if not tried:
+        return replace(answer, what_if=WhatIf(shown, (), None, 0))
+    baseline = says(hits)
+    changes = list[Change]()
+
+    def change(span: Span, decides: bool) -> Change:
+        new = replacement(span, hits)
+        said = says(edited(hits, span, new))
+        passage = span.hit.passage
+        before = sentence_around(passage.text, span.text)
+        return Change(
+            span.kind, span.text, new, said, not same_answer(said, baseline), decides, passage.document_id,
+            passage.title, passage.start + span.start, passage.start + span.end, before, before.replace(span.text, new),
+        )  # fmt: skip
+
+    for span in tried:
+        changes.append(change(span, True))
+        if changes[-1].flipped or stop():
+            break
+    found = next((span for span, made in zip(tried, changes, strict=False) if made.flipped), tried[0])
+    control = None if stop() else random_span(found, hits, answer.question)
+    if control is not None:
+        changes.append(change(control, False))
+    memory = None
+    if not any(each.flipped for each in changes if each.decisive) and not stop():
+        memory = says([])
+    seconds = answer.seconds | {"what_if": round(time.monotonic() - began, 3)}
+    return replace(answer, what_if=WhatIf(baseline, tuple(changes), memory, readings), seconds=seconds)

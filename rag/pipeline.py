@@ -15,10 +15,12 @@ from rag.errors import MissingWeights, UsageError
 from rag.index.dense import DenseRetriever
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.library.kept.corrections import Corrections
 from rag.llm.chat import ChatModel, NoReader
 from rag.llm.open import open_reader
 from rag.protocols import DenseEncoder, Report, Retriever, silent
 from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf
+from rag.read.corrected.near_corrections import Near, nearest
 from rag.read.entailment import open_judge
 from rag.read.rules.base import Rule
 from rag.read.rules.open_rules import open_rules
@@ -48,16 +50,18 @@ class Pipeline:
     library: Library | None = None  # for summaries of whole documents
     vectors_of: Callable[[Sequence[int], Sequence[Passage]], NDArray[np.float32]] | None = None  # unit vectors (n, d)
     span_model: Callable[[], SpanModel] | None = None  # the reading model, opened when it is asked; None: there is none
+    corrections: Callable[[str], Sequence[Near]] | None = None  # those near a question; None: nobody's
     markers: bool = False  # the reader is asked to write [n] behind its sentences: large ones can
 
 
 def build_pipeline(
     indexes: Indexes, retriever: str | None = None, report: Report = silent, strategy: str = "",
-    steering: Steering = UNSTEERED,
+    steering: Steering = UNSTEERED, owner: str | None = None,
 ) -> Pipeline:  # fmt: skip
     """Wire the parts as the settings say; for the strategy "extract" no language model is opened.
 
-    With `steering` passages are found with less of some concepts and more of others.
+    With `steering` passages are found with less of some concepts and more of others. The corrections of `owner` ("" is
+    who has no name) are used; None: nobody's, as benchmarks want it.
 
     Raises RagError for a part that cannot be opened.
     """
@@ -81,6 +85,7 @@ def build_pipeline(
         indexes.library,
         partial(passage_vectors, indexes),
         partial(shared_span_model, span_model) if span_model else None,
+        None if owner is None else partial(_near_corrections, indexes, owner),
         reader.file is None and reader.weights is None,
     )
 
@@ -95,6 +100,11 @@ def _reader(settings: Settings) -> ChatModel:
             else ""
         )
         raise MissingWeights(f"{error}{alone}") from error
+
+
+def _near_corrections(indexes: Indexes, owner: str, question: str) -> Sequence[Near]:
+    kept = Corrections(indexes.library.folder).listed(owner)
+    return nearest(question, kept, indexes.encode) if kept else ()
 
 
 def reader_name(strategy: str, settings: Settings) -> str:

@@ -193,6 +193,61 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What a user says is the right answer to a question, in place of a `wrong` one, and why.
+
+    `passage_id` and `quote` are what was cited, "" for nothing; `contradicts`: that passage says otherwise, None where
+    that was not looked at. `created` is seconds since 1970.
+    """
+
+    correction_id: str
+    question: str
+    answer: str
+    reason: str
+    wrong: str
+    passage_id: str
+    quote: str
+    contradicts: bool | None
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An edit of a copy of the evidence, `new` for `old`, and what the reader says then.
+
+    `decisive`: what the answer rests on was edited; else the control, another of its kind. `flipped`: the reader says
+    something else than of the evidence as it is. `before` and `after` are the sentence of the document, unchanged and
+    as it was read; `start` and `end` offsets of `old` in it.
+    """
+
+    kind: str  # date, number or name
+    old: str
+    new: str
+    answer: str
+    flipped: bool
+    decisive: bool
+    document_id: str
+    title: str
+    start: int
+    end: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What would change an answer. `baseline`: what the reader says of the evidence as it is, when it is asked again.
+
+    `from_memory`: what it says without any; None where that was not asked.
+    """
+
+    baseline: str
+    changes: tuple[Change, ...]
+    from_memory: str | None
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarkedAnswer:
     """The answer as the reading model marks it in a passage, before anything is written.
 
@@ -233,3 +288,5 @@ class Answer:
     scope: tuple[str, ...] = ()  # titles of the only documents that were searched; (): all were
     marked: MarkedAnswer | None = None  # what the reading model marked; None: it was not asked
     probability: float | None = None  # that the answer is right, 0..1; None: not known
+    what_if: WhatIf | None = None
+    corrections: tuple[Correction, ...] = ()  # of earlier answers, that the reader was shown, or that are the answer

@@ -198,6 +198,8 @@ NEEDED = {
         GET /v1/search POST /v1/precedents GET /v1/suggestions GET /v1/status GET /v1/settings
         GET /v1/evaluation/events POST /v1/ask POST /v1/chat/completions POST /v1/responses GET /v1/models
         GET /v1/models/{model} POST /v1/embeddings GET /v1/concepts GET /v1/concepts/map
+        POST /v1/turns/{turn_id}/what-if GET /v1/turns/{turn_id}/what-if/events
+        GET /v1/corrections POST /v1/corrections DELETE /v1/corrections/{correction_id} GET /v1/corrections/export
         GET /v1/concepts/blind-spots GET /v1/concepts/{concept_id}/passages
     """,
     "write": """

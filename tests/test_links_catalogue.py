@@ -60,6 +60,9 @@ def to_layout_1(folder: Path) -> None:
         connection.executescript("DROP TABLE links; DROP TABLE openings; DROP TABLE names; PRAGMA user_version=1;")
 
 
+NEW_AFTER_4 = ("titles", "summaries", "turns", "conversations", "upload_batches", "corrections")
+
+
 def to_layout_4(folder: Path) -> None:
     """Titles with each passage again, and absolute paths for what lies in the folder."""
     columns = "".join(f"ALTER TABLE passages ADD COLUMN {name} TEXT NOT NULL DEFAULT '';" for name in TITLED)
@@ -71,9 +74,7 @@ def to_layout_4(folder: Path) -> None:
             f"UPDATE passages SET {words}, speakers = (SELECT json_group_array(t.words) "
             "FROM json_each(passages.speaker_titles) s JOIN titles t ON t.title = s.value);"
             + "".join(f"ALTER TABLE passages DROP COLUMN {name};" for name in gone)
-            + "".join(
-                f"DROP TABLE {name};" for name in ("titles", "summaries", "turns", "conversations", "upload_batches")
-            )
+            + "".join(f"DROP TABLE {name};" for name in NEW_AFTER_4)
             + "PRAGMA user_version=4;"
         )
         for table, column in (("paths", "path"), ("paths", "shown"), ("collections", "path"), ("episodes", "audio")):

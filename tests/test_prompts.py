@@ -14,6 +14,7 @@ from ingest.chunk import chunk
 from rag.document import Document, Page
 from rag.llm.tokens import TITLE_CHARACTERS, TURN_TOKENS, prompt_tokens
 from rag.locator import TimeSpan
+from rag.read.evinote.loop_prompts import loop_messages
 from rag.read.prompts import (
     ANSWER,
     CHOOSE,
@@ -26,7 +27,6 @@ from rag.read.prompts import (
     claim_messages,
     copy_messages,
     helps_messages,
-    loop_messages,
     needed_messages,
     number_messages,
     quotes_messages,

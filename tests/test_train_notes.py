@@ -13,8 +13,8 @@ import torch
 
 from rag.errors import DataError, ModelError, UsageError
 from rag.llm.open import open_reader
+from rag.read.evinote.loop_prompts import information
 from rag.read.evinote.trajectory import parse_trajectory
-from rag.read.prompts import information
 from rag.settings import ReaderSettings
 from rag.train import note_training as trainer
 from rag.train.grpo import CLIP, KL, advantages, grpo_loss, kl_estimate

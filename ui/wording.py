@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.records import Answer, AttributedPlayer, Attribution, Citation, Hit, MarkedAnswer, Passage
+from rag.records import Answer, AttributedPlayer, Attribution, Citation, Correction, Hit, MarkedAnswer, Passage, WhatIf
 
 if TYPE_CHECKING:  # every command imports this file, few need ingestion
     from ingest.build import Outcome
@@ -177,3 +178,38 @@ def extent(source: Outcome | DocumentEntry) -> str:
     """A document's length, or its kind where it has no pages: "12 pages", "podcast", "judgment"."""
     name = {"legal": "judgment"}.get(source.kind or "", source.kind or "")
     return many(source.pages, "page") if is_paged(source) else name
+
+
+def what_if_sentences(what_if: WhatIf) -> list[str]:
+    """What would change the answer, a sentence for each change, the decisive ones first.
+
+    >>> from rag.records import Change
+    >>> change = Change("date", "1911", "1934", "1934", True, True, "d", "Mill", 0, 4, "In 1911.", "In 1934.")
+    >>> what_if_sentences(WhatIf("1911", (change,), None, 3))
+    ['With “1934” for “1911” the answer becomes “1934”.']
+    """
+    if not what_if.changes:
+        return ["Nothing was changed: no date, number or name stands in the words that the answer cites."]
+    told = []
+    for change in what_if.changes:
+        edit = f"With “{printable(change.new)}” for “{printable(change.old)}”"
+        said = f"becomes “{printable(change.answer)}”" if change.flipped else f"stays “{printable(change.answer)}”"
+        told.append(
+            f"{edit} the answer {said}." if change.decisive else f"{edit}, chosen at random, the answer {said}."
+        )
+    if what_if.from_memory is not None:
+        memory = printable(what_if.from_memory)
+        same = memory and memory.casefold() == printable(what_if.baseline).casefold()
+        told.append(
+            "It stays: the reader has it from memory." if same
+            else f"Without any passage the reader says “{memory or 'nothing'}”: it is not from memory."
+        )  # fmt: skip
+    return told
+
+
+def correction_text(correction: Correction) -> str:
+    """A correction in a line: "“Ada Lind”, by your correction of 2026-11-30; the cited passage says otherwise"."""
+    day = time.strftime("%Y-%m-%d", time.localtime(correction.created))
+    why = f" ({printable(correction.reason)})" if correction.reason else ""
+    otherwise = "; the cited passage says otherwise" if correction.contradicts else ""
+    return f"“{printable(correction.answer)}”{why}, by your correction of {day}{otherwise}"

@@ -91,6 +91,10 @@ class Indexes:
         """As Encoders.dense."""
         return self.encoders.dense()
 
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The dense vectors of texts: unit length, (texts, d)."""
+        return self.encoder().encode(texts)
+
     def sparse_encoder(self) -> SparseTextEncoder:
         """As Encoders.sparse."""
         return self.encoders.sparse()

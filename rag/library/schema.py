@@ -3,7 +3,8 @@
 Layout 1 has no links (links.py), layout 2 no places on pages (boxes.py), nor what kind of thing a passage is, layout
 3 no episodes (episodes.py), nor who says a passage when, and no judgments (cases.py), nor where in one a passage is.
 Layout 4 repeats titles with each passage, and names the library's own files by absolute paths (stored_files.py).
-Layout 5 keeps no summaries (summaries.py), layout 6 no conversations (conversations.py).
+Layout 5 keeps no summaries (summaries.py), layout 6 no conversations (kept/conversations.py), layout 7 no queue of
+uploads, layout 8 no corrections (kept/corrections.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterable
 from rag.document import Episode
 from rag.library import boxes, cases, episodes, links, summaries
 from rag.library.database import VERSION
-from rag.library.kept import conversations
+from rag.library.kept import conversations, corrections
 from rag.library.stored_files import Locations, storable
 from rag.locator import Locator, PageSpan, ParagraphSpan, TimeSpan, heading_of, locator_json
 from rag.records import Passage
@@ -137,7 +138,7 @@ NEW_TABLES_4 = LAYOUT_4 + episodes.SCHEMA + cases.SCHEMA
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty catalogue."""
     tables = LAYOUT_1 + links.SCHEMA + LAYOUT_3 + boxes.SCHEMA + NEW_TABLES_4 + LAYOUT_5
-    tables += summaries.SCHEMA + conversations.SCHEMA + LAYOUT_8
+    tables += summaries.SCHEMA + conversations.SCHEMA + LAYOUT_8 + corrections.SCHEMA
     start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};COMMIT;"
     connection.executescript("BEGIN;" + tables + start)  # in one transaction: each would wait for the disk
 
@@ -145,7 +146,8 @@ def create(connection: sqlite3.Connection) -> None:
 def upgrade(connection: sqlite3.Connection, layout: int, locations: Locations) -> None:
     """Give a catalogue of an older layout the tables and columns of this one, filled, within a transaction."""
     new = (LAYOUT_3 + boxes.SCHEMA) * (layout < 3) + NEW_TABLES_4 * (layout < 4) + LAYOUT_5 * (layout < 5)
-    new += summaries.SCHEMA * (layout < 6) + conversations.SCHEMA * (layout < 7) + LAYOUT_8
+    new += summaries.SCHEMA * (layout < 6) + conversations.SCHEMA * (layout < 7) + LAYOUT_8 * (layout < 8)
+    new += corrections.SCHEMA
     for statement in filter(str.strip, new.split(";")):  # executescript would commit
         connection.execute(statement)
     if layout == 1:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rag.llm.chat import ChatModel, Usage, first_line
 from rag.read.entailment import Judge
+from rag.read.evinote.loop_prompts import information_message, loop_messages
 from rag.read.evinote.marks import parse_marks
 from rag.read.evinote.trajectory import parse_trajectory
 from rag.read.instant_answer import Mark
 from rag.read.match import EDGES, fold, holds_answer, in_form
 from rag.read.notes import next_query, proposal_note, says_nothing, selection_note, write_note
-from rag.read.prompts import answer_messages, information_message, loop_messages, quotes_messages
+from rag.read.prompts import answer_messages, quotes_messages
 from rag.read.quote_selection import REPLY_TOKENS, How, join, select
 from rag.read.quotes import AnswerSentence, Quote, choose_quotes, overlap
 from rag.read.rules.base import Rule, confirm
 from rag.read.support import declines, support_score
-from rag.records import Hit, Note
+from rag.records import Correction, Hit, Note
 from rag.settings import ReaderSettings
 
 
@@ -66,6 +68,7 @@ class Reading:
     mark: Mark | None = None  # what the reading model marked
     proposed: bool = False  # a rule proposed the answer, and the reader confirmed it
     probability: float | None = None  # that the answer is right; None: not known
+    corrections: tuple[Correction, ...] = ()  # of near questions, masked: they stand before the passages
 
     def answer_in(self, sentences: Sequence[AnswerSentence]) -> None:
         """Make these the answer: their quotes are its quotes, the best of their supports is its support."""
@@ -90,7 +93,7 @@ class Reading:
 
 def direct(reading: Reading) -> Iterator[Event]:
     """The answer at once; its citations are found afterwards."""
-    yield from _draft(reading, answer_messages(reading.question, reading.read, reading.pictures(reading.read)))
+    yield from _draft(reading, _asked(reading))
     reading.quotes = choose_quotes(reading.question, reading.draft, reading.read)
 
 
@@ -105,10 +108,10 @@ def notes(reading: Reading) -> Iterator[Event]:
         return
     query = reading.question
     for number in range(1, reading.rounds + 1):
-        yield from _draft(reading, answer_messages(reading.question, reading.read, reading.pictures(reading.read)))
+        yield from _draft(reading, _asked(reading))
         reading.quotes = choose_quotes(reading.question, reading.draft, reading.read)
         yield write_note(query, reading.draft, reading.quotes, number)
-        reading.support = _support(reading, goes_on=True)
+        reading.support = None if follows_correction(reading) else _support(reading, goes_on=True)
         if reading.found or number == reading.rounds:
             return
         query = next_query(reading.question, reading.draft, reading.quotes)
@@ -236,7 +239,7 @@ def redraft(reading: Reading, strategy: str) -> str:
                 continue
             if confirm(proposal, reading.reader, reading.usage, reading.judge) >= reading.settings.support_threshold:
                 return proposal.answer
-        messages = answer_messages(reading.question, reading.read, reading.pictures(reading.read))
+        messages = _asked(reading)
     for _ in _draft(reading, messages):
         pass
     return reading.draft
@@ -266,6 +269,18 @@ def _from_selected(reading: Reading, selected: Sequence[Quote]) -> list[tuple[st
     while passages and reading.reader.count(quotes_messages(reading.question, selected, passages)) > room:
         passages = passages[:-1]
     return quotes_messages(reading.question, selected, passages)
+
+
+def _asked(reading: Reading) -> list[tuple[str, Any]]:
+    """What the reader is asked: the corrections, the passages, the question."""
+    pictures = reading.pictures(reading.read)
+    return answer_messages(reading.question, reading.read, pictures, reading.corrections)
+
+
+def follows_correction(reading: Reading) -> bool:
+    """Whether the draft is what a correction says: then the passages need not support it."""
+    said = [each.answer for each in reading.corrections if reading.draft]
+    return any(holds_answer(reading.draft, right) or holds_answer(right, reading.draft) for right in said)
 
 
 def _draft(reading: Reading, messages: Sequence[tuple[str, object]]) -> Iterator[str]:

@@ -20,8 +20,8 @@ from rag.encode.checkpoint import base_of
 from rag.errors import DataError, ModelError
 from rag.protocols import Report, silent
 from rag.read.entailment import Judge
+from rag.read.evinote.loop_prompts import information
 from rag.read.evinote.trajectory import parse_trajectory
-from rag.read.prompts import information
 from rag.train.common import write_folder
 from rag.train.grpo import KL, advantages, grpo_loss
 from rag.train.policy import SEARCH_END, Policy, Rollout

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.read.prompts import loop_prompt
+from rag.read.evinote.loop_prompts import loop_prompt
 from rag.train.common import open_chat_model, with_adapters
 
 if TYPE_CHECKING:

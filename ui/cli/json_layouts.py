@@ -74,6 +74,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "statements": [asdict(statement) for statement in answer.statements],
         "quotes": copied_json(answer),
         "attribution": None if answer.attribution is None else asdict(answer.attribution),
+        "corrections": [asdict(correction) for correction in answer.corrections],
+        "what_if": None if answer.what_if is None else asdict(answer.what_if),
         "model": answer.model,
         "settings_hash": answer.settings_hash,
         "seconds": answer.seconds,

@@ -22,6 +22,7 @@ from typer.main import get_group
 from rag.errors import RagError, UsageError
 from ui.cli.commands.chapter_commands import chapters
 from ui.cli.commands.concept_command import concepts
+from ui.cli.commands.correction_commands import correct, corrections
 from ui.cli.commands.doctor_command import doctor
 from ui.cli.commands.document_commands import check, documents, ingest, remove
 from ui.cli.commands.mcp_command import mcp
@@ -69,7 +70,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    ingest, documents, remove, check, chapters, precedents, search, ask, concepts, serve, worker, mcp, doctor
+    ingest, documents, remove, check, chapters, precedents, search, ask, concepts, correct, corrections, serve, worker,
+    mcp, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rag.records import Answer, Attribution, Citation, Hit
+from rag.records import Answer, Attribution, Citation, Hit, WhatIf
 from ui.wording import (
     EXACT,
     copied_text,
+    correction_text,
     error_text,
     extent,
     is_paged,
@@ -19,6 +20,7 @@ from ui.wording import (
     printable_lines,
     reasons_text,
     sure_text,
+    what_if_sentences,
     withheld_texts,
 )  # fmt: skip
 
@@ -60,6 +62,8 @@ def answer_text(answer: Answer) -> str:
         lines.append(f"{citation.marker} {printable(citation.title)}, {place}  ({printable(citation.path)})")
         if not _quoted_in(citation, said):
             lines.append(f"    “{printable(citation.quote)}”")
+    for correction in answer.corrections:
+        lines.append(f"of “{printable(correction.question)}”: {correction_text(correction)}")
     if beside := marked_beside(answer):
         lines.append(beside)
     if sure := sure_text(answer):
@@ -105,6 +109,17 @@ def attribution_text(attribution: Attribution) -> str:
         lines.append(f"without any document the model says: {said}")
     if attribution.players and not any(player.score for player in attribution.players):
         lines.append("no part of the evidence changes the answer")
+    return "\n".join(lines)
+
+
+def what_if_text(what_if: WhatIf) -> str:
+    """What would change the answer: a sentence each, and the edited words of the document below."""
+    lines = ["", f"what would change it ({many(what_if.readings, 'reading')})"]
+    sentences = what_if_sentences(what_if)
+    for i, sentence in enumerate(sentences):
+        lines.append(sentence)
+        if i < len(what_if.changes):
+            lines.append(f"    “{printable(what_if.changes[i].after)}” ({printable(what_if.changes[i].title)}, edited)")
     return "\n".join(lines)
 
 

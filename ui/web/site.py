@@ -39,6 +39,7 @@ from ui.web.known_paths import KnownPaths
 from ui.web.library.idempotency import FirstReplies
 from ui.web.library.libraries import Libraries
 from ui.web.openai import chat_routes, model_routes, responses_routes
+from ui.web.review import correction_routes
 from ui.web.telemetry import Metrics, Telemetry
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -46,7 +47,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PARTS = {  # of one library, by what /docs calls them
     "Ask": (ask_routes, search_routes), "OpenAI's protocol": (chat_routes, responses_routes, model_routes),
     "Documents": (document_routes, reading_routes), "Conversations": (conversation_routes,),
-    "Concepts": (concept_routes,),
+    "Concepts": (concept_routes,), "Corrections": (correction_routes,),
     "Evaluation": (evaluation_routes,), "Settings": (settings_routes,),
 }  # fmt: skip
 ABOUT = (

@@ -1,4 +1,4 @@
-"""The command `eval attribution`."""
+"""The commands `eval attribution` and `eval what-if`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eval.attribution import attribution_report
+from eval.attribution import attribution_report, what_if_trials
 from eval.attribution import faithfulness_trials as trials
 from eval.core.cache import Replies, default_cache
 from eval.multihop import hotpotqa
@@ -17,6 +17,7 @@ from eval.multihop import questions as multihop
 from rag.attribute.shapley import MOST_EXACT
 from rag.attribute.tree_reader import in_torch
 from rag.errors import UsageError
+from rag.llm.open import open_reader
 from rag.pipeline import build_pipeline
 from ui.cli.benchmarks.eval_checks import check_out, count_of, retriever_of, warn_of_limit
 from ui.cli.extras import require
@@ -35,6 +36,21 @@ from ui.cli.options import (
 from ui.cli.shared import load_settings, print_result, progress
 
 log = logging.getLogger("glossator")
+
+
+def eval_what_if(
+    data: DataOption,
+    wanted: Annotated[int, typer.Option("--answers", min=1, help="Right answers that are changed.")] = 40,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """How many right answers change when what decides them is changed, and when something else of its kind is."""
+    settings = load_settings()
+    benchmark = multihop.read_questions(data)
+    asked = multihop.sample(benchmark.questions, None, seed)
+    with progress() as report:
+        result = what_if_trials.run(asked, open_reader(settings.reader), settings, wanted, seed, report)
+    print_result(result, as_json, what_if_trials.what_if_text)
 
 
 def eval_attribution(

@@ -29,7 +29,7 @@ from ui.cli.options import (
     StyleOption,
 )
 from ui.cli.shared import load_settings, open_indexes, print_json, progress, until_interrupted
-from ui.cli.text import answer_text, attribution_text, hits_text
+from ui.cli.text import answer_text, attribution_text, hits_text, what_if_text
 from ui.wording import marked_text, printable
 
 if TYPE_CHECKING:
@@ -115,12 +115,16 @@ def ask(
     attribute: Annotated[
         AttributeLevel, typer.Option("--attribute", help="What made the answer what it is, down to which parts.")
     ] = AttributeLevel.none,
+    change: Annotated[
+        bool,
+        typer.Option("--what-if", help="What would change the answer, by edited copies of its sources."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from a library, with citations."""
     from rag.answer import ask as answer_question
     from rag.concepts.steering import Steering
-    from rag.explain import explain
+    from rag.explain import explain, what_if
     from rag.pipeline import build_pipeline, check_question
     from rag.read.compose.scope import Scopes
     from rag.read.compose.understand import PastTurn, append_turn, read_turns, understand
@@ -128,11 +132,12 @@ def ask(
     settings = load_settings()
     count = settings.retrieve.k if k is None else k
     question = check_question(question, count, settings)
-    if attribute is not AttributeLevel.none and reader is ReaderStyle.extract:
-        raise UsageError("--attribute asks a language model again. Leave it out, or --reader extract")
-    if attribute is not AttributeLevel.none:  # of what made a phrase
+    asking_again = "--attribute" if attribute is not AttributeLevel.none else "--what-if" if change else ""
+    if asking_again and reader is ReaderStyle.extract:
+        raise UsageError(f"{asking_again} asks a language model again. Leave it out, or --reader extract")
+    if asking_again:  # of what made a phrase
         if style not in (AUTO, "short"):
-            raise UsageError(f"--attribute is for short answers. Leave out --style {style}, or --attribute")
+            raise UsageError(f"{asking_again} is for short answers. Leave out --style {style}, or {asking_again}")
         style = "short"
     turns = read_turns(conversation) if conversation else []
     indexes = open_indexes(library)
@@ -142,7 +147,7 @@ def ask(
     with progress() as report:
         pipeline = build_pipeline(
             indexes, retriever.value if retriever else None, report, reader.value,
-            Steering(tuple(mute or ()), tuple(boost or ())),
+            Steering(tuple(mute or ()), tuple(boost or ())), owner="",
         )  # fmt: skip
     understood = understand(question, turns, pipeline.reader, scopes, pipeline.retriever)
     scope = chosen or understood.scope
@@ -161,10 +166,16 @@ def ask(
     if attribute is not AttributeLevel.none:
         with progress() as report, until_interrupted() as stop:
             answer = explain(answer, pipeline, reader.value, attribute.value, report=report, stop=stop)
+    if change:
+        with progress() as report, until_interrupted() as stop:
+            answer = what_if(answer, pipeline, reader.value, report, stop)
     if as_json:
         print_json(layouts.answer_json(answer))
-    elif answer.attribution is not None:
+        return
+    if answer.attribution is not None:
         print(attribution_text(answer.attribution))
+    if answer.what_if is not None:
+        print(what_if_text(answer.what_if))
 
 
 def _shown_while_written(steps: Iterable[object], draft: Draft) -> Answer:

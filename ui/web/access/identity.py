@@ -8,7 +8,7 @@ from dataclasses import dataclass
 SCOPES = ("read", "write", "admin")
 # Requests that change nothing but what is one's own: questions and conversations.
 ASKING = (
-    "/ask", "/chat/completions", "/responses", "/embeddings", "/precedents", "/conversations", "/turns",
+    "/ask", "/chat/completions", "/responses", "/embeddings", "/precedents", "/conversations", "/turns", "/corrections",
 )  # fmt: skip
 WRITING = ("/documents", "/uploads", "/evaluation", "/libraries")
 ADMIN_READING = ("/v1/audit", "/metrics")

@@ -8,8 +8,17 @@ from typing import Any
 
 from rag.locator import PageSpan, start_seconds
 from rag.read.cite import MARKER
-from rag.records import Answer, Citation, Hit, MarkedAnswer, Note
-from ui.wording import SHOWN_FROM, place_text, printable, reasons_text, second_answer, withheld_texts
+from rag.records import Answer, Citation, Correction, Hit, MarkedAnswer, Note, WhatIf
+from ui.wording import (
+    SHOWN_FROM,
+    correction_text,
+    place_text,
+    printable,
+    reasons_text,
+    second_answer,
+    what_if_sentences,
+    withheld_texts,
+)  # fmt: skip
 
 STRONG, FAIR = 0.8, 0.55  # how well an answer is backed: from which figure on it is called so
 Json = dict[str, Any]
@@ -34,6 +43,8 @@ def answer_view(answer: Answer, by_reader: bool = True) -> Json:
         "scope": list(answer.scope),
         "second": marked_view(second) if second and not answer.abstained else None,
         "chosen": None if answer.copied is None else {"chosen": answer.copied[0], "invented": answer.copied[1]},
+        "corrections": [correction_view(correction) for correction in answer.corrections],
+        "what_if": None if answer.what_if is None else what_if_view(answer.what_if),
         "explainable": not answer.abstained and answer.style == "short" and by_reader,
         "seconds": answer.seconds,
         "model": answer.model,
@@ -179,3 +190,27 @@ def marked_view(marked: MarkedAnswer) -> Json | None:
         return None
     source = citation_view(marked.citation, 0)
     return {"text": printable(marked.text), "probability": round(marked.probability, 3), "source": source}
+
+
+def what_if_view(what_if: WhatIf) -> Json:
+    """What would change an answer: its sentences, each with the edited words of the document and where they stand."""
+    sentences = what_if_sentences(what_if)
+    changes = [
+        {
+            "sentence": sentence, "decisive": change.decisive, "flipped": change.flipped, "old": printable(change.old),
+            "new": printable(change.new), "after": printable(change.after), "document": change.document_id,
+            "title": printable(change.title), "start": change.start, "end": change.end,
+        }
+        for sentence, change in zip(sentences, what_if.changes, strict=False)
+    ]  # fmt: skip
+    return {"changes": changes, "more": sentences[len(changes) :], "readings": what_if.readings}
+
+
+def correction_view(correction: Correction) -> Json:
+    """A correction as it is shown."""
+    return {
+        "id": correction.correction_id, "question": printable(correction.question),
+        "answer": printable(correction.answer), "reason": printable(correction.reason),
+        "wrong": printable(correction.wrong), "quote": printable(correction.quote),
+        "contradicts": correction.contradicts, "created": correction.created, "text": correction_text(correction),
+    }  # fmt: skip

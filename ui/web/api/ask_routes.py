@@ -21,7 +21,7 @@ from rag.read.compose.understand import PastTurn
 from rag.records import Answer
 from ui.cli.json_layouts import answer_json
 from ui.web.api.news import ended, follow, sse, stream
-from ui.web.api.problems import Audit, Body, InLibrary, detail_of, retry_after, status_of
+from ui.web.api.problems import Audit, Body, InLibrary, Owner, detail_of, retry_after, status_of
 from ui.web.library.open_library import OpenLibrary
 from ui.web.workers.question_job import AskOptions, QuestionJob
 
@@ -72,7 +72,7 @@ class Ask(Body, HowAsked):
 
 
 @routes.post("/ask", responses={200: {"content": {"text/event-stream": {}}}})
-async def ask(asked: Ask, request: Request, library: InLibrary, audit: Audit) -> Response:
+async def ask(asked: Ask, request: Request, library: InLibrary, audit: Audit, owner: Owner) -> Response:
     """Answer a question, with citations: the JSON of `glossator ask --json`.
 
     With `stream` the events are: `understood` (what a follow-up is taken for), `evidence` (the passages found),
@@ -86,7 +86,7 @@ async def ask(asked: Ask, request: Request, library: InLibrary, audit: Audit) ->
 
     def begin() -> QuestionJob:
         audit("asked", asked.question)
-        return start(library, asked.question, asked.options("short" if level else None), turns)
+        return start(library, asked.question, asked.options("short" if level else None), turns, owner)
 
     job = await asyncio.to_thread(begin)
     if asked.stream:
@@ -100,9 +100,11 @@ async def ask(asked: Ask, request: Request, library: InLibrary, audit: Audit) ->
     return JSONResponse(answer_json(answer))
 
 
-def start(library: OpenLibrary, question: str, options: AskOptions, turns: Sequence[PastTurn]) -> QuestionJob:
+def start(
+    library: OpenLibrary, question: str, options: AskOptions, turns: Sequence[PastTurn], owner: str = ""
+) -> QuestionJob:
     """Begin to answer, after what is wrong with the question or its options was said. Raises UsageError, ServerBusy."""
-    return library.answers.ask(library.answers.checked(question, options.conditions), options, turns)
+    return library.answers.ask(library.answers.checked(question, options.conditions), options, turns, owner)
 
 
 def answer_of(job: QuestionJob) -> Answer:

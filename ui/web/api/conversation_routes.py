@@ -145,7 +145,7 @@ def ask(conversation_id: str, asked: Question, library: InLibrary, owner: Owner,
     )  # fmt: skip
     audit("asked", text)
     turn = library.conversations.add_turn(conversation_id, owner, text, options.to_json(), asked.instead_of)
-    library.answers.start(turn, latest_answer(earlier))
+    library.answers.start(turn, latest_answer(earlier), owner)
     return turn_view(turn)
 
 
@@ -200,6 +200,22 @@ def stop_explaining(turn_id: str, library: InLibrary, owner: Owner) -> None:
     library.conversations.turn(turn_id, owner)
     if job := library.answers.explanation(turn_id):
         job.stop.set()
+
+
+@routes.post("/turns/{turn_id}/what-if", status_code=202)
+def what_if(turn_id: str, library: InLibrary, owner: Owner) -> Json:
+    """Begin to find out what would change the answer; /v1/turns/{turn_id}/what-if/events tells it."""
+    found = library.conversations.turn(turn_id, owner)
+    if found.answer is None or found.answer.abstained:
+        raise UsageError("there is no answer to change. Ask again")
+    library.answers.what_if(found, found.answer)
+    return {"turn": turn_id}
+
+
+@routes.get("/turns/{turn_id}/what-if/events")
+async def changed(turn_id: str, library: InLibrary, owner: Owner, after: First = 0, wait: Wait = 0.0) -> Json:
+    await asyncio.to_thread(library.conversations.turn, turn_id, owner)
+    return await news(library.answers.changing(turn_id), after, wait)
 
 
 # -- views -------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from rag.attribute.attribute import LEVELS, Level
 from rag.attribute.shapley import Value
 from rag.errors import RagError, UsageError
 from rag.explain import explain as explain_answer
+from rag.explain import what_if
 from rag.index.manager import Indexes
 from rag.library.kept.conversations import Conversations, State, Turn
 from rag.llm.chat import ChatModel
@@ -29,11 +30,11 @@ from rag.read.compose.understand import PastTurn, understand
 from rag.read.follow_up import clarification
 from rag.read.strategies import PartProgress
 from rag.records import Answer, Hit, MarkedAnswer, Note
-from ui.web.api.answer_view import answer_view, hit_view, marked_view, note_view
+from ui.web.api.answer_view import answer_view, hit_view, marked_view, note_view, what_if_view
 from ui.web.panels.heat_map import attribution_html
 from ui.web.workers.estimates import typical_seconds
 from ui.web.workers.jobs import CALLED_OFF, Job, ServerBusy, Worker, message_of
-from ui.web.workers.question_job import AskOptions, ExplanationJob, QuestionJob
+from ui.web.workers.question_job import AskOptions, ExplanationJob, QuestionJob, WhatIfJob
 from ui.web.workers.reader_queue import QueuedReader, ReaderQueue
 from ui.wording import many, printable
 
@@ -56,6 +57,7 @@ class AnswerWorker(Worker):
         self._queue = queue
         self._questions: dict[str, QuestionJob] = {}  # by turn
         self._explanations: dict[str, ExplanationJob] = {}
+        self._what_ifs: dict[str, WhatIfJob] = {}
         self._values: dict[str, dict[str, Value]] = {}  # of explained answers, by turn
         self._jobs_lock = threading.Lock()
         self.load()
@@ -66,19 +68,21 @@ class AnswerWorker(Worker):
 
     # -- what the page's requests call -----------------------------------------------------------------------------
 
-    def start(self, turn: Turn, before: Answer | None) -> QuestionJob:
-        """Begin to answer a turn that was added to its conversation, after the answer `before` it."""
+    def start(self, turn: Turn, before: Answer | None, owner: str = "") -> QuestionJob:
+        """Begin to answer a turn that `owner` added to a conversation, after the answer `before` it."""
         turns = [PastTurn.of(before)] if before else []
-        job = QuestionJob(turn.question, AskOptions.of(turn.options), turns, turn.turn_id)
+        job = QuestionJob(turn.question, AskOptions.of(turn.options), turns, turn.turn_id, owner)
         with self._jobs_lock:
             self._forget_old()
             self._questions[turn.turn_id] = job
         return self._start(job)
 
-    def ask(self, question: str, options: AskOptions, turns: Sequence[PastTurn] = ()) -> QuestionJob:
+    def ask(
+        self, question: str, options: AskOptions, turns: Sequence[PastTurn] = (), owner: str = ""
+    ) -> QuestionJob:  # fmt: skip
         """Begin to answer a question that is of no conversation here, after `turns`. Raises ServerBusy."""
         self.check_room()
-        return self._start(QuestionJob(question, options, turns))
+        return self._start(QuestionJob(question, options, turns, owner=owner))
 
     def _start(self, job: QuestionJob) -> QuestionJob:
         job.now("searching")
@@ -117,6 +121,20 @@ class AnswerWorker(Worker):
         with self._jobs_lock:
             return self._explanations.get(turn_id)
 
+    def what_if(self, turn: Turn, answer: Answer) -> WhatIfJob:
+        """Begin to find out what would change the answer of a turn; what is under way where that is begun."""
+        with self._jobs_lock:
+            job = self._what_ifs.get(turn.turn_id)
+            if job is None or job.result.done():
+                job = WhatIfJob(answer, AskOptions.of(turn.options).strategy, turn.turn_id)
+                self._what_ifs[turn.turn_id] = job
+                self._begin(job, self._change)
+            return job
+
+    def changing(self, turn_id: str) -> WhatIfJob | None:
+        with self._jobs_lock:
+            return self._what_ifs.get(turn_id)
+
     def checked(self, question: str, filters: Sequence[str]) -> str:
         """The question, stripped, where it can be asked now. Raises UsageError for what is wrong, and ServerBusy."""
         text = check_question(question, 1, self._indexes.settings)
@@ -136,6 +154,7 @@ class AnswerWorker(Worker):
             del self._questions[job.turn_id]
             self._explanations.pop(job.turn_id, None)
             self._values.pop(job.turn_id, None)
+            self._what_ifs.pop(job.turn_id, None)
 
     # -- in the worker's threads -----------------------------------------------------------------------------------
 
@@ -184,7 +203,7 @@ class AnswerWorker(Worker):
             raise UsageError(f"nothing in this library is within: {job.within}. Change the filters, or clear them")
         options = job.options
         pipeline = build_pipeline(
-            self._indexes, options.retriever or None, job.report, options.strategy, options.steering
+            self._indexes, options.retriever or None, job.report, options.strategy, options.steering, job.owner
         )  # fmt: skip
         pipeline = replace(pipeline, reader=QueuedReader(pipeline.reader, wait))
         if searched is not None:
@@ -257,6 +276,29 @@ class AnswerWorker(Worker):
                 if self._conversations and job.turn_id:
                     self._conversations.keep_answer(job.turn_id, explained)
             job.log.add("stopped" if job.stop.is_set() else "explanation ended")
+        except CALLED_OFF:
+            job.log.add("stopped")
+        except Exception as problem:  # noqa: BLE001  # message_of logs what is a bug
+            job.log.add("failed", error=message_of(problem))
+        finally:
+            place.leave()
+
+    def _change(self, job: WhatIfJob) -> None:
+        place = self._queue.place(urgent=False, called_off=job.stop.is_set)
+
+        def report(what: str, done: int, total: int) -> None:
+            place.give_way()
+            job.log.add("doing", what="changing", done=done, total=total)
+
+        try:
+            job.log.add("doing", what="waiting", ahead=0)
+            pipeline = build_pipeline(self._indexes)
+            place.wait(lambda ahead: job.log.add("doing", what="waiting", ahead=ahead))
+            job.answer = what_if(job.answer, pipeline, job.strategy, report, job.stop.is_set)
+            if job.answer.what_if is not None:
+                job.log.add("changed", what_if=what_if_view(job.answer.what_if))
+                if self._conversations and job.turn_id and not job.stop.is_set():
+                    self._conversations.keep_answer(job.turn_id, job.answer)
         except CALLED_OFF:
             job.log.add("stopped")
         except Exception as problem:  # noqa: BLE001  # message_of logs what is a bug

@@ -66,9 +66,12 @@ class QuestionJob(LoggedJob):
     (`turn_id`) of a conversation.
     """
 
-    def __init__(self, question: str, options: AskOptions, turns: Sequence[PastTurn] = (), turn_id: str = ""):
+    def __init__(
+        self, question: str, options: AskOptions, turns: Sequence[PastTurn] = (), turn_id: str = "", owner: str = ""
+    ):  # fmt: skip
         super().__init__()
         self.question, self.options, self.turns, self.turn_id = question, options, tuple(turns), turn_id
+        self.owner = owner  # whose corrections are used
         self.filters = (*filters_of(options.chosen), *options.conditions)  # as Library.select takes them
         self.within = ", ".join(filter(None, (words_of(options.chosen), *options.conditions)))  # the same, in words
         self.answer: Answer | None = None
@@ -123,3 +126,11 @@ class ExplanationJob(LoggedJob):
         super().__init__()
         self.answer, self.strategy, self.level, self.turn_id = answer, strategy, level, turn_id
         self.values = values  # the cache of the reader's replies; its thread's alone
+
+
+class WhatIfJob(LoggedJob):
+    """What would change an answer; `answer` has it when it has ended. `turn_id` as of QuestionJob."""
+
+    def __init__(self, answer: Answer, strategy: str, turn_id: str = ""):
+        super().__init__()
+        self.answer, self.strategy, self.turn_id = answer, strategy, turn_id

@@ -181,6 +181,7 @@ const finish = (part, turn, told, now = false) => {
     shown.push(answerView(answer));
     if (answer.second) shown.push(h("p", { class: "second" }, t("second", { text: answer.second.text, share: percent(answer.second.probability) }), " ", placeLink({ ...answer.second.source, number: 1 }, [answer.second.source])));
     shown.push(h("p", { class: "row meta" }, backedView(answer.backed), ...about(turn)));
+    shown.push(...correctionsView(answer));
     shown.push(nearestView(answer), ...restsView(answer), reasonsView(answer));
   }
   shown.push(actions(part, turn, told));
@@ -214,6 +215,7 @@ const actions = (part, turn, told) => {
   }
   row.append(answer ? iconButton("again", t("again"), () => submit(turn.question, again)) : h("button", { type: "button", onclick: () => submit(turn.question, again) }, t("try.again")));
   if (answer?.explainable) row.append(h("button", { type: "button", class: "quiet text", onclick: () => explain(turn, told, "document") }, icon("why"), t("depends")));
+  if (answer?.explainable) row.append(h("button", { type: "button", class: "quiet text", onclick: () => whatIf(turn) }, icon("edit"), t("what.if")));
   if (turn.understood?.standalone || turn.understood?.unclear) row.append(h("button", { type: "button", class: "quiet text", onclick: () => submit(turn.question, { ...again, standalone: turn.question }) }, t("as.typed")));
   if (turn.understood?.narrowed) row.append(h("button", { type: "button", class: "quiet text", onclick: () => submit(turn.question, { ...again, everywhere: true }) }, t("everywhere")));
   return row;
@@ -228,18 +230,33 @@ const copy = async (text) => {
   box.remove();
 };
 
+// A bad answer: why, and what is right, which is kept as a correction and used from then on.
 const rate = async (turn, rating, button) => {
   const rated = turn.rating === rating ? null : rating;
-  let reason = "";
+  let said = { reason: "", answer: "", source: 0 };
   if (rated === -1) {
-    const box = h("textarea", { rows: 3, "aria-label": t("bad.why"), maxLength: 2000 });
-    reason = await ask(t("bad.why"), [box], t("save"), () => box.value, t("cancel")) ?? "";
+    const reason = h("textarea", { rows: 2, "aria-label": t("bad.why"), maxLength: 2000 }), right = h("input", { "aria-label": t("correct.answer"), maxLength: 2000 });
+    const sources = turn.answer?.citations ?? [];
+    const source = h("select", { "aria-label": t("correct.source") }, h("option", { value: 0 }, t("correct.none")), sources.map((each, i) => h("option", { value: i + 1 }, `${i + 1} ${shortened(each.title)}, ${each.place}`)));
+    const parts = [h("label", {}, t("correct.answer"), right, h("small", { class: "hint" }, t("correct.about"))), h("label", {}, t("bad.why"), reason)];
+    if (sources.length) parts.push(h("label", {}, t("correct.source"), source));
+    said = await ask(t("bad"), parts, t("save"), () => ({ reason: reason.value, answer: right.value.trim(), source: Number(source.value) }), t("cancel")) ?? said;
   }
-  await send("PUT", `/turns/${turn.id}/rating`, { rating: rated, reason }).catch((problem) => tell(problem.message));
+  await send("PUT", `/turns/${turn.id}/rating`, { rating: rated, reason: said.reason }).catch((problem) => tell(problem.message));
   turn.rating = rated;
   button.parentElement.querySelectorAll("[aria-pressed]").forEach((each, i) => each.setAttribute("aria-pressed", String(rated === (i ? -1 : 1))));
-  if (rated === -1) tell(t("bad.thanks"), null, 4);
+  if (!said.answer) { if (rated === -1) tell(t("bad.thanks"), null, 4); return; }
+  try {
+    const kept = await send("POST", "/corrections", { turn: turn.id, answer: said.answer, reason: said.reason, source: said.source });
+    tell(`${t("correct.kept")} ${kept.contradicts ? t("correct.contradicts") : ""}`, { name: t("undo"), act: () => send("DELETE", `/corrections/${kept.id}`).catch((problem) => tell(problem.message)) });
+  } catch (problem) { tell(problem.message); }
 };
+// The corrections that an answer was given with, or is: always shown, and each can be taken back.
+const correctionsView = (answer) => (answer.corrections ?? []).map((each) => {
+  const row = h("p", { class: "correction" }, h("b", {}, each.question), ` ${each.text} `,
+    h("button", { type: "button", class: "link", onclick: async () => { try { await send("DELETE", `/corrections/${each.id}`); row.remove(); } catch (problem) { tell(problem.message); } } }, t("remove")));
+  return row;
+});
 
 // What the answer depended on: a heat map in the reading pane after each level, which can be used at once.
 const explain = async (turn, told, level) => {
@@ -269,6 +286,27 @@ const explain = async (turn, told, level) => {
   if (reached && deeper) pane.append(h("button", { type: "button", onclick: () => explain(turn, told, deeper) }, t("depends.deeper", { level: t(`depends.${deeper}`) })));
   if (!reached) pane.append(h("p", { class: "problem" }, status.textContent));
 };
+
+// What would change the answer: copies of the sources with one date, number or name changed, and what the reader says then.
+const whatIf = async (turn) => {
+  const pane = h("div", { class: "explanation" }), status = h("p", { class: "doing", role: "status" }, t("what.if.begin"));
+  const told = h("div", { class: "what-if" });
+  pane.append(h("div", { class: "working" }, h("i", { class: "dot", "aria-hidden": "true" }), status), told);
+  emit("pane", t("what.if"), pane);
+  const show = ({ changes, more }) => told.replaceChildren(...changes.map((change) => h("div", { class: `change ${change.flipped ? "flipped" : "stays"}` }, h("p", {}, h("b", {}, change.sentence)),
+    h("q", {}, ...edited(change)), " ", h("button", { type: "button", class: "link", onclick: () => emit("open", { ...change, number: 1, quote: change.old, place: "", page: 0 }, []) }, change.title))), ...more.map((sentence) => h("p", {}, sentence)), h("p", { class: "hint" }, t("what.if.about")));
+  if (turn.answer?.what_if) { show(turn.answer.what_if); pane.querySelector(".working").remove(); return; }
+  try {
+    await send("POST", `/turns/${turn.id}/what-if`);
+    await follow(`/turns/${turn.id}/what-if/events`, (event) => {
+      if (event.kind === "doing") status.textContent = doing(event);
+      else if (event.kind === "changed") show(event.what_if);
+      else if (event.kind === "failed") told.append(h("p", { class: "problem", role: "alert" }, event.error));
+    }, new AbortController().signal);
+  } catch (problem) { told.append(h("p", { class: "problem", role: "alert" }, problem.message)); }
+  pane.querySelector(".working").remove();
+};
+const edited = (change) => change.after.split(change.new).flatMap((part, i) => (i ? [h("mark", {}, change.new), part] : [part]));
 
 export const stopAnswer = (id) => send("POST", `/turns/${id}/stop`).catch((problem) => tell(problem.message));
 

@@ -1,0 +1,1 @@
+"""What users say of answers: corrections, which stay."""
