@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rag.answer import pictures_of
 from rag.attribute.attribute import Level, attribute
+from rag.attribute.estimate import estimate
 from rag.attribute.fusion_game import FusionGame
 from rag.attribute.game import LOG_P, ReaderGame
 from rag.attribute.players import Player
@@ -101,6 +102,15 @@ def explain(
         attribution = replace(attribution, value="likelihood", baseline_answer=baseline)
     seconds = answer.seconds | {"attribute": round(time.monotonic() - began, 3)}
     return replace(answer, attribution=attribution, seconds=seconds)
+
+
+def estimated(answer: Answer, pipeline: Pipeline, level: Level) -> Answer | None:
+    """The answer with a first estimate of its attribution, in a second or two; None where there is none."""
+    if answer.abstained or pipeline.span_model is None:
+        return None
+    hits = mask_injections([hit for hit in answer.evidence if not hit.ignored])
+    found = estimate(answer.question, MARKER.sub("", answer.answer).strip(), hits, pipeline.span_model(), level)
+    return None if found is None else replace(answer, attribution=found)
 
 
 def _reader_of_parts(

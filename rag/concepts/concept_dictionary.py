@@ -54,9 +54,11 @@ class Dictionary:
         width = min(self.active, len(self.atoms))
         for first in range(0, len(vectors), AT_ONCE):
             codes = self.codes(vectors[first : first + AT_ONCE])
-            order = np.argsort(-np.abs(codes), axis=1, kind="stable")[:, :width]
-            ids.append(order.astype(np.int32))
-            weights.append(np.take_along_axis(codes, order, axis=1))
+            some = np.sort(np.argpartition(-np.abs(codes), width - 1, axis=1)[:, :width], axis=1)
+            kept = np.take_along_axis(codes, some, axis=1)
+            order = np.argsort(-np.abs(kept), axis=1, kind="stable")
+            ids.append(np.take_along_axis(some, order, axis=1).astype(np.int32))
+            weights.append(np.take_along_axis(kept, order, axis=1))
         if not ids:
             return np.zeros((0, width), dtype=np.int32), np.zeros((0, width), dtype=np.float32)
         return np.concatenate(ids), np.concatenate(weights)

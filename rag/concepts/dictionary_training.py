@@ -169,10 +169,13 @@ def size_for(passages: int) -> int:
 
 def distinct(vectors: Rows, most: int, seed: int = 0) -> Rows:
     """At most `most` of the vectors (n, d), by chance, each once: copies of one document teach nothing new."""
+    rng = np.random.default_rng(seed)
+    if len(vectors) > 2 * most:  # enough of them, without sorting them all
+        vectors = vectors[np.sort(rng.choice(len(vectors), 2 * most, replace=False))]
     _, first = np.unique(vectors, axis=0, return_index=True)
     chosen = np.sort(first)
     if len(chosen) > most:
-        chosen = np.sort(np.random.default_rng(seed).choice(chosen, most, replace=False))
+        chosen = np.sort(rng.choice(chosen, most, replace=False))
     return vectors[chosen]
 
 

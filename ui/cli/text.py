@@ -112,6 +112,14 @@ def attribution_text(attribution: Attribution) -> str:
     return "\n".join(lines)
 
 
+def estimate_text(attribution: Attribution, most: int = 3) -> str:
+    """The parts that a first estimate calls the best, on a line."""
+    finest = [part for part in attribution.players if part.kind == attribution.level and part.score > 0]
+    best = sorted(finest, key=lambda part: -part.score)[:most]
+    told = ", ".join(f"“{printable(part.text)[:60]}” {part.score:+.2f}" for part in best) or "no part"
+    return f"First estimate, by the reading model: {told}. The reader is asked now."
+
+
 def what_if_text(what_if: WhatIf) -> str:
     """What would change the answer: a sentence each, and the edited words of the document below."""
     lines = ["", f"what would change it ({many(what_if.readings, 'reading')})"]

@@ -1,4 +1,4 @@
-"""The commands `eval attribution` and `eval what-if`."""
+"""The commands `eval attribution`, `eval what-if` and `eval corrections`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Annotated
 
 import typer
 
-from eval.attribution import attribution_report, what_if_trials
+from eval.attribution import attribution_report, clause_truth, what_if_trials
 from eval.attribution import faithfulness_trials as trials
 from eval.core.cache import Replies, default_cache
+from eval.corrected import correction_trials
 from eval.multihop import hotpotqa
 from eval.multihop import questions as multihop
 from rag.attribute.shapley import MOST_EXACT
 from rag.attribute.tree_reader import in_torch
+from rag.encode.dense_encoder import open_encoder
 from rag.errors import UsageError
 from rag.llm.open import open_reader
 from rag.pipeline import build_pipeline
+from rag.span.span_model import shared_span_model
 from ui.cli.benchmarks.eval_checks import check_out, count_of, retriever_of, warn_of_limit
 from ui.cli.extras import require
 from ui.cli.options import (
@@ -51,6 +54,32 @@ def eval_what_if(
     with progress() as report:
         result = what_if_trials.run(asked, open_reader(settings.reader), settings, wanted, seed, report)
     print_result(result, as_json, what_if_trials.what_if_text)
+
+
+def eval_clauses(
+    data: DataOption,
+    wanted: Annotated[int, typer.Option("--answers", min=1, help="Questions whose clauses are left out.")] = 20,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Nats that an answer loses without the clauses and words that each method of attribution calls the best."""
+    settings = load_settings()
+    asked = multihop.sample(multihop.read_questions(data).questions, None, seed)
+    with progress() as report:
+        reader = open_reader(settings.reader)
+        fast = in_torch(reader, report)
+        model = shared_span_model(settings.extract.model)
+        result = clause_truth.run(asked, fast or reader, fast or reader, model, settings, wanted, seed, report)
+    print_result(result, as_json, clause_truth.clauses_text)
+
+
+def eval_corrections(seed: SeedOption = 0, as_json: JsonOption = False) -> None:
+    """Made-up rules that the documents contradict, with and without their corrections; repeats; unrelated questions."""
+    settings = load_settings()
+    encoder = open_encoder(settings.dense.model, settings.dense.max_tokens, settings.dense.batch_size)
+    with progress() as report:
+        result = correction_trials.run(open_reader(settings.reader), encoder.encode, settings, seed, report)
+    print_result(result, as_json, correction_trials.corrections_text)
 
 
 def eval_attribution(

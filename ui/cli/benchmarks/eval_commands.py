@@ -12,7 +12,7 @@ from eval.core.compare import compare, compare_text
 from eval.core.expected import checks_text, replay
 from rag.errors import RagError
 from ui.cli.benchmarks.eval_answers import eval_hotpotqa, eval_injections, eval_pdf
-from ui.cli.benchmarks.eval_attribution import eval_attribution, eval_what_if
+from ui.cli.benchmarks.eval_attribution import eval_attribution, eval_clauses, eval_corrections, eval_what_if
 from ui.cli.benchmarks.eval_chapters import eval_chapters
 from ui.cli.benchmarks.eval_concepts import eval_concepts
 from ui.cli.benchmarks.eval_open import eval_open
@@ -58,6 +58,8 @@ app.command("hotpotqa")(eval_hotpotqa)
 app.command("injections")(eval_injections)
 app.command("attribution")(eval_attribution)
 app.command("what-if")(eval_what_if)
+app.command("clauses")(eval_clauses)
+app.command("corrections")(eval_corrections)
 app.command("chapters")(eval_chapters)
 app.command("concepts")(eval_concepts)
 app.command("pruning")(eval_pruning)

@@ -29,7 +29,7 @@ from ui.cli.options import (
     StyleOption,
 )
 from ui.cli.shared import load_settings, open_indexes, print_json, progress, until_interrupted
-from ui.cli.text import answer_text, attribution_text, hits_text, what_if_text
+from ui.cli.text import answer_text, attribution_text, estimate_text, hits_text, what_if_text
 from ui.wording import marked_text, printable
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def ask(
     """Answer a question from a library, with citations."""
     from rag.answer import ask as answer_question
     from rag.concepts.steering import Steering
-    from rag.explain import explain, what_if
+    from rag.explain import estimated, explain, what_if
     from rag.pipeline import build_pipeline, check_question
     from rag.read.compose.scope import Scopes
     from rag.read.compose.understand import PastTurn, append_turn, read_turns, understand
@@ -164,6 +164,8 @@ def ask(
     if not as_json:
         print(answer_text(answer), flush=True)
     if attribute is not AttributeLevel.none:
+        if not as_json and (guess := estimated(answer, pipeline, attribute.value)) and guess.attribution:
+            print(estimate_text(guess.attribution), file=sys.stderr)
         with progress() as report, until_interrupted() as stop:
             answer = explain(answer, pipeline, reader.value, attribute.value, report=report, stop=stop)
     if change:

@@ -17,8 +17,8 @@ from rag.answer import ask as answer_question
 from rag.attribute.attribute import LEVELS, Level
 from rag.attribute.shapley import Value
 from rag.errors import RagError, UsageError
+from rag.explain import estimated, what_if
 from rag.explain import explain as explain_answer
-from rag.explain import what_if
 from rag.index.manager import Indexes
 from rag.library.kept.conversations import Conversations, State, Turn
 from rag.llm.chat import ChatModel
@@ -261,6 +261,9 @@ class AnswerWorker(Worker):
         try:
             job.log.add("doing", what="waiting", ahead=0)
             pipeline = build_pipeline(self._indexes)
+            if (guess := estimated(job.answer, pipeline, job.level)) is not None:
+                html = str(attribution_html(guess))
+                job.log.add("explained", level=job.level, html=html, complete=False, estimate=True)
             place.wait(lambda ahead: job.log.add("doing", what="waiting", ahead=ahead))
             for level in LEVELS[: LEVELS.index(job.level) + 1]:
                 explained = explain_answer(

@@ -277,7 +277,7 @@ const explain = async (turn, told, level) => {
       status.textContent = doing(event) + (event.done > 1 && left > 1 ? ` · ${t("doing.left", { time: duration(left) })}` : "");
     } else if (event.kind === "explained") {
       began = performance.now();
-      reached = event.level;
+      if (!event.estimate) reached = event.level;
       map.innerHTML = event.html;  // made by our own templates, which escape every value
     } else if (event.kind === "failed") status.textContent = event.error;
   }, ended.signal).catch((problem) => { status.textContent = problem.message; });
