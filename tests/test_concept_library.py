@@ -214,7 +214,7 @@ def test_the_map_counts_passages_and_its_columns_are_documents_years_and_parts(l
     assert [column.title for column in drawn.columns] == [
         "MORENO GÓMEZ v. SPAIN", "PIBERNIK v. CROATIA", "DEÉS v. HUNGARY", "DAKUS v. UKRAINE"
     ]  # fmt: skip  # by year
-    having, owners = found.having(), stored.owners()
+    having, owners = found.having(range(len(found.labels))), stored.owners()
     for i, concept in enumerate(drawn.concepts):
         for j, column in enumerate(drawn.columns):
             of = [row for row, number in enumerate(found.numbers.tolist()) if owners[number] == column.key]
@@ -246,7 +246,8 @@ def test_blind_spots_are_what_was_asked_in_vain_and_what_was_never_found(library
     assert all(QUESTION in spot.questions and spot.unanswered == 3 for spot in spots.wanted) and (
         spots.wanted or spots.unmatched == (QUESTION,)
     )
-    held = found.having()[found.numbers.tolist().index(indexes.library.numbers_of([seen.passage_id])[seen.passage_id])]
+    row = found.numbers.tolist().index(indexes.library.numbers_of([seen.passage_id])[seen.passage_id])
+    held = found.having(range(len(found.labels)))[row]
     assert spots.unseen and not any(held[spot.concept] for spot in spots.unseen)
     empty = blind_spots([], found, indexes.encoder().encode, indexes.library.numbers_of)
     assert empty.wanted == empty.unseen == empty.unmatched == ()

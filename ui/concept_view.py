@@ -14,18 +14,18 @@ TITLES = 3  # of the documents with most of a concept
 
 def concept_rows(found: Concepts, library: Library, every: bool = False) -> list[dict[str, Any]]:
     """A row for each concept: those shown, or all."""
-    having = found.having()
     titles = {document_id: title for document_id, title, _ in library.names()}
     owners = library.owners()
     rows, shown = [], found.shown
     for concept in dict.fromkeys([*shown, *range(len(found.labels))]) if every else shown:
-        counts = Counter(owners[n] for n in found.numbers[having[:, concept]].tolist() if n in owners)
+        having = found.having([concept])[:, 0]
+        counts = Counter(owners[n] for n in found.numbers[having].tolist() if n in owners)
         precision, recall = found.quality(concept)
         rows.append(
             {
                 "concept_id": found.concept_id(concept),
                 "label": found.label(concept),
-                "passages": int(having[:, concept].sum()),
+                "passages": int(having.sum()),
                 "precision": round(precision, 3),
                 "recall": round(recall, 3),
                 "documents": [

@@ -145,7 +145,7 @@ class _Trial:
         found.sort(key=lambda entry: -int(entry[1].sum()))
         chosen_on = ~held_out(self.numbers, 0.5)
         found = [(n, w) for n, w in found if min((w & chosen_on).sum(), (w & ~chosen_on).sum()) >= CLASS_LEAST // 3]
-        codes, having = concepts.dictionary.codes(self.vectors), concepts.having()
+        codes, having = concepts.dictionary.codes(self.vectors), concepts.having(range(len(concepts.labels)))
         controls = train(self.vectors, len(concepts.labels), kind="random").atoms
         return [
             class_fit(name, self.vectors, codes, having, concepts.dictionary, wanted, chosen_on, controls)
@@ -160,7 +160,6 @@ class _Trial:
         plain = open_retriever(self.indexes, "hybrid")
         rng = np.random.default_rng(self.seed)
         found: dict[str, list[Muting]] = {"muted": [], "vector": [], "random": []}
-        having = concepts.having()
         for question in self.questions:
             hits = plain.search([question], 10)[0]
             shares: dict[int, float] = {}
@@ -175,7 +174,7 @@ class _Trial:
             others = [concept for concept in concepts.shown if concept not in shares] or concepts.shown
             another = int(rng.choice(others)) if others else largest
             before = [hit.passage.passage_id for hit in hits]
-            ids = self._ids_with(having[:, largest], concepts)
+            ids = self._ids_with(concepts.having([largest])[:, 0], concepts)
             for how, concept in (("muted", largest), ("vector", largest), ("random", another)):
                 steering = Steering(mute=(concepts.concept_id(concept),))
                 retriever = open_retriever(self.indexes, "hybrid", steering=steering)

@@ -56,8 +56,7 @@ def blind_spots(
     A concept is wanted where it was asked for at least ASKED_LEAST times and most of these questions had no answer, and
     unseen where none of its passages was ever evidence.
     """
-    having = concepts.having()
-    held = having.sum(axis=0)
+    held = concepts.counts()
     about: list[list[int]] = []
     if asked:
         ids, weights = concepts.dictionary.main_codes(encode([each.question for each in asked]))
@@ -65,7 +64,7 @@ def blind_spots(
             about.append([int(c) for c, x in zip(i, w, strict=True) if x > 0 and x >= concepts.least[c] / 2])
     evidence = sorted({passage_id for each in asked for passage_id in each.evidence})
     numbers = np.asarray(sorted(numbers_of(evidence).values()), dtype=np.int64)
-    found = having[np.isin(concepts.numbers, numbers)].sum(axis=0)
+    found = concepts.counts(np.isin(concepts.numbers, numbers))
 
     def spot(concept: int) -> Spot:
         mine = [each for each, on in zip(asked, about, strict=True) if concept in on]

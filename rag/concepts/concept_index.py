@@ -125,9 +125,17 @@ class Concepts:
             strengths[:, column] = np.clip(weights / (2 * self.least[concept]), 0, 1)
         return strengths
 
-    def having(self) -> NDArray[np.bool_]:
-        """Which passages clearly have which concepts: (passages, concepts)."""
-        return clear_concepts(self.ids, self.weights, self.least)
+    def having(self, concepts: Sequence[int]) -> NDArray[np.bool_]:
+        """Which passages clearly have these concepts: (passages, concepts)."""
+        clear = (self.weights > 0) & (self.weights >= self.least[self.ids])
+        columns = [((self.ids == concept) & clear).any(axis=1) for concept in concepts]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self.ids), 0), dtype=np.bool_)
+
+    def counts(self, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """How many passages, of these rows of all, clearly have each concept: (all concepts,)."""
+        ids, weights = (self.ids, self.weights) if rows is None else (self.ids[rows], self.weights[rows])
+        clear = (weights > 0) & (weights >= self.least[ids])
+        return np.bincount(ids[clear], minlength=len(self.labels))
 
 
 def _words(label: str) -> list[str]:

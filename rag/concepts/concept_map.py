@@ -68,7 +68,7 @@ def _counted(
     concepts: Concepts, columns: Mapping[int, tuple[str, str]], axis: Axis, year_of: Callable[[str], str]
 ) -> ConceptMap:
     shown = concepts.shown
-    having = concepts.having()[:, shown]
+    having = concepts.having(shown)
     keys = [columns.get(number, ("", ""))[0] for number in concepts.numbers.tolist()]
     totals = Counter(key for key in keys if key)
     titles = dict(columns.values())

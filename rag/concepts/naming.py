@@ -22,14 +22,13 @@ def name_concepts(indexes: Indexes, concepts: Concepts, reader: ChatModel, repor
     A name is made from half of the passages and judged on the other. Raises ReaderError.
     """
     numbers = concepts.numbers.tolist()
-    having = concepts.having()
     rows = indexes.dense().vectors(numbers)
     unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     chosen_on = ~held_out(numbers, 0.5)
     names, usage = dict(concepts.names), Usage()
-    wanted = np.argsort(-having.sum(axis=0), kind="stable")[:MOST_NAMED].tolist()
+    wanted = np.argsort(-concepts.counts(), kind="stable")[:MOST_NAMED].tolist()
     for done, concept in enumerate(wanted, start=1):
-        has = having[:, concept]
+        has = concepts.having([concept])[:, 0]
         strengths = concepts.strengths(numbers, [concept])[:, 0]
         near = (unit - concepts.dictionary.mean) @ concepts.dictionary.atoms[concept]
         with_it, without_it = examples(has, strengths, near, chosen_on)
