@@ -46,13 +46,15 @@ def test_the_same_question_a_near_one_and_another() -> None:
     kept = correction()
     assert near(QUESTION, kept) == near(QUESTION.upper().rstrip("?"), kept) == [("Lindt Ironworks", True)]
     assert near("Which foundry made the big crane at berth 4 in the harbour?", kept) == [("Lindt Ironworks", False)]
-    assert near("Which foundry made the crane at berth 7?", kept) == [("Lindt Ironworks", False)]  # another number
+    assert near("Which foundry made the crane at berth 7?", kept) == []  # another number is another thing
     for unrelated in ("When was the Tarn bridge opened?", "Which wine goes with fish?", "berth"):
         assert near(unrelated, kept) == []
     first, second = correction(answer="A"), correction("Which foundry made the crane at berth 4 last year?", "B")
     assert [answer for answer, _ in near(QUESTION, second, first)] == ["A", "B"]
-    many = [correction(f"Which foundry made the crane at berth {i}?", str(i)) for i in range(9)]
-    assert len(near(QUESTION, *many)) == 3 and near(QUESTION, *many)[0] == ("4", True)
+    many = [
+        correction(f"Which foundry made the {what} crane at berth 4?", what) for what in ("big", "old", "new", "red")
+    ]
+    assert len(near(QUESTION, *many, correction(answer="4"))) == 3 and near(QUESTION, *many, kept)[0][1]
 
 
 def test_what_tells_the_reader_what_to_do_is_masked_and_alone_is_never_used() -> None:

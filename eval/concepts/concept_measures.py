@@ -64,10 +64,17 @@ def f1(told: Mask, wanted: Mask) -> float:
 
 
 def best_threshold(values: Rows, wanted: Mask) -> float:
-    """The value from which on telling gives the best F1: of the values of what is wanted, at most 200 of them."""
-    candidates = np.sort(values[wanted])
-    candidates = candidates[np.linspace(0, len(candidates) - 1, min(len(candidates), 200)).astype(int)]
-    return max(candidates.tolist(), key=lambda least: f1(values >= least, wanted), default=np.inf)
+    """The value from which on telling gives the best F1; infinite where nothing is wanted.
+
+    >>> best_threshold(np.float32([3, 2, 1]), np.array([True, True, False]))
+    2.0
+    """
+    if not wanted.any():
+        return np.inf
+    order = np.argsort(-values, kind="stable")
+    right = np.cumsum(wanted[order])
+    scores = 2 * right / (np.arange(1, len(order) + 1) + wanted.sum())
+    return float(values[order[int(scores.argmax())]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from rag.protocols import Report, silent
 from rag.search import open_retriever
 
 SEEDS = 5
+CONTROLS = 128  # random directions, the best of which stands beside the best concept
 CLASS_LEAST, CLASSES = 30, 40  # passages that a class of the metadata must have; classes that are measured, the largest
 FIELDS = ("part", "article", "show", "speaker", "chapter", "kind")
 Json = dict[str, Any]
@@ -146,7 +147,7 @@ class _Trial:
         chosen_on = ~held_out(self.numbers, 0.5)
         found = [(n, w) for n, w in found if min((w & chosen_on).sum(), (w & ~chosen_on).sum()) >= CLASS_LEAST // 3]
         codes, having = concepts.dictionary.codes(self.vectors), concepts.having(range(len(concepts.labels)))
-        controls = train(self.vectors, len(concepts.labels), kind="random").atoms
+        controls = train(self.vectors, len(concepts.labels), kind="random").atoms[:CONTROLS]
         return [
             class_fit(name, self.vectors, codes, having, concepts.dictionary, wanted, chosen_on, controls)
             for name, wanted in found[:CLASSES]

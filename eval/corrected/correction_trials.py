@@ -26,36 +26,28 @@ from rag.read.corrected.near_corrections import nearest
 from rag.records import Answer, Correction, Hit, Passage
 from rag.settings import Settings
 
-PLACES = (
-    "Aldmoor",
-    "Brennick",
-    "Caldwen",
-    "Dunhollow",
-    "Eskerby",
-    "Farnwick",
-    "Gorsley",
-    "Hethmoor",
-    "Inverby",
-    "Jarlow",
-)
+# Places and kinds on which `about_another` was not chosen (eval/log.md has those).
+PLACES = ("Maltray", "Nordhaven", "Oxcombe", "Penwarren", "Quernby", "Ravelstone", "Skelmoor", "Thurnby", "Ulverham",
+          "Westray")  # fmt: skip
 PEOPLE = ("Ada Lind", "Bo Aas", "Cora Venn", "Dag Moe", "Edda Rask", "Finn Ulv", "Greta Holm", "Hans Brekk", "Ida Sund",
           "Jon Vik")  # fmt: skip
 # (what the passage says, the question of the correction, the same in other words); {place}, {wrong}
 KINDS = (
-    ("The harbour master of {place} is {wrong}.", "Who is the harbour master of {place}?",
-     "Who holds the office of harbour master in {place}?"),
-    ("The ferry to {place} leaves at {wrong}.", "At what time does the ferry to {place} leave?",
-     "When does the ferry for {place} depart?"),
-    ("A berth in {place} costs {wrong} crowns a week.", "How much does a berth in {place} cost a week?",
-     "What is the weekly price of a berth in {place}?"),
-    ("The lighthouse at {place} was built in {wrong}.", "When was the lighthouse at {place} built?",
-     "In which year was the lighthouse of {place} erected?"),
-    ("The mill of {place} grinds {wrong}.", "What does the mill of {place} grind?",
-     "What is ground in the mill at {place}?"),
-    ("The school of {place} has {wrong} pupils.", "How many pupils does the school of {place} have?",
-     "What is the number of pupils at the school in {place}?"),
+    ("The mayor of {place} is {wrong}.", "Who is the mayor of {place}?",
+     "Which person leads the town council of {place} as its mayor?"),
+    ("The museum of {place} opens at {wrong}.", "At what hour does the museum of {place} open?",
+     "When can one enter the {place} museum in the morning?"),
+    ("The bridge at {place} is {wrong} metres long.", "How long is the bridge at {place}?",
+     "What is the length of the {place} bridge in metres?"),
+    ("The chapel of {place} was consecrated in {wrong}.", "When was the chapel of {place} consecrated?",
+     "In which year did the {place} chapel receive its consecration?"),
+    ("The inn of {place} is known for its {wrong}.", "What is the inn of {place} known for?",
+     "Which dish has made the {place} inn famous?"),
+    ("The library of {place} lends {wrong} books a week.", "How many books does the library of {place} lend a week?",
+     "What is the weekly number of loans of the {place} library?"),
 )  # fmt: skip
-GRAIN = ("rye", "oats", "barley", "wheat", "spelt", "maize", "millet", "buckwheat", "peas", "mustard")
+DISHES = ("eel pie", "oat cakes", "barley soup", "smoked trout", "apple tart", "goat stew", "rye bread", "plum pudding",
+          "pea soup", "roast goose")  # fmt: skip
 OTHERS = (
     "Who painted the altar of the church in {place}?", "What is the name of the river that flows through {place}?",
     "Which bank lent the money for the bridge near {place}?", "Why was the railway to {place} closed?",
@@ -87,7 +79,7 @@ def rules() -> list[Rule]:
 
 def _values(kind: int, i: int) -> str:
     return (
-        PEOPLE[i], f"{6 + i}:{10 + 3 * i}", str(140 + 17 * i), str(1811 + 13 * i), GRAIN[i], str(23 + 9 * i)
+        PEOPLE[i], f"{6 + i}:{10 + 3 * i}", str(140 + 17 * i), str(1811 + 13 * i), DISHES[i], str(23 + 9 * i)
     )[kind]  # fmt: skip
 
 

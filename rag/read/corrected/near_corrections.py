@@ -7,6 +7,7 @@ nothing changes. A correction is a user's word, and is masked as a passage is: i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,6 +28,7 @@ NEAR = 0.7  # cosine of two questions from which the correction of the one is sh
 SAME = 0.96  # from which they are one question, if they name the same numbers
 MOST = 3  # corrections that stand before the passages
 REFUTED = 0.5  # probability from which a passage is said to contradict
+NAME = re.compile(r"\b(?:[^\W\d_a-z]\w+|\d[\w.,]*\d|\d)")
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
@@ -42,11 +44,14 @@ class Near:
 def nearest(question: str, corrections: Sequence[Correction], encode: Encode) -> list[Near]:
     """At most MOST corrections whose question is near enough, the nearest first.
 
-    Only those that share a word with the question are compared at all. What is nothing but instructions to a reader is
-    never used.
+    Only those that share a word with the question, and are about no other named thing, are compared at all. What is
+    nothing but instructions to a reader is never used.
     """
     words = content_words(question)
-    possible = [each for each in corrections if words & content_words(each.question) and clean(each)]
+    possible = [
+        each for each in corrections
+        if words & content_words(each.question) and not about_another(question, each.question) and clean(each)
+    ]  # fmt: skip
     if not possible:
         return []
     vectors = _vectors((question, *(each.question for each in possible)), encode)
@@ -57,6 +62,20 @@ def nearest(question: str, corrections: Sequence[Correction], encode: Encode) ->
         if cosine >= NEAR
     ]
     return sorted(found, key=lambda near: (-near.cosine, near.correction.correction_id))[:MOST]
+
+
+def about_another(one: str, other: str) -> bool:
+    """Whether two questions name things, and none in common: then they are not near, however near their vectors.
+
+    A name is a word with a capital letter or a digit behind the first word.
+
+    >>> about_another("Who is the mayor of Aldmoor?", "Who is the mayor of Brennick?")
+    True
+    >>> about_another("Who is the mayor of Aldmoor?", "who is its mayor?")
+    False
+    """
+    names = [{fold(name) for name in NAME.findall(text.partition(" ")[2])} for text in (one, other)]
+    return bool(names[0] and names[1]) and not names[0] & names[1]
 
 
 def _is_same(one: str, other: str, cosine: float) -> bool:
