@@ -35,9 +35,11 @@ def open_retriever(indexes: Indexes, name: str, report: Report = silent, steerin
     their meaning comes from, where the library has them; `steering` mutes and boosts some. Raises UsageError for
     another name, or concepts that there are not, IndexMismatch, and LibraryError for an index that cannot be repaired.
     """
+    if not steering and name not in ("dense", "hybrid"):
+        return indexes.retriever(name, report)
     if not indexes.prepare(name, report):
         return NothingIndexed()
-    concepts = open_concepts(indexes) if steering or name in ("dense", "hybrid") else None
+    concepts = open_concepts(indexes)
     mute, boost = steering.found_in(concepts) if steering else ([], [])
 
     def change(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

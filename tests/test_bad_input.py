@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -419,6 +420,8 @@ def test_the_same_bytes_are_one_document_with_two_paths(folder_story: Story) -> 
 
 class NoIndexes:
     """For what ends in the catalogue."""
+
+    library = SimpleNamespace(numbers=list, folder=Path("/nowhere"))  # too small for concepts
 
     def updating(self, report: object) -> contextlib.AbstractContextManager[Callable[[], None]]:
         return contextlib.nullcontext(lambda: None)

@@ -115,6 +115,12 @@ class NoIndexes:
     def encoder(self) -> object:
         return SimpleNamespace()
 
+    def built_with(self, name: str) -> str:
+        return "nothing"
+
+    def dense(self) -> object:
+        return SimpleNamespace(vectors=lambda numbers: [])
+
 
 @pytest.fixture
 def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Indexes:

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -267,6 +268,8 @@ def test_pages_may_come_in_any_order(tmp_path: Path) -> None:
 
 class NoIndexes:
     """In place of the indexes, where only the catalogue matters: no encoder is loaded."""
+
+    library = SimpleNamespace(numbers=list, folder=Path("/nowhere"))  # too small for concepts
 
     @contextlib.contextmanager
     def updating(self, report: object) -> Iterator[Callable[[], None]]:

@@ -258,7 +258,7 @@ def test_a_hundred_passages_are_asked_for_and_one_query_at_a_time(corpus: Corpus
 
     held = Corpus(ENTRIES, corpus.indexes)
     held.indexes = Indexes()  # type: ignore[assignment]
-    result = evaluate(held, "dense", controls=False, run_file=tmp_path / "run.txt")
+    result = evaluate(held, "bm25", controls=False, run_file=tmp_path / "run.txt")
     assert not any(result["metrics"].values()) and (tmp_path / "run.txt").read_text() == ""
 
 
