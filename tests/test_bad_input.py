@@ -34,6 +34,7 @@ from ingest.build import build
 from rag.errors import ReaderError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from rag.library.database import VERSION
 from rag.library.documents import DocumentEntry
 from rag.llm.open import open_reader
 from rag.search import open_retriever
@@ -219,10 +220,10 @@ def test_a_library_without_documents_answers(glossator: Run, tmp_path: Path) -> 
 
 def test_a_newer_layout_is_left_alone(library: Path, glossator: Run) -> None:
     with sqlite3.connect(library / "catalogue.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 9")
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     before = (library / "catalogue.sqlite").read_bytes()
-    line(glossator("search", "otter", "--library", library), "layout 9")
-    line(glossator("ingest", ROOT / "tests", "--library", library), "layout 9")
+    line(glossator("search", "otter", "--library", library), f"layout {VERSION + 1}")
+    line(glossator("ingest", ROOT / "tests", "--library", library), f"layout {VERSION + 1}")
     assert (library / "catalogue.sqlite").read_bytes() == before
 
 

@@ -17,6 +17,7 @@ from rag.concepts.concept_index import (
     FOLDER,
     Concepts,
     concept_problems,
+    lacks_concepts,
     open_concepts,
     rebuild_concepts,
     update_concepts,
@@ -73,6 +74,7 @@ def test_an_ingestion_makes_them_and_they_are_checked_and_made_again(library: Pa
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 0xFF
     file.write_bytes(data)
+    assert not lacks_concepts(indexes)
     (problem,) = concept_problems(indexes)
     assert str(file) in problem and "--repair" in problem
     assert open_concepts(indexes) is None  # searched all the same
@@ -105,6 +107,14 @@ def test_a_document_more_or_less_keeps_them_and_a_kill_leaves_the_ones_before(li
     build(cases("dees-v-hungary-2010"), indexes.library, indexes, indexes.settings.ingest)
     grown = concepts_of(indexes)
     assert grown.fingerprint == before.fingerprint and len(grown.numbers) == len(before.numbers)
+
+
+def test_a_library_of_before_there_were_any_is_well_and_repair_makes_them(library: Path, glossator: Run) -> None:
+    shutil.rmtree(library / FOLDER)
+    assert lacks_concepts(opened(library))
+    assert glossator("check", "--library", library).returncode == 0
+    assert glossator("check", "--repair", "--library", library).returncode == 0
+    assert open_concepts(opened(library)) is not None
 
 
 def test_a_small_library_has_none_and_says_so(tmp_path: Path, glossator: Run) -> None:

@@ -171,13 +171,17 @@ def rebuild_concepts(indexes: Indexes, report: Report = silent) -> None:
     update_concepts(indexes, report)
 
 
+def lacks_concepts(indexes: Indexes) -> bool:
+    """Whether the library is large enough for concepts and has none: it was made by a version without."""
+    file = indexes.library.folder / FOLDER / FILE
+    return not file.exists() and len(indexes.library.numbers()) >= FEWEST_PASSAGES
+
+
 def concept_problems(indexes: Indexes) -> list[str]:
-    """What is wrong with them: damaged, missing, behind the catalogue, or of another encoder."""
+    """What is wrong with them: damaged, behind the catalogue, or of another encoder. To have none is no fault."""
     file, count = indexes.library.folder / FOLDER / FILE, len(indexes.library.numbers())
-    if count < FEWEST_PASSAGES:
+    if count < FEWEST_PASSAGES or not file.exists():
         return []
-    if not file.exists():
-        return [f"{FOLDER}: not made yet"]
     try:
         found = _read(file)
     except LibraryError as error:

@@ -24,7 +24,7 @@ from rag.records import Correction, Hit
 from rag.span.claim_support import verdicts
 from rag.span.span_model import SpanModel
 
-NEAR = 0.7  # cosine of two questions from which the correction of the one is shown to the reader of the other
+NEAR = 0.77  # cosine of two questions from which the correction of the one is shown to the reader of the other
 SAME = 0.96  # from which they are one question, if they name the same numbers
 MOST = 3  # corrections that stand before the passages
 REFUTED = 0.5  # probability from which a passage is said to contradict

@@ -109,7 +109,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the indexes with the catalogue."""
-    from rag.concepts.concept_index import concept_problems, rebuild_concepts
+    from rag.concepts.concept_index import concept_problems, lacks_concepts, rebuild_concepts
     from rag.legal.casebook import rebuild_sections, section_problems
 
     indexes = open_indexes(library)
@@ -120,10 +120,11 @@ def check(
 
     problems = found()
     repaired: list[str] = []
-    if repair and problems:
+    if repair and (problems or lacks_concepts(indexes)):
         with progress() as report, indexes.library.writing("glossator check --repair"):
-            indexes.rebuild(report)
-            rebuild_sections(indexes.library)
+            if problems:
+                indexes.rebuild(report)
+                rebuild_sections(indexes.library)
             rebuild_concepts(indexes, report)
         left = found()
         repaired, problems = [problem for problem in problems if problem not in left], left
