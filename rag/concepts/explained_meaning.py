@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.concepts.concept_index import Concepts
+from rag.encode.functional import one_thread
 from rag.protocols import Retriever
 from rag.records import ConceptShare, Hit
 
@@ -49,7 +50,8 @@ class ConceptRetriever:
         rows = self._vectors([known[hit.passage.passage_id] for hit in dense])
         if not dense or len(rows) != len(dense):  # the index is behind the catalogue
             return list(hits)
-        parts, rest = self._concepts.dictionary.contributions(query, rows)
+        with one_thread():  # of products so small two threads only wait for each other
+            parts, rest = self._concepts.dictionary.contributions(query, rows)
         split = {
             hit.passage.passage_id: self._shares(hit, part, float(left))
             for hit, part, left in zip(dense, parts, rest, strict=True)
