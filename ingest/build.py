@@ -11,7 +11,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +83,19 @@ class _Work:
     stamp: tuple[int, int]
 
 
+@contextlib.contextmanager
+def changing(library: Library, indexes: Indexes, what: str, report: Report = silent) -> Iterator[Callable[[], None]]:
+    """Hold the writer's lock for `what`; all that is derived from the catalogue follows it, at the end at the latest.
+
+    Yields what applies the changes until then to the indexes. Raises LibraryError.
+    """
+    with library.writing(what):
+        with indexes.updating(report) as update:
+            yield update
+            update_sections(library)
+        update_concepts(indexes, report)
+
+
 def build(
     paths: Sequence[Path],
     library: Library,
@@ -99,22 +112,19 @@ def build(
     made; a document's own error is in its Outcome.
     """
     started = time.monotonic()
-    with library.writing("glossator ingest"):
-        with indexes.updating(report) as update:
-            children = Children(threading.Semaphore(jobs), jobs, threading.Event())
-            limits = Limits(settings.page_seconds, settings.memory_mb)
-            run = _Run(ReadContext(library, indexes, settings, tuple(passwords), limits, children, report, kind))
-            outcomes = []
-            files = list(run.find(paths))
-            report("documents", 0, len(files))
-            with contextlib.closing(run.all(files, jobs)) as results:  # whatever ends the loop ends the children
-                for outcome in results:
-                    outcomes.append(outcome)
-                    update()
-                    report("documents", len(outcomes), len(files))
-            run.tidy()
-            update_sections(library)
-        update_concepts(indexes, report)
+    with changing(library, indexes, "glossator ingest", report) as update:
+        children = Children(threading.Semaphore(jobs), jobs, threading.Event())
+        limits = Limits(settings.page_seconds, settings.memory_mb)
+        run = _Run(ReadContext(library, indexes, settings, tuple(passwords), limits, children, report, kind))
+        outcomes = []
+        files = list(run.find(paths))
+        report("documents", 0, len(files))
+        with contextlib.closing(run.all(files, jobs)) as results:  # whatever ends the loop ends the children
+            for outcome in results:
+                outcomes.append(outcome)
+                update()
+                report("documents", len(outcomes), len(files))
+        run.tidy()
     unit = 1 << 10 if sys.platform == "darwin" else 1  # bytes there, KiB elsewhere
     largest = sum(sorted(children.peaks_kb)[-jobs:])
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + largest) // 1024

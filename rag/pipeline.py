@@ -116,11 +116,8 @@ def passage_vectors(indexes: Indexes, numbers: Sequence[int], passages: Sequence
     """The unit vectors (n, d) of passages by their catalogue numbers, as the dense index has them; or made now."""
     dense = indexes.retriever("dense")
     assert isinstance(dense, DenseRetriever)
-    rows = dense.vectors(numbers)
-    if len(rows) != len(numbers):  # the index is behind the catalogue
-        return indexes.encoder().encode([passage.searched for passage in passages])
-    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)  # stored as fp16
-    return unit
+    rows = dense.unit_vectors(numbers)
+    return indexes.encode([passage.searched for passage in passages]) if rows is None else rows
 
 
 def check_question(question: str, k: int, settings: Settings) -> str:

@@ -43,10 +43,10 @@ def open_retriever(indexes: Indexes, name: str, report: Report = silent, steerin
     mute, boost = steering.found_in(concepts) if steering else ([], [])
 
     def change(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return steered(vectors, concepts, mute, boost) if concepts and steering else vectors
+        return steered(vectors, concepts, mute, boost) if concepts else vectors
 
     numbers_of = indexes.library.numbers_of
-    dense = indexes.dense(change) if name in ("dense", "hybrid") else None
+    dense = indexes.dense(change if steering else None) if name in ("dense", "hybrid") else None
     first: Retriever
     if dense is None:
         first = indexes.retriever(name, report)

@@ -22,7 +22,7 @@ from rag.concepts.concept_index import (
     rebuild_concepts,
     update_concepts,
 )  # fmt: skip
-from rag.concepts.concept_map import concept_map, passages_with, years
+from rag.concepts.concept_map import concept_map, passages_with
 from rag.concepts.naming import name_concepts
 from rag.concepts.steering import Steering, ranks_before
 from rag.errors import UsageError
@@ -220,7 +220,7 @@ def test_search_tells_concepts_and_where_a_hit_was_before(library: Path, glossat
 def test_the_map_counts_passages_and_its_columns_are_documents_years_and_parts(library: Path) -> None:
     indexes = opened(library)
     found, stored = concepts_of(indexes), indexes.library
-    drawn = concept_map(found, stored, "document", year_of=years(stored))
+    drawn = concept_map(found, stored, "document")
     assert [column.title for column in drawn.columns] == [
         "MORENO GÓMEZ v. SPAIN", "PIBERNIK v. CROATIA", "DEÉS v. HUNGARY", "DAKUS v. UKRAINE"
     ]  # fmt: skip  # by year
@@ -229,7 +229,7 @@ def test_the_map_counts_passages_and_its_columns_are_documents_years_and_parts(l
         for j, column in enumerate(drawn.columns):
             of = [row for row, number in enumerate(found.numbers.tolist()) if owners[number] == column.key]
             assert drawn.counts[i][j] == int(having[of, concept].sum()) and column.passages == len(of)
-    by_year = concept_map(found, stored, "year", year_of=years(stored))
+    by_year = concept_map(found, stored, "year")
     assert [column.key for column in by_year.columns] == ["2004", "2010", "2017"]
     one = drawn.columns[0].key
     parts = concept_map(found, stored, "part", one)

@@ -47,9 +47,11 @@ class _Trial:
 
     def __init__(self, indexes: Indexes, questions: Sequence[str], seed: int):
         self.indexes, self.questions, self.seed = indexes, questions, seed
-        self.numbers = sorted(indexes.library.numbers())
-        rows = indexes.dense().vectors(self.numbers)
-        self.vectors: Rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        self.numbers = indexes.library.numbers()
+        vectors = indexes.dense().unit_vectors(self.numbers)
+        if vectors is None:
+            raise UsageError(f"{indexes.library.folder}: its dense index is not up to date. Search in it once")
+        self.vectors: Rows = vectors
         chosen = np.arange(len(self.numbers))
         if len(chosen) > MOST_VECTORS:
             chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST_VECTORS, replace=False))
@@ -60,7 +62,7 @@ class _Trial:
         # words are chosen on one half, the names that hold on a quarter, and what is reported is of the last
         self.judging = held_out(named, 0.5)
         self.reported = self.judging & held_out(named, 0.5, seed=1)
-        self.encoded = indexes.encoder().encode(list(questions))
+        self.encoded = indexes.encode(list(questions))
         scores = self.encoded @ self.vectors.T
         self.best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal
 
-from rag.read.match import fold, holds_answer
+from rag.read.instant_answer import same_answer
+from rag.read.match import YEAR, fold
+from rag.read.rules import facts
 from rag.records import Attribution, Citation, Hit
 
 Kind = Literal["date", "number", "name"]
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
+MONTHS = tuple(name.capitalize() for name in facts.MONTHS)
 _MONTH = "|".join(MONTHS)
 _DAY = rf"(?:\d{{1,2}} (?:{_MONTH})|(?:{_MONTH}) \d{{1,2}})(?:,? \d{{4}})?"
 DATE = re.compile(rf"{_DAY}|(?:{_MONTH}),? \d{{4}}|(?<![\d.,])[12]\d{{3}}(?![\d.,]?\d)")
@@ -30,7 +29,6 @@ NAME = re.compile(rf"{_WORD}(?: (?:(?:of|de|von|van|la|the|du|di|and|&) )?{_WORD
 BEGINS = re.compile(r"(?:The|A|An|In|On|At|By|From|When|After|Before|This|That|He|She|It|They) ")  # of a sentence
 # For names: where the evidence has no other of as many words. Nobody in particular.
 NAMES = ("Marlow", "Alder Finch", "Rowan Vale Quill", "Hazel Brook Thorn Lane")
-YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def decisive(
         if (hit := by_id.get(citation.passage_id)) is not None
         for span in spans(hit, citation.start - hit.passage.start, citation.end - hit.passage.start)
     ]
-    saying = [span for span in cited if holds_answer(answer, span.text) or holds_answer(span.text, answer)]
+    saying = [span for span in cited if same_answer(answer, span.text)]
     weighed = list(_by_attribution(attribution, by_id)) if attribution else []
     return _distinct([*sorted(saying, key=lambda span: -_overlap(span.text, answer)), *weighed, *cited])
 

@@ -30,9 +30,11 @@ from rag.concepts.concept_labels import (
     clear_concepts,
     clear_weights,
     held_out,
+    is_clear,
     label_all,
 )  # fmt: skip
 from rag.concepts.dictionary_training import distinct, size_for, train
+from rag.concepts.reader_names import FILE as NAMES
 from rag.concepts.reader_names import ReaderName, read_names
 from rag.errors import LibraryError, UsageError, first_line_of
 from rag.index.manager import Indexes
@@ -127,15 +129,14 @@ class Concepts:
 
     def having(self, concepts: Sequence[int]) -> NDArray[np.bool_]:
         """Which passages clearly have these concepts: (passages, concepts)."""
-        clear = (self.weights > 0) & (self.weights >= self.least[self.ids])
+        clear = is_clear(self.ids, self.weights, self.least)
         columns = [((self.ids == concept) & clear).any(axis=1) for concept in concepts]
         return np.stack(columns, axis=1) if columns else np.zeros((len(self.ids), 0), dtype=np.bool_)
 
     def counts(self, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """How many passages, of these rows of all, clearly have each concept: (all concepts,)."""
         ids, weights = (self.ids, self.weights) if rows is None else (self.ids[rows], self.weights[rows])
-        clear = (weights > 0) & (weights >= self.least[ids])
-        return np.bincount(ids[clear], minlength=len(self.labels))
+        return np.bincount(ids[is_clear(ids, weights, self.least)], minlength=len(self.labels))
 
 
 def _words(label: str) -> list[str]:
@@ -145,7 +146,7 @@ def _words(label: str) -> list[str]:
 def update_concepts(indexes: Indexes, report: Report = silent) -> None:
     """Bring the concepts up to date with the dense index, which is. The caller holds the writer's lock."""
     library, folder = indexes.library, indexes.library.folder / FOLDER
-    numbers = sorted(library.numbers())
+    numbers = library.numbers()
     if len(numbers) < FEWEST_PASSAGES:
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -209,7 +210,7 @@ def open_concepts(indexes: Indexes) -> Concepts | None:
 def names_stamp(folder: Path) -> int:
     """Changes when the reader has named concepts."""
     try:
-        return (folder / "names.json").stat().st_mtime_ns
+        return (folder / NAMES).stat().st_mtime_ns
     except OSError:
         return 0
 
@@ -231,21 +232,12 @@ def _is_near(before: int, now: int) -> bool:
     return before / GROWTH <= now <= before * GROWTH
 
 
-def _vectors(indexes: Indexes, numbers: Sequence[int]) -> NDArray[np.float32] | None:
-    """The unit vectors (numbers, d) of passages; None where the dense index does not have them all."""
-    rows = indexes.dense().vectors(numbers)
-    if len(rows) != len(numbers):
-        return None
-    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return unit
-
-
 def _grown(before: Concepts, numbers: Sequence[int], indexes: Indexes, generation: int) -> Concepts | None:
     """The same concepts for other passages: what is gone is left out, what is new is encoded."""
     wanted = np.asarray(numbers, dtype=np.int64)
     stays = np.isin(before.numbers, wanted)
     new = wanted[~np.isin(wanted, before.numbers)]
-    vectors = _vectors(indexes, new.tolist())
+    vectors = indexes.dense().unit_vectors(new.tolist())
     if vectors is None:
         return None
     ids, weights = before.dictionary.main_codes(vectors)
@@ -261,7 +253,7 @@ def _grown(before: Concepts, numbers: Sequence[int], indexes: Indexes, generatio
 def _made(
     indexes: Indexes, numbers: Sequence[int], built_with: str, generation: int, report: Report
 ) -> Concepts | None:
-    vectors = _vectors(indexes, numbers)
+    vectors = indexes.dense().unit_vectors(numbers)
     if vectors is None:
         return None
     learnt_from = distinct(vectors, MOST_VECTORS)

@@ -251,12 +251,18 @@ def clear_weights(ids: NDArray[np.int32], weights: NDArray[np.float32], size: in
     return least
 
 
+def is_clear(ids: NDArray[np.int32], weights: NDArray[np.float32], least: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the codes, (n, active), are clear by `clear_weights`."""
+    clear: NDArray[np.bool_] = (weights > 0) & (weights >= least[ids])
+    return clear
+
+
 def clear_concepts(
     ids: NDArray[np.int32], weights: NDArray[np.float32], least: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
     """Which concepts each passage clearly has, (n, concepts), from its codes and `clear_weights`."""
     has = np.zeros((len(ids), len(least)), dtype=np.bool_)
-    rows, columns = np.nonzero((weights > 0) & (weights >= least[ids]))
+    rows, columns = np.nonzero(is_clear(ids, weights, least))
     has[rows, ids[rows, columns]] = True
     return has
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,13 +39,10 @@ class ConceptMap:
     left_out: int
 
 
-def concept_map(
-    concepts: Concepts, library: Library, axis: Axis = "document", document_id: str = "",
-    year_of: Callable[[str], str] = lambda document_id: "",
-) -> ConceptMap:  # fmt: skip
+def concept_map(concepts: Concepts, library: Library, axis: Axis = "document", document_id: str = "") -> ConceptMap:
     """The map of the shown concepts over documents, over the parts of one of them, or over years.
 
-    Years are those of judgments and episodes, by `year_of`. Columns stand in the order of their documents' dates, then
+    Years are those of judgments and episodes. Columns stand in the order of their documents' dates, then
     titles; parts in their own. Raises UsageError for another axis, and for parts of no document.
     """
     if axis not in AXES:
@@ -53,19 +50,20 @@ def concept_map(
     if axis == "part" and not document_id:
         raise UsageError("a map by part is of one document. Choose one")
     titles = {each: title for each, title, _ in library.names()}
+    years = {each: date[:4] for each, date in library.dates().items()}
     columns: dict[int, tuple[str, str]] = {}  # of each passage's number: the key and title of its column
     if document_id:
         numbers = library.select([f"document_id={document_id}"]) or []
         for number, passage in library.passages_numbered(numbers).items():
-            columns[number] = (_part(passage),) * 2 if axis == "part" else (document_id, passage.title)
+            columns[number] = (part_of_document(passage),) * 2 if axis == "part" else (document_id, passage.title)
     else:
         for number, owner in library.owners().items():
-            columns[number] = (owner, titles.get(owner, "")) if axis == "document" else (year_of(owner),) * 2
-    return _counted(concepts, columns, axis, year_of)
+            columns[number] = (owner, titles.get(owner, "")) if axis == "document" else (years.get(owner, ""),) * 2
+    return _counted(concepts, columns, axis, years)
 
 
 def _counted(
-    concepts: Concepts, columns: Mapping[int, tuple[str, str]], axis: Axis, year_of: Callable[[str], str]
+    concepts: Concepts, columns: Mapping[int, tuple[str, str]], axis: Axis, years: Mapping[str, str]
 ) -> ConceptMap:
     shown = concepts.shown
     having = concepts.having(shown)
@@ -75,7 +73,7 @@ def _counted(
     kept = {key for key, _ in totals.most_common(MOST_COLUMNS)}
     order = [key for key in dict.fromkeys(keys) if key in kept]
     if axis == "document":
-        order.sort(key=lambda key: (year_of(key), titles[key].casefold(), key))
+        order.sort(key=lambda key: (years.get(key, ""), titles[key].casefold(), key))
     elif axis == "year":
         order.sort()
     rows = {key: i for i, key in enumerate(order)}
@@ -88,23 +86,10 @@ def _counted(
     )  # fmt: skip
 
 
-def _part(passage: Passage) -> str:
+def part_of_document(passage: Passage) -> str:
     """The part of its document that a passage is in: its outermost heading, its chapter, or its page."""
     heading = passage.section.split(" > ")[0].strip()
     return heading or passage.locator.searched or f"page {passage.locator.first_page}"
-
-
-def years(library: Library) -> Callable[[str], str]:
-    """The year of a judgment or an episode, "" for another document."""
-    known: dict[str, str] = {}
-
-    def year_of(document_id: str) -> str:
-        if document_id not in known:
-            case, episode = library.case(document_id), library.episode(document_id)
-            known[document_id] = ((case.date if case else "") or (episode.date if episode else "") or "")[:4]
-        return known[document_id]
-
-    return year_of
 
 
 def passages_with(

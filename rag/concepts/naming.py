@@ -22,8 +22,9 @@ def name_concepts(indexes: Indexes, concepts: Concepts, reader: ChatModel, repor
     A name is made from half of the passages and judged on the other. Raises ReaderError.
     """
     numbers = concepts.numbers.tolist()
-    rows = indexes.dense().vectors(numbers)
-    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    unit = indexes.dense().unit_vectors(numbers)
+    if unit is None:  # they are behind the index until the next ingestion
+        return concepts
     chosen_on = ~held_out(numbers, 0.5)
     names, usage = dict(concepts.names), Usage()
     wanted = np.argsort(-concepts.counts(), kind="stable")[:MOST_NAMED].tolist()
@@ -36,7 +37,7 @@ def name_concepts(indexes: Indexes, concepts: Concepts, reader: ChatModel, repor
         texts = [[shown[numbers[row]].text for row in rows] for rows in (with_it, without_it)]
         text = ask_name(texts[0], texts[1], reader, usage) if texts[0] else ""
         if text:
-            names[concept] = judged_name(text, indexes.encoder().encode([text])[0], unit, has, chosen_on)
+            names[concept] = judged_name(text, indexes.encode([text])[0], unit, has, chosen_on)
         else:
             names[concept] = ReaderName("", 0.0, 0.0)
         write_names(indexes.library.folder / FOLDER, concepts.fingerprint, names)

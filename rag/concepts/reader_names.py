@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.concepts.concept_labels import PRECISION, RECALL
 from rag.llm.chat import ChatModel, Usage, first_line
 from rag.read.injection.mask import masked
 from rag.read.prompts import plain
@@ -26,7 +27,6 @@ HIGHEST, MIDDLE, MISSES = 4, 2, 3
 WORDS = 45  # of each example
 REPLY_TOKENS = 24
 MOST_WORDS = 8  # of a name: what is longer is a sentence
-PRECISION, RECALL = 0.65, 0.35  # as of labels by words
 NAME = (
     "The first texts have a subject in common that the last ones lack. Name it in at most five words. Reply with the "
     "name alone."

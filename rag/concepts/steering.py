@@ -18,6 +18,7 @@ from rag.concepts.concept_index import Concepts
 from rag.errors import UsageError
 from rag.protocols import Retriever
 from rag.records import Hit
+from rag.retrieve.second_hop import ranked
 
 DEPTH = 100  # passages that are ranked anew
 BOOST = 0.5  # of a boosted direction, beside a question of length 1; and how far up a passage with it comes
@@ -102,8 +103,7 @@ class SteeredRetriever:
             if terms is not None:
                 terms = terms | ({MUTED: lost} if lost else {}) | ({BOOSTED: won} if won else {})
             changed.append(replace(hit, score=hit.score + lost + won, terms=terms))
-        changed.sort(key=lambda hit: (-hit.score, hit.passage.passage_id))
-        return [replace(hit, rank=rank) for rank, hit in enumerate(changed, start=1)]
+        return ranked(changed)
 
 
 def ranks_before(

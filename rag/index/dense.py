@@ -299,6 +299,14 @@ class DenseRetriever:
         """As DenseIndex.vectors: of the passages with these catalogue numbers, as far as they are indexed."""
         return self._index.vectors(numbers)
 
+    def unit_vectors(self, numbers: Sequence[int]) -> NDArray[np.float32] | None:
+        """As `vectors`, at unit length, which fp16 has changed a little; None where not all of them are indexed."""
+        rows = self.vectors(numbers)
+        if len(rows) != len(numbers):
+            return None
+        unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        return unit
+
     def search_vectors(
         self, vectors: NDArray[np.float32], k: int, within: Sequence[int] | None = None
     ) -> list[list[Hit]]:

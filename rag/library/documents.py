@@ -154,6 +154,16 @@ class StoredDocuments(StoredCases):
             case=self.case(document_id),
         )
 
+    def dates(self, only: Sequence[str] | None = None) -> dict[str, str]:
+        """Document_id -> the date of a judgment or an episode, where it has one; of all, or of those in `only`."""
+        if self._layout() < 4:
+            return {}
+        chosen = "" if only is None else f" AND document_id IN ({','.join('?' * len(only))})"
+        statement = " UNION ALL ".join(
+            f"SELECT document_id, date FROM {table} WHERE date <> ''{chosen}" for table in ("episodes", "cases")
+        )
+        return {row["document_id"]: row["date"] for row in self._rows(statement, 2 * tuple(only or ()))}
+
     def episode(self, document_id: str) -> Episode | None:
         """Who says what when in a document, and its chapters; None if it is no podcast's."""
         episode = self._read_since(4, None, episodes.episode, document_id)

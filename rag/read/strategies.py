@@ -15,7 +15,7 @@ from rag.read.entailment import Judge
 from rag.read.evinote.loop_prompts import information_message, loop_messages
 from rag.read.evinote.marks import parse_marks
 from rag.read.evinote.trajectory import parse_trajectory
-from rag.read.instant_answer import Mark
+from rag.read.instant_answer import Mark, same_answer
 from rag.read.match import EDGES, fold, holds_answer, in_form
 from rag.read.notes import next_query, proposal_note, says_nothing, selection_note, write_note
 from rag.read.prompts import answer_messages, quotes_messages
@@ -279,8 +279,7 @@ def _asked(reading: Reading) -> list[tuple[str, Any]]:
 
 def follows_correction(reading: Reading) -> bool:
     """Whether the draft is what a correction says: then the passages need not support it."""
-    said = [each.answer for each in reading.corrections if reading.draft]
-    return any(holds_answer(reading.draft, right) or holds_answer(right, reading.draft) for right in said)
+    return bool(reading.draft) and any(same_answer(reading.draft, each.answer) for each in reading.corrections)
 
 
 def _draft(reading: Reading, messages: Sequence[tuple[str, object]]) -> Iterator[str]:

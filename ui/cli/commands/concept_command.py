@@ -44,7 +44,7 @@ def concepts(
         with progress() as report:
             found = name_concepts(indexes, found, open_reader(indexes.settings.reader), report)
     asked = Conversations(indexes.library.folder).asked()
-    spots = blind_spots(asked, found, lambda texts: indexes.encoder().encode(texts), indexes.library.numbers_of)
+    spots = blind_spots(asked, found, indexes.encode, indexes.library.numbers_of)
     rows = concept_rows(found, indexes.library, every)
     if as_json:
         print_json(

@@ -84,19 +84,15 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove documents from a library completely."""
+    from ingest.build import changing
     from ingest.uploads import remove_document
-    from rag.concepts.concept_index import update_concepts
-    from rag.legal.casebook import update_sections
 
     indexes = open_indexes(library)
     removed = [indexes.library.find(name) for name in document]
     removed = list(dict.fromkeys(removed))
-    with indexes.library.writing("glossator remove"):
-        with indexes.updating():
-            for document_id in removed:
-                remove_document(indexes.library, document_id)
-            update_sections(indexes.library)
-        update_concepts(indexes)
+    with changing(indexes.library, indexes, "glossator remove"):
+        for document_id in removed:
+            remove_document(indexes.library, document_id)
     if as_json:
         print_json({"removed": removed})
     else:

@@ -72,10 +72,11 @@ def search(
         numbers = set(scope.numbers) if scope else set()
         within = sorted(numbers if within is None else numbers & set(within))
     steering = Steering(tuple(mute), tuple(boost))
-    finder = open_retriever(library.indexes, retriever, steering=steering)
-    hits = [] if within == [] else finder.search([query], k, within)[0]
+    hits = [] if within == [] else open_retriever(library.indexes, retriever, steering=steering).search(
+        [query], k, within
+    )[0]  # fmt: skip
     found = [_found(query, hit) for hit in hits]
-    if steering:
+    if steering and hits:
         before = ranks_before(hits, open_retriever(library.indexes, retriever), query, within)
         found = [view | {"rank_before": before.get(view["passage_id"])} for view in found]
     _describe(library, found)
@@ -112,13 +113,10 @@ def _describe(library: OpenLibrary, found: Sequence[Json]) -> None:
     documents = {view["document"] for view in found}
     kinds = {each.document_id: each.kind for each in library.library.documents([*documents])}
     groups = {document: GROUPS.get(kind, "documents") for document, kind in kinds.items()}
-    years = dict.fromkeys(documents, "")
-    for document, kind in kinds.items():
-        case = library.library.case(document) if kind == "legal" else None
-        episode = library.library.episode(document) if kind == "podcast" else None
-        years[document] = ((case.date if case else "") or (episode.date if episode else "") or "")[:4]
+    dates = library.library.dates([*documents])
     for view in found:
-        view |= {"group": groups.get(view["document"], "documents"), "year": years[view["document"]]}
+        year = dates.get(view["document"], "")[:4]
+        view |= {"group": groups.get(view["document"], "documents"), "year": year}
 
 
 def facets(found: Sequence[Json]) -> Json:

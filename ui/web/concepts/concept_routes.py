@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from rag.concepts.blind_spots import blind_spots
 from rag.concepts.concept_index import Concepts, open_concepts
-from rag.concepts.concept_map import concept_map, passages_with, years
+from rag.concepts.concept_map import concept_map, part_of_document, passages_with
 from rag.errors import UsageError
 from rag.records import Hit
 from ui.concept_view import concept_rows, spots_json
@@ -38,7 +38,7 @@ def concepts_map(
 ) -> Json:  # fmt: skip
     """How many passages of each document, part of one document or year have each concept."""
     found = concepts_of(library)
-    drawn = concept_map(found, library.library, by, document, years(library.library))
+    drawn = concept_map(found, library.library, by, document)
     return {
         "by": by,
         "columns": [
@@ -59,9 +59,7 @@ def spots(library: InLibrary, owner: Owner) -> Json:
     """What you asked for often and the library holds little of, and what it holds that your questions never found."""
     found = concepts_of(library)
     asked = library.conversations.asked(owner)
-    spots = blind_spots(asked, found, lambda texts: library.indexes.encoder().encode(texts),
-                        library.library.numbers_of)  # fmt: skip
-    return spots_json(spots, found)
+    return spots_json(blind_spots(asked, found, library.indexes.encode, library.library.numbers_of), found)
 
 
 @routes.get("/concepts/{concept_id}/passages")
@@ -76,18 +74,13 @@ def passages(
     within = library.library.select(filters)
     chosen = passages_with(found, library.library, concept, within, 100 if part else k)
     if part:
-        chosen = [passage for passage in chosen if _is_in(part, passage.section, passage.locator.searched,
-                                                          f"page {passage.locator.first_page}")][:k]  # fmt: skip
+        chosen = [passage for passage in chosen if part_of_document(passage) == part][:k]
     hits = [hit_view(Hit(rank, 0.0, passage)) for rank, passage in enumerate(chosen, start=1)]
     texts = [printable(passage.text)[:SHOWN_CHARACTERS] for passage in chosen]
     return {
         "label": printable(found.label(concept)),
         "passages": [hit | {"text": text} for hit, text in zip(hits, texts, strict=True)],
     }
-
-
-def _is_in(part: str, section: str, *others: str) -> bool:
-    return part == section.split(" > ")[0].strip() or part in others
 
 
 def concepts_of(library: OpenLibrary) -> Concepts:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +22,8 @@ from rag.explain import explain as explain_answer
 from rag.index.manager import Indexes
 from rag.library.kept.conversations import Conversations, State, Turn
 from rag.llm.chat import ChatModel
-from rag.pipeline import EXTRACT, build_pipeline, check_question
-from rag.protocols import Retriever
+from rag.pipeline import EXTRACT, Pipeline, build_pipeline, check_question
+from rag.protocols import Report, Retriever
 from rag.read.compose.scope import Scope, Scopes
 from rag.read.compose.style import style_for
 from rag.read.compose.understand import PastTurn, understand
@@ -36,6 +36,7 @@ from ui.web.workers.estimates import typical_seconds
 from ui.web.workers.jobs import CALLED_OFF, Job, ServerBusy, Worker, message_of
 from ui.web.workers.question_job import AskOptions, ExplanationJob, QuestionJob, WhatIfJob
 from ui.web.workers.reader_queue import QueuedReader, ReaderQueue
+from ui.web.workers.turn_log import LoggedJob
 from ui.wording import many, printable
 
 AT_ONCE = 4  # questions that are searched for and checked at once; the reader answers one of them at a time
@@ -251,20 +252,37 @@ class AnswerWorker(Worker):
             raise UsageError(f"nothing in {'; '.join(scope.titles)} is within: {job.within}. Change the filters")
         return scope
 
-    def _explain(self, job: ExplanationJob) -> None:
+    @contextmanager
+    def _asking_again(self, job: LoggedJob, what: str) -> Iterator[tuple[Pipeline, Report, Callable[[], None]]]:
+        """The pipeline that asks of an answer again, a Report of it, and what waits for the reader; questions go first.
+
+        What goes wrong, or a stop, stands in the job's log.
+        """
         place = self._queue.place(urgent=False, called_off=job.stop.is_set)
 
-        def report(what: str, done: int, total: int) -> None:
+        def report(_: str, done: int, total: int) -> None:
             place.give_way()
-            job.log.add("doing", what="testing", done=done, total=total)
+            job.log.add("doing", what=what, done=done, total=total)
+
+        def wait() -> None:
+            place.wait(lambda ahead: job.log.add("doing", what="waiting", ahead=ahead))
 
         try:
             job.log.add("doing", what="waiting", ahead=0)
-            pipeline = build_pipeline(self._indexes)
+            yield build_pipeline(self._indexes), report, wait
+        except CALLED_OFF:
+            job.log.add("stopped")
+        except Exception as problem:  # noqa: BLE001  # message_of logs what is a bug
+            job.log.add("failed", error=message_of(problem))
+        finally:
+            place.leave()
+
+    def _explain(self, job: ExplanationJob) -> None:
+        with self._asking_again(job, "testing") as (pipeline, report, wait):
             if (guess := estimated(job.answer, pipeline, job.level)) is not None:
                 html = str(attribution_html(guess))
                 job.log.add("explained", level=job.level, html=html, complete=False, estimate=True)
-            place.wait(lambda ahead: job.log.add("doing", what="waiting", ahead=ahead))
+            wait()
             for level in LEVELS[: LEVELS.index(job.level) + 1]:
                 explained = explain_answer(
                     job.answer, pipeline, job.strategy, level, report=report, stop=job.stop.is_set, kept=job.values
@@ -276,38 +294,22 @@ class AnswerWorker(Worker):
                 job.answer = explained
                 if not complete:
                     break
-                if self._conversations and job.turn_id:
-                    self._conversations.keep_answer(job.turn_id, explained)
+                self._keep(job.turn_id, explained)
             job.log.add("stopped" if job.stop.is_set() else "explanation ended")
-        except CALLED_OFF:
-            job.log.add("stopped")
-        except Exception as problem:  # noqa: BLE001  # message_of logs what is a bug
-            job.log.add("failed", error=message_of(problem))
-        finally:
-            place.leave()
 
     def _change(self, job: WhatIfJob) -> None:
-        place = self._queue.place(urgent=False, called_off=job.stop.is_set)
-
-        def report(what: str, done: int, total: int) -> None:
-            place.give_way()
-            job.log.add("doing", what="changing", done=done, total=total)
-
-        try:
-            job.log.add("doing", what="waiting", ahead=0)
-            pipeline = build_pipeline(self._indexes)
-            place.wait(lambda ahead: job.log.add("doing", what="waiting", ahead=ahead))
+        with self._asking_again(job, "changing") as (pipeline, report, wait):
+            wait()
             job.answer = what_if(job.answer, pipeline, job.strategy, report, job.stop.is_set)
             if job.answer.what_if is not None:
                 job.log.add("changed", what_if=what_if_view(job.answer.what_if))
-                if self._conversations and job.turn_id and not job.stop.is_set():
-                    self._conversations.keep_answer(job.turn_id, job.answer)
-        except CALLED_OFF:
-            job.log.add("stopped")
-        except Exception as problem:  # noqa: BLE001  # message_of logs what is a bug
-            job.log.add("failed", error=message_of(problem))
-        finally:
-            place.leave()
+                if not job.stop.is_set():
+                    self._keep(job.turn_id, job.answer)
+
+    def _keep(self, turn_id: str, answer: Answer) -> None:
+        """Keep what is known now of the answer of a turn, where it is of one."""
+        if self._conversations and turn_id:
+            self._conversations.keep_answer(turn_id, answer)
 
 
 def understand_question(

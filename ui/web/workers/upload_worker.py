@@ -13,13 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.build import Outcome, build
+from ingest.build import Outcome, build, changing
 from ingest.child_process import Stopped
 from ingest.uploads import UploadFolder, remove_document
-from rag.concepts.concept_index import update_concepts
 from rag.errors import LibraryBusy, LibraryError, RagError
 from rag.index.manager import Indexes
-from rag.legal.casebook import update_sections
 from ui.web.workers.jobs import CALLED_OFF, Job, Worker, logged
 from ui.web.workers.upload_job import RowState, UploadJob, UploadRow
 from ui.web.workers.upload_queue import Batch, UploadQueue
@@ -147,12 +145,9 @@ class UploadWorker(Worker):
 
     def rename(self, document_id: str, title: str) -> None:
         """Give a document another title, by which it is listed, cited and found. Raises LibraryError."""
-        with self._indexes.library.writing("glossator serve: rename"):
-            with self._indexes.updating() as update:
-                self._indexes.library.rename(document_id, title)
-                update()
-                update_sections(self._indexes.library)
-            update_concepts(self._indexes)
+        with changing(self._indexes.library, self._indexes, "glossator serve: rename") as update:
+            self._indexes.library.rename(document_id, title)
+            update()
 
     def close(self, seconds: float) -> bool:
         ended = super().close(seconds)
@@ -179,11 +174,8 @@ class UploadWorker(Worker):
 
     def remove(self, document_id: str) -> None:
         """Remove a document from the library. Raises LibraryError."""
-        with self._indexes.library.writing("glossator serve: remove"):
-            with self._indexes.updating():
-                remove_document(self._indexes.library, document_id)
-                update_sections(self._indexes.library)
-            update_concepts(self._indexes)
+        with changing(self._indexes.library, self._indexes, "glossator serve: remove"):
+            remove_document(self._indexes.library, document_id)
 
     def take_up(self) -> None:
         """Begin with what waits in the queue, now and whenever something comes, until this worker is closed."""
