@@ -119,7 +119,7 @@ class NoIndexes:
         return "nothing"
 
     def dense(self) -> object:
-        return SimpleNamespace(vectors=lambda numbers: [])
+        return SimpleNamespace(vectors=lambda numbers: [], unit_vectors=lambda numbers: None)
 
 
 @pytest.fixture

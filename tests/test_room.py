@@ -285,7 +285,8 @@ def test_what_an_answer_depended_on_is_shown_level_by_level_and_can_be_called_of
         page = visited.page
         visited.ask(GUILD)
         visited.turn.get_by_role("button", name="What did it depend on?").click()
-        page.locator(".heat table").wait_for(timeout=60_000)
+        page.locator(".heat table").wait_for(timeout=60_000)  # of an estimate, at first
+        page.locator(".explanation .working").wait_for(state="detached", timeout=60_000)
         assert page.locator(".reading header h2").inner_text() == "Which parts did the answer depend on?"
         for scheme in ("dark", "light"):
             page.emulate_media(color_scheme=scheme)

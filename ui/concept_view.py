@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rag.concepts.blind_spots import BlindSpots, Spot
-from rag.concepts.concept_index import Concepts
-from rag.library.catalogue import Library
+if TYPE_CHECKING:
+    from rag.concepts.blind_spots import BlindSpots, Spot
+    from rag.concepts.concept_index import Concepts
+    from rag.library.catalogue import Library
 
 TITLES = 3  # of the documents with most of a concept
 
