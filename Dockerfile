@@ -2,13 +2,13 @@
 # --build-arg WEIGHTS=bake the weights are in the image, and nothing is fetched when it starts. Publish the port on
 # loopback (as `make docker` says), or have people log in: GLOSSATOR_SERVE="--users /data/users --name HOST".
 FROM python:3.11-slim
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends libgomp1 ffmpeg && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home glossator && mkdir /app /data && chown glossator /app /data
 USER glossator
 WORKDIR /app
 # what the program needs: a layer that stays while only the program changes
 COPY --chown=glossator pyproject.toml constraints.txt README.md LICENSE NOTICE ./
-RUN python -m venv .venv && mkdir rag ingest eval ui && .venv/bin/pip install -q --no-cache-dir -c constraints.txt -e .
+RUN python -m venv .venv && mkdir rag ingest eval ui && .venv/bin/pip install -q --no-cache-dir -c constraints.txt -e '.[audio]'
 COPY --chown=glossator . .
 RUN .venv/bin/pip install -q --no-cache-dir --no-deps -e . && .venv/bin/glossator --help > /dev/null
 ARG WEIGHTS=fetch

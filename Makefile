@@ -44,7 +44,7 @@ docker:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv is needed: apt-get install python3-venv"; exit 1; }
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install -q -c constraints.txt -e .
+	$(BIN)/pip install -q -c constraints.txt -e '.[audio]'
 	@touch $@
 
 .venv/dev: .venv/installed
@@ -55,7 +55,8 @@ weights: install
 	$(BIN)/glossator models fetch
 
 test-weights: install
-	$(BIN)/glossator models fetch all-minilm-l6-v2 splade-tiny qwen2.5-coder-0.5b qwen2.5-coder-1.5b
+	$(BIN)/glossator models fetch all-minilm-l6-v2 splade-tiny qwen2.5-coder-0.5b qwen2.5-coder-1.5b \
+		whisper-base silero-vad
 
 # The encoder in rag/models/weights/, anew, from the train parts of four benchmarks: about half an hour on two cores.
 DATA ?= ../shared/data
@@ -72,7 +73,8 @@ reader: install
 	$(BIN)/glossator models fetch all-minilm-l6-v2
 	$(BIN)/glossator train reader --out build/glossator-reader $(addprefix --data ,$(READING))
 
-# Debian's Chromium where it may be installed, else any on the path; without one the tests that need it say so.
+# Debian's Chromium and ffmpeg where they may be installed, else any on the path; without one the tests that need it say so.
 browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || true
+	@{ command -v chromium chromium-browser google-chrome >/dev/null && command -v ffmpeg >/dev/null; } \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium ffmpeg; } || true

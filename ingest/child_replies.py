@@ -3,9 +3,9 @@
 A hostile document may have taken its child over. So the parent copies only what has the shape of an honest reply and
 keeps to its bounds (rag/bounds.py): types, lengths, offsets inside the text, spans in order. The functions here check
 single values; each kind of document checks its own replies with them (pdf_reading.py, episode_reading.py,
-case_reading.py). A check takes JSON as it was parsed, takes time in proportion to its size, and raises DocumentError
-("the parser returned ...") for anything else. Only what chunking and the catalogue rely on is checked: a child that was
-taken over can still lie, as the document itself can.
+case_reading.py, reflowable_reading.py). A check takes JSON as it was parsed, takes time in proportion to its size, and
+raises DocumentError ("the parser returned ...") for anything else. Only what chunking and the catalogue rely on is
+checked: a child that was taken over can still lie, as the document itself can.
 """
 
 from __future__ import annotations

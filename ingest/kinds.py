@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.audio import recording_reading
+from ingest.audio.recording_kind import ENDINGS as RECORDED
+from ingest.audio.recording_kind import is_recording, transcript_beside
 from ingest.legal import case_reading
 from ingest.legal.case_files import is_collection, is_judgment, is_legal
 from ingest.legal.case_passages import case_passages
@@ -22,6 +25,8 @@ from ingest.podcast.formats.transcript import is_transcript
 from ingest.podcast.sidecars import BESIDE
 from ingest.podcast.transcript_passages import transcript_passages
 from ingest.read_context import Member, ReadContext, ReadDocument
+from ingest.reflowable import formats, reflowable_reading
+from ingest.reflowable.part_passages import part_passages
 from ingest.text_passages import text_passages
 from rag.document import Document
 from rag.errors import DocumentError
@@ -63,16 +68,33 @@ class DocumentKind:
     read: Callable[[Path, str, ReadContext], ReadDocument]
     passages: Callable[[Document, int, int], list[Passage]]  # (document, most tokens, tokens of overlap)
     forced: bool = True  # --kind takes any file for one, whatever it is recognised as
-    ending: str = ""  # a file so called that is none is reported, with `refusal`
+    endings: tuple[str, ...] = ()  # a file so called that is none is reported, with `refusal`
     refusal: str = ""
     page_pictures: bool = False  # its pages may be drawn from its file; else the page shows their text
     sidecars: re.Pattern[str] | None = None  # names of files that are read with a document of this kind beside them
     collection: FileCollection | None = None
     of_text: TextKind | None = None  # PDFs may turn out to be of this kind
+    with_document: Callable[[Path], Path | None] | None = None  # the document that a file is read with, if there is one
     complete: Callable[[Document, DocumentEntry | None, ReadContext], Document] | None = None  # before it is stored
     stored: Callable[[Library, str], None] | None = None  # after it was stored: (library, document_id)
 
 
+def _reflowable(kind: str, plural: str, endings: tuple[str, ...] = (), refusal: str = "") -> DocumentKind:
+    """A kind of documents without pages (ingest/reflowable/)."""
+    return DocumentKind(
+        plural,
+        reflowable_reading.VERSION,
+        formats.sniffer(kind),
+        reflowable_reading.recipe_of_reflowable,
+        reflowable_reading.reader_of(kind),
+        part_passages,
+        forced=False,
+        endings=endings,
+        refusal=refusal,
+    )
+
+
+AGAIN = "whatever its name says (an older format, or one with a password?). Open it, and save it again as"
 KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
     "pdf": DocumentKind(
         "PDFs",
@@ -83,7 +105,7 @@ KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
         text_passages,
         forced=False,
         page_pictures=True,
-        ending=".pdf",
+        endings=(".pdf",),
         refusal="is not a PDF, whatever its name says. Leave it out, or convert it to PDF",
     ),
     "legal": DocumentKind(
@@ -108,7 +130,29 @@ KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
         complete=episode_reading.with_chapters,
         stored=forget_chapters,
     ),
+    "word": _reflowable("word", "Word documents", (".docx", ".docm"), f"is no Word document, {AGAIN} .docx"),
+    "slides": _reflowable("slides", "slides", (".pptx", ".pptm"), f"is no presentation, {AGAIN} .pptx"),
+    "ebook": _reflowable("ebook", "e-books", (".epub",), "is no EPUB, whatever its name says. Fetch it again"),
+    "sheet": _reflowable("sheet", "spreadsheets", (".xlsx", ".xlsm"), f"is no workbook, {AGAIN} .xlsx"),
+    "email": _reflowable("email", "e-mails", (".eml",), "is no e-mail. Save the message again as .eml"),
+    "web": _reflowable("web", "web pages"),
+    "text": _reflowable("text", "texts"),
 }
+KINDS["audio"] = DocumentKind(
+    "recordings",
+    recording_reading.VERSION,
+    is_recording,
+    recording_reading.recipe_of_recording,
+    recording_reading.read_recording,
+    transcript_passages,
+    forced=False,
+    endings=RECORDED,
+    refusal="is no recording, whatever its name says, or a damaged one. Save it again as .mp3",
+    with_document=lambda file: transcript_beside(file, lambda other: sniffed(other.name, head_of(other)) == "podcast"),
+    complete=recording_reading.with_chapters_of_recording,
+    stored=recording_reading.forget_recording,
+)
+OLDER = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".rtf": ".docx", ".odt": ".docx", ".mobi": ".epub"}
 PDF = "pdf"  # the kind whose documents may turn out to be of another
 
 
@@ -129,17 +173,20 @@ def turns_into(kind: str, wanted: str) -> bool:
 
 
 def listed_kind(file: Path) -> str:
-    """As kind_of, but "" for a file of no kind; one with the ending of a kind has it, so that its error is reported."""
+    """As kind_of, but "" for a file of no kind, and for one that is read with another; one with the ending of a kind
+    has it, so that its error is reported."""
     try:
         head = head_of(file) if file.is_file() else b""
     except OSError:
         head = b""
-    return sniffed(file.name, head) or _kind_by_ending(file)
+    found = sniffed(file.name, head) or _kind_by_ending(file)
+    beside = KINDS[found].with_document if found else None
+    return "" if beside and beside(file) else found
 
 
 def _kind_by_ending(file: Path) -> str:
     ending = file.suffix.lower()
-    return next((name for name, kind in KINDS.items() if ending and kind.ending == ending), "")
+    return next((name for name, kind in KINDS.items() if ending in kind.endings), "")
 
 
 def kind_of(file: Path, wanted: str = AUTO) -> str:
@@ -158,6 +205,8 @@ def kind_of(file: Path, wanted: str = AUTO) -> str:
         raise DocumentError("is empty (0 bytes). Fetch or copy it again")
     found = sniffed(file.name, head)
     if found and (wanted in (AUTO, found) or turns_into(found, wanted)):
+        if (other := KINDS[found].with_document) and (transcript := other(file)):
+            raise DocumentError(f"is read with the transcript beside it. Name that: {transcript.name}")
         return found
     beside = any(kind.sidecars and kind.sidecars.search(file.name) for kind in KINDS.values())
     if wanted != AUTO and KINDS[wanted].forced and not (beside and KINDS[wanted].sidecars):
@@ -167,6 +216,9 @@ def kind_of(file: Path, wanted: str = AUTO) -> str:
     claimed = _kind_by_ending(file) if wanted == AUTO else wanted
     if claimed and KINDS[claimed].refusal:
         raise DocumentError(KINDS[claimed].refusal)
+    if newer := OLDER.get(file.suffix.lower()):
+        raise DocumentError(f"is of a format that is not read. Open it, and save it again as {newer}")
     raise DocumentError(
-        "is neither a PDF nor a transcript nor a judgment. Leave it out; of another form: --kind podcast, or legal"
+        "is of no kind that is read here. Leave it out, or save it as PDF, .docx or text; "
+        "of another form: --kind podcast, or legal"
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.child_process import Children, Limits
+from ingest.folders.ignore import Ignored
 from ingest.kinds import AUTO, KINDS, PDF, FileCollection, head_of, kind_of, listed_kind, turns_into
 from ingest.legal.case_reading import CaseReading
 from rag.document import Document
@@ -20,8 +21,9 @@ def find_files(path: Path, leave_out: Path, wanted: str = AUTO) -> list[Path | D
     """The file itself, or the documents of a kind in and below a folder, sorted.
 
     `wanted` is a name in KINDS or AUTO for any; PDFs are listed for every kind that they may turn out to be. Hidden
-    folders and `leave_out` are skipped, and so is what is read with a transcript beside it. A folder that cannot be
-    listed is an error among the files. Raises DocumentError if there is nothing at `path`, or no document.
+    folders and `leave_out` are skipped, and so is what is read with a transcript beside it, and what the ignore files
+    of the folders name (ingest/folders/ignore.py). A folder that cannot be listed is an error among the files. Raises
+    DocumentError if there is nothing at `path`, or no document.
     """
     try:
         if path.is_dir():
@@ -36,21 +38,41 @@ def find_files(path: Path, leave_out: Path, wanted: str = AUTO) -> list[Path | D
     return [path]
 
 
+def is_listed(file: Path, root: Path, leave_out: Path, wanted: str = AUTO) -> bool:
+    """Whether `find_files` of `root` lists a file that lies in or below it, or is it."""
+    if file == root:
+        return True
+    if not file.is_relative_to(root) or file.is_relative_to(leave_out.absolute()):
+        return False
+    ignored, folder = Ignored(), root
+    try:
+        for name in file.relative_to(root).parts:
+            ignored, folder = ignored.within(folder), folder / name
+            if name.startswith(".") or ignored.names(folder) or (folder != file and folder.is_symlink()):
+                return False
+    except OSError:
+        return False
+    return bool(found := listed_kind(file)) and (wanted in (AUTO, found) or turns_into(found, wanted))
+
+
 def _plural(wanted: str) -> str:
-    """What the files of a kind, or of any, are called: "PDFs, judgments or transcripts"."""
-    *names, last = [kind.plural for kind in KINDS.values()] if wanted == AUTO else [KINDS[wanted].plural]
-    return f"{', '.join(names)} or {last}" if names else last
+    """What the files of a kind, or of any, are called: "judgments"."""
+    return "documents that can be read" if wanted == AUTO else KINDS[wanted].plural
 
 
 def _walk(folder: Path, leave_out: Path, wanted: str) -> Iterator[Path | DocumentError]:
-    waiting = [folder]  # the next one last: recursion would end at a thousand folders in one another
+    waiting = [(folder, Ignored())]  # the next one last: recursion would end at a thousand folders in one another
     while waiting:
-        path = waiting.pop()
+        path, ignored = waiting.pop()
         try:
             if path.is_dir():
                 if path is folder or not path.is_symlink():  # a link may lead back here
                     entries = sorted(path.iterdir(), key=lambda entry: entry.name, reverse=True)
-                    waiting += [e for e in entries if not e.name.startswith(".") and e.absolute() != leave_out]
+                    ignored = ignored.within(path)
+                    waiting += [
+                        (e, ignored) for e in entries
+                        if not e.name.startswith(".") and e.absolute() != leave_out and not ignored.names(e)
+                    ]  # fmt: skip
                 continue
         except OSError as error:
             cure = "Shorten its path" if error.errno == errno.ENAMETOOLONG else "Check its permissions"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
+from itertools import pairwise
 
 from ingest.long_text import sentences_in
 from ingest.pdf.assemble import references
@@ -24,6 +25,9 @@ PIECE = re.compile(
 )
 
 
+_Stretch = tuple[int, int, Region | None]  # start, end, the table or figure that it is
+
+
 def count_tokens(text: str) -> int:
     """About how many tokens an encoder or a reader makes of the text.
 
@@ -33,11 +37,11 @@ def count_tokens(text: str) -> int:
     return sum(1 for _ in PIECE.finditer(text))
 
 
-def text_passages(document: Document, max_tokens: int, overlap_tokens: int) -> list[Passage]:
-    """The passages of a text with tables and figures: see ingest/chunk.py."""
+def text_passages(document: Document, max_tokens: int, overlap_tokens: int, cuts: Sequence[int] = ()) -> list[Passage]:
+    """The passages of a text with tables and figures: see ingest/chunk.py. None of them crosses an offset in `cuts`."""
     passages: list[Passage] = []
     contexts = references(document.text, document.regions)
-    for start, end, region in stretches(document, max_tokens // 4):
+    for start, end, region in _cut_at(cuts, stretches(document, max_tokens // 4)):
         if region is None:
             spans = packed(document.text, sentences_in(document.text, start, end), max_tokens, overlap_tokens)
         else:
@@ -47,12 +51,20 @@ def text_passages(document: Document, max_tokens: int, overlap_tokens: int) -> l
     return passages
 
 
-def stretches(document: Document, enough: int) -> list[tuple[int, int, Region | None]]:
+def _cut_at(cuts: Sequence[int], parts: Iterable[_Stretch]) -> Iterator[_Stretch]:
+    """The parts, those that hold one of these offsets, in order, cut there."""
+    for start, end, region in parts:
+        inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+        for first, last in pairwise([start, *inside, end]):
+            yield first, last, region
+
+
+def stretches(document: Document, enough: int) -> list[_Stretch]:
     """The parts of the text whose ends no passage crosses: (start, end, the table or figure that the part is, or None).
 
     A heading begins a part once the part before it has `enough` tokens.
     """
-    found: list[tuple[int, int, Region | None]] = []
+    found: list[_Stretch] = []
     begin, counted, tokens = 0, 0, 0  # text[begin:counted] has `tokens` tokens
     for region in document.regions:
         if region.kind in ("table", "figure"):
@@ -158,7 +170,7 @@ def passage_of(
     passage = replace(
         passage,
         section=around.section,
-        boxes=tuple((part.page, part.box) for part in under),
+        boxes=tuple((part.page, part.box) for part in under if part.box is not None),
         ocr_confidence=min((c for part in under if (c := part.ocr_confidence) is not None), default=None),
     )
     if region is None:

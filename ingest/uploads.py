@@ -12,10 +12,12 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from ingest.audio.recording_kind import ENDINGS as RECORDED
 from ingest.build import Outcome, build
 from ingest.kinds import kind_of
-from ingest.podcast.sidecars import ENDINGS, USUAL, sidecars
+from ingest.podcast.sidecars import AUDIO, ENDINGS, USUAL, sidecars
 from ingest.read import content_id
+from ingest.reflowable.formats import ENDINGS as REFLOWABLE
 from rag.errors import DocumentError, LibraryError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
@@ -23,7 +25,11 @@ from rag.protocols import Report
 
 SPOKEN = (".vtt", ".srt", ".json", ".html", ".htm", ".md", ".txt")  # endings of transcripts
 JUDGED = (".txt", ".html", ".htm", ".json", ".jsonl", ".gz")  # of judgments that are no PDF
-UPLOADED = tuple(dict.fromkeys((".pdf", *SPOKEN, *JUDGED, *(f".{ending.rpartition('.')[2]}" for ending in ENDINGS))))
+UPLOADED = tuple(
+    dict.fromkeys(
+        (".pdf", *REFLOWABLE, *RECORDED, *SPOKEN, *JUDGED, *(f".{ending.rpartition('.')[2]}" for ending in ENDINGS))
+    )
+)
 ALONE = "belongs beside a transcript. Add the two together, with the same name: talk.vtt and talk.mp3"
 
 
@@ -45,6 +51,8 @@ class UploadFolder:
         with the names of the copies that are about to be read.
         """
         parts = [file for file in files if sidecar_ending(file.name)]
+        others = [file.name for file in files if file not in parts]
+        parts = [part for part in parts if not _is_alone(part.name, others)]  # a recording alone is heard
         kept: dict[Path, Path | Outcome] = {}
         names: dict[Path, str] = {}
         try:
@@ -85,7 +93,7 @@ class UploadFolder:
         """
         try:
             document_id = content_id(upload)
-            beside = beside if kind_of(upload) == "podcast" else ()
+            beside = beside if kind_of(upload) in ("podcast", "audio") else ()
         except DocumentError as error:
             return Outcome(upload.name, error=str(error))
         target = self._known(document_id, anywhere=not beside) or self._free(upload.name, document_id)
@@ -199,6 +207,11 @@ def belongs(part: str, document: str) -> bool:
     """
     stem = Path(document).stem
     return part[: len(part) - len(sidecar_ending(part))] in (stem, USUAL.sub("", stem))
+
+
+def _is_alone(part: str, documents: Sequence[str]) -> bool:
+    """Whether a file is a recording, and no document's that was added with it."""
+    return sidecar_ending(part) in AUDIO and not any(belongs(part, document) for document in documents)
 
 
 def safe_name(name: str, number: int = 1) -> str:

@@ -144,7 +144,7 @@ class _Asked:
         text, citations = (
             (_abstain(pipeline, self._question, reading.evidence), ())
             if abstained
-            else cite(reading.draft, reading.quotes, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
+            else cite(reading.draft, reading.quotes, pipeline.locate)
         )
         # an answer shown for its probability is supported, however sure the reader was
         supported_from = min(reading.settings.support_threshold, reading.support or 1.0)
@@ -164,7 +164,7 @@ class _Asked:
         found = parts.library.passages([correction.passage_id]) if parts.library and correction.passage_id else {}
         cited = next(iter(self._masked([Hit(1, 0.0, passage) for passage in found.values()])), None)
         yield from self._read(answer_by(correction, reading, cited))
-        text, citations = cite(reading.draft, reading.quotes, parts.pages_of, parts.episode_of, parts.paragraphs_of)
+        text, citations = cite(reading.draft, reading.quotes, parts.locate)
         yield self._answer(reading, text, False, citations, (), None)
 
     def in_sentences(self, style: Style) -> Iterator[Step]:
@@ -264,7 +264,7 @@ class _Asked:
 
     def _cited(self, quote: Quote, number: int) -> Citation:
         parts = self._pipeline
-        return citation_of(quote, number, parts.pages_of, parts.episode_of, parts.paragraphs_of)
+        return citation_of(quote, number, parts.locate)
 
     def _read(self, events: Iterable[Event]) -> Iterator[Step]:
         """What a strategy does, with the time that it takes."""

@@ -30,6 +30,7 @@ ADDRESS = 4_096  # of a recording: PATH_MAX. A longer address is dropped, for a 
 
 CHAPTERS = 1_000  # of an episode (31): one a minute for sixteen hours
 REFERENCES = 3  # sentences about one table or figure that are searched with it
+FACTS = 20  # what a document says of itself: author, date, DOI
 OUTLINE = 5_000  # entries of a PDF's outline
 NUMBERS = 1_000  # application numbers of one judgment (11; joined cases have had hundreds)
 ARTICLES = 200  # of one judgment (9)

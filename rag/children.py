@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -35,3 +36,17 @@ def glossator(*arguments: str) -> list[str]:
         remedy = f"Install the project there: {sys.executable} -m pip install ."
         raise RagError(f"{folder} holds no command glossator. {remedy}")
     return [program, *arguments]
+
+
+def program(name: str, *arguments: str) -> list[str]:
+    """The command line of a program of the system (ffmpeg), found where programs lie, never in the current folder.
+
+    Raises RagError where it is not installed.
+    """
+    places = os.pathsep.join(
+        place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(place)
+    )
+    found = shutil.which(name, path=places)
+    if found is None:
+        raise RagError(f"{name} is not installed. Install it: apt-get install {name}")
+    return [found, *arguments]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top: points of the page as it is shown, y upwards
 
@@ -29,7 +29,7 @@ class Region:
     start: int
     end: int
     page: int
-    box: Box
+    box: Box | None  # None where there are no pages to draw
     label: str = ""  # "Table 3"
     section: str = ""  # the headings above it, outermost first: "2 Method > 2.1 Data"
     caption_end: int = 0
@@ -39,13 +39,17 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A sentence of a transcript, document.text[start:end], who says it and from which second to which."""
+    """A sentence of a transcript, document.text[start:end], who says it and from which second to which.
+
+    `certainty`, 0 to 1, of a sentence that was heard by a model: the mean probability of its words.
+    """
 
     start: int
     end: int
     start_seconds: float
     end_seconds: float
     speaker: str = ""
+    certainty: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,23 @@ class Case:
         return (self.paragraphs[first].number, self.paragraphs[last - 1].number) if first < last else None
 
 
+def counted(text: str, start: int, end: int, rows: bool = False) -> tuple[int, int]:
+    """The numbers of the first and last paragraph that text[start:end] touches, or of the first and last row.
+
+    Empty lines stand between paragraphs, rows are lines. `text` begins where the counting does: at its page.
+
+    >>> counted("One.\\n\\nTwo.\\nGoes on.\\n\\nThree.", 6, 12), counted("a | b\\n\\nc | d", 7, 12, rows=True)
+    ((2, 2), (3, 3))
+    """
+    mark = between(rows)
+    return text.count(mark, 0, start) + 1, text.count(mark, 0, max(start, end - 1)) + 1
+
+
+def between(rows: bool) -> str:
+    """What stands between two paragraphs, or two rows, in the text of a document without pages."""
+    return "\n" if rows else "\n\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as read: its whole text, and where each page and each region lies in it.
@@ -192,6 +213,7 @@ class Document:
     regions: tuple[Region, ...] = ()
     episode: Episode | None = None  # of a podcast
     case: Case | None = None  # of a judgment
+    facts: dict[str, str] = field(default_factory=dict)  # what it says of itself: author, date, doi
 
     def pages_of(self, start: int, end: int) -> tuple[int, int]:
         """First and last page (1-based, inclusive) that text[start:end] touches; ValueError without pages."""

@@ -1,4 +1,4 @@
-"""Where something stands in its document, as people cite it: on pages, in paragraphs, or in seconds of a recording."""
+"""Where something stands in its document, as people cite it: on pages, in paragraphs or rows, or in seconds."""
 
 from __future__ import annotations
 
@@ -79,6 +79,69 @@ class ParagraphSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class PartSpan:
+    """Paragraphs or rows of a document that has parts for pages: see UNITS. `heading` is the innermost it stands under.
+
+    `first_page` and `last_page` count the parts (the slides, the sheets, the chapters of a book), the paragraphs count
+    from 1 in each part.
+    """
+
+    unit: str  # a key of UNITS
+    heading: str = ""
+    first_page: int = 1
+    last_page: int = 1
+    first_paragraph: int | None = None
+    last_paragraph: int | None = None
+
+    @property
+    def searched(self) -> str:
+        return self.heading if self.unit == "sheet" else ""  # elsewhere the heading stands in the text
+
+    def short(self) -> str:
+        """
+        >>> PartSpan("slide", "Results", 4, 4).short(), PartSpan("sheet", "Prices", 1, 1, 5, 9).short()
+        ('slide 4', 'rows 5-9')
+        >>> PartSpan("paragraph", "Scope", 1, 1, 12, 12).short()
+        '¶ 12'
+        """
+        if self.unit == "slide" or self.first_paragraph is None:
+            pages = _range(self.first_page, self.last_page)
+            return f"{UNITS[self.unit]}{'s' * (self.first_page != self.last_page)} {pages}"
+        numbers, several = (
+            _range(self.first_paragraph, self.last_paragraph),
+            self.first_paragraph != self.last_paragraph,
+        )
+        return f"row{'s' * several} {numbers}" if self.unit == "sheet" else f"{'¶' * (1 + several)} {numbers}"
+
+    def label(self) -> str:
+        """
+        >>> PartSpan("slide", "Results", 4, 4).label(), PartSpan("sheet", "Prices", 1, 1, 5, 9).label()
+        ('slide 4, Results', 'Prices, rows 5-9')
+        >>> PartSpan("paragraph", "Scope", 1, 1, 12, 13).label(), PartSpan("chapter", "", 3, 3, 2, 2).label()
+        ('Scope, ¶¶ 12-13', 'chapter 3, ¶ 2')
+        """
+        if self.unit == "slide":
+            return ", ".join(filter(None, (self.short(), self.heading)))
+        named = self.heading or (f"{UNITS[self.unit]} {self.first_page}" if self.unit == "chapter" else "")
+        return ", ".join(filter(None, (named, self.short())))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"part": self.unit, **{name: getattr(self, name) for name in _PLACES}}
+
+
+UNITS = {"slide": "slide", "sheet": "sheet", "chapter": "chapter", "paragraph": "part"}  # what the parts are called
+UNIT_OF = {  # kind of document -> what is counted in it
+    "word": "paragraph", "slides": "slide", "sheet": "sheet", "ebook": "chapter", "web": "paragraph",
+    "email": "paragraph", "text": "paragraph",
+}  # fmt: skip
+_PLACES = ("first_page", "last_page", "first_paragraph", "last_paragraph")
+
+
+def _range(first: int, last: int | None) -> str:
+    return str(first) if last in (None, first) else f"{first}-{last}"
+
+
+@dataclass(frozen=True, slots=True)
 class TimeSpan:
     """When something is said in a recording, by whom, and in which chapter; None where the transcript has no times."""
 
@@ -113,7 +176,7 @@ class TimeSpan:
         return {"first_page": 1, "last_page": 1, **asdict(self)}
 
 
-Locator: TypeAlias = PageSpan | ParagraphSpan | TimeSpan
+Locator: TypeAlias = PageSpan | ParagraphSpan | PartSpan | TimeSpan
 FIRST_PAGE = PageSpan(1, 1)
 EVERYWHERE = {**TimeSpan().to_json(), **ParagraphSpan("").to_json(), **PageSpan().to_json()}  # every key, without value
 
@@ -135,6 +198,15 @@ def heading_of(section: str) -> str:
     ('THE LAW', '')
     """
     return section.partition(" > ")[0]
+
+
+def innermost(section: str) -> str:
+    """The innermost of the headings that a text stands under.
+
+    >>> innermost("2 Method > 2.1 Data"), innermost("")
+    ('2.1 Data', '')
+    """
+    return section.rpartition(" > ")[2]
 
 
 def part_of(locator: Locator) -> str:

@@ -19,7 +19,7 @@ from rag.library.kept.corrections import Corrections
 from rag.llm.chat import ChatModel, NoReader
 from rag.llm.open import open_reader
 from rag.protocols import DenseEncoder, Report, Retriever, silent
-from rag.read.cite import EpisodeOf, PagesOf, ParagraphsOf
+from rag.read.cite import Locate
 from rag.read.corrected.near_corrections import Near, nearest
 from rag.read.entailment import open_judge
 from rag.read.rules.base import Rule
@@ -38,14 +38,12 @@ class Pipeline:
 
     retriever: Retriever
     reader: ChatModel
-    pages_of: PagesOf
+    locate: Locate  # where a quote stands
     searched: str  # what an abstaining answer says was searched: "12 documents, 1,571 passages"
     settings: Settings
     picture: Callable[[str], bytes] | None = None  # a picture's PNG by its sha256; None: the reader sees none
     encoder: Callable[[], DenseEncoder] | None = None  # opened when sentences are compared by meaning
     judge: Callable[[Sequence[str], Sequence[str]], Sequence[float]] | None = None  # None: the reader judges itself
-    episode_of: EpisodeOf = lambda document_id: None  # for the second at which a quote is said
-    paragraphs_of: ParagraphsOf = lambda document_id, start, end: None  # for the paragraph in which a quote stands
     rules: Sequence[Rule] = ()  # those that propose answers, in their order
     library: Library | None = None  # for summaries of whole documents
     vectors_of: Callable[[Sequence[int], Sequence[Passage]], NDArray[np.float32]] | None = None  # unit vectors (n, d)
@@ -73,14 +71,12 @@ def build_pipeline(
     return Pipeline(
         open_retriever(indexes, retriever or settings.retrieve.retriever, report, steering),
         reader,
-        indexes.library.pages_of,
+        indexes.library.locate,
         searched,
         settings,
         indexes.library.picture if reader.sees else None,
         indexes.encoder,
         open_judge(settings.reader.judge) if settings.reader.judge else None,
-        indexes.library.episode,
-        indexes.library.paragraphs_of,
         open_rules(settings.reader.rules, indexes.library),
         indexes.library,
         partial(passage_vectors, indexes),

@@ -47,6 +47,14 @@ class Chapters(_Stage):
     )
 
 
+class Audio(_Stage):
+    """Recordings without a transcript."""
+
+    model: Literal["whisper-base", "whisper-tiny-en"] = Field(
+        default="whisper-base", description="the model that hears them: in 99 languages, or light and in English alone"
+    )
+
+
 class Dense(_Stage):
     """The dense encoder."""
 
@@ -223,6 +231,7 @@ class Settings(_Stage):
 
     ingest: Ingest = Ingest()
     chapters: Chapters = Chapters()
+    audio: Audio = Audio()
     dense: Dense = Dense()
     sparse: Sparse = Sparse()
     bm25: Bm25 = Bm25()

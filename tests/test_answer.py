@@ -13,10 +13,11 @@ from rag.answer import Evidence, Token, ask
 from rag.errors import ReaderError, UsageError
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.llm.tokens import prompt_tokens
+from rag.locator import PageSpan
 from rag.pipeline import Pipeline, build_pipeline, check_question
 from rag.read.prompts import answer_messages, claim_messages, fitting, support_messages
 from rag.read.support import support_score
-from rag.records import Answer, Hit, Note
+from rag.records import Answer, Hit, Note, Passage
 from rag.settings import load_settings
 from tests.parts import passage, small_library
 
@@ -68,10 +69,10 @@ class ScriptedReader(ChatModel):
 
 
 def pipeline(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str) -> Pipeline:
-    def pages_of(document_id: str, start: int, end: int) -> tuple[int, int]:
-        return (2, 2) if document_id == "d1" else (7, 7)
+    def locate(passage: Passage, start: int, end: int) -> PageSpan:
+        return PageSpan(2, 2) if passage.document_id == "d1" else PageSpan(7, 7)
 
-    return Pipeline(ScriptedRetriever(hits), reader, pages_of, "2 documents, 9 passages", load_settings(overrides))  # type: ignore[arg-type]
+    return Pipeline(ScriptedRetriever(hits), reader, locate, "2 documents, 9 passages", load_settings(overrides))  # type: ignore[arg-type]
 
 
 def answer(reader: ScriptedReader, hits: Sequence[Hit] = HITS, *overrides: str, strategy: str = "notes") -> Answer:

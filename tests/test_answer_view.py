@@ -177,7 +177,8 @@ def exported(name: str, *answers: Answer | None, title: str = "T") -> str:
              0.0, 1.0, None, "")
         for n, each in enumerate(answers, start=1)
     ]  # fmt: skip
-    return exports.EXPORTS[name].write(conversation, turns)
+    facts = {"author": "Ada Brook; B. Field", "date": "2023-05-02", "doi": "10.1000/x_1"}
+    return exports.EXPORTS[name].write(conversation, turns, lambda document: facts)
 
 
 def test_markdown_has_each_answer_with_its_numbered_sources() -> None:

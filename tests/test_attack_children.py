@@ -15,7 +15,7 @@ from ingest import child_process
 from ingest.child_process import Children, Limits
 from ingest.pdf.pdf_reading import PageReader
 from rag import children
-from rag.errors import DocumentError
+from rag.errors import DocumentError, RagError
 from tests.conftest import ROOT
 from tests.pdfs import make_pdf
 
@@ -52,7 +52,7 @@ def test_nothing_beside_the_documents_is_executed(tmp_path: Path) -> None:
 
 
 def is_ours(call: ast.Call, bound: dict[str, list[ast.expr]]) -> bool:
-    """Whether a process is started by a command line of rag/children.py."""
+    """Whether a process is started by a command line of rag/children.py: our own, or a program where programs lie."""
 
     def begins(value: ast.expr) -> bool:
         if isinstance(value, ast.Starred):
@@ -62,7 +62,7 @@ def is_ours(call: ast.Call, bound: dict[str, list[ast.expr]]) -> bool:
         if isinstance(value, ast.Name):
             return bool(bound.get(value.id)) and all(map(begins, bound[value.id]))
         made = value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else ""
-        return made in ("python", "glossator")
+        return made in ("python", "glossator", "program")
 
     return bool(call.args) and begins(call.args[0])
 
@@ -118,3 +118,13 @@ def test_a_child_that_was_taken_over_is_one_error_of_its_document(
     with pytest.raises(DocumentError, match=says) as caught:
         reading.outline()
     assert "memory" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.attack
+def test_a_program_in_the_current_folder_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f".{os.pathsep}{os.pathsep}")
+    with pytest.raises(RagError, match="apt-get install ffmpeg"):
+        children.program("ffmpeg")

@@ -328,7 +328,7 @@ def fill(docs: Path) -> None:
     story(docs / "becomes-text.pdf", "stork")
     (docs / "zero.pdf").write_bytes(b"")
     (docs / "text.pdf").write_text("This is no PDF at all.\n" * 100)
-    (docs / "notes.txt").write_text("Nor is this, and its name does not say so.")
+    (docs / "notes.bin").write_bytes(b"\0 Nor is this, and its name does not say so.")
     (docs / "garbage.pdf").write_bytes(b"%PDF-1.7\n" + random.Random(7).randbytes(5000))
     tree_loop(docs / "loop-inside.pdf")
     (docs / "dangling.pdf").symlink_to("nowhere.pdf")
@@ -535,15 +535,15 @@ def test_a_document_that_can_no_longer_be_read_anew_stays(folder_story: Story, g
     assert entries(library) == before
 
 
-@pytest.mark.parametrize("what", ["an empty folder", "a folder without PDFs", "a missing path"])
+@pytest.mark.parametrize("what", ["an empty folder", "a folder without documents", "a missing path"])
 def test_nothing_to_ingest(kept: Path, glossator: Run, tmp_path: Path, what: str) -> None:
     path = tmp_path / "docs"
     if what != "a missing path":
         path.mkdir()
-    if what == "a folder without PDFs":
-        (path / "notes.txt").write_text("words")
+    if what == "a folder without documents":
+        (path / "notes.bin").write_bytes(b"\0 words")
     result = glossator("ingest", path, "--library", kept, "--json")
-    line(result, str(path), "no such file or folder" if what == "a missing path" else "no PDF")
+    line(result, str(path), "no such file or folder" if what == "a missing path" else "no documents")
     assert json.loads(result.stdout)["failed"] == 1
 
 

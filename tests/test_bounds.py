@@ -69,6 +69,7 @@ LIMITS = {
     "Passage.picture": HASH, "Passage.description": 0,
     "TimeSpan.speaker": bounds.NAME, "TimeSpan.chapter": bounds.TITLE,
     "ParagraphSpan.part": WORD, "ParagraphSpan.heading": bounds.SECTION,
+    "PartSpan.unit": WORD, "PartSpan.heading": bounds.HEADING, "Document.facts": bounds.TITLE,
 }  # fmt: skip
 COUNTS = {
     "Document.warnings": bounds.WARNINGS, "Episode.chapters": bounds.CHAPTERS,
@@ -260,7 +261,7 @@ def test_an_outline_has_no_more_entries_than_may_be_and_costs_no_title(
     monkeypatch.setattr(bounds, "OUTLINE", 3)
     assert [title for _, title, _ in read_outline(file, None)["outline"]] == ["Wind 0", "Wind 1", "Wind 2"]
     monkeypatch.setattr(pdf, "_outline", lambda *_: iter([1 / 0]))
-    assert read_outline(file, None) == {"title": "Of Mills and Winds", "outline": []}
+    assert read_outline(file, None) == {"title": "Of Mills and Winds", "outline": [], "author": ""}
 
 
 def test_of_many_bad_pages_some_are_named_and_all_are_counted() -> None:

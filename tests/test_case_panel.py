@@ -259,7 +259,7 @@ def test_a_file_of_judgments_is_uploaded_and_goes_with_the_last_of_them(intake: 
     two = "".join(json.dumps(a_record(key, text)) + "\n" for key, text in (("a", MILL), ("b", FORGE)))
     found = added(intake, tmp_path / "1", two_jsonl=two, one_txt=LETTER, none_json=json.dumps([{"text": "Words."}]))
     assert found[:3] == [("two.jsonl#a", "added"), ("two.jsonl#b", "added"), ("one.txt", "added")]
-    assert found[3][0] == "none.json" and "neither" in found[3][1] and len(found) == 4
+    assert found[3][0] == "none.json" and "no kind that is read" in found[3][1] and len(found) == 4
     assert sorted(file.name for file in uploads.iterdir()) == ["one.txt", "two.jsonl"]
     again = added(intake, tmp_path / "2", two_jsonl=two)
     assert again == [("two.jsonl#a", "unchanged"), ("two.jsonl#b", "unchanged")]

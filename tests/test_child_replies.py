@@ -62,7 +62,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "case": {"title": case.title, "text": WHOLE, "warnings": [], "case": cases.to_json(case)},
         "page": PAGE,
         "members": [astuple(Member("1", "a" * 16, "b" * 16)), astuple(Member("2", error="no text"))],
-        "outline": {"title": "Mills", "outline": [[1, "Wind", 1], [2, "Sails", 2]]},
+        "outline": {"title": "Mills", "outline": [[1, "Wind", 1], [2, "Sails", 2]], "author": "A. Miller"},
     }
     return cast(dict[str, Any], json.loads(json.dumps(honest)))
 
@@ -79,7 +79,7 @@ def believed(kind: str, value: Any) -> Document | None:
         assert all(len(Member(*row).key) <= bounds.NAME for row in checked_members(value))
         return None
     page = checked_page("page", PAGE if kind == "outline" else value)[1]
-    _, outline = checked_outline(2, value if kind == "outline" else {"title": "", "outline": []}, 2)
+    _, outline = checked_outline(2, value if kind == "outline" else {"title": "", "outline": [], "author": ""}, 2)
     read = assemble(lambda: iter([page, page]), outline["outline"])
     regions = tuple(replace(region, picture=None) for region in read.regions)
     return Document("d" * 16, "pdf", outline["title"], read.text, read.pages, (), read.raw_offsets, regions)
@@ -155,9 +155,9 @@ LIES = [
     ("transcript", ("title", "x" * 301), "text of at most 300"),
     ("transcript", ("text", "\ud800"), "surrogates"),
     ("transcript", ("warnings", ["x"] * 101), "at most 100 entries"),
-    ("transcript", ("episode", 4, 0, [0, 10**6, 0.0, 1.0, ""]), "outside the text"),
-    ("transcript", ("episode", 4, 1, [0, 10, 0.0, 1.0, ""]), "not in order"),
-    ("transcript", ("episode", 4, 0, [0, 11, 0.0, 1.0, ""]), "white space"),
+    ("transcript", ("episode", 4, 0, [0, 10**6, 0.0, 1.0, "", None]), "outside the text"),
+    ("transcript", ("episode", 4, 1, [0, 10, 0.0, 1.0, "", None]), "not in order"),
+    ("transcript", ("episode", 4, 0, [0, 11, 0.0, 1.0, "", None]), "white space"),
     ("transcript", ("episode", 4, 0, 2, math.nan), "no number"),
     ("transcript", ("episode", 4, 0, 4, "x" * 101), "at most 100 characters"),
     ("transcript", ("episode", 5, 1, 1, 10), "not in order|does not begin"),
@@ -193,7 +193,7 @@ def test_a_lie_is_named(said: dict[str, Any], kind: str, change: tuple[Any, ...]
 def test_a_pdf_has_no_more_pages_than_its_bytes_can_hold() -> None:
     for pages in (0, 3, 10**12, True, "2", None):
         with pytest.raises(DocumentError, match=r"^the parser returned an outline"):
-            checked_outline(pages, {"title": "", "outline": []}, 2)
+            checked_outline(pages, {"title": "", "outline": [], "author": ""}, 2)
 
 
 class Taken:

@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.locator import PageSpan
 from rag.read.cite import cite
 from rag.read.quotes import Quote, choose_quotes
-from rag.records import Hit
+from rag.records import Hit, Passage
 from tests.parts import passage
 
 MARKERS = re.compile(r"\[(\d+)\]")
+
+
+def locate(passage: Passage, start: int, end: int) -> PageSpan:
+    return PageSpan(*pages_of(passage.document_id, start, end))
 
 
 def pages_of(document_id: str, start: int, end: int) -> tuple[int, int]:
@@ -29,7 +34,7 @@ def quote(rank: int, text: str, holds: bool = True, score: float = 1.5, start: i
 
 def test_a_citation_by_hand() -> None:
     hit = Hit(2, 0.5, passage(7, "Before. It was Mr Smith. After.", "d", title="A title", start=90))
-    answer, (citation,) = cite("Mr Smith", [Quote(hit, 8, 24, True, 2.0)], pages_of)
+    answer, (citation,) = cite("Mr Smith", [Quote(hit, 8, 24, True, 2.0)], locate)
     assert answer == "Mr Smith [2]"
     assert (citation.marker, citation.passage_id, citation.document_id) == ("[2]", "d#7", "d")
     assert (citation.path, citation.title) == ("d.pdf", "A title")
@@ -57,12 +62,12 @@ def test_a_citation_by_hand() -> None:
 )
 def test_markers_that_the_reader_wrote(written: str, cited: str) -> None:
     quotes = [quote(1, "Mr Smith it was."), quote(3, "It was Mr Smith.", score=1.4)]
-    assert cite(written, quotes, pages_of)[0] == cited
+    assert cite(written, quotes, locate)[0] == cited
 
 
 def test_a_passage_is_cited_once_by_its_best_quote() -> None:
     hit = Hit(1, 1.0, passage(0, "Mr Smith. Mr Smith again."))
-    answer, citations = cite("Mr Smith", [Quote(hit, 0, 9, True, 2.0), Quote(hit, 10, 25, True, 1.9)], pages_of)
+    answer, citations = cite("Mr Smith", [Quote(hit, 0, 9, True, 2.0), Quote(hit, 10, 25, True, 1.9)], locate)
     assert answer == "Mr Smith [1]"
     assert [citation.quote for citation in citations] == ["Mr Smith."]
 
@@ -74,12 +79,12 @@ def test_what_shows_it_less_well_is_not_cited() -> None:
         quote(3, "worse", score=1.6),
         quote(4, "not", False, 1.9),
     ]
-    assert [citation.quote for citation in cite("x", quotes, pages_of)[1]] == ["best", "nearly"]
-    assert [citation.quote for citation in cite("x", quotes[3:], pages_of)[1]] == ["not"]  # better than no source
+    assert [citation.quote for citation in cite("x", quotes, locate)[1]] == ["best", "nearly"]
+    assert [citation.quote for citation in cite("x", quotes[3:], locate)[1]] == ["not"]  # better than no source
 
 
 def test_without_quotes_there_is_nothing_to_cite() -> None:
-    assert cite("Mr Smith [1]", [], pages_of) == ("Mr Smith", ())
+    assert cite("Mr Smith [1]", [], locate) == ("Mr Smith", ())
 
 
 @given(
@@ -111,7 +116,7 @@ def test_without_quotes_there_is_nothing_to_cite() -> None:
 @settings(deadline=None)
 def test_every_marker_has_a_citation_and_every_citation_a_marker(answer: str, texts: list[str]) -> None:
     evidence = [Hit(rank, 1.0, passage(0, text, f"d{rank}")) for rank, text in enumerate(texts, start=1)]
-    cited, citations = cite(answer, choose_quotes("ab a b?", answer, evidence), pages_of)
+    cited, citations = cite(answer, choose_quotes("ab a b?", answer, evidence), locate)
     markers = [citation.marker for citation in citations]
     assert len(markers) == len(set(markers))
     assert {f"[{int(number)}]" for number in re.findall(r"[\[［]\s*(\d+)\s*[\]］]", cited)} == set(markers)

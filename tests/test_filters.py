@@ -251,7 +251,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         made.append(stored(number, document, ("law", "law"), 2))
     library, config = library_of(str(tmp_path), made), load_settings(())
     reader = ScriptedReader("Another part of it")
-    pipeline = Pipeline(Within(library), reader, library.pages_of, "2 documents, 4 passages", config)  # type: ignore[arg-type]
+    pipeline = Pipeline(Within(library), reader, library.locate, "2 documents, 4 passages", config)  # type: ignore[arg-type]
     monkeypatch.setattr(answer_worker, "build_pipeline", lambda *_, **__: pipeline)
     conversations = Conversations(library.folder)
     reading = AnswerWorker(

@@ -95,8 +95,8 @@ class Evaluation:
     ) -> dict[str, list[MultihopOutcome]]:
         questions = self.benchmark.questions
         rows = rows_of(questions, self.pool, BM25, k, 0, controls, silent)
-        pages_of = self.pool.corpus.indexes.library.pages_of
-        pipeline = Pipeline(ScriptedRetriever([]), reader, pages_of, "18 passages", settings)  # type: ignore[arg-type]
+        locate = self.pool.corpus.indexes.library.locate
+        pipeline = Pipeline(ScriptedRetriever([]), reader, locate, "18 passages", settings)  # type: ignore[arg-type]
         return evaluate(questions, self.pool, pipeline, rows, k, "notes", Replies(cache, SETTINGS.reader))
 
     def result(self, outcomes: dict[str, list[MultihopOutcome]]) -> dict[str, Any]:

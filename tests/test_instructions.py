@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from ingest.podcast.episode import read_podcast
 from rag.answer import Evidence, ask
 from rag.llm.chat import ChatModel, Messages, Usage
+from rag.locator import FIRST_PAGE
 from rag.pipeline import Pipeline
 from rag.read.injection.grammar import COMPILED, GROUPS, RULES
 from rag.read.injection.mask import instructions, mask_injections, masked, masked_name
@@ -274,7 +275,7 @@ class Shelf:
 
 
 def asked(question: str, shelf: Shelf) -> Answer:
-    pipeline = Pipeline(shelf, Obedient(), lambda *span: (1, 1), "1 document", load_settings())  # type: ignore[arg-type]
+    pipeline = Pipeline(shelf, Obedient(), lambda *span: FIRST_PAGE, "1 document", load_settings())  # type: ignore[arg-type]
     *_, answer = steps = list(ask(question, pipeline, 5))
     assert isinstance(answer, Answer)
     assert isinstance(steps[0], Evidence) and steps[0].hits == answer.evidence

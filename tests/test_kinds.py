@@ -68,7 +68,7 @@ NOTE = DocumentKind(
     read=read_note,
     passages=note_passages,
     forced=False,
-    ending=".note",
+    endings=(".note",),
     refusal="is no note. Begin it with NOTE",
 )
 Ingested = Callable[..., Sequence[Outcome]]
@@ -104,7 +104,7 @@ def test_a_made_kind_is_recognised_read_cut_stored_and_found(
     shelf.mkdir()
     (shelf / "heath.note").write_text(HEATH)
     (shelf / "harbour.note").write_text(HARBOUR)
-    (shelf / "prose.txt").write_text("Of no kind at all.")
+    (shelf / "prose.bin").write_bytes(b"\0 of no kind at all")
     make_pdf(shelf / "ships.pdf", [["The frigate sailed from Lisbon."]], "Ships")
     outcomes = {Path(outcome.path).name: outcome for outcome in ingested(shelf)}
     assert {name: (outcome.kind, outcome.status) for name, outcome in outcomes.items()} == {
@@ -148,7 +148,7 @@ def test_a_made_kind_can_be_wanted_alone(tmp_path: Path, ingested: Ingested) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(DocumentError, match="holds no notes"):
         find_files(tmp_path / "empty", tmp_path, "note")
-    with pytest.raises(DocumentError, match="holds no PDFs, judgments, transcripts or notes"):
+    with pytest.raises(DocumentError, match="holds no documents that can be read"):
         find_files(tmp_path / "empty", tmp_path)
     assert [outcome.kind for outcome in ingested(tmp_path, kind="note")] == ["note"]
 
@@ -173,7 +173,7 @@ def test_a_bad_file_of_a_made_kind_fails_alone(tmp_path: Path, ingested: Ingeste
 
 def test_without_its_entry_it_is_no_document(tmp_path: Path) -> None:
     (tmp_path / "heath.note").write_text(HEATH)
-    with pytest.raises(DocumentError, match="neither a PDF"):
+    with pytest.raises(DocumentError, match="of no kind that is read"):
         kind_of(tmp_path / "heath.note")
 
 

@@ -96,7 +96,7 @@ def cases_of(indexes: Indexes) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("auto", ["mill.html", "ships.pdf", "talk.vtt", "two.jsonl", "whole.txt"]),
+        ("auto", ["mill.html", "odd.txt", "ships.pdf", "talk.vtt", "two.jsonl", "whole.txt"]),
         ("legal", ["mill.html", "ships.pdf", "two.jsonl", "whole.txt"]),
         ("podcast", ["talk.vtt"]),
         ("pdf", ["ships.pdf"]),
@@ -114,8 +114,10 @@ def test_a_judgment_is_known_by_its_court_and_headings(shelf: Path) -> None:
     french = "Cour européenne des droits de l'homme\nEN FAIT\n1. A.\nEN DROIT\n2. B."
     assert is_legal(french.encode("utf-16")) and is_legal(gzip.compress((shelf / "two.jsonl").read_bytes()))
     assert not is_legal(b"\0" * 100 + WHOLE.encode()) and not is_legal(b"")
-    with pytest.raises(DocumentError, match=r"nor a judgment.*--kind podcast, or legal"):
-        kind_of(shelf / "odd.txt")
+    assert kind_of(shelf / "odd.txt") == "text"
+    (shelf / "odd.bin").write_bytes(b"\0 words")
+    with pytest.raises(DocumentError, match=r"no kind that is read.*--kind podcast, or legal"):
+        kind_of(shelf / "odd.bin")
 
 
 # -- what is stored, and when it is read again -----------------------------------------------------------------------
@@ -282,7 +284,7 @@ def test_people_are_told_section_and_paragraph_in_place_of_a_page(indexes: Index
     )
     start = passage.text.index("The Court finds")
     quote = Quote(Hit(1, 1.0, passage), start, len(passage.text), True, 2.0)
-    _, (citation,) = cite("a breach", [quote], library.pages_of, library.episode, library.paragraphs_of)
+    _, (citation,) = cite("a breach", [quote], library.locate)
     assert (citation.locator.part, citation.locator.first_paragraph, place_text(citation)) == ("law", 4, "THE LAW, § 4")
     hit = layouts.hit_json(quote.hit)
     assert (hit["part"], hit["paragraph"], hit["section"].split(" > ")[0]) == ("law", 3, "THE LAW")

@@ -60,7 +60,7 @@ def to_layout_1(folder: Path) -> None:
         connection.executescript("DROP TABLE links; DROP TABLE openings; DROP TABLE names; PRAGMA user_version=1;")
 
 
-NEW_AFTER_4 = ("titles", "summaries", "turns", "conversations", "upload_batches", "corrections")
+NEW_AFTER_4 = ("titles", "summaries", "turns", "conversations", "upload_batches", "corrections", "headings", "facts")
 
 
 def to_layout_4(folder: Path) -> None:

@@ -82,8 +82,8 @@ def asked(
 
     reader = Player(lambda number, message: "the reader's own words")
     pipeline = Pipeline(
-        Finds(), reader, library.pages_of, "", load_settings([*settings]),  # type: ignore[arg-type]
-        paragraphs_of=library.paragraphs_of, rules=(CourtFinding(library),),
+        Finds(), reader, library.locate, "", load_settings([*settings]),  # type: ignore[arg-type]
+        rules=(CourtFinding(library),),
     )  # fmt: skip
     *steps, last = ask(question, pipeline, 5)
     assert isinstance(last, Answer)

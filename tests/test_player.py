@@ -260,10 +260,10 @@ def test_a_transcript_is_kept_with_what_came_with_it(intake: UploadWorker, tmp_p
 
 
 def test_what_cannot_be_kept_says_why_in_one_line(intake: UploadWorker, tmp_path: Path) -> None:
-    found = dict(added(intake, tmp_path / "a", tune_mp3="ID3", prose_txt="It was night.\n", blank_vtt="WEBVTT\n"))
-    assert list(found) == ["prose.txt", "blank.vtt", "tune.mp3"]
-    assert "neither a PDF nor a transcript" in found["prose.txt"]
-    assert "beside a transcript" in found["tune.mp3"]
+    found = dict(added(intake, tmp_path / "a", tune_mp3="ID3", prose_bin="\0\n", blank_vtt="WEBVTT\n"))
+    assert list(found) == ["tune.mp3", "prose.bin", "blank.vtt"]
+    assert "of no kind that is read here" in found["prose.bin"]
+    assert "recording" in found["tune.mp3"] or "ffmpeg" in found["tune.mp3"]
     assert found["blank.vtt"] not in ("added", "updated") and all(len(why.splitlines()) == 1 for why in found.values())
     uploads = tmp_path / "library" / "uploads"
     assert [file.name for file in uploads.glob("*") if not file.name.startswith("blank")] == []

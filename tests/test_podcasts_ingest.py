@@ -161,10 +161,11 @@ def test_a_folder_gives_its_documents_of_a_kind_and_nothing_beside_them(
 def test_content_decides_what_a_file_is_and_a_kind_overrules_it(shelf: Path) -> None:
     (shelf / "talk.bin").write_text(VTT)
     (shelf / "odd.txt").write_text("Just a line of words.\n")
+    (shelf / "odd.bin").write_bytes(b"\0 words")
     assert (kind_of(shelf / "talk.bin"), kind_of(shelf / "ships.pdf")) == ("podcast", "pdf")
-    assert kind_of(shelf / "odd.txt", "podcast") == "podcast"
+    assert (kind_of(shelf / "odd.txt", "podcast"), kind_of(shelf / "odd.txt")) == ("podcast", "text")
     for name, kind, why in [
-        ("odd.txt", "auto", "neither a PDF nor a transcript"),
+        ("odd.bin", "auto", "of no kind that is read here"),
         ("mill.vtt", "pdf", "is not a PDF"),
         ("mill.shownotes.md", "auto", "read with the transcript beside it"),
         ("mill.chapters.json", "podcast", "read with the transcript beside it"),
@@ -175,7 +176,7 @@ def test_content_decides_what_a_file_is_and_a_kind_overrules_it(shelf: Path) -> 
 
 @pytest.mark.parametrize(
     ("kind", "holds"),
-    [("auto", "no PDFs, judgments or transcripts"), ("pdf", "no PDFs"), ("podcast", "no transcripts")],
+    [("auto", "no documents that can be read"), ("pdf", "no PDFs"), ("podcast", "no transcripts")],
 )
 def test_an_empty_folder_says_what_it_does_not_hold(tmp_path: Path, kind: str, holds: str) -> None:
     with pytest.raises(DocumentError, match=f"holds {holds}. Name a folder"):
@@ -368,7 +369,7 @@ def test_a_citation_begins_where_its_words_are_said(indexes: Indexes, shelf: Pat
     start = passage.text.index("We filter_passages")
     hit = Hit(1, 1.0, passage)
     quote = Quote(hit, start, len(passage.text), True, 2.0)
-    _, (citation,) = cite("silk", [quote], library.pages_of, library.episode)
+    _, (citation,) = cite("silk", [quote], library.locate)
     assert (citation.locator.speaker, citation.locator.start_seconds, citation.locator.end_seconds) == (
         "Bo Aas",
         3729.0,

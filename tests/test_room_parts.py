@@ -181,7 +181,7 @@ class Site:
 def reading(monkeypatch: pytest.MonkeyPatch, reader: Any = None, **parts: Any) -> None:
     """Have questions answered by a scripted reader."""
     monkeypatch.setattr(answer_worker, "build_pipeline", lambda indexes, *_, **__: Pipeline(
-        Within(indexes.library), reader or ScriptedReader("Another part of it"), indexes.library.pages_of, "",
+        Within(indexes.library), reader or ScriptedReader("Another part of it"), indexes.library.locate, "",
         indexes.settings, **parts,
     ))  # fmt: skip
 

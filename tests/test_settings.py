@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 # One other, valid value for every setting.
 OTHER = {
     "ingest.ocr": "false",
+    "audio.model": "whisper-tiny-en",
     "reader.unsupported": "mark",
     "reader.vision": "true",
     "reader.rules": "comparison,table_cell",

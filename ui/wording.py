@@ -7,12 +7,14 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rag.locator import UNIT_OF, TimeSpan
 from rag.records import Answer, AttributedPlayer, Attribution, Citation, Correction, Hit, MarkedAnswer, Passage, WhatIf
 
 if TYPE_CHECKING:  # every command imports this file, few need ingestion
     from ingest.build import Outcome
     from rag.library.documents import DocumentEntry
 
+HEARD_WELL = 0.7  # mean probability of words from which nothing is said of how certainly they were heard
 EXACT = "exact"  # the standard error of a score for which all coalitions were evaluated
 CONCEPTS_TOLD, CONCEPT_FROM = 2, 0.02  # concepts of a hit that are told, from which share of its score on
 SHOWN_FROM = 0.35  # probability of a marked answer that is shown at all, before the reader's or beside it
@@ -62,6 +64,9 @@ def place_text(source: Passage | Citation) -> str:
     place = source.locator.label() + (f", {source.label}" if source.label else "")
     if source.ocr_confidence is None:
         return place
+    if isinstance(source.locator, TimeSpan):
+        sure = source.ocr_confidence >= HEARD_WELL
+        return place if sure else f"{place} (heard with a certainty of {percent(source.ocr_confidence)})"
     return f"{place} (read by OCR, confidence {percent(source.ocr_confidence)})"
 
 
@@ -169,15 +174,22 @@ def copied_text(answer: Answer) -> str:
     return f"{many(chosen, 'sentence')} chosen by the reader, {invented} of them not in the evidence and left out"
 
 
+NAMES = {"legal": "judgment", "word": "Word document", "web": "web page", "email": "e-mail"}  # of kinds of documents
+
+
 def is_paged(source: Outcome | DocumentEntry) -> bool:
     """Whether a document has pages to count: a transcript has none, nor has a judgment that is no PDF."""
     return source.kind == "pdf" or (source.kind == "legal" and source.pages > 1)
 
 
 def extent(source: Outcome | DocumentEntry) -> str:
-    """A document's length, or its kind where it has no pages: "12 pages", "podcast", "judgment"."""
-    name = {"legal": "judgment"}.get(source.kind or "", source.kind or "")
-    return many(source.pages, "page") if is_paged(source) else name
+    """A document's length, or its kind where it has no pages: "12 pages", "9 slides", "podcast", "judgment"."""
+    kind = source.kind or ""
+    if is_paged(source):
+        return many(source.pages, "page")
+    if (unit := UNIT_OF.get(kind, "paragraph")) != "paragraph":
+        return many(source.pages, unit)
+    return NAMES.get(kind, kind)
 
 
 def what_if_sentences(what_if: WhatIf) -> list[str]:

@@ -58,7 +58,7 @@ def run(
 ) -> Json:  # fmt: skip
     """Of the first `wanted` right answers that hold something to change; others are counted and left out."""
     began = time.monotonic()
-    pipeline = Pipeline(NothingIndexed(), reader, lambda document, start, end: (1, 1), "", settings)
+    pipeline = Pipeline(NothingIndexed(), reader, lambda passage, start, end: FIRST_PAGE, "", settings)
     decisive, controls, stays, rows = list[float](), list[float](), 0, list[Json]()
     asked = right = nothing = readings = 0
     for question in questions:

@@ -20,6 +20,7 @@ from eval.core.metrics import contains_gold
 from rag.answer import ask
 from rag.index.manager import NothingIndexed
 from rag.llm.chat import ChatModel, Messages, Usage
+from rag.locator import FIRST_PAGE
 from rag.pipeline import Pipeline
 from rag.protocols import Report, silent
 from rag.read.corrected.near_corrections import nearest
@@ -137,7 +138,7 @@ def run(reader: ChatModel, encode: Encode, settings: Settings, seed: int = 0, re
     began = time.monotonic()
     made = rules()
     kept = corrections_of(made)
-    base = Pipeline(NothingIndexed(), reader, lambda document, start, end: (1, 1), "", settings)
+    base = Pipeline(NothingIndexed(), reader, lambda passage, start, end: FIRST_PAGE, "", settings)
 
     def answer(question: str, place: str, with_them: bool, by: ChatModel = reader) -> Answer:
         pipeline = replace(base, reader=by, retriever=_Passages(made, place))

@@ -22,6 +22,7 @@ from eval.core.report import cell, table, with_interval, write_lines, write_text
 from eval.core.trials import RowRetriever, Running, Trial, TrialRows, as_hits, latency_ms, run_trials
 from rag.encode.dense_encoder import open_encoder
 from rag.llm.open import open_reader
+from rag.locator import FIRST_PAGE
 from rag.pipeline import Pipeline
 from rag.read.cite import MARKER
 from rag.read.match import fold
@@ -155,7 +156,7 @@ def build_pipeline(settings: Settings) -> Pipeline:
     nothing = RowRetriever(lambda place, query: [], 0, "", [])
     reader, dense = open_reader(settings.reader), settings.dense
     return Pipeline(
-        nothing, reader, lambda document_id, start, end: (1, 1), "the passages given", settings,
+        nothing, reader, lambda passage, start, end: FIRST_PAGE, "the passages given", settings,
         encoder=cache(lambda: open_encoder(dense.model, dense.max_tokens, dense.batch_size)),
     )  # fmt: skip
 

@@ -109,10 +109,7 @@ def _as_they_stand(question: str, pipeline: Pipeline, k: int) -> Answer:
     question = check_question(question, k, pipeline.settings)
     hits = pipeline.retriever.search([question], k)[0]
     quotes = [Quote(hit, 0, len(hit.passage.text), True, 0.0) for hit in hits]
-    cited = tuple(
-        citation_of(quote, quote.hit.rank, pipeline.pages_of, pipeline.episode_of, pipeline.paragraphs_of)
-        for quote in quotes
-    )
+    cited = tuple(citation_of(quote, quote.hit.rank, pipeline.locate) for quote in quotes)
     text = "\n".join(f"{' '.join(hit.passage.text.split())} [{hit.rank}]" for hit in hits)
     return Answer(question, text, False, (), cited, tuple(hits), None, "", pipeline.settings.hash)
 

@@ -257,7 +257,7 @@ def _png(page: pypdfium2.PdfPage, box: Box, content: PageContent) -> bytes:
 
 
 def read_outline(path: Path, password: str | None) -> dict[str, Any]:
-    """{"title": text, "outline": [[level from 1, title, page from 1], ...]}; empty where the file says nothing.
+    """{"title": text, "author": text, "outline": [[level from 1, title, page from 1], ...]}; empty if it says nothing.
 
     Of the outline the first bounds.OUTLINE entries. A damaged outline does not cost the title.
     """
@@ -267,17 +267,17 @@ def read_outline(path: Path, password: str | None) -> dict[str, Any]:
         reader = PdfReader(path)
         if reader.is_encrypted:
             reader.decrypt(password or "")
-        title = _title(reader)
+        found = {"title": _title(reader), "outline": [], "author": _author(reader)}
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  # a damaged title or outline is no reason to lose the document
-        return {"title": "", "outline": []}
+        return {"title": "", "outline": [], "author": ""}
     try:
-        return {"title": title, "outline": list(islice(_outline(reader, reader.outline, 1), bounds.OUTLINE))}
+        return found | {"outline": list(islice(_outline(reader, reader.outline, 1), bounds.OUTLINE))}
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001
-        return {"title": title, "outline": []}
+        return found
 
 
 def _outline(reader: Any, entries: Any, level: int) -> Iterator[tuple[int, str, int]]:
@@ -300,6 +300,16 @@ def _title(reader: Any) -> str:
     if not title or NO_TITLE.match(title):
         title = _one_line(_largest_words(reader.pages[0])) if len(reader.pages) else ""
     return title
+
+
+def _author(reader: Any) -> str:
+    """Who the metadata says wrote it; "" for a single word, which is a login."""
+    try:
+        stated = reader.metadata.author if reader.metadata else None
+    except Exception:  # noqa: BLE001  # as in _title
+        stated = None
+    author = _one_line(stated) if isinstance(stated, str) else ""
+    return author if " " in author else ""
 
 
 def _one_line(title: str) -> str:

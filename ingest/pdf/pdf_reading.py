@@ -20,6 +20,7 @@ from ingest.pdf.assemble import Assembled, assemble
 from ingest.pdf.page_store import OUTLINE, PageFile, most_pages
 from ingest.plain_text import title_of
 from ingest.read_context import ReadContext, ReadDocument
+from ingest.references.identifiers import identifiers
 from rag import bounds
 from rag.bounds import shortened
 from rag.document import Document
@@ -119,11 +120,16 @@ def read_document(
         pages.close()
         raise
     title = pages.outline["title"] or title_of(source.file)
-    warnings = page_warnings(pages, read)
+    warnings, facts = page_warnings(pages, read), identifiers(read.text)
+    if author := pages.outline.get("author", ""):
+        facts["author"] = author
     return (
-        Document(source.document_id, "pdf", title, read.text, read.pages, warnings, read.raw_offsets, read.regions),
+        Document(
+            source.document_id, "pdf", title, read.text, read.pages, warnings, read.raw_offsets, read.regions,
+            facts=facts,
+        ),
         pages,
-    )
+    )  # fmt: skip
 
 
 def page_warnings(pages: PageFile, read: Assembled) -> tuple[str, ...]:
@@ -258,7 +264,7 @@ class PageReader:
 
 
 def checked_outline(pages: Any, value: Any, most: int) -> tuple[int, dict[str, Any]]:
-    """The number of pages, and {"title": text, "outline": [[level from 1, title, page from 1], ...]}."""
+    """The number of pages, and {"title", "author", "outline": [[level from 1, title, page from 1], ...]}."""
     with checking("an outline"):
         check_integer(pages, 1, most)
         checked_text(value["title"], bounds.TITLE)
@@ -266,7 +272,8 @@ def checked_outline(pages: Any, value: Any, most: int) -> tuple[int, dict[str, A
             check_integer(level, 1, 100)
             checked_text(title, bounds.TITLE)
             check_integer(number, 1, 1 << 32)
-        return pages, {"title": value["title"], "outline": value["outline"]}
+        author = checked_text(value["author"], bounds.TITLE)
+        return pages, {"title": value["title"], "outline": value["outline"], "author": author}
 
 
 def checked_page(what: Any, value: Any) -> tuple[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.plain_text import BAD, decoded, one_line
-from ingest.podcast.formats.cues import FRONT, Transcript, front_matter, plain
+from ingest.podcast.formats.cues import FRONT, Cue, Transcript, front_matter, plain
 from ingest.podcast.formats.transcript import MOST_BYTES, read_transcript
 from ingest.podcast.maker_chapters import (
     chapters_in_notes,
@@ -29,19 +29,14 @@ from rag.library import episodes
 MOST_NOTES = 4 << 20  # bytes of a file beside a transcript
 
 
-def read_podcast(file: Path, document_id: str, title: str) -> Document:
+def read_podcast(file: Path, document_id: str, title: str, heard: Transcript | None = None) -> Document:
     """The episode as a document of one page: a line for each speaker's turn, its sentences joined by a space.
 
     The title is that of NAME.meta.md, else the transcript's own, else that of the chapters file if the file also names
-    its podcast (a tool that makes chapters calls them "Index"), else `title`. Raises DocumentError without the path.
+    its podcast (a tool that makes chapters calls them "Index"), else `title`. With `heard` the file is a recording, and
+    this its transcript. Raises DocumentError without the path.
     """
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            raise DocumentError(f"is larger than any transcript ({MOST_BYTES >> 20} MB). Cut it in parts")
-        data = file.read_bytes()
-    except OSError as error:
-        raise DocumentError(f"cannot be read: {error.strerror}. Check its permissions") from error
-    transcript = read_transcript(data, file.name)
+    transcript = heard or _transcript_in(file)
     warnings = list(transcript.warnings)
     beside = _Sidecars(sidecars(file), warnings)
     timed, problems = with_times(unrolled(transcript.cues))
@@ -63,12 +58,24 @@ def read_podcast(file: Path, document_id: str, title: str) -> Document:
     return Document(document_id, "podcast", one_line(named), text, (Page(1, 0, len(text)),), kept, episode=episode)
 
 
+def _transcript_in(file: Path) -> Transcript:
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise DocumentError(f"is larger than any transcript ({MOST_BYTES >> 20} MB). Cut it in parts")
+        data = file.read_bytes()
+    except OSError as error:
+        raise DocumentError(f"cannot be read: {error.strerror}. Check its permissions") from error
+    return read_transcript(data, file.name)
+
+
 def serve(request: dict[str, Any], numbers: Iterator[int]) -> Iterator[tuple[str, Any]]:
     """What the child process replies (ingest/worker.py): ("open", title, text, warnings and episode of the transcript).
 
-    `request` is {"path"}; there is nothing more to ask.
+    `request` is {"path"}, and of a recording "cues": (words, first second, last second); there is nothing more to ask.
     """
-    read = read_podcast(Path(request["path"]), "", "")
+    cues = [(BAD.sub("", text), start, end) for text, start, end in request.get("cues", ())]
+    heard = Transcript(tuple(Cue(*cue) for cue in cues if cue[0].strip())) if cues else None
+    read = read_podcast(Path(request["path"]), "", "", heard)
     episode = episodes.to_json(read.episode or Episode())
     yield "open", {"title": read.title, "text": read.text, "warnings": read.warnings, "episode": episode}
 

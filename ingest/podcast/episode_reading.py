@@ -35,23 +35,23 @@ MOST_SECONDS = 1e9
 ADDRESS = re.compile(r"https?://\S+")
 
 
-def podcast_recipe(settings: Ingest, method: str, sidecars: str) -> str:
+def podcast_recipe(settings: Ingest, method: str, sidecars: str, version: str = VERSION) -> str:
     """How a transcript is made into passages: sizes, the method of chapters if it has none, the hash of its sidecars.
 
     >>> podcast_recipe(Ingest(), "cohesion", "0f")
     'podcast 1, 180/30, chapters cohesion, sidecars 0f'
     """
     sizes = f"{settings.passage_tokens}/{settings.overlap_tokens}"
-    return f"{VERSION}, {sizes}, chapters {method}, sidecars {sidecars}"
+    return f"{version}, {sizes}, chapters {method}, sidecars {sidecars}"
 
 
 def recipe_of_transcript(file: Path, document_id: str, context: ReadContext) -> str:
     """The recipe that the transcript would be read by now."""
-    beside = _sidecars_hash(file, document_id, context)
+    beside = sidecars_of(file, document_id, context)
     return podcast_recipe(context.settings, context.indexes.settings.chapters.method, beside)
 
 
-def _sidecars_hash(file: Path, document_id: str, context: ReadContext) -> str:
+def sidecars_of(file: Path, document_id: str, context: ReadContext) -> str:
     """The hash of the sidecars and, where the stored recipe has it, the folder that the audio was in."""
     library = context.library
     entry = next(iter(library.documents([document_id])), None)
@@ -73,7 +73,9 @@ def read_episode(file: Path, document_id: str, context: ReadContext) -> ReadDocu
     return ReadDocument(Document(document_id, "podcast", title, text, pages, warnings, episode=episode))
 
 
-def with_chapters(document: Document, entry: DocumentEntry | None, context: ReadContext) -> Document:
+def with_chapters(
+    document: Document, entry: DocumentEntry | None, context: ReadContext, version: str = VERSION
+) -> Document:
     """The episode with chapters of ours if its maker gave none.
 
     The stored ones, of the catalogue's `entry`, are kept if nothing that they depend on has changed. Raises RagError
@@ -86,7 +88,7 @@ def with_chapters(document: Document, entry: DocumentEntry | None, context: Read
     if before and entry and before.utterances == episode.utterances and before.chapters:
         ours = all(chapter.source == "ours" for chapter in before.chapters)
         parts = entry.recipe.split(", ")
-        if ours and parts[0] == VERSION and f"chapters {method}" in parts:
+        if ours and parts[0] == version and f"chapters {method}" in parts:
             return replace(document, episode=replace(episode, chapters=before.chapters))
     made = tuple(make_chapters(document, method, context.indexes, context.report))
     return replace(document, episode=replace(episode, chapters=made))
@@ -115,13 +117,15 @@ def checked_transcript(value: Any, beside: Collection[str] = ()) -> tuple[str, s
 
 def _check_utterances(rows: list[Any], text: str) -> None:
     behind, second = 0, 0.0
-    for start, end, first, last, speaker in rows:
+    for start, end, first, last, speaker, certainty in rows:
         check_span(start, end, behind, len(text))
         if text[start].isspace() or text[end - 1].isspace():
             raise ValueError("a sentence with white space around it")
         check_number(first, second, MOST_SECONDS)
         check_number(last, first, MOST_SECONDS)
         checked_text(speaker, bounds.NAME)
+        if certainty is not None:
+            check_number(certainty, 0, 1)
         behind, second = end, first
 
 

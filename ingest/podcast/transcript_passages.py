@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count, groupby
 
 from ingest.text_passages import packed, passage_of, text_passages
 from rag.document import Document, Episode, Utterance
-from rag.library.episodes import seconds_of, speakers_in
+from rag.library.episodes import seconds_of, speakers_in, utterances_in
 from rag.locator import TimeSpan
 from rag.records import Passage
 
@@ -35,4 +35,13 @@ def _passages(document: Document, episode: Episode, max_tokens: int, overlap_tok
             yield replace(
                 passage_of(document, next(ordinal), start, end, None, {}),
                 locator=TimeSpan(begins, ends, speakers_in(spoken, start, end)[0], title),
+                ocr_confidence=_certainty(utterances_in(spoken, start, end)),
             )
+
+
+def _certainty(utterances: Sequence[Utterance]) -> float | None:
+    """The mean certainty of sentences that a model heard, by their length; None for those that people wrote down."""
+    heard = [(each.certainty, each.end - each.start) for each in utterances if each.certainty is not None]
+    return (
+        round(sum(share * length for share, length in heard) / sum(length for _, length in heard), 3) if heard else None
+    )

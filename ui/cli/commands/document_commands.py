@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,21 +27,34 @@ class Kind(str, Enum):
     pdf = "pdf"
     legal = "legal"
     podcast = "podcast"
+    word = "word"
+    slides = "slides"
+    ebook = "ebook"
+    sheet = "sheet"
+    email = "email"
+    web = "web"
+    text = "text"
+    audio = "audio"
 
 
 def ingest(
     paths: Annotated[  # readable or not: one that is not must not keep the others out
-        list[Path], typer.Argument(help="PDFs, judgments, transcripts, or folders.", metavar="PATH...", readable=False)
+        list[Path], typer.Argument(help="Files or folders.", metavar="PATH...", readable=False)
     ],
     library: LibraryOption,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Documents parsed at the same time.")] = 2,
     kind: Annotated[Kind, typer.Option("--kind", help="What the files are; of folders only these.")] = Kind.auto,
     password: Annotated[list[str] | None, typer.Option("--password", help="For encrypted files; repeatable.")] = None,
+    follows: Annotated[
+        bool, typer.Option("--watch", help="Then keep the library like the folders, until Ctrl-C: a line a change.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring PDFs, judgments and transcripts of podcasts into a library: new ones are added, changed ones replaced, the
-    rest left alone. Judgments are PDF, HTML, text, or JSON with a record each. Show notes, chapters and audio beside a
-    transcript, under its name, go with it."""
+    """Bring documents into a library: new ones are added, changed ones replaced, the rest left alone.
+
+    PDF, Word, slides, EPUB, web pages, Markdown, text, e-mails, spreadsheets; judgments (also JSON with a record each)
+    and transcripts of podcasts, with the show notes, chapters and audio that lie beside them under their name.
+    Recordings without a transcript are heard."""
     from ingest.build import build
 
     indexes = open_indexes(library, create=True)
@@ -52,6 +66,15 @@ def ingest(
         print_json(layouts.summary_json(summary))
     else:
         print(summary_text(summary))
+    if follows:
+        from ingest.folders.watch import watch
+
+        told = f"watching {', '.join(map(str, paths))}. Ctrl-C ends it"
+        print(f"glossator: {told}", file=sys.stderr, flush=True)
+        watch(
+            paths, indexes, lambda what, file: print(f"{what:8} {file}", flush=True), jobs, kind.value, password or ()
+        )
+        return
     if summary.count("failed"):
         bad = [outcome for outcome in summary.documents if outcome.status == "failed"]
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,8 @@ def models_fetch(
     from rag.models.registry import catalogue, fetch
 
     settings = load_settings()
-    used = settings.dense.model, settings.sparse.model, settings.extract.model, settings.reader.model
+    used = [settings.dense.model, settings.sparse.model, settings.extract.model, settings.reader.model]
+    used += [settings.audio.model, "silero-vad"] if find_spec("ctranslate2") else []  # the extra audio is installed
     wanted = names or [name for name in used if name in catalogue()]
     paths = {}
     for name in wanted:

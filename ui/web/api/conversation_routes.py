@@ -111,7 +111,7 @@ def export(conversation_id: str, library: InLibrary, owner: Owner, format: str =
         raise UsageError(f"format {format}: choose one of {', '.join(EXPORTS)}")
     kind = EXPORTS[format]
     found = library.conversations.conversation(conversation_id, owner)
-    text = kind.write(found, library.conversations.turns(conversation_id, owner))
+    text = kind.write(found, library.conversations.turns(conversation_id, owner), library.library.facts)
     name = f"conversation.{kind.ending}"
     return Response(text, media_type=kind.media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.library.kept.conversations import Conversation, Turn
@@ -14,7 +14,8 @@ from rag.records import Citation
 from ui.cli.json_layouts import answer_json
 from ui.wording import place_text, printable
 
-Write = Callable[[Conversation, Sequence[Turn]], str]
+FactsOf = Callable[[str], Mapping[str, str]]  # document_id -> what the document says of itself
+Write = Callable[[Conversation, Sequence[Turn], FactsOf], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Export:
     media_type: str
 
 
-def markdown(conversation: Conversation, turns: Sequence[Turn]) -> str:
+def markdown(conversation: Conversation, turns: Sequence[Turn], facts_of: FactsOf) -> str:
     """Questions, answers, and below each answer its sources: number, title, place and quote."""
     parts = [f"# {_escaped(conversation.title or 'Conversation')}"]
     for turn in turns:
@@ -44,7 +45,7 @@ def markdown(conversation: Conversation, turns: Sequence[Turn]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def as_json(conversation: Conversation, turns: Sequence[Turn]) -> str:
+def as_json(conversation: Conversation, turns: Sequence[Turn], facts_of: FactsOf) -> str:
     """Every answer in the layout of `ask --json`."""
     asked = [
         {
@@ -62,16 +63,21 @@ def as_json(conversation: Conversation, turns: Sequence[Turn]) -> str:
     return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
 
 
-def bibtex(conversation: Conversation, turns: Sequence[Turn]) -> str:
-    """An entry for each cited document, with its quotes as notes."""
+def bibtex(conversation: Conversation, turns: Sequence[Turn], facts_of: FactsOf) -> str:
+    """An entry for each cited document with what it says of itself, its quotes as notes."""
     entries = []
     for number, (document, cited) in enumerate(_by_document(turns).items(), start=1):
         title = printable(cited[0].title) or "untitled"
         word = "".join(re.findall(r"[a-z0-9]+", title.lower())[:1])
         quotes = "; ".join(f"{place_text(each)}: ``{printable(each.quote)}''" for each in cited)
         kind = {ParagraphSpan: "judgment", TimeSpan: "recording"}.get(type(cited[0].locator), "document")
+        facts = facts_of(document)
         fields = {
             "title": f"{{{_tex(title)}}}",
+            "author": _tex(" and ".join(authors(facts))),
+            "year": _tex(facts.get("date", "")[:4]),
+            "doi": _tex(facts.get("doi", "")),
+            "eprint": _tex(facts.get("arxiv", "")),
             "howpublished": _tex(kind),
             "note": _tex(quotes),
             "file": _tex(cited[0].path),
@@ -81,21 +87,58 @@ def bibtex(conversation: Conversation, turns: Sequence[Turn]) -> str:
     return "\n".join(entries)
 
 
-def ris(conversation: Conversation, turns: Sequence[Turn]) -> str:
-    """A record for each cited document, with its quotes as notes."""
+def ris(conversation: Conversation, turns: Sequence[Turn], facts_of: FactsOf) -> str:
+    """A record for each cited document with what it says of itself, its quotes as notes."""
     records = []
-    for cited in _by_document(turns).values():
+    for document, cited in _by_document(turns).items():
+        facts = facts_of(document)
         kind = {ParagraphSpan: "CASE", TimeSpan: "SOUND"}.get(type(cited[0].locator), "GEN")
         lines = [("TY", kind), ("TI", printable(cited[0].title) or "untitled")]
+        lines += [("AU", author) for author in authors(facts)]
+        lines += [
+            (tag, value) for tag, value in (("PY", facts.get("date", "")[:4]), ("DO", facts.get("doi", ""))) if value
+        ]
         lines += [("N1", f"{printable(place_text(each))}: “{printable(each.quote)}”") for each in cited]
         records.append("".join(f"{tag}  - {value}\r\n" for tag, value in (*lines, ("ER", ""))))
     return "\r\n".join(records)
+
+
+def csl_json(conversation: Conversation, turns: Sequence[Turn], facts_of: FactsOf) -> str:
+    """An item for each cited document, as citation processors and Zotero read them, its quotes as a note.
+
+    Citation Style Language 1.0.2: github.com/citation-style-language/schema, csl-data.json.
+    """
+    items = []
+    for document, cited in _by_document(turns).items():
+        facts = facts_of(document)
+        kind = {ParagraphSpan: "legal_case", TimeSpan: "broadcast"}.get(type(cited[0].locator), "document")
+        item: dict[str, object] = {"id": document, "type": kind, "title": printable(cited[0].title) or "untitled"}
+        if names := authors(facts):
+            item["author"] = [{"literal": name} for name in names]
+        if numbers := [int(part) for part in re.findall(r"\d+", facts.get("date", ""))[:3]]:
+            item["issued"] = {"date-parts": [numbers]}
+        if doi := facts.get("doi"):
+            item["DOI"] = doi
+        item["note"] = "\n".join(f"{printable(place_text(each))}: “{printable(each.quote)}”" for each in cited)
+        items.append(item)
+    return json.dumps(items, ensure_ascii=False, indent=1) + "\n"
+
+
+def authors(facts: Mapping[str, str]) -> list[str]:
+    """The names of a document's authors.
+
+    >>> authors({"author": "Arman Cohan ; Sergey Feldman ; Iz Beltagy"}), authors({"author": "Ada Brook and B. Field"})
+    (['Arman Cohan', 'Sergey Feldman', 'Iz Beltagy'], ['Ada Brook', 'B. Field'])
+    """
+    said = re.sub(r"\s*<[^<>]*@[^<>]*>", "", printable(facts.get("author", "")))
+    return [name for part in re.split(r"\s*;\s*|\s+and\s+|\s+&\s+", said) if (name := part.strip(" ,"))]
 
 
 EXPORTS: dict[str, Export] = {
     "markdown": Export(markdown, "md", "text/markdown; charset=utf-8"),
     "json": Export(as_json, "json", "application/json"),
     "bibtex": Export(bibtex, "bib", "application/x-bibtex; charset=utf-8"),
+    "csl": Export(csl_json, "csl.json", "application/vnd.citationstyles.csl+json"),
     "ris": Export(ris, "ris", "application/x-research-info-systems; charset=utf-8"),
 }
 

@@ -13,11 +13,12 @@ from fastapi.responses import FileResponse, Response
 
 from rag.errors import DocumentError, LibraryError, UsageError
 from rag.library.documents import DocumentEntry
-from rag.locator import FIRST_PAGE, PageSpan, TimeSpan
+from rag.locator import FIRST_PAGE, UNIT_OF, PageSpan, TimeSpan
 from rag.records import Citation
 from ui.web.api.document_routes import document_view
 from ui.web.api.problems import InLibrary
 from ui.web.library.open_library import OpenLibrary
+from ui.web.panels.document_text import text_panel
 from ui.web.panels.filter_choices import FIELDS
 from ui.wording import printable
 
@@ -31,7 +32,7 @@ routes = APIRouter()
 
 @routes.get("/documents/{document_id}")
 def document(document_id: str, library: InLibrary) -> Json:
-    """A document, with how it is shown: as "pages", or as the HTML of a "judgment" or an "episode"."""
+    """A document, with how it is shown: as "pages", or as the HTML of a "judgment", an "episode" or a "text"."""
     entry = entry_of(library, document_id)
     return document_view(entry, library.indexes.searchable_generation) | {"view": view_of(entry)}
 
@@ -47,6 +48,8 @@ def entry_of(library: OpenLibrary, document_id: str) -> DocumentEntry:
 def view_of(entry: DocumentEntry) -> str:
     if entry.kind == "podcast":
         return "episode"
+    if entry.kind in UNIT_OF:
+        return "text"
     return "judgment" if entry.kind == "legal" and ", pdf " not in entry.recipe else "pages"  # ingest/build.py
 
 
@@ -117,11 +120,16 @@ def view(
     document_id: str, request: Request, library: InLibrary, start: Offset = 0, end: Offset = 0, place: str = "",
     play: bool = False, filters: str = "",
 ) -> Json:  # fmt: skip
-    """The HTML of a judgment or an episode with text[start:end] marked; `place`: a paragraph's number in its stead."""
+    """The HTML of what has no pages, with text[start:end] marked; `place`: a judgment's paragraph in its stead."""
     entry = entry_of(library, document_id)
     kind = view_of(entry)
     if kind == "judgment":
         html = library.judgments.open(document_id, place or f"{start}:{end}", chosen_of(filters))
+    elif kind == "text":
+        kept = library.library
+        html = text_panel(
+            kept.document(document_id), kept.headings(document_id), kept.parts_of(document_id), (start, end)
+        )
     elif kind == "episode":
         html = library.recordings.html(
             citation_at(library, entry, start, end), play, request.url.path.removesuffix("/view")

@@ -20,7 +20,7 @@ from rag.locator import start_seconds, timestamp
 from rag.records import Citation
 from ui.chapter_formats import without_gaps
 from ui.web.templating import render
-from ui.wording import printable
+from ui.wording import HEARD_WELL, percent, printable
 
 LINE = 84  # characters of a caption: two lines of a film's
 SHORTEST = 1.0  # seconds of a caption, so that it can be read
@@ -29,11 +29,12 @@ PARAGRAPH = 90.0  # seconds after which the same speaker's next sentence is show
 
 @dataclass(frozen=True, slots=True)
 class SpokenSentence:
-    """A sentence of the transcript; `cited`: the citation quotes from it."""
+    """A sentence of the transcript; `cited`: the citation quotes from it; `unsure`: how it was heard, or ""."""
 
     text: str
     start_seconds: float
     cited: bool
+    unsure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def _paragraph(text: str, utterances: Sequence[Utterance], citation: Citation, h
             printable(text[each.start : each.end]),
             each.start_seconds,
             each.start < citation.end and citation.start < each.end,
+            "" if each.certainty is None or each.certainty >= HEARD_WELL else percent(each.certainty),
         )
         for each in utterances
     )

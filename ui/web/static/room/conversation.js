@@ -310,7 +310,7 @@ const edited = (change) => change.after.split(change.new).flatMap((part, i) => (
 
 export const stopAnswer = (id) => send("POST", `/turns/${id}/stop`).catch((problem) => tell(problem.message));
 
-export const exportMenu = (button) => openMenu(button, ["markdown", "json", "bibtex", "ris"].map((format) => ({
+export const exportMenu = (button) => openMenu(button, ["markdown", "json", "bibtex", "csl", "ris"].map((format) => ({
   name: t(`export.${format}`),
   act: () => h("a", { href: address(`/conversations/${state.conversation.id}/export?format=${format}`), download: "" }).click(),
 })));

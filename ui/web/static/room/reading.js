@@ -183,6 +183,14 @@ const showView = async (source, play, mine) => {
   place.textContent = source?.place ?? "";
   frame.innerHTML = html;  // made by our own templates, which escape every value
   frame.style.fontSize = `${zoom}em`;
+  if (shown.view !== "text") return;
+  const mark = frame.querySelector("mark");
+  if (mark) mark.scrollIntoView({ block: "center" }); else frame.scrollTop = 0;
+  frame.querySelectorAll("[data-at]").forEach((button) => button.addEventListener("click", () => {
+    const at = Number(button.dataset.at);
+    sources = [];
+    open(id, at, at, null, false);
+  }));
 };
 addEventListener("glossator:case", (event) => {  // a case that a judgment cites
   const { id, place: where } = event.detail;
