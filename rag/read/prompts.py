@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from rag.encode.language import ENGLISH, NAMES, language_of
 from rag.errors import UsageError
 from rag.llm.tokens import PICTURE_TOKENS, SPARE_TOKENS, TITLE_CHARACTERS, TURN_TOKENS, prompt_tokens
 from rag.read.injection.mask import masked, masked_name
@@ -102,7 +103,9 @@ def answer_messages(
     """
     before = f"{CORRECTED}\n{_corrected(corrections)}\n\n" if corrections else ""
     asked = plain(f"{before}Passages:\n{_numbered(evidence)}\n\nQuestion: {question}")
-    return [("system", ANSWER), ("user", _with_pictures(asked, pictures) if pictures else asked)]
+    language = language_of(question)
+    told = ANSWER if language == ENGLISH else f"{ANSWER} Answer in {NAMES[language]}."
+    return [("system", told), ("user", _with_pictures(asked, pictures) if pictures else asked)]
 
 
 def _corrected(corrections: Sequence[Correction]) -> str:
