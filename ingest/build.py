@@ -143,7 +143,8 @@ class _Run:
     def find(self, paths: Sequence[Path]) -> Iterator[Part | Outcome]:
         for path in paths:
             try:
-                for found in find_files(path, self.library.folder, self.context.wanted):
+                folder = self.library.folder
+                for found in find_files(path, folder, self.context.wanted, folder / "unpacked"):
                     if isinstance(found, DocumentError):
                         yield Outcome(str(path), error=str(found))
                     else:

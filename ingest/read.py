@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ingest.child_process import Children, Limits
 from ingest.folders.ignore import Ignored
+from ingest.folders.unpack import ENDINGS as ARCHIVES
+from ingest.folders.unpack import is_archive, unpack
 from ingest.kinds import AUTO, KINDS, PDF, FileCollection, head_of, kind_of, listed_kind, turns_into
 from ingest.legal.case_reading import CaseReading
 from rag.document import Document
@@ -17,17 +19,20 @@ from rag.errors import DocumentError
 from rag.settings import Ingest
 
 
-def find_files(path: Path, leave_out: Path, wanted: str = AUTO) -> list[Path | DocumentError]:
+def find_files(
+    path: Path, leave_out: Path, wanted: str = AUTO, unpack_into: Path | None = None
+) -> list[Path | DocumentError]:
     """The file itself, or the documents of a kind in and below a folder, sorted.
 
     `wanted` is a name in KINDS or AUTO for any; PDFs are listed for every kind that they may turn out to be. Hidden
     folders and `leave_out` are skipped, and so is what is read with a transcript beside it, and what the ignore files
-    of the folders name (ingest/folders/ignore.py). A folder that cannot be listed is an error among the files. Raises
-    DocumentError if there is nothing at `path`, or no document.
+    of the folders name (ingest/folders/ignore.py). A folder that cannot be listed is an error among the files. Archives
+    are unpacked below `unpack_into`, those within them are not, and left alone without it. Raises DocumentError if
+    there is nothing at `path`, or no document.
     """
     try:
-        if path.is_dir():
-            files = list(_walk(path, leave_out.absolute(), wanted))
+        if path.is_dir() or (unpack_into and is_packed(path)):
+            files = list(_walk(path, leave_out.absolute(), wanted, unpack_into))
             if not files:
                 raise DocumentError(f"{path} holds no {_plural(wanted)}. Name a folder with some, or a file")
             return files
@@ -52,7 +57,8 @@ def is_listed(file: Path, root: Path, leave_out: Path, wanted: str = AUTO) -> bo
                 return False
     except OSError:
         return False
-    return bool(found := listed_kind(file)) and (wanted in (AUTO, found) or turns_into(found, wanted))
+    found = listed_kind(file)
+    return wanted in (AUTO, found) or turns_into(found, wanted) if found else is_packed(file)
 
 
 def _plural(wanted: str) -> str:
@@ -60,17 +66,18 @@ def _plural(wanted: str) -> str:
     return "documents that can be read" if wanted == AUTO else KINDS[wanted].plural
 
 
-def _walk(folder: Path, leave_out: Path, wanted: str) -> Iterator[Path | DocumentError]:
-    waiting = [(folder, Ignored())]  # the next one last: recursion would end at a thousand folders in one another
+def _walk(folder: Path, leave_out: Path, wanted: str, unpack_into: Path | None) -> Iterator[Path | DocumentError]:
+    # the next one last: recursion would end at a thousand folders in one another
+    waiting = [(folder, Ignored(), unpack_into)]
     while waiting:
-        path, ignored = waiting.pop()
+        path, ignored, below = waiting.pop()
         try:
             if path.is_dir():
                 if path is folder or not path.is_symlink():  # a link may lead back here
                     entries = sorted(path.iterdir(), key=lambda entry: entry.name, reverse=True)
                     ignored = ignored.within(path)
                     waiting += [
-                        (e, ignored) for e in entries
+                        (e, ignored, below) for e in entries
                         if not e.name.startswith(".") and e.absolute() != leave_out and not ignored.names(e)
                     ]  # fmt: skip
                 continue
@@ -80,6 +87,19 @@ def _walk(folder: Path, leave_out: Path, wanted: str) -> Iterator[Path | Documen
             continue
         if (found := listed_kind(path)) and (wanted in (AUTO, found) or turns_into(found, wanted)):
             yield path
+        elif below and not found and is_packed(path):
+            try:
+                waiting.append((unpack(path, below), Ignored(), None))
+            except DocumentError as error:
+                yield DocumentError(f"{path}: {error}")
+
+
+def is_packed(file: Path) -> bool:
+    """Whether a file is an archive that may have documents in it."""
+    try:
+        return file.name.lower().endswith(ARCHIVES) and file.is_file() and is_archive(file.name, head_of(file))
+    except OSError:
+        return False
 
 
 def content_id(file: Path, wanted: str = AUTO) -> str:

@@ -124,6 +124,7 @@ OWNERS = {  # the longest matching name decides
         "rag/library/described/document_facts.py",
         "rag/library/described/headings.py",
     },
+    "httpcore": {"ingest/feeds/fetch.py"},
     "py3langid": {"rag/encode/language.py"},
     "ctranslate2": {"ingest/audio/hearing.py"},
     "miniaudio": {"ingest/audio/sound.py"},

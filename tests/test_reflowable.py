@@ -277,6 +277,8 @@ def test_a_page_nested_deeply_and_a_table_that_spans_widely() -> None:
 def test_xml_is_parsed_without_entities_or_a_network() -> None:
     with pytest.raises(DocumentError, match="entities"):
         parsed_xml(b'<!DOCTYPE a SYSTEM "http://10.0.0.1/a.dtd" [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>')
+    with pytest.raises(DocumentError, match="entities"):
+        parsed_xml('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY x "ha">]><a>&x;</a>'.encode("utf-16"))
     assert parsed_xml(b'<!DOCTYPE a SYSTEM "http://10.0.0.1/a.dtd"><a>b</a>').text == "b"
 
 

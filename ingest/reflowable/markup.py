@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,7 +32,10 @@ Picture = Callable[[str], bytes | None]
 
 def parsed_xml(data: bytes) -> Element:
     """The root of an XML file. Raises DocumentError for what is none, and for one that defines entities."""
-    if re.search(rb"<!(?:ENTITY|ELEMENT|ATTLIST)", data[: 1 << 20]):
+    head = data[: 1 << 20]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "replace").encode("utf-8", "replace")
+    if re.search(rb"<!(?:ENTITY|ELEMENT|ATTLIST)", head):
         raise DocumentError("defines entities of its own, as files that mean harm do. Save it again, or leave it out")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
     try:

@@ -39,12 +39,13 @@ class Kind(str, Enum):
 
 def ingest(
     paths: Annotated[  # readable or not: one that is not must not keep the others out
-        list[Path], typer.Argument(help="Files or folders.", metavar="PATH...", readable=False)
+        list[str], typer.Argument(help="Files, folders, or a podcast's feed: its file or address.", metavar="PATH...")
     ],
     library: LibraryOption,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Documents parsed at the same time.")] = 2,
     kind: Annotated[Kind, typer.Option("--kind", help="What the files are; of folders only these.")] = Kind.auto,
     password: Annotated[list[str] | None, typer.Option("--password", help="For encrypted files; repeatable.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Of a feed the newest episodes.")] = 10,
     follows: Annotated[
         bool, typer.Option("--watch", help="Then keep the library like the folders, until Ctrl-C: a line a change.")
     ] = False,
@@ -56,11 +57,21 @@ def ingest(
     and transcripts of podcasts, with the show notes, chapters and audio that lie beside them under their name.
     Recordings without a transcript are heard."""
     from ingest.build import build
+    from ingest.feeds.subscribe import is_address, is_feed_file, subscribe
 
     indexes = open_indexes(library, create=True)
     with progress() as report:
+        places: list[Path] = []
+        for given in paths:
+            if is_address(given) or is_feed_file(Path(given)):
+                folder, missing = subscribe(given, indexes.library, indexes.settings.ingest, limit, report)
+                places.append(folder)
+                for line in missing:
+                    log.warning("%s", line)
+            else:
+                places.append(Path(given))
         summary = build(
-            paths, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, report, kind.value
+            places, indexes.library, indexes, indexes.settings.ingest, password or (), jobs, report, kind.value
         )
     if as_json:
         print_json(layouts.summary_json(summary))
@@ -69,10 +80,10 @@ def ingest(
     if follows:
         from ingest.folders.watch import watch
 
-        told = f"watching {', '.join(map(str, paths))}. Ctrl-C ends it"
+        told = f"watching {', '.join(paths)}. Ctrl-C ends it"
         print(f"glossator: {told}", file=sys.stderr, flush=True)
         watch(
-            paths, indexes, lambda what, file: print(f"{what:8} {file}", flush=True), jobs, kind.value, password or ()
+            places, indexes, lambda what, file: print(f"{what:8} {file}", flush=True), jobs, kind.value, password or ()
         )
         return
     if summary.count("failed"):

@@ -1,0 +1,106 @@
+"""Archives in a folder (ingest/folders/unpack.py): unpacked within limits, whatever they hold."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from ingest.build import build
+from ingest.folders import unpack as unpacking
+from ingest.folders.unpack import is_archive, unpack
+from rag.errors import DocumentError
+from rag.index.manager import Indexes
+from rag.library.catalogue import Library
+from tests.reflowable_files import CONTRACT, packed
+from tests.test_podcasts_ingest import NoIndexes
+
+
+def tarred(members: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for name, target in (links or {}).items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    return made.getvalue()
+
+
+def below(folder: Path) -> list[str]:
+    return sorted(
+        str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and file.name != ".unpacked"
+    )
+
+
+MEMBERS = {"a.txt": b"Words.\n", "deep/b.docx": CONTRACT, ".hidden.txt": b"x", "__MACOSX/c.txt": b"x"}
+
+
+@pytest.mark.parametrize("name", ["papers.zip", "papers.tar.gz"])
+def test_the_documents_in_an_archive_are_ingested_and_not_unpacked_twice(tmp_path: Path, name: str) -> None:
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / name).write_bytes(packed(MEMBERS) if name.endswith("zip") else tarred(MEMBERS))
+    indexes = cast(Indexes, NoIndexes(Library.open(tmp_path / "library", create=True)))
+
+    def statuses() -> dict[str, str]:
+        made = build([tmp_path / "shelf"], indexes.library, indexes, indexes.settings.ingest)
+        return {Path(outcome.path).name: outcome.status for outcome in made.documents}
+
+    assert statuses() == {"a.txt": "added", "b.docx": "added"}
+    assert statuses() == {"a.txt": "unchanged", "b.docx": "unchanged"}
+    (folder,) = (tmp_path / "library" / "unpacked").iterdir()
+    assert below(folder) == ["a.txt", "deep/b.docx"]
+
+
+def test_nothing_is_written_outside_of_its_folder(tmp_path: Path) -> None:
+    hostile = {"../out.txt": b"x", "/etc/out.txt": b"x", "a/../../out.txt": b"x", "..\\out.txt": b"x", "in.txt": b"x"}
+    (tmp_path / "a.zip").write_bytes(packed(hostile))
+    (tmp_path / "b.tar.gz").write_bytes(tarred(hostile, {"link.txt": "/etc/passwd", "dir": "/etc"}))
+    for name in ("a.zip", "b.tar.gz"):
+        assert below(unpack(tmp_path / name, tmp_path / "below")) == ["in.txt"]
+    assert below(tmp_path / "below") and not list(tmp_path.rglob("out.txt"))
+
+
+def test_a_link_in_a_zip_is_left_out(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link.txt")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("in.txt", "x")
+    assert below(unpack(tmp_path / "a.zip", tmp_path / "below")) == ["in.txt"]
+
+
+def test_a_bomb_too_many_files_and_a_cut_archive_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bomb.zip").write_bytes(packed({"a.txt": b"0" * (40 << 20)}))
+    (tmp_path / "cut.zip").write_bytes(packed(MEMBERS)[:200])
+    (tmp_path / "cut.tar.gz").write_bytes(tarred(MEMBERS)[:100])
+    monkeypatch.setattr(unpacking, "MOST_FILES", 2)
+    (tmp_path / "many.zip").write_bytes(packed({f"{n}.txt": b"x" for n in range(3)}))
+    for name, line in {
+        "bomb.zip": "far more than it holds",
+        "cut.zip": "is damaged",
+        "cut.tar.gz": "is damaged",
+        "many.zip": "more than 2 files",
+    }.items():
+        with pytest.raises(DocumentError, match=line):
+            unpack(tmp_path / name, tmp_path / "below")
+
+
+def test_what_a_kill_left_half_unpacked_is_unpacked_anew(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(packed({"a.txt": b"x", "b.txt": b"y"}))
+    folder = unpack(tmp_path / "a.zip", tmp_path / "below")
+    (folder / ".unpacked").unlink()
+    (folder / "b.txt").unlink()
+    (folder / "junk.txt").write_text("torn")
+    assert below(unpack(tmp_path / "a.zip", tmp_path / "below")) == ["a.txt", "b.txt"]
+
+
+def test_an_office_file_is_no_archive() -> None:
+    assert not is_archive("a.docx", b"PK\x03\x04") and not is_archive("a.epub", b"PK\x03\x04")
