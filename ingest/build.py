@@ -25,6 +25,7 @@ from ingest.pdf.pdf_reading import pdf_recipe
 from ingest.plain_text import title_of
 from ingest.read import collection_of, content_id, find_files
 from ingest.read_context import Member, Part, ReadContext, ReadDocument
+from ingest.references.bibliography import with_references
 from rag import bounds
 from rag.bounds import shortened
 from rag.concepts.concept_index import update_concepts
@@ -336,6 +337,7 @@ class _Run:
             return Outcome(part.shown, error=changed)
         if kind.complete:
             document = kind.complete(document, entry, self.context)
+        document = with_references(document, part.file)
         passages = chunk(document, settings.passage_tokens, settings.overlap_tokens)
         runs = geometry(pages, pages.recurring) if pages else ()
         recipe = _recipe_of_pdf_as(document.kind, pdf_recipe(settings)) if work.kind == PDF else work.recipe
