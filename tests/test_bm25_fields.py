@@ -182,7 +182,7 @@ def test_they_score_to_the_last_digit_what_they_did(tmp_path: Path, mixed: Bm25I
 
 
 def test_an_index_made_before_takes_transcripts_and_gives_them_up(tmp_path: Path) -> None:
-    """So that it need not be made anew when the first transcript comes: what it is built with does not depend on that."""
+    """So that it need not be made anew when the first transcript comes: what it is built with depends on none."""
     assert Bm25Index(tmp_path, K1, B, {}).built_with == Bm25Index(tmp_path, K1, B, ALL).built_with
     grown, plain, fresh = tmp_path / "grown", tmp_path / "plain", tmp_path / "fresh"
     write(grown, EIGHT)
