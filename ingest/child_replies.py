@@ -10,6 +10,7 @@ checked: a child that was taken over can still lie, as the document itself can.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from rag import bounds
 from rag.errors import DocumentError, first_line_of
 
 LARGEST = 1e300  # a damaged PDF has letters at any position; but a larger number is none to calculate with
+PNG = b"\x89PNG\r\n\x1a\n"
 DATE = re.compile(r"\d{4}-\d\d-\d\d|")
 
 
@@ -71,6 +73,14 @@ def check_span(start: Any, end: Any, least: int, most: int) -> None:
     """ValueError unless least <= start < end <= most, all integers."""
     if type(start) is not int or type(end) is not int or not least <= start < end <= most:
         raise ValueError("offsets that are not in order, or outside the text")
+
+
+def checked_png(value: Any) -> bytes:
+    """The bytes of a PNG in base64, as a child replies with a picture; else ValueError."""
+    data = base64.b64decode(value, validate=True)
+    if not data.startswith(PNG):
+        raise ValueError("a picture that is no PNG")
+    return data
 
 
 def checked_list(value: Any, most: int) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ingest.audio import recording_reading
@@ -86,7 +87,7 @@ def _reflowable(kind: str, plural: str, endings: tuple[str, ...] = (), refusal: 
         reflowable_reading.VERSION,
         formats.sniffer(kind),
         reflowable_reading.recipe_of_reflowable,
-        reflowable_reading.reader_of(kind),
+        partial(reflowable_reading.read_reflowable, kind=kind),
         part_passages,
         forced=False,
         endings=endings,
@@ -137,21 +138,23 @@ KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
     "email": _reflowable("email", "e-mails", (".eml",), "is no e-mail. Save the message again as .eml"),
     "web": _reflowable("web", "web pages"),
     "text": _reflowable("text", "texts"),
+    "audio": DocumentKind(
+        "recordings",
+        recording_reading.VERSION,
+        is_recording,
+        recording_reading.recipe_of_recording,
+        recording_reading.read_recording,
+        transcript_passages,
+        forced=False,
+        endings=RECORDED,
+        refusal="is no recording, whatever its name says, or a damaged one. Save it again as .mp3",
+        with_document=lambda file: transcript_beside(
+            file, lambda other: sniffed(other.name, head_of(other)) == "podcast"
+        ),
+        complete=recording_reading.with_chapters_of_recording,
+        stored=recording_reading.forget_recording,
+    ),
 }
-KINDS["audio"] = DocumentKind(
-    "recordings",
-    recording_reading.VERSION,
-    is_recording,
-    recording_reading.recipe_of_recording,
-    recording_reading.read_recording,
-    transcript_passages,
-    forced=False,
-    endings=RECORDED,
-    refusal="is no recording, whatever its name says, or a damaged one. Save it again as .mp3",
-    with_document=lambda file: transcript_beside(file, lambda other: sniffed(other.name, head_of(other)) == "podcast"),
-    complete=recording_reading.with_chapters_of_recording,
-    stored=recording_reading.forget_recording,
-)
 OLDER = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".rtf": ".docx", ".odt": ".docx", ".mobi": ".epub"}
 PDF = "pdf"  # the kind whose documents may turn out to be of another
 
@@ -170,6 +173,11 @@ def sniffed(name: str, head: bytes) -> str:
 def turns_into(kind: str, wanted: str) -> bool:
     """Whether a document that was read as `kind` may turn out to be of the kind `wanted`."""
     return kind == PDF and wanted in KINDS and KINDS[wanted].of_text is not None
+
+
+def is_wanted(kind: str, wanted: str) -> bool:
+    """Whether a file of this kind is read where the kind `wanted`, or AUTO, is asked for."""
+    return wanted in (AUTO, kind) or turns_into(kind, wanted)
 
 
 def listed_kind(file: Path) -> str:
@@ -204,7 +212,7 @@ def kind_of(file: Path, wanted: str = AUTO) -> str:
     if not head:
         raise DocumentError("is empty (0 bytes). Fetch or copy it again")
     found = sniffed(file.name, head)
-    if found and (wanted in (AUTO, found) or turns_into(found, wanted)):
+    if found and is_wanted(found, wanted):
         if (other := KINDS[found].with_document) and (transcript := other(file)):
             raise DocumentError(f"is read with the transcript beside it. Name that: {transcript.name}")
         return found

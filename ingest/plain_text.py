@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from ingest.pdf.text_repair import repair_text
@@ -30,6 +31,18 @@ def decoded(data: bytes, is_cut: bool = False) -> str:
 def one_line(title: str) -> str:
     """A title on one line, at most bounds.TITLE characters long."""
     return shortened(" ".join(title.split()), bounds.TITLE)
+
+
+def mail_date(text: str) -> str:
+    """A date as mails and feeds write it (RFC 2822) as YYYY-MM-DD; "" for none.
+
+    >>> mail_date("Tue, 02 May 2023 10:00:00 +0000"), mail_date("soon")
+    ('2023-05-02', '')
+    """
+    try:
+        return parsedate_to_datetime(text).date().isoformat()
+    except (ValueError, TypeError, OverflowError):
+        return ""
 
 
 def title_of(file: Path) -> str:

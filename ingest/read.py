@@ -12,7 +12,7 @@ from ingest.child_process import Children, Limits
 from ingest.folders.ignore import Ignored
 from ingest.folders.unpack import ENDINGS as ARCHIVES
 from ingest.folders.unpack import is_archive, unpack
-from ingest.kinds import AUTO, KINDS, PDF, FileCollection, head_of, kind_of, listed_kind, turns_into
+from ingest.kinds import AUTO, KINDS, PDF, FileCollection, head_of, is_wanted, kind_of, listed_kind
 from ingest.legal.case_reading import CaseReading
 from rag.document import Document
 from rag.errors import DocumentError
@@ -58,7 +58,7 @@ def is_listed(file: Path, root: Path, leave_out: Path, wanted: str = AUTO) -> bo
     except OSError:
         return False
     found = listed_kind(file)
-    return wanted in (AUTO, found) or turns_into(found, wanted) if found else is_packed(file)
+    return is_wanted(found, wanted) if found else is_packed(file)
 
 
 def _plural(wanted: str) -> str:
@@ -85,7 +85,7 @@ def _walk(folder: Path, leave_out: Path, wanted: str, unpack_into: Path | None) 
             cure = "Shorten its path" if error.errno == errno.ENAMETOOLONG else "Check its permissions"
             yield DocumentError(f"{path}: cannot be listed: {error.strerror}. {cure}")
             continue
-        if (found := listed_kind(path)) and (wanted in (AUTO, found) or turns_into(found, wanted)):
+        if (found := listed_kind(path)) and is_wanted(found, wanted):
             yield path
         elif below and not found and is_packed(path):
             try:

@@ -158,7 +158,7 @@ def _delete_unless_used(library: Library, kept: Path) -> None:
 
 def _has_document_from(library: Library, kept: Path) -> bool:
     """Whether the library has a document that was read from a file, or from a part of it, without failing."""
-    entries = library.documents(library.documents_from(kept))
+    entries = library.documents(library.documents_below(kept))
     return any(entry.status == "ready" for entry in entries)
 
 

@@ -76,7 +76,7 @@ def test_what_is_ingested_has_it_and_a_pdf_its_own_doi(shelf: Path, tmp_path: Pa
 @given(st.text('@{}"=,\\ \nabtitle', max_size=200))
 def test_any_text_is_read_without_a_fault(text: str) -> None:
     for reader in (bibtex_entries, ris_entries, csl_entries):
-        list(reader(text))
+        assert all(name and isinstance(value, str) for entry in reader(text) for name, value in entry)
 
 
 @pytest.mark.attack

@@ -19,7 +19,7 @@ from ingest.reflowable.formats import ENDINGS, FORMATS
 from ingest.reflowable.markup import parsed_xml, pieces_of_html, root_of
 from ingest.reflowable.office import sheets
 from ingest.reflowable.part_passages import part_passages
-from ingest.reflowable.reflowable_reading import checked_document, reader_of
+from ingest.reflowable.reflowable_reading import checked_document, read_reflowable
 from rag.document import Document, Page, counted
 from rag.errors import DocumentError
 from rag.locator import UNIT_OF
@@ -36,7 +36,7 @@ def context() -> ReadContext:
 
 def read(file: Path) -> Document:
     """The document as the child process reads it."""
-    return reader_of(kind_of(file))(file, "d", context()).document
+    return read_reflowable(file, "d", context(), kind_of(file)).document
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from ingest.audio.recording_reading import CHILD, VOICE, checked_stretch
+from ingest.audio.recording_reading import CHILD, VOICE, stretches
 from ingest.child_process import ChildProcess, Limits
 from ingest.podcast.episode import read_podcast
 from rag.children import program
@@ -52,13 +52,9 @@ def hear(file: Path, model: str) -> tuple[list[list[Any]], float, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     request = {"path": str(file), "whisper": str(path_of(model)), "voice": str(path_of(VOICE)), "threads": 2}
     child = ChildProcess(CHILD, request, Limits(300, 4096), threading.Event())
-    words: list[list[Any]] = []
-    at, done, seconds = 0, False, float(child.opened["seconds"])
+    seconds = float(child.opened["seconds"])
     try:
-        while not done:
-            stretch = checked_stretch(child.ask(at)[1], at)
-            words += stretch["words"]
-            at, done = stretch["until"], stretch["done"]
+        words = [word for stretch in stretches(child, 0) for word in stretch["words"]]
     finally:
         child.close()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -22,9 +22,7 @@ from ingest.audio.sound import RATE, Samples
 
 PACKS = 2.4  # bytes of a text to its bytes packed, from which it repeats itself
 NOBODY, UNSURE = 0.6, -1.0  # probability of no speech, and mean log probability of its tokens, of what is left out
-BEAMS = (
-    5  # 1 makes 10.0 % of words wrong for 8.8 %, in two thirds of the time (2026-11-30, eval/podcast/word_errors.py)
-)
+BEAMS = 5  # 1: 10.0 % of words wrong for 8.8 %, in two thirds of the time (2026-11-30, eval/log.md)
 LEAST = 0.25  # mean probability of the words of a stretch that is kept: of music it is less
 MOST_TOKENS = 220  # of a stretch
 START, TRANSCRIBE, NO_TIMES = "<|startoftranscript|>", "<|transcribe|>", "<|notimestamps|>"

@@ -7,7 +7,7 @@ probability of its words, so that what was heard with little certainty can be ma
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -91,8 +91,8 @@ def _hear(file: Path, heard: HeardFile, folders: tuple[Path, Path], context: Rea
             with checking("a recording"):
                 check_number(child.opened["seconds"], 0, LONGEST_SECONDS)
                 seconds = float(child.opened["seconds"])
-            while not heard.done:
-                heard.keep(checked_stretch(child.ask(heard.at)[1], heard.at))
+            for stretch in stretches(child, heard.at):
+                heard.keep(stretch)
                 context.report(file.name, round(min(heard.at / 1000, seconds)), max(1, round(seconds)))
             return max(seconds, heard.at / 1000)
         except ChildDied as died:
@@ -100,6 +100,15 @@ def _hear(file: Path, heard: HeardFile, folders: tuple[Path, Path], context: Rea
         finally:
             context.children.peaks_kb.append(child.peak_kb)
             child.close()
+
+
+def stretches(child: ChildProcess, at: int) -> Iterator[dict[str, Any]]:
+    """What a child hears from a millisecond on, stretch by stretch to the end. Raises as ChildProcess.ask."""
+    done = False
+    while not done:
+        stretch = checked_stretch(child.ask(at)[1], at)
+        at, done = stretch["until"], stretch["done"]
+        yield stretch
 
 
 def checked_stretch(value: Any, begin: int) -> dict[str, Any]:

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ingest.child_process import Children, Limits, first_reply
 from ingest.child_replies import check_date, checked_list, checked_text, checking
-from ingest.plain_text import one_line
+from ingest.plain_text import mail_date, one_line
 from ingest.reflowable.content import clean
-from ingest.reflowable.markup import Element, attribute, descendants, name_of, parsed_xml, pieces_of_html, root_of
+from ingest.reflowable.markup import (
+    Element,
+    attribute,
+    descendants,
+    first,
+    name_of,
+    parsed_xml,
+    pieces_of_html,
+    root_of,
+)
 from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError
@@ -91,7 +99,7 @@ def serve(request: dict[str, Any], numbers: Iterator[int]) -> Iterator[tuple[str
     if len(data) > MOST_BYTES:
         raise DocumentError(f"is larger than any feed ({MOST_BYTES >> 20} MB)")
     root = parsed_xml(data)
-    channel = next(descendants(root, "channel"), None)
+    channel = first(root, "channel")
     if channel is None:
         raise DocumentError("is no feed of a podcast: it has no channel. Give the address of its RSS feed")
     items = [each for each in channel if name_of(each) == "item"][:MOST_EPISODES]
@@ -117,21 +125,14 @@ def _episode(item: Element) -> list[str]:
             audio, ending = _address(each, "url"), found
     _, transcript, transcript_ending = transcripts[0] if transcripts else (0, "", "")
     return [
-        _said(item, "title") or "untitled", _date(item), _notes(item), transcript, transcript_ending, chapters, audio,
-        ending if audio else "",
+        _said(item, "title") or "untitled", mail_date(_said(item, "pubDate")), _notes(item), transcript,
+        transcript_ending, chapters, audio, ending if audio else "",
     ]  # fmt: skip
 
 
 def _said(parent: Element, name: str) -> str:
     found = next((each for each in parent if name_of(each) == name and (each.text or "").strip()), None)
     return one_line(found.text or "") if found is not None else ""
-
-
-def _date(item: Element) -> str:
-    try:
-        return parsedate_to_datetime(_said(item, "pubDate")).date().isoformat()
-    except (ValueError, TypeError, OverflowError):
-        return ""
 
 
 def _notes(item: Element) -> str:

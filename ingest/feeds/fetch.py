@@ -90,7 +90,7 @@ def _download(pool: httpcore.ConnectionPool, address: str, part: Path, most_byte
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), SECONDS)
         with pool.stream("GET", address, headers=headers, extensions={"timeout": timeouts}) as reply:
             if reply.status in (301, 302, 303, 307, 308):
-                location = dict(reply.headers).get(b"location") or dict(reply.headers).get(b"Location") or b""
+                location = next((value for name, value in reply.headers if name.lower() == b"location"), b"")
                 address = urljoin(address, location.decode("latin-1"))
                 continue
             if reply.status == 416 and have:  # there is no more than what is here

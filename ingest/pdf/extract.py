@@ -292,11 +292,7 @@ def _outline(reader: Any, entries: Any, level: int) -> Iterator[tuple[int, str, 
 
 def _title(reader: Any) -> str:
     """The title in the metadata if it reads like one, else the largest words of the first page, else ""."""
-    try:
-        stated = reader.metadata.title if reader.metadata else None
-    except Exception:  # noqa: BLE001  # as in read_page: a damaged metadata entry is no reason to lose the document
-        stated = None
-    title = _one_line(stated) if isinstance(stated, str) else ""
+    title = _stated(reader, "title")
     if not title or NO_TITLE.match(title):
         title = _one_line(_largest_words(reader.pages[0])) if len(reader.pages) else ""
     return title
@@ -304,12 +300,17 @@ def _title(reader: Any) -> str:
 
 def _author(reader: Any) -> str:
     """Who the metadata says wrote it; "" for a single word, which is a login."""
-    try:
-        stated = reader.metadata.author if reader.metadata else None
-    except Exception:  # noqa: BLE001  # as in _title
-        stated = None
-    author = _one_line(stated) if isinstance(stated, str) else ""
+    author = _stated(reader, "author")
     return author if " " in author else ""
+
+
+def _stated(reader: Any, name: str) -> str:
+    """An entry of the metadata on one line; "" for none."""
+    try:
+        stated = getattr(reader.metadata, name) if reader.metadata else None
+    except Exception:  # noqa: BLE001  # as in read_page: a damaged metadata entry is no reason to lose the document
+        stated = None
+    return _one_line(stated) if isinstance(stated, str) else ""
 
 
 def _one_line(title: str) -> str:

@@ -6,7 +6,6 @@ read the pages of one document side by side.
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.child_process import ChildDied, ChildProcess, Children, Limits, Stopped
-from ingest.child_replies import LARGEST, check_integer, check_number, checked_list, checked_text, checking
+from ingest.child_replies import LARGEST, check_integer, check_number, checked_list, checked_png, checked_text, checking
 from ingest.pdf.assemble import Assembled, assemble
 from ingest.pdf.page_store import OUTLINE, PageFile, most_pages
 from ingest.plain_text import title_of
@@ -33,7 +32,6 @@ GIVE_UP_AFTER = 5  # pages one after the other that take a child down, before th
 PAGES_A_CHILD = 24  # that a further child must have to read before its start is worth it
 MOST_PAGE_TEXT = 1_000_000  # characters of a page, that is of glyphs.MOST_GLYPHS letters and what stands between them
 BLOCKS = ("text", "heading", "footnote", "aside", "table", "figure", "margin")
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def pdf_recipe(settings: Ingest) -> str:
@@ -307,8 +305,8 @@ def _characters_of(block: Any) -> int:
     check_integer(block["caption"], 0, len(lines))
     if block["confidence"] is not None:
         check_number(block["confidence"], 0, 1)
-    if block["picture"] is not None and not base64.b64decode(block["picture"], validate=True).startswith(PNG):
-        raise ValueError("a picture that is no PNG")
+    if block["picture"] is not None:
+        checked_png(block["picture"])
     for text, runs in lines:
         if type(text) is not str:
             raise ValueError("a line without text")

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from urllib.parse import unquote
 
-from ingest.reflowable.markup import Element, attribute, descendants, parsed_xml
+from ingest.reflowable.markup import Element, attribute, descendants, first, parsed_xml
 from rag.errors import DocumentError
 
 MOST_MEMBERS = 20_000
@@ -54,6 +54,12 @@ class Archive:
         data = self.read(name)
         return None if data is None else parsed_xml(data)
 
+    def check_xml(self, leave_out: str = "") -> None:
+        """Raise DocumentError for a member that defines entities, before another library reads the file."""
+        for name in self.names:
+            if name.endswith(".xml") and not (leave_out and leave_out in name):
+                self.xml(name)
+
     def related(self, part: str) -> dict[str, tuple[str, str]]:
         """What a part of an Office file refers to: id -> (type, member); what lies outside of the file is left out."""
         folder, name = posixpath.split(part)
@@ -83,7 +89,7 @@ def core_facts(archive: Archive) -> dict[str, str]:
     root = archive.xml("docProps/core.xml")
     said: dict[str, str] = {}
     for name, key in (("title", "title"), ("creator", "author"), ("created", "date")):
-        found = next(descendants(root, name), None) if root is not None else None
+        found = first(root, name) if root is not None else None
         if found is not None and (found.text or "").strip():
             said[key] = " ".join((found.text or "").split())
     if "date" in said:

@@ -50,7 +50,7 @@ class Content:
 
     title: str
     pieces: Iterable[Piece]
-    facts: dict[str, str] = field(default_factory=dict)  # author, date, doi, ...: rag/library/references.py
+    facts: dict[str, str] = field(default_factory=dict)  # author, date, doi: Document.facts
     warnings: list[str] = field(default_factory=list)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from ingest.plain_text import one_line
 from ingest.podcast.sidecars import BESIDE
-from ingest.reflowable.figure_pictures import as_png
+from ingest.reflowable.content import assembled
 from rag import bounds
 from rag.bounds import shortened
 from rag.errors import DocumentError
@@ -96,7 +96,7 @@ def serve(request: dict[str, Any], numbers: Iterator[int]) -> Iterator[tuple[str
 
     `request` is {"path", "name"}, where the name says which format it is in.
     """
-    from ingest.reflowable.content import assembled
+    from ingest.reflowable.figure_pictures import as_png  # and Pillow, which only the child needs
 
     try:
         with Path(request["path"]).open("rb") as stream:
@@ -114,13 +114,8 @@ def serve(request: dict[str, Any], numbers: Iterator[int]) -> Iterator[tuple[str
     if not made.text.strip():
         raise DocumentError("holds no words. Leave it out, or put some there")
     pictures = [as_png(picture) for picture in made.pictures[:MOST_PICTURES]]
-    regions = [
-        [
-            *region[:-1],
-            region[-1] if region[-1] is not None and region[-1] < len(pictures) and pictures[region[-1]] else None,
-        ]
-        for region in made.regions
-    ]
+    shown = {number for number, picture in enumerate(pictures) if picture}
+    regions = [[*region[:-1], region[-1] if region[-1] in shown else None] for region in made.regions]
     yield "open", {
         "title": one_line(content.title), "text": made.text, "pages": made.pages, "regions": regions,
         "warnings": [shortened(warning, bounds.WARNING) for warning in content.warnings[: bounds.WARNINGS]],

@@ -6,9 +6,9 @@ import email
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import default
-from email.utils import parsedate_to_datetime
 from typing import cast
 
+from ingest.plain_text import mail_date
 from ingest.reflowable.content import Content, Piece, line_of
 from ingest.reflowable.markup import parsed_html, pieces_of_html
 from ingest.reflowable.plain import read_text
@@ -24,9 +24,9 @@ def read_mail(data: bytes) -> Content:
     if not heads:
         raise DocumentError("is no e-mail: it has no sender and no subject. Save the message again as .eml")
     facts = {"author": heads["From"]} if "From" in heads else {}
-    try:
-        facts["date"] = parsedate_to_datetime(heads.get("Date", "")).date().isoformat()
-    except (ValueError, TypeError, OverflowError):
+    if date := mail_date(heads.get("Date", "")):
+        facts["date"] = date
+    else:
         heads.pop("Date", None)
     content = Content(heads.get("Subject", ""), _pieces(message, heads), facts)
     names = [line_of(part.get_filename() or "without a name") for part in message.iter_attachments()]

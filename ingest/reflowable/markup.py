@@ -66,6 +66,11 @@ def first(element: Element, name: str) -> Element | None:
     return next(descendants(element, name), None)
 
 
+def child(element: Element | None, name: str) -> Element | None:
+    """The first child of this name; None for none, or of no element."""
+    return next((each for each in element if name_of(each) == name), None) if element is not None else None
+
+
 def descendants(element: Element, *names: str) -> Iterator[Element]:
     """The elements of these names below an element, in order, whatever their namespaces."""
     return (each for each in element.iter() if name_of(each) in names)

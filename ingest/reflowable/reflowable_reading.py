@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from ingest.child_replies import (
     check_integer,
     check_span,
     checked_list,
+    checked_png,
     checked_text,
     checked_text_reply,
     checking,
@@ -24,7 +23,6 @@ from rag.document import Document, Page, Region
 VERSION = "reflowable 1"  # raise the number when the same bytes would now be read differently
 CHILD = "ingest.reflowable.formats"
 REGIONS = ("text", "heading", "footnote", "aside", "table", "figure")
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def recipe_of_reflowable(file: Path, document_id: str, context: ReadContext) -> str:
@@ -32,17 +30,8 @@ def recipe_of_reflowable(file: Path, document_id: str, context: ReadContext) -> 
     return f"{VERSION}, {context.settings.passage_tokens}/{context.settings.overlap_tokens}"
 
 
-def reader_of(kind: str) -> Any:
-    """The reader of documents of a kind, as DocumentKind.read has it."""
-
-    def read(file: Path, document_id: str, context: ReadContext) -> ReadDocument:
-        """Read a document in a limited child process. Raises DocumentError, and Stopped."""
-        return ReadDocument(_read(file, document_id, kind, context))
-
-    return read
-
-
-def _read(file: Path, document_id: str, kind: str, context: ReadContext) -> Document:
+def read_reflowable(file: Path, document_id: str, context: ReadContext, kind: str) -> ReadDocument:
+    """Read a document of a kind in a limited child process. Raises DocumentError, and Stopped."""
     with context.children.slots:
         try:
             child = ChildProcess(CHILD, {"path": str(file), "name": file.name}, context.limits, context.children.stop)
@@ -64,7 +53,8 @@ def _read(file: Path, document_id: str, kind: str, context: ReadContext) -> Docu
         for what, start, end, page, label, section, caption_end, number in regions
     )
     pages_of = tuple(Page(number, start, end) for number, (start, end) in enumerate(pages, start=1))
-    return Document(document_id, kind, title or title_of(file), text, pages_of, warnings, regions=made, facts=facts)
+    title = title or title_of(file)
+    return ReadDocument(Document(document_id, kind, title, text, pages_of, warnings, regions=made, facts=facts))
 
 
 # -- the child's replies -----------------------------------------------------------------------------------------------
@@ -110,10 +100,6 @@ def checked_document(
 def checked_picture(what: str, value: Any) -> bytes:
     """A picture's PNG."""
     with checking("a picture"):
-        try:
-            data = base64.b64decode(checked_text(value, 64 << 20), validate=True)
-        except binascii.Error as error:
-            raise ValueError("a picture that is no PNG") from error
-        if what != "picture" or not data.startswith(PNG):
-            raise ValueError("a picture that is no PNG")
-        return data
+        if what != "picture":
+            raise ValueError("a reply of another kind")
+        return checked_png(checked_text(value, 64 << 20))

@@ -6,7 +6,7 @@ English is the rule here, and costs no model: a text with two of its commonest w
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 ENGLISH = "en"
@@ -27,6 +27,7 @@ IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # and Han
 BEGINNING = 2_000  # characters that are looked at
 
 
+@lru_cache(maxsize=64)  # a question is asked of it with every prompt
 def language_of(text: str) -> str:
     """The code of a text's language, a key of NAMES; "en" for English, and for what cannot be told.
 

@@ -132,16 +132,6 @@ class StoredDocuments(StoredCases):
         rows = self._rows("SELECT document_id FROM paths WHERE path IN (?, stored_as(?))", [storable(path)] * 2)
         return str(rows[0]["document_id"]) if rows else None
 
-    def documents_from(self, file: Path) -> list[str]:
-        """The ids of the documents that were read from a file: one, or the many in it (FILE#KEY)."""
-        stored = self._locations.stored(str(file.absolute()))
-        within = storable(f"{stored}#")
-        rows = self._rows(
-            "SELECT DISTINCT document_id FROM paths WHERE path = ? OR substr(path, 1, length(?)) = ?",
-            (storable(stored), within, within),
-        )
-        return [str(row["document_id"]) for row in rows]
-
     def documents_below(self, path: Path) -> list[str]:
         """The ids of the documents that were read from a file, from one in a file of many, or from below a folder."""
         return list(dict.fromkeys(str(row["document_id"]) for row in self._paths_below(path)))
@@ -212,9 +202,11 @@ class StoredDocuments(StoredCases):
 
     def pages_of(self, document_id: str, start: int, end: int) -> tuple[int, int]:
         """First and last page of text[start:end] of a document, without loading its text."""
+        return Document(document_id, "", "", "", self._pages(document_id)).pages_of(start, end)
+
+    def _pages(self, document_id: str) -> tuple[Page, ...]:
         rows = self._rows("SELECT pages FROM documents WHERE document_id = ?", (document_id,))
-        pages = tuple(Page(*page) for page in json.loads(rows[0]["pages"])) if rows else ()
-        return Document(document_id, "", "", "", pages).pages_of(start, end)
+        return tuple(Page(*page) for page in json.loads(rows[0]["pages"])) if rows else ()
 
     def paragraphs_of(self, document_id: str, start: int, end: int) -> tuple[int, int] | None:
         """The numbers of the first and last paragraph, or row, that text[start:end] touches; None: of none.
@@ -236,9 +228,10 @@ class StoredDocuments(StoredCases):
             paragraphs = self.paragraphs_of(document_id, start, end)
             return ParagraphSpan(place.part, place.heading, *(paragraphs or (None, None)))
         if isinstance(place, PartSpan):
-            paragraphs = self.paragraphs_of(document_id, start, end)
-            heading = self._heading_at(document_id, start) or place.heading
-            return PartSpan(place.unit, heading, *self.pages_of(document_id, start, end), *(paragraphs or (None, None)))
+            paragraphs, pages = self.paragraphs_of(document_id, start, end), self._pages(document_id)
+            first, last = Document(document_id, "", "", "", pages).pages_of(start, end)
+            heading = self._heading_between(document_id, pages[first - 1].start, start) or place.heading
+            return PartSpan(place.unit, heading, first, last, *(paragraphs or (None, None)))
         if isinstance(place, TimeSpan):
             episode = None if place.start_seconds is None else self.episode(document_id)
             if episode and (spoken := episodes.seconds_of(episode.utterances, start, end)):
@@ -260,11 +253,8 @@ class StoredDocuments(StoredCases):
         rows = self._rows(statement, (document_id,)) if self._layout() > 9 else []
         return {row["name"]: row["value"] for row in rows}
 
-    def _heading_at(self, document_id: str, start: int) -> str:
-        """The last heading before text[start] on its page, which it may be itself; "" for none."""
-        page = self.pages_of(document_id, start, start + 1)[0]
-        rows = self._rows("SELECT pages FROM documents WHERE document_id = ?", (document_id,))
-        begin = json.loads(rows[0]["pages"])[page - 1][1]
+    def _heading_between(self, document_id: str, begin: int, start: int) -> str:
+        """The last heading that begins in text[begin : start + 1]; "" for none."""
         statement = (
             "SELECT words FROM headings WHERE document_id = ? AND start BETWEEN ? AND ? ORDER BY start DESC LIMIT 1"
         )

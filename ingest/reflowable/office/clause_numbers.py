@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ingest.reflowable.markup import Element, attribute, descendants, name_of
+from ingest.reflowable.markup import Element, attribute, child, descendants, first
 
 LEVELS = 9
 ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
@@ -49,11 +49,11 @@ class ClauseNumbers:
         self._owner: dict[str, str] = {}  # a list counts with all lists of its abstract one, unless it starts anew
         for each in descendants(root, "num") if root is not None else ():
             number = attribute(each, "numId")
-            of = next((attribute(child, "val") for child in each if name_of(child) == "abstractNumId"), "")
+            of = _value(each, "abstractNumId")
             self._levels[number], self._owner[number] = dict(abstract.get(of, {})), f"abstract {of}"
             for change in descendants(each, "lvlOverride"):
                 level = attribute(change, "ilvl")
-                start = next(descendants(change, "startOverride"), None)
+                start = first(change, "startOverride")
                 if level.isdigit() and start is not None and attribute(start, "val").isdigit():
                     self._starts[number, int(level)] = int(attribute(start, "val"))
                     self._owner[number] = f"list {number}"
@@ -90,5 +90,5 @@ class ClauseNumbers:
 
 
 def _value(definition: Element | None, name: str) -> str:
-    found = next((each for each in definition if name_of(each) == name), None) if definition is not None else None
+    found = child(definition, name)
     return attribute(found, "val") if found is not None else ""

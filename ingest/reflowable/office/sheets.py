@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, time
 from typing import Any
 
@@ -22,15 +22,12 @@ MOST_COLUMNS = 500
 EMPTY_ROWS = 10_000  # one after the other, behind which nothing is looked for
 DELIMITERS = ",;\t|"
 SAMPLE = 1 << 16
-Rows = Iterable[tuple[str, ...]]
 
 
 def read_workbook(data: bytes) -> Content:
     """The sheets with the values that were stored with their formulas. Raises DocumentError for a damaged file."""
     archive = Archive(data)
-    for name in archive.names:
-        if name.endswith(".xml") and "/worksheets/" not in name:  # which are large; sharedStrings is looked at
-            archive.xml(name)
+    archive.check_xml(leave_out="/worksheets/")  # which are large
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
     except (InvalidFileException, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ingest.reflowable.archive import Archive, core_facts
 from ingest.reflowable.content import Content, Piece, clean, line_of
-from ingest.reflowable.markup import Element, attribute, descendants, first, name_of
+from ingest.reflowable.markup import Element, attribute, child, descendants, first, name_of
 from ingest.reflowable.office.clause_numbers import ClauseNumbers
 from rag.errors import DocumentError
 
@@ -86,7 +86,7 @@ class _Reader:
                 yield from self.pieces(element)
 
     def _style(self, paragraph: Element) -> _Style:
-        style = _child(_child(paragraph, "pPr"), "pStyle")
+        style = child(child(paragraph, "pPr"), "pStyle")
         return self._styles.get(attribute(style, "val") if style is not None else "", PLAIN)
 
     def _paragraph(self, paragraph: Element) -> Iterator[Piece]:
@@ -94,7 +94,7 @@ class _Reader:
         if CONTENTS.match(style.name):
             return
         text = clean(_text(paragraph))
-        own = _child(_child(paragraph, "pPr"), "numPr")
+        own = child(child(paragraph, "pPr"), "numPr")
         numbering = _numbering(own) if own is not None else style.numbering
         if text and numbering:
             text = self._numbers.next(*numbering) + text
@@ -137,7 +137,7 @@ class _Reader:
             cells: list[str] = []
             named = named or (not rows and any(True for _ in descendants(row, "tblHeader")))
             for cell in _children(row, "tc"):
-                across, down = (_child(_child(cell, "tcPr"), name) for name in ("gridSpan", "vMerge"))
+                across, down = (child(child(cell, "tcPr"), name) for name in ("gridSpan", "vMerge"))
                 text = line_of(" ".join(_text(each) for each in descendants(cell, "p")))
                 if down is not None and attribute(down, "val") != "restart" and rows and len(cells) < len(rows[-1]):
                     text = rows[-1][len(cells)]
@@ -153,10 +153,6 @@ class _Reader:
 
 
 PLAIN = _Style("", 0, None)
-
-
-def _child(element: Element | None, name: str) -> Element | None:
-    return next((each for each in element if name_of(each) == name), None) if element is not None else None
 
 
 def _children(element: Element, name: str) -> Iterator[Element]:
@@ -215,20 +211,20 @@ def _inherited(key: str, styles: dict[str, Element]) -> _Style:
     while key in styles and key not in seen:
         seen.add(key)
         style = styles[key]
-        own = _child(style, "name")
+        own = child(style, "name")
         called = attribute(own, "val").lower() if own is not None else ""
         name = name or called
         if name not in ("title", "caption") and called in ("title", "caption"):
             name = called
-        outline = _child(_child(style, "pPr"), "outlineLvl")
+        outline = child(child(style, "pPr"), "outlineLvl")
         if not level and (match := HEADING.match(called)):
             level = int(match[1])
         elif not level and outline is not None and attribute(outline, "val").isdigit():
             level = int(attribute(outline, "val")) + 1 if int(attribute(outline, "val")) < 9 else 0
-        own_list = _child(_child(style, "pPr"), "numPr")
+        own_list = child(child(style, "pPr"), "numPr")
         if numbering is None and own_list is not None:
             numbering = _numbering(own_list)
-        based = _child(style, "basedOn")
+        based = child(style, "basedOn")
         key = attribute(based, "val") if based is not None else ""
     return _Style(name, level, numbering)
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from rag.document import Region
+from rag.locator import innermost
 
 SCHEMA = """
 CREATE TABLE headings (
@@ -19,7 +20,7 @@ def enter(connection: sqlite3.Connection, document_id: str, text: str, regions: 
     connection.executemany(
         "INSERT INTO headings VALUES (?, ?, ?, ?)",
         (
-            (document_id, region.start, region.end, region.section.rpartition(" > ")[2])
+            (document_id, region.start, region.end, innermost(region.section))
             for region in regions
             if region.kind == "heading" and text[region.start : region.end].strip()
         ),
