@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -272,6 +273,29 @@ def test_a_chapter_begins_with_the_question_rather_than_its_answer() -> None:
     question = [("Ada", "And what came next?")]
     starts = cohesion_cuts(SentenceVectors(episode([*answer, *question, *answer, *question, *answer]), Words()))
     assert {24, 49} <= set(starts) and not {25, 50} & set(starts)
+
+
+def with_pause(document: Document, before: int, seconds: float) -> Document:
+    """The episode with nothing said for some seconds before a sentence."""
+    assert document.episode
+    later = [
+        replace(u, start_seconds=u.start_seconds + seconds, end_seconds=u.end_seconds + seconds)
+        for u in document.episode.utterances[before:]
+    ]
+    utterances = (*document.episode.utterances[:before], *later)
+    return replace(document, episode=replace(document.episode, utterances=utterances))
+
+
+def test_a_chapter_begins_behind_a_pause_where_nobody_is_named() -> None:
+    talk = episode([("", text) for _, text in said("mills", 60)])
+    for before in (25, 30, 35):
+        assert before in cohesion_cuts(SentenceVectors(with_pause(talk, before, 5.0), Words()))
+
+
+def test_a_pause_within_a_turn_begins_no_chapter() -> None:
+    talk = episode([("Ada", text) for _, text in said("mills", 30)] + [("Eda", text) for _, text in said("mills", 30)])
+    usual = cohesion_cuts(SentenceVectors(talk, Words()))
+    assert cohesion_cuts(SentenceVectors(with_pause(talk, 17, 5.0), Words())) == usual
 
 
 @given(st.lists(st.integers(-3, 6), min_size=1, max_size=9), st.integers(5, 40))

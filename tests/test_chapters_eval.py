@@ -23,10 +23,13 @@ from eval.podcast.chapter_scores import (
     COMBINED,
     EQUAL,
     KEYPHRASE,
+    NEITHER,
     NONE,
+    PAUSELESS,
     PODTILE,
     RANDOM,
     READER,
+    SPEAKERLESS,
     TILES,
     ChapteredEpisode,
     Cost,
@@ -108,7 +111,8 @@ def test_from_a_file_to_the_result(tmp_path: Path) -> None:
     result = result_json({"seed": 0}, outcomes, SETTINGS)
     assert (result["task"], result["n"], result["seed"]) == ("chapters", 1, 0)
     assert set(result["metrics"]) == {"Pk", "WindowDiff", "F1@30s", "boundaries", "ROUGE-L", "cosine"}
-    assert set(result["methods"]) == {NONE, EQUAL, RANDOM, TILES, COHESION} and set(result["titles"]) == {KEYPHRASE}
+    assert set(result["methods"]) == {NONE, EQUAL, RANDOM, TILES, COHESION, PAUSELESS, SPEAKERLESS, NEITHER}
+    assert set(result["titles"]) == {KEYPHRASE}
     # 45 units, window 7 or 8: a boundary of two is missed by as many windows of 37 or 38 as are long
     assert result["methods"][NONE]["metrics"]["Pk"] == pytest.approx(16 / 37)
     assert result["methods"][EQUAL]["metrics"]["F1@30s"] == pytest.approx(1.0)

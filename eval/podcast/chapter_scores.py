@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from rag.settings import Settings
 
 NONE, EQUAL, RANDOM, TILES = "none", "equal lengths, true count", "random, true count", "TextTiling on words"
 COHESION, READER, COMBINED = "cohesion", "reader", "combined"
+PAUSELESS, SPEAKERLESS, NEITHER = "cohesion, no pauses", "cohesion, no speakers", "cohesion, no pauses, no speakers"
 KEYPHRASE, BARE, PODTILE = "keyphrases", "reader without context", "reader with PODTILE's context"
 TUNED_ON = (
     "fossda/bart-decrem",
@@ -189,6 +191,17 @@ def _by_cohesion(outcome: ChapterOutcome, encoder: DenseEncoder, report: Running
     outcome.costs[COHESION] = Cost(time.monotonic() - began)
     outcome.cuts[COHESION] = [case.utterances[number].start_seconds for number in cuts[1:]]
     outcome.titles[KEYPHRASE] = list(titles_by_words(vectors, _makers(case)))
+    for name, pauses, speakers in ((PAUSELESS, False, True), (SPEAKERLESS, True, False), (NEITHER, False, False)):
+        vectors.utterances = _less(case.utterances, pauses, speakers)
+        outcome.cuts[name] = [case.utterances[number].start_seconds for number in cohesion_cuts(vectors)[1:]]
+
+
+def _less(utterances: Sequence[Utterance], pauses: bool, speakers: bool) -> list[Utterance]:
+    """The sentences without their pauses, each ending where the next begins, or without their speakers, or both."""
+    ends = [u.end_seconds if pauses else v.start_seconds for u, v in pairwise([*utterances, utterances[-1]])]
+    ends[-1] = utterances[-1].end_seconds
+    names = [u.speaker if speakers else "" for u in utterances]
+    return [replace(u, end_seconds=end, speaker=name) for u, end, name in zip(utterances, ends, names, strict=True)]
 
 
 def _by_reader(

@@ -2,7 +2,8 @@
 
 Local evidence for a chapter at each sentence is weighed against how long chapters are: the best of all ways to cut, by
 dynamic programming (a semi-Markov chain, as Utiyama and Isahara 2001 cut texts). The evidence is the depth of the
-valley between the vectors of the sentences before and after (TextTiling, Hearst 1997), and the turns of speakers.
+valley between the vectors of the sentences before and after (TextTiling, Hearst 1997), the turns of speakers, and the
+pauses before them (before any sentence, where no speakers are known, as in a recording).
 
 The weights are round numbers chosen on three episodes (bart-decrem, bruce-perens, cat-allman) and on stitched ones;
 eval/log.md has what else was tried.
@@ -23,6 +24,8 @@ from rag.protocols import DenseEncoder, Report, silent
 TURN = 1.0  # what a new speaker is worth, in nats
 QUESTION = 3.0  # a short turn with a question at its end, which gets a long answer
 DEPTH = 1.0  # a valley of one standard deviation
+PAUSE = 1.0  # a pause of one standard deviation, of log(1 + seconds)
+LONGEST_PAUSE = 10.0  # seconds: a longer one counts no more
 BOUNDARY = 2.0  # what each boundary costs
 SPAN = 60.0  # seconds before and behind a sentence whose vectors are compared
 AROUND = 600.0  # seconds before and behind, whose mean similarity a valley is measured against
@@ -89,7 +92,7 @@ def cohesion_cuts(vectors: SentenceVectors) -> list[int]:
         return []
     seconds = np.array([u.start_seconds for u in utterances])
     turns = _turns(vectors.document.text, utterances, vectors.words)
-    evidence = DEPTH * _depths(vectors.sums, seconds) + turns
+    evidence = DEPTH * _depths(vectors.sums, seconds) + turns + PAUSE * _pauses(utterances)
     return best_cuts(seconds, utterances[-1].end_seconds, evidence - BOUNDARY)
 
 
@@ -165,3 +168,13 @@ def _turns(text: str, utterances: Sequence[Utterance], words: NDArray[np.int_]) 
         answered = turn + 1 < len(lengths) and lengths[turn + 1] >= LONG_ANSWER
         worth[first] = TURN + QUESTION * (asks and answered and lengths[turn] <= SHORT_TURN)
     return worth
+
+
+def _pauses(utterances: Sequence[Utterance]) -> NDArray[np.float64]:
+    """(n,) in standard deviations: how long nothing is said before each sentence that begins a turn; 0 elsewhere. Where
+    no turns are known, any sentence may begin one."""
+    begins = np.array([a.speaker != b.speaker for a, b in pairwise([utterances[0], *utterances])])
+    gaps = [b.start_seconds - a.end_seconds for a, b in pairwise(utterances)]
+    lengths = np.log1p(np.clip([0.0, *gaps], 0.0, LONGEST_PAUSE))
+    pauses: NDArray[np.float64] = (lengths - lengths.mean()) / (lengths.std() + 1e-9)
+    return np.where(begins, pauses, 0.0) if begins.any() else pauses

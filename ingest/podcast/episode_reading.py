@@ -29,7 +29,7 @@ from rag.library.documents import DocumentEntry
 from rag.library.episodes import AUDIO_WAS_IN
 from rag.settings import Ingest
 
-VERSION = "podcast 1"  # raise the number when the same bytes would now be read differently
+VERSION = "podcast 2"  # raise the number when the same bytes would now be read differently
 CHILD = "ingest.podcast.episode"
 MOST_SECONDS = 1e9
 ADDRESS = re.compile(r"https?://\S+")
