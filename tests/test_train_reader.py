@@ -16,6 +16,7 @@ from rag.span.span_model import open_span_model, padded
 from rag.span.span_reader import SpanAnswer, decode, read_span
 from rag.span.windows import PassageText, WindowSizes
 from rag.train.checkpoints import CHECKPOINT
+from rag.train.common import has_bfloat16
 from rag.train.reading.claims import LabelledClaim, claim_loss, fitting_claims, split_claims
 from rag.train.reading.reading_examples import Example, Examples
 from rag.train.reading.reading_losses import answer_loss, outputs_of, relevance_loss
@@ -295,6 +296,15 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_curve(base: Path, tmp
     again, resumed = once(base, tmp_path / "cut")
     assert resumed.curve == state.curve and resumed.best_step == state.best_step
     assert all(torch.equal(again.named[name], weight) for name, weight in whole.named.items())
+
+
+def test_the_best_of_the_last_quarter_is_kept(base: Path, tmp_path: Path) -> None:
+    made, state = once(base, tmp_path / "all", replace(RECIPE, every=2))
+    late = [point for point in state.curve if point.step > 15]
+    assert [point.step for point in late] == [16, 18, 20]
+    assert state.best_step == max(late, key=lambda point: point.f1).step
+    f1 = held_out_f1(made, [asked(i) for i in range(40, 60)], has_bfloat16("cpu"))
+    assert f1 == next(point.f1 for point in late if point.step == state.best_step)
 
 
 def test_another_training_does_not_go_on_from_it(base: Path, tmp_path: Path) -> None:
