@@ -11,7 +11,7 @@ from pathlib import Path
 from ingest.child_process import Children, Limits
 from ingest.folders.ignore import Ignored
 from ingest.folders.unpack import ENDINGS as ARCHIVES
-from ingest.folders.unpack import is_archive, unpack
+from ingest.folders.unpack import MAIL, has_attachments, is_archive, unpack
 from ingest.kinds import AUTO, KINDS, PDF, FileCollection, head_of, is_wanted, kind_of, listed_kind
 from ingest.legal.case_reading import CaseReading
 from rag.document import Document
@@ -27,11 +27,11 @@ def find_files(
     `wanted` is a name in KINDS or AUTO for any; PDFs are listed for every kind that they may turn out to be. Hidden
     folders and `leave_out` are skipped, and so is what is read with a transcript beside it, and what the ignore files
     of the folders name (ingest/folders/ignore.py). A folder that cannot be listed is an error among the files. Archives
-    are unpacked below `unpack_into`, those within them are not, and left alone without it. Raises DocumentError if
-    there is nothing at `path`, or no document.
+    are unpacked below `unpack_into`, and so are the attachments of e-mails; those within them are not, and left alone
+    without it. Raises DocumentError if there is nothing at `path`, or no document.
     """
     try:
-        if path.is_dir() or (unpack_into and is_packed(path)):
+        if path.is_dir() or (unpack_into and (is_packed(path) or (wanted == AUTO and _has_attachments(path)))):
             files = list(_walk(path, leave_out.absolute(), wanted, unpack_into))
             if not files:
                 raise DocumentError(f"{path} holds no {_plural(wanted)}. Name a folder with some, or a file")
@@ -87,7 +87,7 @@ def _walk(folder: Path, leave_out: Path, wanted: str, unpack_into: Path | None) 
             continue
         if (found := listed_kind(path)) and is_wanted(found, wanted):
             yield path
-        elif below and not found and is_packed(path):
+        if below and (_has_attachments(path) if found else is_packed(path)):
             try:
                 waiting.append((unpack(path, below), Ignored(), None))
             except DocumentError as error:
@@ -99,6 +99,14 @@ def is_packed(file: Path) -> bool:
     try:
         return file.name.lower().endswith(ARCHIVES) and file.is_file() and is_archive(file.name, head_of(file))
     except OSError:
+        return False
+
+
+def _has_attachments(file: Path) -> bool:
+    """Whether a file is an e-mail with files attached."""
+    try:
+        return file.suffix.lower() == MAIL and listed_kind(file) == "email" and has_attachments(file)
+    except (OSError, DocumentError):
         return False
 
 

@@ -9,14 +9,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 from ingest.audio.recording_kind import ENDINGS as RECORDED
 from ingest.build import Outcome, build
+from ingest.folders.unpack import DONE, packed_name
+from ingest.folders.unpack import ENDINGS as ARCHIVES
 from ingest.kinds import kind_of
 from ingest.podcast.sidecars import AUDIO, ENDINGS, USUAL, sidecars
-from ingest.read import content_id
+from ingest.read import content_id, is_packed
 from ingest.reflowable.formats import ENDINGS as REFLOWABLE
 from rag.errors import DocumentError, LibraryError
 from rag.index.manager import Indexes
@@ -27,9 +30,10 @@ SPOKEN = (".vtt", ".srt", ".json", ".html", ".htm", ".md", ".txt")  # endings of
 JUDGED = (".txt", ".html", ".htm", ".json", ".jsonl", ".gz")  # of judgments that are no PDF
 UPLOADED = tuple(
     dict.fromkeys(
-        (".pdf", *REFLOWABLE, *RECORDED, *SPOKEN, *JUDGED, *(f".{ending.rpartition('.')[2]}" for ending in ENDINGS))
+        (".pdf", *REFLOWABLE, *RECORDED, *SPOKEN, *JUDGED, *(f".{e.rpartition('.')[2]}" for e in (*ENDINGS, *ARCHIVES)))
     )
 )
+TWICE = "is added twice at once: its documents stand beside the other one"
 ALONE = "belongs beside a transcript. Add the two together, with the same name: talk.vtt and talk.mp3"
 
 
@@ -47,8 +51,8 @@ class UploadFolder:
         """Keep copies of the files and ingest them; the files themselves are deleted.
 
         Gives (name, outcome) of each document in the order of the files. A transcript's name is followed by the names
-        of its sidecars, the name of a file of many judgments by "#" and each judgment's key. `begin` is called once,
-        with the names of the copies that are about to be read.
+        of its sidecars, the name of a file of many documents (judgments, an archive, an e-mail with attachments) by "#"
+        and each one's key. `begin` is called once, with the names of the copies that are about to be read.
         """
         parts = [file for file in files if sidecar_ending(file.name)]
         others = [file.name for file in files if file not in parts]
@@ -69,7 +73,8 @@ class UploadFolder:
             found: list[tuple[str, Outcome]] = []
             for file, copy in kept.items():
                 if isinstance(copy, Path):
-                    found += [(names[file] + each.path.removeprefix(str(copy)), each) for each in outcomes[str(copy)]]
+                    those = outcomes[str(copy)] or [Outcome(str(copy), error=TWICE)]
+                    found += [(names[file] + each.path.removeprefix(str(copy)), each) for each in those]
                 else:
                     found.append((names[file], copy))
             return found
@@ -84,7 +89,9 @@ class UploadFolder:
         if not paths:
             return ()
         settings = self._indexes.settings.ingest
-        return build(paths, self._library, self._indexes, settings, passwords, report=report).documents
+        outcomes = build(paths, self._library, self._indexes, settings, passwords, report=report).documents
+        below = self._library.folder / "unpacked"
+        return [replace(outcome, path=packed_name(Path(outcome.path), below)) for outcome in outcomes]
 
     def _keep(self, upload: Path, beside: Sequence[Path]) -> Path | Outcome:
         """Where the upload's bytes are kept: at a file that the library knows already, or in the uploads folder.
@@ -92,6 +99,8 @@ class UploadFolder:
         A transcript with sidecars goes to the uploads folder in any case: nothing is put beside people's own files.
         """
         try:
+            if is_packed(upload):
+                return self._copied(upload)
             document_id = content_id(upload)
             beside = beside if kind_of(upload) in ("podcast", "audio") else ()
         except DocumentError as error:
@@ -119,6 +128,12 @@ class UploadFolder:
                 break
         return target
 
+    def _copied(self, archive: Path) -> Path:
+        """A copy of an archive under a free name, which the uploads folder holds until it is unpacked."""
+        target = next(path for n in count(1) if not (path := self._folder / safe_name(archive.name, n)).exists())
+        self._copy(archive, target)
+        return target
+
     def _copy(self, upload: Path, target: Path) -> None:
         self._folder.mkdir(exist_ok=True)
         shutil.copyfile(upload, self._folder / ".incoming")
@@ -126,17 +141,25 @@ class UploadFolder:
 
 
 def remove_document(library: Library, document_id: str) -> None:
-    """Remove a document with its files in the uploads folder, and no file elsewhere. Raises LibraryError.
+    """Remove a document with its files in the uploads folder or unpacked, and no file elsewhere. Raises LibraryError.
 
     Called by the library's writer. A file of many documents goes with the last of them.
     """
     files = library.files_of(document_id)
     beside = [part for file in files for part in _sidecars_of(library, file)]
     library.remove(document_id)
-    _delete(beside)
+    _delete([*beside, *_unpacked(library, files)])
     for whole in library.uploads.glob("*"):
         if any(str(file).startswith(f"{whole}#") for file in files):
             _delete_unless_used(library, whole)
+
+
+def _unpacked(library: Library, files: Sequence[Path]) -> list[Path]:
+    """The files that were unpacked, and the marks that their archives need no unpacking."""
+    below = (library.folder / "unpacked").absolute()
+    found = [(file, file.relative_to(below)) for file in files if file.is_relative_to(below)]
+    inside = [(file, inner) for file, inner in found if ".." not in inner.parts and len(inner.parts) > 1]
+    return [path for file, inner in inside for path in (file, below / inner.parts[0] / DONE)]
 
 
 def _sidecars_of(library: Library, kept: Path) -> list[Path]:

@@ -1,10 +1,14 @@
-"""Archives in a folder (ingest/folders/unpack.py): unpacked within limits, whatever they hold."""
+"""Archives and e-mails with attachments (ingest/folders/unpack.py): unpacked within limits, whatever they hold."""
 
 from __future__ import annotations
 
+import email
 import io
 import tarfile
 import zipfile
+from collections.abc import Sequence
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +17,7 @@ import pytest
 from ingest.build import build
 from ingest.folders import unpack as unpacking
 from ingest.folders.unpack import is_archive, unpack
+from ingest.uploads import UploadFolder, remove_document
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
@@ -100,6 +105,59 @@ def test_what_a_kill_left_half_unpacked_is_unpacked_anew(tmp_path: Path) -> None
     (folder / "b.txt").unlink()
     (folder / "junk.txt").write_text("torn")
     assert below(unpack(tmp_path / "a.zip", tmp_path / "below")) == ["a.txt", "b.txt"]
+
+
+def mail(attached: Sequence[tuple[str, bytes]], forwarded: bytes = b"") -> bytes:
+    """An e-mail with files, and perhaps another e-mail, attached."""
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "ada@example.org", "ben@example.org", "The lease"
+    message.set_content("The lease is attached.\n")
+    for name, data in attached:
+        message.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    if forwarded:
+        message.add_attachment(email.message_from_bytes(forwarded, policy=default))
+    return message.as_bytes()
+
+
+def test_what_is_attached_to_an_email_is_a_document_of_its_own(tmp_path: Path) -> None:
+    files = [
+        ("lease.docx", CONTRACT),
+        ("lease.docx", CONTRACT + b"\n"),
+        ("../../.out.txt", b"Words.\n"),
+        ("s.p7s", b"\0\1"),
+    ]
+    (tmp_path / "the.eml").write_bytes(mail(files, mail([("deep.txt", b"x")])))
+    indexes = cast(Indexes, NoIndexes(Library.open(tmp_path / "library", create=True)))
+    made = build([tmp_path / "the.eml"], indexes.library, indexes, indexes.settings.ingest)
+    assert [(Path(outcome.path).name, outcome.kind) for outcome in made.documents] == [
+        ("the.eml", "email"), ("2 lease.docx", "word"), ("attached.eml", "email"), ("lease.docx", "word"),
+        ("out.txt", "text"),
+    ]  # fmt: skip
+    (warning,) = made.documents[0].warnings
+    assert warning.startswith("attached: lease.docx, ")
+    again = build([tmp_path], indexes.library, indexes, indexes.settings.ingest)
+    assert {outcome.status for outcome in again.documents} == {"unchanged"} and len(again.documents) == 5
+
+
+def test_an_upload_of_an_archive_is_its_documents_and_what_is_removed_leaves_the_disk(tmp_path: Path) -> None:
+    indexes = cast(Indexes, NoIndexes(Library.open(tmp_path / "library", create=True)))
+    (tmp_path / "matter.ZIP").write_bytes(packed(MEMBERS))
+    (tmp_path / "empty.tar.gz").write_bytes(tarred({"a.bin": b"\0"}))
+    uploads = [tmp_path / "matter.ZIP", tmp_path / "empty.tar.gz"]
+    found = UploadFolder(indexes).ingest(uploads, (), lambda names: None, lambda *_: None)
+    assert [(name, outcome.status) for name, outcome in found] == [
+        ("matter.ZIP#a.txt", "added"), ("matter.ZIP#deep/b.docx", "added"), ("empty.tar.gz", "failed"),
+    ]  # fmt: skip
+    assert list(indexes.library.uploads.iterdir()) == [], "an archive is not kept beside what was in it"
+    (folder,) = (folder for folder in (tmp_path / "library" / "unpacked").iterdir() if "matter" in folder.name)
+    with indexes.library.writing("a test"):
+        remove_document(indexes.library, cast(str, found[0][1].document_id))
+    assert below(folder) == ["deep/b.docx"]
+    (tmp_path / "again.zip").write_bytes(packed(MEMBERS))
+    ((_, first), (_, second)) = UploadFolder(indexes).ingest(
+        [tmp_path / "again.zip"], (), lambda n: None, lambda *_: None
+    )
+    assert (first.status, second.status) == ("added", "unchanged"), "what was removed comes back with its archive"
 
 
 def test_an_office_file_is_no_archive() -> None:

@@ -17,6 +17,7 @@ from ingest.podcast import chapter_store as chaptering
 from ingest.read import find_files, is_listed
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
+from tests.reflowable_files import packed
 from tests.test_podcasts_ingest import VTT, NoIndexes, halves
 
 Follow = Callable[..., list[tuple[str, str]]]
@@ -100,6 +101,21 @@ def test_what_belongs_to_a_transcript_changes_it_and_what_is_ignored_nothing(
     assert followed(*folder.rglob("*x.*"), folder / ".hidden.txt", folder / "README.md") == []
     listed = {file for file in folder.rglob("*") if file.is_file() and is_listed(file, folder, folder / "library")}
     assert listed == set(find_files(folder, folder / "library")), "one file is listed as the folder lists it"
+
+
+def test_an_archive_that_changes_or_goes_takes_its_documents_with_it(
+    followed: Follow, indexes: Indexes, folder: Path
+) -> None:
+    archive = folder / "more.zip"
+    archive.write_bytes(packed({"one.txt": b"One.\n", "two.txt": b"Two.\n"}))
+    assert [what for what, _ in followed(archive)] == ["added", "added"]
+    archive.write_bytes(packed({"two.txt": b"Two.\n", "three.txt": b"Three.\n"}))
+    assert sorted(what for what, _ in followed(archive)) == ["added", "renamed"]
+    assert sorted(held(indexes)) == ["a.txt", "b.txt", "c.txt", "d.txt", "three.txt", "two.txt"]
+    archive.unlink()
+    assert [what for what, _ in followed(archive)] == ["removed"]
+    assert sorted(held(indexes)) == ["a.txt", "b.txt", "c.txt", "d.txt"]
+    assert list((indexes.library.folder / "unpacked").iterdir()) == []
 
 
 def test_a_file_that_cannot_be_read_is_told_and_what_was_read_before_stays(

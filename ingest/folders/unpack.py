@@ -1,19 +1,24 @@
-"""Archives (.zip, .tar, .tar.gz, .tgz) among the files of a folder: unpacked within limits into the library's folder.
+"""Archives (.zip, .tar, .tar.gz, .tgz) and e-mails with attachments: unpacked within limits into the library's folder.
 
 Names that lead out of the archive, links, devices and hidden files are left out. An archive that was unpacked before,
-to its end, is not unpacked again.
+to its end, is not unpacked again: its folder holds a file DONE with the paths of the archives that it came from.
 """
 
 from __future__ import annotations
 
+import email
 import hashlib
+import io
+import os
 import shutil
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from rag.errors import DocumentError
 
@@ -22,6 +27,7 @@ MOST_FILES = 10_000
 MOST_BYTES = 8 << 30  # of all files unpacked
 MOST_RATIO = 500  # unpacked to packed, of more than a megabyte: text reaches 20, a bomb 1,000
 DONE = ".unpacked"
+MAIL = ".eml"
 CHUNK = 1 << 20
 
 
@@ -39,21 +45,20 @@ def is_archive(name: str, head: bytes) -> bool:
 def unpack(archive: Path, below: Path) -> Path:
     """The folder below `below` that holds the archive's files. Raises DocumentError for a damaged or hostile one."""
     try:
-        with archive.open("rb") as stream:
-            key = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
-        folder = below / f"{archive.name.partition('.')[0] or 'archive'}-{key}"
+        folder = _folder_of(archive, below)
         if (folder / DONE).exists():
+            _remember(folder, archive)
             return folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         with archive.open("rb") as stream:
-            reader = _zipped if archive.name.lower().endswith(".zip") else _tarred
+            reader = {".zip": _zipped, MAIL: _attached}.get(archive.suffix.lower(), _tarred)
             most = min(MOST_BYTES, max(CHUNK, MOST_RATIO * archive.stat().st_size))
             for number, (name, data) in enumerate(reader(stream)):
                 if number == MOST_FILES:
                     raise DocumentError(f"packs more than {MOST_FILES:,} files. Unpack it, and name its folders")
                 most -= _keep(folder, name, data, most)
-        (folder / DONE).touch()
+        _remember(folder, archive)
     except OSError as error:
         raise DocumentError(
             f"cannot be unpacked: {error.strerror or error}. Check its permissions and the disk"
@@ -63,6 +68,74 @@ def unpack(archive: Path, below: Path) -> Path:
             "is damaged, or has a password: it cannot be unpacked. Unpack it, and name its folder"
         ) from error
     return folder
+
+
+def has_attachments(mail: Path) -> bool:
+    """Whether an e-mail has files attached. Raises OSError."""
+    return any(True for _ in _attachments(mail.read_bytes()))
+
+
+def packed_name(file: Path, below: Path) -> str:
+    """ARCHIVE#NAME of a file that was unpacked below `below`, its own path of another."""
+    if not file.is_relative_to(below) or len(parts := file.relative_to(below).parts) < 2:
+        return str(file)
+    archives = archives_of(below / parts[0])
+    return f"{archives[-1]}#{'/'.join(parts[1:])}" if archives else str(file)
+
+
+def archives_of(folder: Path) -> list[Path]:
+    """The paths from which what is in a folder was unpacked, the latest last."""
+    try:
+        return [Path(os.fsdecode(line)) for line in (folder / DONE).read_bytes().split(b"\0") if line]
+    except OSError:
+        return []
+
+
+def outdated(archive: Path, below: Path) -> list[Path]:
+    """The folders that were unpacked from an archive, and from no other, that it holds no longer, or that is gone."""
+    try:
+        folders = sorted(below.iterdir()) if below.is_dir() else []
+        folders = [folder for folder in folders if archives_of(folder) == [archive.absolute()]]
+        present = _folder_of(archive, below) if folders and archive.is_file() else None
+    except OSError:
+        return []
+    return [folder for folder in folders if folder != present]
+
+
+def _folder_of(archive: Path, below: Path) -> Path:
+    with archive.open("rb") as stream:
+        key = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+    return below / f"{archive.name.partition('.')[0] or 'archive'}-{key}"
+
+
+def _remember(folder: Path, archive: Path) -> None:
+    """Write that a folder is unpacked to its end, and from which archive."""
+    others = [path for path in archives_of(folder) if path != archive.absolute()]
+    lines = b"".join(os.fsencode(path) + b"\0" for path in (*others, archive.absolute()))
+    (folder / f"{DONE}.new").write_bytes(lines)
+    os.replace(folder / f"{DONE}.new", folder / DONE)
+
+
+def _attached(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    names = set[str]()
+    for number, part in enumerate(_attachments(stream.read()), start=1):
+        name = PurePosixPath((part.get_filename() or "").replace("\\", "/").replace("\0", "")).name.lstrip(".")
+        whole = part.get_content_type() == "message/rfc822"
+        payload = part.get_payload(0) if whole else part.get_payload(decode=True)
+        data = payload.as_bytes() if isinstance(payload, EmailMessage) else payload
+        if isinstance(data, bytes):
+            name = name or f"attached{MAIL if whole else ''}"
+            name = f"{number} {name}" if name in names else name
+            names.add(name)
+            yield name, io.BytesIO(data)
+
+
+def _attachments(data: bytes) -> list[EmailMessage]:
+    message = email.message_from_bytes(data, policy=default)
+    try:
+        return cast(list[EmailMessage], list(message.iter_attachments()))
+    except (AttributeError, ValueError, LookupError, TypeError):  # the parser's own, of odd messages
+        return []
 
 
 def _zipped(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import TypeVar
 import watchfiles
 
 from ingest.build import FAILED, Outcome, build, changing
+from ingest.folders.unpack import outdated
 from ingest.kinds import AUTO
 from ingest.podcast.sidecars import sidecars
 from ingest.read import is_listed
@@ -58,7 +60,9 @@ def follow(
     outcomes = _patiently(
         lambda: build(files, library, indexes, indexes.settings.ingest, passwords, jobs, report, kind)
     )
-    left = {path: ids for path in gone if (ids := library.documents_below(path))}
+    below = library.folder / "unpacked"
+    folders = {folder for path in (*gone, *there) for folder in outdated(path, below)}
+    left = {path: ids for path in (*gone, *folders) if (ids := library.documents_below(path))}
     renamed: dict[str, Path] = {}
     if left:
 
@@ -73,6 +77,8 @@ def follow(
                 renamed |= dict.fromkeys(kept, path)
             else:
                 told("removed", str(path))
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     for outcome in outcomes.documents if files else ():
         if before := renamed.get(outcome.document_id or ""):
             told("renamed", f"{before} to {outcome.path}")

@@ -1,4 +1,4 @@
-"""E-mails (.eml): who wrote to whom and when, and what. Attachments are named, not read."""
+"""E-mails (.eml): who wrote to whom and when, and what. Attachments are named; ingest/folders/unpack.py has them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_mail(data: bytes) -> Content:
     content = Content(heads.get("Subject", ""), _pieces(message, heads), facts)
     names = [line_of(part.get_filename() or "without a name") for part in message.iter_attachments()]
     if names:
-        content.warnings.append(f"left out, attached: {', '.join(names)}. Save what is needed, and add it")
+        content.warnings.append(f"attached: {', '.join(names)}. What can be read of it is a document of its own")
     return content
 
 
