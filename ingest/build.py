@@ -25,7 +25,7 @@ from ingest.pdf.pdf_reading import pdf_recipe
 from ingest.plain_text import title_of
 from ingest.read import collection_of, content_id, find_files
 from ingest.read_context import Member, Part, ReadContext, ReadDocument
-from ingest.references.bibliography import with_references
+from ingest.references.nearby import described_anew, with_references
 from rag import bounds
 from rag.bounds import shortened
 from rag.concepts.concept_index import update_concepts
@@ -127,8 +127,7 @@ def build(
                 report("documents", len(outcomes), len(files))
         run.tidy()
     unit = 1 << 10 if sys.platform == "darwin" else 1  # bytes there, KiB elsewhere
-    largest = sum(sorted(children.peaks_kb)[-jobs:])
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + largest) // 1024
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + sum(sorted(children.peaks_kb)[-jobs:])) // 1024
     return Summary(tuple(outcomes), time.monotonic() - started, peak)
 
 
@@ -236,8 +235,8 @@ class _Run:
         entry, recipe = self._entry(document_id), self._recipe(kind, document_id, part)
         if entry and self._is_current(entry, recipe):
             return self._known(entry, part)
-        had_before = self.library.document_at(part.path)
-        return _Work(part, kind, document_id, recipe, "updated" if entry or had_before else "added", stamp)
+        status = "updated" if entry or self.library.document_at(part.path) else "added"
+        return _Work(part, kind, document_id, recipe, status, stamp)
 
     def _recipe(self, kind: str, document_id: str, part: Part) -> str:
         """The recipe that a part would be read by now."""
@@ -274,14 +273,15 @@ class _Run:
 
     def _known(self, entry: DocumentEntry, part: Part) -> Outcome:
         """The outcome of a part whose bytes the library has read before, or failed to read."""
-        path, shown = part.path, part.shown
-        before, note = self.library.document_at(path), tuple[str, ...]()
+        path, shown, note = part.path, part.shown, tuple[str, ...]()
+        before = self.library.document_at(path)
         if entry.status == FAILED and before not in (None, entry.document_id):
             return Outcome(shown, entry.document_id, entry.kind, entry.title, error=f"{entry.error}{STAYS}")
         again = before == entry.document_id  # failed at this path before: reported, but not as a failure of this run
         if not again:
             self.library.add_path(entry.document_id, path, shown)
             note = (f"the same bytes as {entry.paths[0]}: one document with two paths",) if entry.paths else ()
+        entry = described_anew(self.library, entry, part.file) if entry.status != FAILED else entry
         return _outcome_of(shown, entry, FAILED if entry.status == FAILED and not again else "unchanged", note)
 
     def _read(self, work: _Work) -> ReadDocument:

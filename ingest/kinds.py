@@ -21,7 +21,6 @@ from ingest.legal.case_passages import case_passages
 from ingest.pdf import pdf_reading
 from ingest.plain_text import HEAD_BYTES
 from ingest.podcast import episode_reading
-from ingest.podcast.chapter_store import forget_chapters
 from ingest.podcast.formats.transcript import is_transcript
 from ingest.podcast.sidecars import BESIDE
 from ingest.podcast.transcript_passages import transcript_passages
@@ -129,7 +128,7 @@ KINDS: dict[str, DocumentKind] = {  # in the order in which a file is tried
         transcript_passages,
         sidecars=BESIDE,
         complete=episode_reading.with_chapters,
-        stored=forget_chapters,
+        stored=episode_reading.stored_transcript,
     ),
     "word": _reflowable("word", "Word documents", (".docx", ".docm"), f"is no Word document, {AGAIN} .docx"),
     "slides": _reflowable("slides", "slides", (".pptx", ".pptm"), f"is no presentation, {AGAIN} .pptx"),

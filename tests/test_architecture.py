@@ -123,6 +123,7 @@ OWNERS = {  # the longest matching name decides
         "rag/library/documents.py",
         "rag/library/described/document_facts.py",
         "rag/library/described/headings.py",
+        "ingest/references/zotero.py",
     },
     "httpcore": {"ingest/feeds/fetch.py"},
     "py3langid": {"rag/encode/language.py"},

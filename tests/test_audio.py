@@ -30,7 +30,7 @@ from ingest.kinds import kind_of
 from ingest.podcast import chapter_store as chaptering
 from ingest.read import find_files
 from ingest.read_context import ReadContext
-from rag.document import Document
+from rag.document import Document, Page
 from rag.errors import DocumentError, ModelError
 from rag.index.manager import Indexes
 from rag.library.catalogue import Library
@@ -161,6 +161,23 @@ def test_a_transcript_beside_a_recording_wins(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="is no recording"):
         kind_of(tmp_path / "broken.mp3")
     assert transcript_beside(tmp_path / "alone.mp3", lambda file: True) is None
+
+
+def test_a_transcript_that_comes_later_takes_the_place_of_what_was_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chaptering, "chapters_of", halves)
+    indexes = cast(Indexes, NoIndexes(Library.open(tmp_path / "library", create=True)))
+    library = indexes.library
+    for name in ("talk.mp3", "other.mp3"):
+        shutil.copy(DAGGER, tmp_path / name)
+        with library.writing("a test"):
+            heard = Document(name, "podcast", name, "Heard.", (Page(1, 0, 6),))
+            library.put(heard, [], str(tmp_path / name), name, "audio 1")
+    (tmp_path / "talk.vtt").write_text(VTT)
+    build([tmp_path / "talk.vtt"], library, indexes, indexes.settings.ingest)
+    shown = {path for entry in library.documents() for path in entry.paths}
+    assert shown == {"other.mp3", str(tmp_path / "talk.vtt")}
 
 
 def test_a_recording_is_known_by_its_first_bytes() -> None:

@@ -16,6 +16,7 @@ from ingest.folders.unpack import outdated
 from ingest.kinds import AUTO
 from ingest.podcast.sidecars import sidecars
 from ingest.read import is_listed
+from ingest.references.bibliography import LISTS
 from rag.errors import LibraryBusy
 from rag.index.manager import Indexes
 from rag.protocols import Report, silent
@@ -53,6 +54,8 @@ def follow(
             there |= {file for file in path.rglob("*") if file.is_file()}
         elif path.exists():
             there |= {path, *_read_with(path)}
+            if path.suffix.lower() in LISTS:
+                there |= {file for file in path.parent.rglob("*") if file.is_file()}
         else:
             gone.add(path)
             there |= _read_with(path)

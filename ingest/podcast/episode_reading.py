@@ -19,12 +19,13 @@ from ingest.child_replies import (
     checking,
 )
 from ingest.plain_text import title_of
-from ingest.podcast.chapter_store import make_chapters
+from ingest.podcast.chapter_store import forget_chapters, make_chapters
 from ingest.podcast.sidecars import sidecars, sidecars_hash
 from ingest.read_context import ReadContext, ReadDocument
 from rag import bounds
 from rag.document import Document, Episode, Page
 from rag.library import episodes
+from rag.library.catalogue import Library
 from rag.library.documents import DocumentEntry
 from rag.library.episodes import AUDIO_WAS_IN
 from rag.settings import Ingest
@@ -71,6 +72,14 @@ def read_episode(file: Path, document_id: str, context: ReadContext) -> ReadDocu
     pages = (Page(1, 0, len(text)),)
     title = title or title_of(file)
     return ReadDocument(Document(document_id, "podcast", title, text, pages, warnings, episode=episode))
+
+
+def stored_transcript(library: Library, document_id: str) -> None:
+    """What follows when a transcript was stored: it stands in place of its recording, if that was heard before."""
+    forget_chapters(library, document_id)
+    episode = library.episode(document_id)
+    if episode and library.document_at(episode.audio) not in (None, document_id):
+        library.forget_path(Path(episode.audio))
 
 
 def with_chapters(

@@ -1,24 +1,22 @@
 """Bibliographies beside documents: BibTeX (.bib), RIS (.ris) and CSL JSON, as Zotero and its like export them.
 
-An entry belongs to a document that it names as its file, that has its DOI, or its title. Pure but for reading files.
+An entry belongs to a document that it names as its file, that has its DOI, or its title. Pure but for read_list.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ingest.plain_text import decoded, one_line
 from rag.bounds import TITLE, shortened
-from rag.document import Document
 
-LEVELS = 3  # folders from the document's own upwards: Zotero puts files two below its list
-MOST_FILES, MOST_BYTES = 5, 16 << 20  # lists of a folder, and bytes of one, that are read
+LISTS = (".bib", ".ris", ".json")
+DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?")
 ENTRY = re.compile(r"@(\w+)\s*[{(]\s*([^\s,{}]*)\s*,")
 FIELD = re.compile(r"\s*([\w-]+)\s*=\s*")
 TEX = re.compile(r"\\[`'^\"~=.uvHcdb]\s*\{?([A-Za-z])\}?|\\([a-zA-Z]+)\s?|[{}]")  # accents, commands, braces
@@ -29,67 +27,62 @@ Field = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a bibliography says of one document: title, author, date, doi, and the names of its files."""
+    """What a bibliography says of one document: title, author, date, doi; its files, each as NAME and FOLDER/NAME."""
 
     facts: Mapping[str, str]
     files: frozenset[str]
 
 
-def with_references(document: Document, file: Path) -> Document:
-    """The document with what a bibliography near its file says of it, if one does: its title, authors, date, DOI."""
-    for folder in [file.absolute().parent, *file.absolute().parents][1 : LEVELS + 1]:
-        for reference in _references_in(folder):
-            if _means(reference, document, file):
-                facts = {**document.facts, **{key: value for key, value in reference.facts.items() if key != "title"}}
-                return replace(document, title=reference.facts.get("title") or document.title, facts=facts)
-    return document
+class ReferenceList:
+    """The references of one list, found by a document's file, DOI or title in the same time however many there are."""
+
+    def __init__(self, references: Iterable[Reference]):
+        self._by_file: dict[str, Reference | None] = {}  # None: it names several
+        self._by_doi: dict[str, Reference] = {}
+        self._by_title: dict[str, Reference] = {}
+        for reference in references:
+            for name in reference.files:
+                self._by_file[name] = reference if self._by_file.get(name, reference) == reference else None
+            if doi := reference.facts.get("doi", "").lower():
+                self._by_doi.setdefault(doi, reference)
+            if len(letters := _letters(reference.facts.get("title", ""))) > 15:
+                self._by_title.setdefault(letters, reference)
+
+    def find(self, title: str, doi: str, file: Path) -> Reference | None:
+        """The reference of a document: of its file in its folder, of its file, of its DOI (or ""), of its title."""
+        return (
+            self._by_file.get(f"{file.parent.name}/{file.name}")
+            or self._by_file.get(file.name)
+            or self._by_doi.get(doi.lower())
+            or self._by_title.get(_letters(title))
+        )
 
 
-def _means(reference: Reference, document: Document, file: Path) -> bool:
-    doi, title = reference.facts.get("doi", ""), reference.facts.get("title", "")
-    if file.name in reference.files or (doi and doi.lower() == document.facts.get("doi", "").lower()):
-        return True
-    return len(_letters(title)) > 15 and _letters(title) == _letters(document.title)
+def read_list(file: Path) -> ReferenceList:
+    """The references in a file of LISTS. Raises OSError."""
+    text = decoded(file.read_bytes())
+    entries = {".bib": bibtex_entries, ".ris": ris_entries, ".json": csl_entries}[file.suffix.lower()](text)
+    return ReferenceList(filter(None, map(reference_of, entries)))
 
 
 def _letters(title: str) -> str:
     return re.sub(r"[\W_]+", "", title.lower())
 
 
-def _references_in(folder: Path) -> tuple[Reference, ...]:
-    found: list[Reference] = []
-    try:
-        lists = sorted(each for each in folder.iterdir() if each.suffix.lower() in (".bib", ".ris", ".json"))
-        for each in [each for each in lists if each.is_file()][:MOST_FILES]:
-            status = each.stat()
-            if status.st_size <= MOST_BYTES:
-                found += _references_of(each, status.st_mtime_ns, status.st_size)
-    except OSError:
-        pass  # a folder that may not be looked at has no bibliography for us
-    return tuple(found)
-
-
-@lru_cache(maxsize=16)
-def _references_of(file: Path, changed: int, size: int) -> tuple[Reference, ...]:
-    text = decoded(file.read_bytes())
-    readers = {".bib": bibtex_entries, ".ris": ris_entries, ".json": csl_entries}
-    return tuple(filter(None, (_reference(fields) for fields in readers[file.suffix.lower()](text))))
-
-
-def _reference(fields: list[Field]) -> Reference | None:
+def reference_of(fields: Sequence[Field]) -> Reference | None:
+    """What the fields of an entry say; None without a title or a DOI."""
     said: dict[str, list[str]] = {}
     for name, value in fields:
         said.setdefault(name, []).append(value)
-    year = next(
-        (m[0] for text in said.get("date", []) if (m := re.search(r"\d{4}(?:-\d\d){0,2}", text.replace("/", "-")))), ""
-    )
+    year = next((m[0] for text in said.get("date", []) if (m := DATE.search(text.replace("/", "-")))), "")
     facts = {
         "title": one_line((said.get("title") or [""])[0]), "author": "; ".join(said.get("author", [])), "date": year,
         "doi": (said.get("doi") or [""])[0].rpartition("doi.org/")[2],
     }  # fmt: skip
     kept = {key: shortened(one_line(value), TITLE) for key, value in facts.items() if value.strip()}
-    names = {re.split(r"[\\/]", part)[-1] for text in said.get("file", []) for part in re.split(r"[:;]", text)}
-    return Reference(kept, frozenset(filter(None, names))) if kept.get("title") or kept.get("doi") else None
+    paths = [re.split(r"[\\/]", part) for text in said.get("file", []) for part in re.split(r"[:;]", text)]
+    names = {"/".join(path[-count:]) for path in paths for count in (1, 2) if path[-1] and len(path) >= count}
+    return Reference(kept, frozenset(names)) if kept.get("title") or kept.get("doi") else None
 
 
 def bibtex_entries(text: str) -> Iterator[list[Field]]:

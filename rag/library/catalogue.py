@@ -20,7 +20,7 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -109,8 +109,8 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         """Store a document, in place of an earlier reading of the same bytes, and give it this absolute path.
 
         `geometry` has the runs of each page (boxes.py). Another document that had the path loses it, and leaves the
-        library if it has no other. An episode's chapters are replaced, with their passages, by putting it again: then
-        `path` may be None, for it keeps its paths.
+        library if it has no other. Without a `path` it is a document of the library that is put again, with another
+        title or other chapters: it keeps its paths and headings.
         """
         episode = document.episode
         if episode and episode.audio.startswith("/"):
@@ -119,6 +119,7 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
             pages = [(page.number, page.start, page.end) for page in document.pages]
             read = (json.dumps(document.warnings), recipe, generation, document.text, json.dumps(pages))
             row = (document.document_id, document.kind, document.title, "ready", None, *read)
+            kept = headings.rows_of(connection, document.document_id) if path is None else []
             self._replace(connection, generation, (*row, json.dumps(document.raw_offsets)), path, shown)
             schema.enter(connection, passages, episode)
             episodes.enter(connection, document.document_id, episode)
@@ -128,6 +129,7 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
             document_facts.enter(connection, document.document_id, document.facts)
             if document.kind in UNIT_OF:
                 headings.enter(connection, document.document_id, document.text, document.regions)
+                headings.enter_rows(connection, kept)
 
     def put_failure(
         self, document_id: str, kind: str, title: str, error: str, path: str, shown: str, recipe: str
@@ -201,6 +203,13 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
                     removed.append(document_id)
         self.sweep_pictures()
         return removed
+
+    def describe(self, document_id: str, title: str, facts: Mapping[str, str]) -> None:
+        """Give a document other facts, and another title if it is another. Raises LibraryError."""
+        with self._atomic() as connection:
+            document_facts.enter(connection, document_id, facts)
+        if title != self.documents([document_id])[0].title:
+            self.rename(document_id, title)
 
     def rename(self, document_id: str, title: str) -> None:
         """Give a document another title, which its passages are found and cited by. Raises LibraryError."""

@@ -156,7 +156,7 @@ class StoredDocuments(StoredCases):
         return {row["document_id"]: row["generation"] for row in rows}
 
     def document(self, document_id: str) -> Document:
-        """The stored document with its text; LibraryError if it is not here."""
+        """The stored document with its text, without its regions; LibraryError if it is not here."""
         rows = self._rows("SELECT * FROM documents WHERE document_id = ?", (document_id,))
         if not rows:
             raise LibraryError(f"{self.folder} holds no document {document_id!r}. See: glossator documents")
@@ -171,6 +171,7 @@ class StoredDocuments(StoredCases):
             tuple((text, raw) for text, raw in json.loads(row["raw_offsets"])),
             episode=self.episode(document_id),
             case=self.case(document_id),
+            facts=self.facts(document_id),
         )
 
     def parts_of(self, document_id: str) -> list[StoredPart]:

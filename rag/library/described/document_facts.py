@@ -13,7 +13,8 @@ CREATE TABLE facts (
 
 
 def enter(connection: sqlite3.Connection, document_id: str, facts: Mapping[str, str]) -> None:
-    """Keep what a document says of itself."""
+    """Keep what a document says of itself, in place of what was kept."""
+    connection.execute("DELETE FROM facts WHERE document_id = ?", (document_id,))
     connection.executemany(
         "INSERT INTO facts VALUES (?, ?, ?)", ((document_id, name, value) for name, value in facts.items())
     )

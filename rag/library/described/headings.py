@@ -17,11 +17,20 @@ CREATE TABLE headings (
 
 def enter(connection: sqlite3.Connection, document_id: str, text: str, regions: Sequence[Region]) -> None:
     """Keep the headings among the regions, with the words that a section path has of them."""
-    connection.executemany(
-        "INSERT INTO headings VALUES (?, ?, ?, ?)",
-        (
-            (document_id, region.start, region.end, innermost(region.section))
-            for region in regions
-            if region.kind == "heading" and text[region.start : region.end].strip()
-        ),
-    )
+    rows = [
+        (document_id, region.start, region.end, innermost(region.section))
+        for region in regions
+        if region.kind == "heading" and text[region.start : region.end].strip()
+    ]
+    enter_rows(connection, rows)
+
+
+def enter_rows(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """Keep what rows_of gave."""
+    connection.executemany("INSERT INTO headings VALUES (?, ?, ?, ?)", rows)
+
+
+def rows_of(connection: sqlite3.Connection, document_id: str) -> list[tuple[object, ...]]:
+    """The rows of a document."""
+    found = connection.execute("SELECT * FROM headings WHERE document_id = ? ORDER BY start", (document_id,))
+    return [tuple(row) for row in found]
