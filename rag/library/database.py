@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -116,6 +116,11 @@ class Database:
             if self._layout() == layout:
                 raise
             return read(self._layout())
+
+    def copy_to(self, file: Path) -> None:
+        """Copy the catalogue, as it stands at one moment, to a new file, while others read and write it."""
+        with self._explaining_errors(), closing(sqlite3.connect(file)) as copy:
+            self._connection().backup(copy)
 
     # -- writing -------------------------------------------------------------------------------------------------
 

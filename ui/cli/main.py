@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from rag.errors import RagError, UsageError
+from ui.cli.commands.backup_commands import backup, restore
 from ui.cli.commands.chapter_commands import chapters
 from ui.cli.commands.concept_command import concepts
 from ui.cli.commands.correction_commands import correct, corrections
@@ -70,8 +71,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    ingest, documents, remove, check, chapters, precedents, search, ask, concepts, correct, corrections, serve, worker,
-    mcp, doctor,
+    ingest, documents, remove, check, backup, restore, chapters, precedents, search, ask, concepts, correct,
+    corrections, serve, worker, mcp, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
