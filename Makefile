@@ -7,7 +7,7 @@ SERVE ?=
 BIN := .venv/bin
 PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser tasks
+.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser tasks fuzz
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
@@ -72,6 +72,12 @@ reader: install
 	$(BIN)/pip install -q -c constraints.txt -e '.[train]'
 	$(BIN)/glossator models fetch all-minilm-l6-v2
 	$(BIN)/glossator train reader --out build/glossator-reader $(addprefix --data ,$(READING))
+
+# Damaged files of each kind, and hostile requests to each route: 10,000 of each, some fifteen minutes.
+COUNT ?= 10000
+fuzz: .venv/dev
+	$(BIN)/python tests/unplugged.py $(BIN)/python -m tests.fuzz --count $(COUNT) --keep build/fuzz
+	$(BIN)/python tests/unplugged.py $(BIN)/python -m tests.fuzz_api --count $(COUNT)
 
 # Debian's Chromium and ffmpeg where they may be installed, else any on the path; without one the tests that need it say so.
 browser:

@@ -4,8 +4,9 @@
 
 The request is a line of JSON on standard input. MODULE has a generator `serve(request, numbers)`, which yields replies
 (what, value): one of the document as a whole, then one for each number that the parent asks for. A reply leaves as a
-line of JSON, with the peak memory of the process. A DocumentError is the reply ("error", its message). A module without
-`serve` has a `main()` that reads the request and writes the output by itself.
+line of JSON, with the peak memory of the process. A DocumentError is the reply ("error", its message), and so is any
+error that nobody foresaw, with what it is; its traceback goes to standard error. A module without `serve` has a
+`main()` that reads the request and writes the output by itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 
 from ingest.child_process import OUT_OF_MEMORY, START_SECONDS
 from rag.errors import DocumentError
+
+AGAIN = "Open it and save it again, or leave it out"
 
 
 def main() -> int:
@@ -40,6 +43,9 @@ def main() -> int:
             _reply("error", str(error))
     except MemoryError:
         return OUT_OF_MEMORY
+    except Exception as error:
+        _reply("error", f"is damaged in a way that its reader does not know ({type(error).__name__}). {AGAIN}")
+        raise
     return 0
 
 

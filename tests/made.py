@@ -408,6 +408,6 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
             digits = [i for i in range(start, min(size, start + 4096)) if 0x30 <= changed[i] <= 0x39]
             for i in chance.sample(digits, min(len(digits), 4)):
                 changed[i] = chance.choice(b"0123456789")
-    if chance.random() < 0.1:
+    if chance.random() < 0.1 and changed:
         del changed[chance.randrange(len(changed)) :]
     return bytes(changed)

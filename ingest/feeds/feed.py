@@ -117,12 +117,10 @@ def _episode(item: Element) -> list[str]:
     chapters = next((address for each in descendants(item, "chapters") if (address := _address(each, "url"))), "")
     audio, ending = "", ""
     for each in descendants(item, "enclosure"):
-        found = (
-            RECORDINGS.get(attribute(each, "type").lower())
-            or Path(urlsplit(attribute(each, "url")).path).suffix.lower()
-        )
+        address = _address(each, "url")
+        found = RECORDINGS.get(attribute(each, "type").lower()) or Path(urlsplit(address).path).suffix.lower()
         if not audio and found in RECORDINGS.values():
-            audio, ending = _address(each, "url"), found
+            audio, ending = address, found
     _, transcript, transcript_ending = transcripts[0] if transcripts else (0, "", "")
     return [
         _said(item, "title") or "untitled", mail_date(_said(item, "pubDate")), _notes(item), transcript,

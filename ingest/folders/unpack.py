@@ -121,8 +121,11 @@ def _attached(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     for number, part in enumerate(_attachments(stream.read()), start=1):
         name = PurePosixPath((part.get_filename() or "").replace("\\", "/").replace("\0", "")).name.lstrip(".")
         whole = part.get_content_type() == "message/rfc822"
-        payload = part.get_payload(0) if whole else part.get_payload(decode=True)
-        data = payload.as_bytes() if isinstance(payload, EmailMessage) else payload
+        try:
+            payload = part.get_payload(0) if whole else part.get_payload(decode=True)
+            data = payload.as_bytes() if isinstance(payload, EmailMessage) else payload
+        except (AttributeError, LookupError, TypeError, ValueError):  # the parser's own, of odd messages
+            continue
         if isinstance(data, bytes):
             name = name or f"attached{MAIL if whole else ''}"
             name = f"{number} {name}" if name in names else name
@@ -131,8 +134,8 @@ def _attached(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _attachments(data: bytes) -> list[EmailMessage]:
-    message = email.message_from_bytes(data, policy=default)
     try:
+        message = email.message_from_bytes(data, policy=default)
         return cast(list[EmailMessage], list(message.iter_attachments()))
     except (AttributeError, ValueError, LookupError, TypeError):  # the parser's own, of odd messages
         return []

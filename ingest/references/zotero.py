@@ -35,7 +35,7 @@ def read_database(file: Path) -> ReferenceList:
             fields = _by_item(connection, OF_ITEMS)
             authors = _by_item(connection, AUTHORS)
             files = _by_item(connection, FILES)
-    except sqlite3.Error:
+    except (sqlite3.Error, ValueError):  # damaged, or another program's
         return ReferenceList(())
     return ReferenceList(
         reference for item, rows in files.items()

@@ -6,8 +6,11 @@ import io
 import posixpath
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import unquote
 
+from ingest.reflowable.content import line_of
 from ingest.reflowable.markup import Element, attribute, descendants, first, parsed_xml
 from rag.errors import DocumentError
 
@@ -17,15 +20,25 @@ MOST_OF_ONE = 256 << 20  # bytes of one member
 MOST_RATIO = 500  # unpacked to packed, of a member of more than a megabyte: text reaches 20, a bomb 1,000
 
 
+@contextmanager
+def refusing(why: str) -> Iterator[None]:
+    """Raise DocumentError with `why` for what zipfile, zlib and the readers of others raise of a damaged file."""
+    try:
+        yield
+    except (
+        ArithmeticError, AttributeError, LookupError, OSError, EOFError, RuntimeError, SyntaxError, TypeError,
+        ValueError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        raise DocumentError(why) from error
+
+
 class Archive:
     """A zip file in memory. Raises DocumentError for one that is damaged, or would unpack to more than the limits."""
 
     def __init__(self, data: bytes):
-        try:
+        with refusing("is damaged: it cannot be unpacked. Open and save it again"):
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             members = self._zip.infolist()
-        except (zipfile.BadZipFile, ValueError, OSError, EOFError, zlib.error, NotImplementedError) as error:
-            raise DocumentError("is damaged: it cannot be unpacked. Open and save it again") from error
         if len(members) > MOST_MEMBERS:
             raise DocumentError(f"packs {len(members):,} files, more than any document. Leave it out")
         if sum(member.file_size for member in members) > MOST_BYTES or any(
@@ -40,11 +53,9 @@ class Archive:
         name = name.lstrip("/")
         if name not in self.names:
             return None
-        try:
-            with self._zip.open(name) as stream:
-                data = stream.read(MOST_OF_ONE + 1)
-        except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error, NotImplementedError) as error:
-            raise DocumentError(f"is damaged, or has a password: {name} cannot be unpacked. Save it again") from error
+        why = f"is damaged, or has a password: {line_of(name)} cannot be unpacked. Save it again"
+        with refusing(why), self._zip.open(name) as stream:
+            data = stream.read(MOST_OF_ONE + 1)
         if len(data) > MOST_OF_ONE:
             raise DocumentError(f"holds more than {MOST_OF_ONE >> 20} MB in one part. Cut it in parts")
         return data

@@ -27,6 +27,8 @@ HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?([\w-]{2,40})""", re.I)
 FURNITURE = ("nav", "footer", "aside")  # of a web page, around what it says
 MAIN_SHARE = 0.4  # of a page's words, from which its main element is what it says
+# characters that lxml reads, and will not write
+UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Picture = Callable[[str], bytes | None]
 
 
@@ -89,6 +91,9 @@ def root_of(text: str) -> Element:
         root = html.document_fromstring(text or "<p></p>", parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         raise DocumentError("is no web page that can be read. Open it in a browser and save it again") from error
+    if "&#" in text or UNWRITABLE.search(text):
+        for each in root.iter():
+            each.text, each.tail = (UNWRITABLE.sub("", said) if said else said for said in (each.text, each.tail))
     return root
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from typing import Any
@@ -13,10 +12,11 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from ingest.plain_text import decoded
-from ingest.reflowable.archive import Archive, core_facts
-from ingest.reflowable.content import Content, Piece
+from ingest.reflowable.archive import Archive, core_facts, refusing
+from ingest.reflowable.content import Content, Piece, line_of
 from rag.errors import DocumentError
 
+DAMAGED = "is damaged, or no workbook. Open it, and save it again as .xlsx"
 MOST_ROWS = 200_000  # of a file: more are for a database, and take an hour to read in
 MOST_COLUMNS = 500
 EMPTY_ROWS = 10_000  # one after the other, behind which nothing is looked for
@@ -28,10 +28,11 @@ def read_workbook(data: bytes) -> Content:
     """The sheets with the values that were stored with their formulas. Raises DocumentError for a damaged file."""
     archive = Archive(data)
     archive.check_xml(leave_out="/worksheets/")  # which are large
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-    except (InvalidFileException, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise DocumentError("is damaged, or no workbook. Open it, and save it again as .xlsx") from error
+    with refusing(DAMAGED):
+        try:
+            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        except InvalidFileException as error:
+            raise DocumentError(DAMAGED) from error
     facts = core_facts(archive)
     return Content(facts.pop("title", ""), _sheets(book), facts)
 
@@ -42,7 +43,7 @@ def _sheets(book: Any) -> Iterator[Piece]:
         sheet.reset_dimensions()  # what the file says of its size may be wrong
         rows: list[tuple[str, ...]] = []
         empty = 0
-        try:
+        with refusing(f"is damaged: sheet {line_of(sheet.title)} cannot be read. Save it again"):
             for cells in sheet.iter_rows(max_col=MOST_COLUMNS):
                 row = tuple(_cell(cell.value, getattr(cell, "number_format", "")) for cell in cells)
                 empty = 0 if any(row) else empty + 1
@@ -51,8 +52,6 @@ def _sheets(book: Any) -> Iterator[Piece]:
                 rows.append(row)
                 if len(rows) > left:
                     raise _too_long()
-        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-            raise DocumentError(f"is damaged: sheet {sheet.title} cannot be read. Save it again") from error
         left -= len(rows)
         yield Piece("part", sheet.title)
         yield Piece("table", rows=tuple(rows), whole=True)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pptx
 from pptx.enum.shapes import MSO_SHAPE_TYPE, PP_PLACEHOLDER
 from pptx.exc import PythonPptxError
 
-from ingest.reflowable.archive import Archive, core_facts
+from ingest.reflowable.archive import Archive, core_facts, refusing
 from ingest.reflowable.content import Content, Piece, clean, line_of
 from ingest.reflowable.office.word import NO_TITLE
 from rag.errors import DocumentError
 
 FURNITURE = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.HEADER)
+DAMAGED = "is damaged, or no presentation. Open it, and save it again as .pptx"
 DEEPEST = 10  # groups within groups
 
 
@@ -24,15 +25,21 @@ def read_slides(data: bytes) -> Content:
     """The presentation. Raises DocumentError for a damaged one."""
     archive = Archive(data)
     archive.check_xml()
-    try:
-        presentation = pptx.Presentation(io.BytesIO(data))
-        slides = list(presentation.slides)
-    except (PythonPptxError, KeyError, ValueError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise DocumentError("is damaged, or no presentation. Open it, and save it again as .pptx") from error
     facts = core_facts(archive)
     title = facts.pop("title", "")
     title = "" if NO_TITLE.match(title) or title == "PowerPoint Presentation" else title
-    return Content(title or (_title(slides[0]) if slides else ""), _pieces(slides), facts)
+    with _refusing_damage():
+        slides = list(pptx.Presentation(io.BytesIO(data)).slides)
+        return Content(title or (_title(slides[0]) if slides else ""), _pieces(slides), facts)
+
+
+@contextmanager
+def _refusing_damage() -> Iterator[None]:
+    with refusing(DAMAGED):
+        try:
+            yield
+        except PythonPptxError as error:
+            raise DocumentError(DAMAGED) from error
 
 
 def _title(slide: Any) -> str:
@@ -41,19 +48,24 @@ def _title(slide: Any) -> str:
 
 
 def _pieces(slides: list[Any]) -> Iterator[Piece]:
-    for slide in slides:
-        title = _title(slide)
-        yield Piece("part", title)
-        if title:
-            yield Piece("heading", title, level=0)
-        shapes = sorted(slide.shapes, key=lambda shape: (shape.top or 0, shape.left or 0))
-        for shape in shapes:
-            if slide.shapes.title is None or shape.shape_id != slide.shapes.title.shape_id:
-                yield from _of_shape(shape, DEEPEST)
-        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-            notes = clean(slide.notes_slide.notes_text_frame.text)
-            if notes:
-                yield Piece("aside", f"Notes: {notes}")
+    with _refusing_damage():
+        for slide in slides:
+            yield from _of_slide(slide)
+
+
+def _of_slide(slide: Any) -> Iterator[Piece]:
+    title = _title(slide)
+    yield Piece("part", title)
+    if title:
+        yield Piece("heading", title, level=0)
+    shapes = sorted(slide.shapes, key=lambda shape: (shape.top or 0, shape.left or 0))
+    for shape in shapes:
+        if slide.shapes.title is None or shape.shape_id != slide.shapes.title.shape_id:
+            yield from _of_shape(shape, DEEPEST)
+    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+        notes = clean(slide.notes_slide.notes_text_frame.text)
+        if notes:
+            yield Piece("aside", f"Notes: {notes}")
 
 
 def _of_shape(shape: Any, depth: int) -> Iterator[Piece]:

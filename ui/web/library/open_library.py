@@ -22,7 +22,7 @@ from ui.web.panels.page_view import PageViews
 from ui.web.panels.recordings import Recordings
 from ui.web.workers.answer_worker import AnswerWorker
 from ui.web.workers.evaluation_worker import EvaluationWorker
-from ui.web.workers.jobs import Worker
+from ui.web.workers.jobs import Worker, hide_folder
 from ui.web.workers.precedent_worker import PrecedentWorker
 from ui.web.workers.reader_queue import ReaderQueue
 from ui.web.workers.upload_worker import UploadWorker
@@ -40,6 +40,7 @@ class OpenLibrary:
 
     def __init__(self, indexes: Indexes, arrivals: Arrivals, queue: ReaderQueue, reads: bool = True):
         library = indexes.library
+        hide_folder(library.folder)
         self._settings = PageSettings(library.folder, indexes.settings)
         indexes.settings = self._settings.load()
         self.indexes = indexes

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 from ingest.child_process import Stopped
@@ -16,6 +17,7 @@ from rag.errors import RagError
 
 log = logging.getLogger("glossator")
 CALLED_OFF = (Stopped, CancelledError)
+_served = set[str]()  # the folders of libraries that hide_folder was given
 
 
 class ServerBusy(RagError):
@@ -31,10 +33,21 @@ class InternalError(Exception):
         super().__init__("Internal error. The server's log says more")
 
 
+def hide_folder(folder: Path) -> None:
+    """From now on this process serves a library: who asks need not know where on its disk that lies."""
+    _served.add(str(folder))
+
+
 def message_of(error: Exception) -> str:
-    """What people are told of an error: its own message, but of a bug only that there is one. A bug is logged."""
+    """What people are told of an error: its own message, but of a bug only that there is one. A bug is logged.
+
+    The folder of a library that is served is called "the library".
+    """
     if isinstance(error, RagError | OSError | InternalError):
-        return str(error)
+        text = str(error)
+        for folder in sorted(_served, key=len, reverse=True):
+            text = text.replace(f"{folder}/catalogue.sqlite", "the library").replace(folder, "the library")
+        return text
     if isinstance(error, CALLED_OFF):
         return "Stopped"
     return str(logged(error))
