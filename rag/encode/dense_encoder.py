@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from rag.encode.bert import FEW, Bert, is_plain_bert
 from rag.encode.functional import one_thread
 from rag.errors import LibraryError, ModelError, first_line_of, not_loaded
-from rag.models.registry import catalogue, path_of
+from rag.models.registry import catalogue, opening, path_of
 from rag.protocols import DenseEncoder, PictureEncoder
 
 if TYPE_CHECKING:
@@ -222,11 +222,12 @@ def open_encoder(model: str, max_tokens: int, batch_size: int) -> DenseEncoder:
 
     Raises ModelError for one that cannot be loaded, or is damaged.
     """
-    folder = folder_of(model)
-    record = trained_record(folder)
-    if record is None:
-        return open_base(folder, max_tokens, batch_size)
-    text = frozen = open_base(folder_of(record["base"]), max_tokens, batch_size)
+    with opening(model) as folder:
+        record = trained_record(folder)
+        if record is None:
+            return open_base(folder, max_tokens, batch_size)
+    with opening(record["base"]) as base:
+        text = frozen = open_base(base, max_tokens, batch_size)
     projection = None
     if record["full"]:
         text = open_base(folder, max_tokens, batch_size)

@@ -11,7 +11,7 @@ from rag.encode.dense_encoder import fingerprint_of_trained, folder_of, open_enc
 from rag.encode.heads import METHODS, Method
 from rag.encode.sparse_encoder import SparseTextEncoder, open_sparse_encoder
 from rag.errors import UsageError
-from rag.models.registry import catalogue, fingerprint
+from rag.models.registry import catalogue, fingerprint, opening
 from rag.protocols import DenseEncoder
 from rag.settings import Settings
 
@@ -42,9 +42,10 @@ class Encoders:
             if self._sparse is None or self._sparse[0] != current:
                 sparse = self.settings.sparse
                 query_folder = folder_of(sparse.query_model) if sparse.query_model else None
-                encoder = open_sparse_encoder(
-                    sparse.method, folder_of(model), query_folder, sparse.max_tokens, sparse.batch_size
-                )
+                with opening(model) as folder:
+                    encoder = open_sparse_encoder(
+                        sparse.method, folder, query_folder, sparse.max_tokens, sparse.batch_size
+                    )
                 self._sparse = current, encoder
             return self._sparse[1]
 

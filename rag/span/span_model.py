@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.encode.dense_encoder import folder_of
 from rag.errors import ModelError, not_loaded
+from rag.models.registry import opening
 from rag.span.windows import PairTokenizer, Window, WindowSizes
 
 SPAN_HEAD, PASSAGE_HEAD, SUPPORT_HEAD = "heads.span", "heads.passage", "heads.support"
@@ -114,7 +114,8 @@ def open_span_model(folder: Path | str, sizes: WindowSizes | None = None) -> Spa
 @cache
 def shared_span_model(model: str) -> SpanModel:
     """The reading model of a name in models.toml or of a folder, opened once. Raises ModelError as open_span_model."""
-    return open_span_model(folder_of(model))
+    with opening(model) as folder:
+        return open_span_model(folder)
 
 
 def batches_by_length(windows: Sequence[Window], tokens: int) -> Iterator[list[int]]:
