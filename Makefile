@@ -7,7 +7,7 @@ SERVE ?=
 BIN := .venv/bin
 PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser tasks fuzz
+.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser tasks fuzz faults
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
@@ -79,8 +79,12 @@ fuzz: .venv/dev
 	$(BIN)/python tests/unplugged.py $(BIN)/python -m tests.fuzz --count $(COUNT) --keep build/fuzz
 	$(BIN)/python tests/unplugged.py $(BIN)/python -m tests.fuzz_api --count $(COUNT)
 
+# Kills, errors at writes, flipped bits, jumping clocks: some forty minutes. Needs strace and faketime.
+faults: .venv/dev
+	$(BIN)/python tests/unplugged.py $(BIN)/python -m tests.faults
+
 # Debian's Chromium and ffmpeg where they may be installed, else any on the path; without one the tests that need it say so.
 browser:
-	@{ command -v chromium chromium-browser google-chrome >/dev/null && command -v ffmpeg >/dev/null; } \
+	@{ command -v chromium chromium-browser google-chrome >/dev/null && command -v ffmpeg >/dev/null && command -v strace >/dev/null; } \
 		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium ffmpeg; } || true
+		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium ffmpeg strace faketime; } || true

@@ -1,0 +1,38 @@
+"""A little of what `make faults` does at length (tests/faults.py): a kill of each work, flipped bits, an error at a write."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests import faults
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def test_a_kill_in_the_middle_of_each_work_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ingest", "remove"):  # which test_bad_input.py and test_resume.py kill
+        monkeypatch.delitem(faults.KILLED, name)
+    result = faults.kills(5, 1, tmp_path)
+    assert result.wrong == [] and sum(result.faults.values()) == 5
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_an_error_at_a_write_loses_nothing(tmp_path: Path) -> None:
+    result = faults.writes(1, 1, tmp_path)
+    assert result.wrong == [] and sum(result.faults.values()) == 2
+
+
+def test_a_difference_is_found(tmp_path: Path) -> None:
+    """The suite itself: a library whose text was changed is another state, and a flipped bit of its text is found."""
+    made = faults.template(tmp_path / "made")
+    wanted = faults.state(made / "library")
+    assert wanted["problems"] == [] and wanted["hits"]["bm25 otter"][0][0] == "otter"
+    data = (made / "library" / "catalogue.sqlite").read_bytes()
+    (made / "library" / "catalogue.sqlite").write_bytes(
+        data.replace(b"The otter of paragraph 3", b"The otter of paragraph 4")
+    )
+    assert faults.state(made / "library") != wanted
+    assert faults._of_flipped(made / "library", wanted) == "found by check"
