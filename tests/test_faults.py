@@ -1,4 +1,4 @@
-"""A little of what `make faults` does at length (tests/faults.py): a kill of each work, flipped bits, an error at a write."""
+"""A little of `make faults` (tests/faults.py): a kill of each work, an error at a write, a flipped bit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_difference_is_found(tmp_path: Path) -> None:
     assert wanted["problems"] == [] and wanted["hits"]["bm25 otter"][0][0] == "otter"
     data = (made / "library" / "catalogue.sqlite").read_bytes()
     (made / "library" / "catalogue.sqlite").write_bytes(
-        data.replace(b"The otter of paragraph 3", b"The otter of paragraph 4")
+        data.replace(b"The otter of paragraph 3", b"The otter of paragraph 4", 1)
     )
     assert faults.state(made / "library") != wanted
     assert faults._of_flipped(made / "library", wanted) == "found by check"

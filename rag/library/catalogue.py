@@ -29,7 +29,7 @@ from rag.document import Document
 from rag.errors import LibraryError
 from rag.library import boxes, cases, episodes, links, schema, stored_files
 from rag.library.boxes import Run
-from rag.library.database import VERSION, WriterLock
+from rag.library.database import IN_AT_ONCE, VERSION, WriterLock
 from rag.library.described import document_facts, headings
 from rag.library.documents import StoredDocuments
 from rag.library.links import StoredLinks
@@ -247,6 +247,12 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
             'WHERE substr(d.text, p.start + 1, p."end" - p.start) <> p.text'
         ):
             found.append(f"passage {row['passage_id']} does not quote its document")
+        numbers = self.numbers()
+        for first in range(0, len(numbers), IN_AT_ONCE):
+            try:
+                self.passages_numbered(numbers[first : first + IN_AT_ONCE])
+            except LibraryError as error:
+                found.append(str(error))
         found += self._read_since(2, list[str](), links.problems) + self._read_since(4, list[str](), cases.problems)
         found += self._read_since(5, list[str](), schema.problems)
         found += self._read_since(5, list[str](), self._file_problems)

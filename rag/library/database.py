@@ -64,7 +64,18 @@ class Database:
                 f"{self.folder}/catalogue.sqlite: {error}. "
                 "If the disk is full or the folder read-only, fix that and run it again; nothing stored is lost"
             ) from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # in a name, bytes that are no text
+            raise LibraryError(
+                f"{self.folder}/catalogue.sqlite is damaged: {error}. "
+                "Put a copy of it back, or ingest the documents into a new folder"
+            ) from error
+
+    @contextmanager
+    def _making_records(self) -> Iterator[None]:
+        """Turn the errors of rows that make no record, as a flipped bit leaves them, into LibraryErrors."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError) as error:
             raise LibraryError(
                 f"{self.folder}/catalogue.sqlite is damaged: {error}. "
                 "Put a copy of it back, or ingest the documents into a new folder"

@@ -26,7 +26,8 @@ class StoredPassages(Database):
     def passages_numbered(self, numbers: Sequence[int]) -> dict[int, Passage]:
         """The passages that are (still) here, by catalogue number."""
         rows = self._passage_rows("p.number IN ({})", numbers)
-        return {row["number"]: schema.passage(row) for row in rows}
+        with self._making_records():
+            return {row["number"]: schema.passage(row) for row in rows}
 
     def labelled(self, labels: Sequence[str]) -> list[Passage]:
         """The passages of tables and figures with one of these labels ("Table 3"), whatever its case."""
