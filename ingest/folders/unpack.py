@@ -63,7 +63,9 @@ def unpack(archive: Path, below: Path) -> Path:
         raise DocumentError(
             f"cannot be unpacked: {error.strerror or error}. Check its permissions and the disk"
         ) from error
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, LookupError, RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
         raise DocumentError(
             "is damaged, or has a password: it cannot be unpacked. Unpack it, and name its folder"
         ) from error

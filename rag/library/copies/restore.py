@@ -69,7 +69,7 @@ def _unpack(file: Path, folder: Path, report: Report) -> tuple[int, list[str]]:
         raise DataError(f"{file}: no such file. Check the name") from None
     except LibraryError as error:
         raise DataError(f"{file}: {error}") from error
-    except (tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{file} is no backup, or a damaged one: {error}. Use another") from error
     if not isinstance(manifest, dict) or not isinstance(files := manifest.get("files"), dict):
         raise DataError(f"{file} is no backup, or a cut one: its list of files is missing. Use another")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.exceptions import HTTPException
 
 from rag.errors import LibraryBusy, LibraryError, RagError, UsageError
@@ -26,9 +27,19 @@ STATUS: tuple[tuple[type[RagError], int], ...] = (
 
 
 class Body(BaseModel):
-    """The JSON of a request. A field that is not known is refused: it may be one that was misspelt."""
+    """The JSON of a request. A field that is not known is refused: it may be one that was misspelt; so is half a
+    character (JSON may name one), which is no text."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, given: Any) -> Any:
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half a character. Leave it out") from None
+        return given
 
 
 def problem(status: int, detail: str, title: str = "", headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -55,6 +55,8 @@ def view_of(entry: DocumentEntry) -> str:
 
 @routes.get("/documents/{document_id}/pages/{page}.png")
 def picture(document_id: str, page: int, request: Request, library: InLibrary) -> Response:
+    if not library.pages.are_drawn(entry_of(library, document_id).kind):
+        raise LibraryError("its pages have no pictures. Read its text instead")
     png = library.pages.picture(document_id, page).png
     tag = f'"{sha256(png).hexdigest()[:20]}"'
     headers = {"etag": tag, "cache-control": DAY}
@@ -106,7 +108,10 @@ def text(document_id: str, library: InLibrary, start: Offset = 0, end: Offset | 
 def marks(document_id: str, library: InLibrary, start: Offset, end: Offset) -> Json:
     """Where text[start:end] stands: (page, rectangle) of its lines, and of tables and figures around it; in points."""
     entry_of(library, document_id)
-    first, last = library.library.pages_of(document_id, start, end)
+    try:
+        first, last = library.library.pages_of(document_id, start, end)
+    except ValueError:
+        raise UsageError("start, end: the document has no text there. Give offsets of a passage or a quote") from None
     return {
         "first_page": first,
         "last_page": last,
