@@ -13,6 +13,10 @@ class LibraryError(RagError):
     """The library folder is missing, locked, damaged or cannot be written."""
 
 
+class EngineUnavailable(LibraryError):
+    """The search engine that keeps a library's index cannot be asked: nothing is known of the index."""
+
+
 class LibraryBusy(LibraryError):
     """Another process is writing to the library."""
 

@@ -226,9 +226,20 @@ class Experimental(_Stage):
     )
 
 
+class LibrarySettings(_Stage):
+    engine: Literal["embedded", "milvus"] = Field(
+        default="embedded", description="what searches: Lucene, FAISS and our own in the library's folder, or Milvus"
+    )
+    uri: str = Field(
+        default="",
+        description="of Milvus: its address, or a file for Milvus Lite; empty: a file in the library's folder",
+    )
+
+
 class Settings(_Stage):
     """All settings. `hash` changes whenever a value that can change an answer does."""
 
+    library: LibrarySettings = LibrarySettings()
     ingest: Ingest = Ingest()
     chapters: Chapters = Chapters()
     audio: Audio = Audio()

@@ -125,6 +125,7 @@ OWNERS = {  # the longest matching name decides
         "rag/library/described/headings.py",
         "ingest/references/zotero.py",
     },
+    "pymilvus": {"rag/index/milvus.py"},
     "httpcore": {"ingest/feeds/fetch.py"},
     "py3langid": {"rag/encode/language.py"},
     "ctranslate2": {"ingest/audio/hearing.py"},

@@ -17,6 +17,8 @@ from tests.conftest import ROOT
 
 # One other, valid value for every setting.
 OTHER = {
+    "library.engine": "milvus",
+    "library.uri": "http://localhost:19530",
     "ingest.ocr": "false",
     "audio.model": "whisper-tiny-en",
     "reader.unsupported": "mark",

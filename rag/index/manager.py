@@ -17,17 +17,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.encode.inference_free import InferenceFreeQuery, idf
 from rag.encode.sparse_encoder import SparseTextEncoder
-from rag.errors import IndexMismatch, LibraryBusy, LibraryError, UsageError
+from rag.errors import EngineUnavailable, IndexMismatch, LibraryBusy, LibraryError, UsageError
 from rag.index.bm25 import Bm25Index, Bm25Retriever
 from rag.index.dense import DenseIndex, DenseRetriever
 from rag.index.encoders import Encoders, fingerprint_of
 from rag.index.leases import OpenIndex
+from rag.index.milvus import MilvusIndex
 from rag.index.sparse import SparseIndex, SparseRetriever
 from rag.library.catalogue import Library
 from rag.models.registry import opening
@@ -39,6 +41,7 @@ RETRY_SECONDS = (0.05, 0.2, 0.5)
 CHECKPOINT_SECONDS = 30.0
 FIRST_CHECKPOINT_SECONDS = 1.0  # then twice as long each time, so that a new library can be searched while it grows
 INDEXES = ("lexical", "sparse", "dense")
+MILVUS = "milvus"  # in place of all three, where the settings name that engine
 NEEDS = {"bm25": ["lexical"], "sparse": ["sparse"], "dense": ["dense"], "hybrid": INDEXES}  # retriever -> its indexes
 log = logging.getLogger("glossator")
 
@@ -68,8 +71,21 @@ class Indexes:
     def _folder(self, name: str) -> Path:
         return self.library.folder / name
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The indexes that the engine of the settings has."""
+        return (MILVUS,) if self.settings.library.engine == MILVUS else INDEXES
+
+    def _needed(self, retriever: str) -> Sequence[str]:
+        return self.names if self.names == (MILVUS,) else NEEDS[retriever]
+
     def _index(self, name: str) -> DerivedIndex:
         folder = self._folder(name)
+        if name == MILVUS:
+            of_words = (self.settings.bm25.k1, self.settings.bm25.b)
+            built_with = f"{self._index('sparse').built_with}; {self._index('dense').built_with}; BM25 {of_words}"
+            uri, picture = self.settings.library.uri, self.library.picture
+            return MilvusIndex(folder, uri, self.encoder, self.sparse_encoder, built_with, of_words, picture)
         if name == "lexical":
             bm25 = self.settings.bm25
             weights = {
@@ -119,7 +135,12 @@ class Indexes:
         except (OSError, ValueError, TypeError):
             return Built()  # no record is the record of nothing: all is applied again
 
-    def _record(self, name: str, built: Built) -> None:
+    def index(self, name: str) -> DerivedIndex:
+        """The index of a name, closed."""
+        return self._index(name)
+
+    def record(self, name: str, built: Built) -> None:
+        """Write what an index holds from now on; the caller holds the writer's lock."""
         fresh = self._folder(name) / "built.json.new"
         fresh.write_text(json.dumps(asdict(built)), "utf-8")
         os.replace(fresh, self._folder(name) / "built.json")
@@ -127,7 +148,7 @@ class Indexes:
     @property
     def searchable_generation(self) -> int:
         """The catalogue's generation that a search over all indexes finds."""
-        return min(self._built(name).generation for name in INDEXES)
+        return min(self._built(name).generation for name in self.names)
 
     def check_settings(self, names: Sequence[str]) -> None:
         """IndexMismatch if one of these was built with something else than the settings ask for."""
@@ -164,6 +185,8 @@ class Indexes:
             # Behind the catalogue it may be ahead of its record; level with it, the two must agree.
             if built.generation == generation and index.count != built.count:
                 return f"{self._folder(name)}: {index.count} passages, its record says {built.count}"
+        except EngineUnavailable:
+            raise
         except LibraryError as error:
             return str(error)
         finally:
@@ -173,18 +196,19 @@ class Indexes:
     # -- writing (the caller holds the writer's lock) ------------------------------------------------------------
 
     @contextmanager
-    def updating(self, report: Report = silent, names: Sequence[str] = INDEXES) -> Iterator[Callable[[], None]]:
+    def updating(self, report: Report = silent, names: Sequence[str] = ()) -> Iterator[Callable[[], None]]:
         """Yields a function that applies the catalogue's changes.
 
         They are on disk after a second, two, four, ... at most 30, and at the end. With `names` only these indexes get
         them: a search by words needs no encoder.
         """
+        names = names or self.names
         self.check_settings(names)
         for name in names:
             if damage := self._damage(name):
                 log.warning("%s. It is rebuilt from the catalogue now", damage)
             if damage or not self._built(name).built_with:  # files without a record may be anything
-                shutil.rmtree(self._folder(name), ignore_errors=True)
+                self._clear(name)
         indexes = {name: self._index(name) for name in names}
         applied = {name: self._built(name).generation for name in names}
         saved_at, saved = time.monotonic(), dict(applied)
@@ -195,9 +219,9 @@ class Indexes:
             for name, index in indexes.items():
                 if applied[name] > saved[name] or not self._built(name).built_with:
                     index.commit()
-                    self._record(name, Built(applied[name], index.built_with, index.count))
+                    self.record(name, Built(applied[name], index.built_with, index.count))
                     saved[name] = applied[name]
-            self.library.forget_removals(min(self._built(name).generation for name in INDEXES))
+            self.library.forget_removals(min(self._built(name).generation for name in self.names))
             saved_at, pause = time.monotonic(), min(2 * pause, CHECKPOINT_SECONDS)
 
         def update() -> None:
@@ -221,10 +245,16 @@ class Indexes:
             for index in indexes.values():
                 index.close()
 
+    def _clear(self, name: str) -> None:
+        index = self._index(name)
+        if isinstance(index, MilvusIndex):
+            index.drop()
+        shutil.rmtree(self._folder(name), ignore_errors=True)
+
     def rebuild(self, report: Report = silent) -> None:
         """Rebuild every index from the catalogue, with the present settings."""
-        for name in INDEXES:
-            shutil.rmtree(self._folder(name), ignore_errors=True)
+        for name in self.names:
+            self._clear(name)
         with self.updating(report):
             pass
 
@@ -234,17 +264,19 @@ class Indexes:
         The old index goes first: after a kill there is none, and the next search makes it with whichever encoder lies
         there.
         """
-        built = bool(self._built("sparse").built_with)
-        shutil.rmtree(self._folder("sparse"), ignore_errors=True)
+        name = "sparse" if "sparse" in self.names else MILVUS
+        built = bool(self._built(name).built_with)
+        if built:
+            self._clear(name)
         change()
         if built:
-            with self.updating(report, ["sparse"]):
+            with self.updating(report, [name]):
                 pass
 
     def problems(self) -> list[str]:
         """What is wrong with the indexes: damage, staleness, other settings; by name, empty when all is well."""
         found = []
-        for name in INDEXES:
+        for name in self.names:
             built, wanted, generation = self._built(name), self._index(name).built_with, self.library.generation
             if damage := self._damage(name):
                 found.append(damage)
@@ -277,10 +309,11 @@ class Indexes:
         """
         if name not in NEEDS:
             raise UsageError(f"--retriever {name}: choose one of {', '.join(NEEDS)}")
-        self.check_settings(NEEDS[name])
+        needed = self._needed(name)
+        self.check_settings(needed)
         if self.library.generation > 0:  # else whoever is about to fill the library would find it locked
-            self._repair(NEEDS[name], report)
-        return all(self._built(needed).built_with for needed in NEEDS[name])
+            self._repair(needed, report)
+        return all(self._built(each).built_with for each in needed)
 
     def _repair(self, names: Sequence[str], report: Report) -> None:
         generation = self.library.generation
@@ -329,15 +362,15 @@ class Indexes:
 
     def bm25(self, explain: bool = True) -> Bm25Retriever:
         """A retriever over the BM25 index; with `explain`, hits say what each term contributed."""
-        opened = self._open("lexical")
-        assert isinstance(opened.index, Bm25Index)
-        return opened.lend(Bm25Retriever(opened.index, self.library.passages, explain))
+        opened = self._open(self._needed("bm25")[0])
+        index = opened.index.bm25 if isinstance(opened.index, MilvusIndex) else opened.index
+        return opened.lend(Bm25Retriever(cast(Bm25Index, index), self.library.passages, explain))
 
     def sparse(self, explain: bool = True) -> SparseRetriever:
         """A retriever over the index of learned sparse vectors; `explain` as for bm25."""
-        opened, library = self._open("sparse"), self.library
-        index = opened.index
-        assert isinstance(index, SparseIndex)
+        opened, library = self._open(self._needed("sparse")[0]), self.library
+        side = opened.index.sparse if isinstance(opened.index, MilvusIndex) else opened.index
+        index = cast(SparseIndex, side)
         return opened.lend(
             SparseRetriever(index, lambda: self._queries(index), library.passages_numbered, library.numbers_of, explain)
         )
@@ -354,9 +387,10 @@ class Indexes:
 
     def dense(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None) -> DenseRetriever:
         """A retriever over the index of dense vectors; `change` as of DenseRetriever."""
-        opened = self._open("dense")
-        assert isinstance(opened.index, DenseIndex)
-        return opened.lend(DenseRetriever(opened.index, self.encoder, self.library.passages_numbered, change))
+        opened = self._open(self._needed("dense")[0])
+        side = opened.index.dense if isinstance(opened.index, MilvusIndex) else opened.index
+        index = cast(DenseIndex, side)
+        return opened.lend(DenseRetriever(index, self.encoder, self.library.passages_numbered, change))
 
 
 class NothingIndexed:

@@ -244,6 +244,10 @@ class SparseIndex:
             return set()
         return set(vectors.words[vectors.word_starts[row] : vectors.word_starts[row + 1]].tolist())
 
+    def words_of(self, numbers: Sequence[int]) -> list[set[int]]:
+        """As `words`, of each of these numbers."""
+        return [self.words(number) for number in numbers]
+
     def vector(self, number: int) -> SparseVector:
         """A passage's vector as it is searched. Raises KeyError for a number that is not in the index."""
         vectors, row = self._find(number)
@@ -350,7 +354,7 @@ class SparseRetriever:
         asked = [i for i in self._queries().token_ids([query])[0] if any(map(str.isalnum, self._queries().term(i)))]
         weights = idf(self.index.document_frequency()[asked], self.index.count)
         numbers = self._numbers([passage.passage_id for passage in passages])
-        said = [self.index.words(numbers.get(passage.passage_id, -1)) for passage in passages]
+        said = self.index.words_of([numbers.get(passage.passage_id, -1) for passage in passages])
         return dict(zip(asked, weights.tolist(), strict=True)), [words.intersection(asked) for words in said]
 
     def _terms(self, number: int, vector: SparseVector) -> dict[str, float]:

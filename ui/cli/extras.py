@@ -14,6 +14,7 @@ EXTRAS = {
     "peft": ("peft", "train"),
     "onnx": ("onnx", "train"),
     "numba": ("numba", "large"),
+    "pymilvus": ("pymilvus", "milvus"),
     "ctranslate2": ("ctranslate2", "audio"),
     "miniaudio": ("miniaudio", "audio"),
 }

@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from rag.errors import RagError, UsageError
-from ui.cli.commands.backup_commands import backup, restore
+from ui.cli.commands.backup_commands import backup, move, restore
 from ui.cli.commands.chapter_commands import chapters
 from ui.cli.commands.concept_command import concepts
 from ui.cli.commands.correction_commands import correct, corrections
@@ -71,7 +71,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    ingest, documents, remove, check, backup, restore, chapters, precedents, search, ask, concepts, correct,
+    ingest, documents, remove, check, backup, restore, move, chapters, precedents, search, ask, concepts, correct,
     corrections, serve, worker, mcp, doctor,
 )  # fmt: skip
 for command in COMMANDS:

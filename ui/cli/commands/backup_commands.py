@@ -1,4 +1,4 @@
-"""The commands backup and restore."""
+"""The commands backup, restore and move."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.cli.options import JsonOption, LibraryOption
-from ui.cli.shared import print_json, progress
+from ui.cli.shared import open_indexes, print_json, progress
 
 if TYPE_CHECKING:
     from rag.library.copies.backup import Backup
@@ -35,6 +35,23 @@ def restore(file: FileArgument, library: LibraryOption, as_json: JsonOption = Fa
     with progress() as report:
         made = read_backup(file, library, report)
     _say("restored", str(library), made, as_json)
+
+
+def move(
+    library: LibraryOption,
+    to: Annotated[str, typer.Option("--to", help="Milvus: its address, or a file for Milvus Lite.", metavar="URI")],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy what a library is searched by to Milvus; what was cut off goes on. The library's own indexes stay."""
+    from rag.index.move.copy_to_milvus import copy_to_milvus
+
+    with progress() as report:
+        moved = copy_to_milvus(open_indexes(library), to, report)
+    if as_json:
+        print_json({"passages": moved.passages, "before": moved.before, "uri": to})
+        return
+    print(f"copied {moved.passages - moved.before:,} of {moved.passages:,} passages to {to}, and compared them")
+    print('to search there, set library.engine = "milvus" and library.uri to this address (settings.toml, or --set)')
 
 
 def _say(what: str, where: str, made: Backup, as_json: bool) -> None:
