@@ -116,7 +116,7 @@ def test_a_library_is_moved_and_what_was_cut_off_goes_on(
 ) -> None:
     monkeypatch.setattr(moving, "BATCH", 1)
     indexes, uri = Indexes(Library.open(both[0]), load_settings()), str(tmp_path / "moved.db")
-    total = len(indexes.library.numbers())
+    total, last = len(indexes.library.numbers()), indexes.library.numbers()[-1]
 
     def stop(what: str, done: int, of: int) -> None:
         if done >= 2:
@@ -137,7 +137,7 @@ def test_a_library_is_moved_and_what_was_cut_off_goes_on(
     assert isinstance(index, MilvusIndex)
     index.open()
     index.put(
-        [(0, indexes.library.passages_numbered([total])[total])],
+        [(0, indexes.library.passages_numbered([last])[last])],
         np.ones((1, 384)),
         [(np.zeros(0, np.int32), np.zeros(0, np.float32))],
         [[]],
