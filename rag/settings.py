@@ -227,6 +227,8 @@ class Experimental(_Stage):
 
 
 class LibrarySettings(_Stage):
+    """What searches a library."""
+
     engine: Literal["embedded", "milvus"] = Field(
         default="embedded", description="what searches: Lucene, FAISS and our own in the library's folder, or Milvus"
     )

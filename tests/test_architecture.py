@@ -187,6 +187,7 @@ OWNERS = {  # the longest matching name decides
         "ui/cli/benchmarks/eval_precedents.py",
         "ui/cli/benchmarks/eval_reading.py",
         "ui/cli/benchmarks/eval_retrieval.py",
+        "ui/cli/commands/backup_commands.py",
         "ui/cli/commands/chapter_commands.py",
         "ui/cli/commands/concept_command.py",
         "ui/cli/commands/correction_commands.py",
