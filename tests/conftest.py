@@ -119,12 +119,12 @@ def pytest_configure(config: pytest.Config) -> None:
 # Slowest first. Seconds go to browsers, readers and kills, not to the number of tests, by which xdist would sort. It
 # hands out whole files, the next one already while two tests are left, so that a slow one late leaves a worker idle.
 SLOWEST = [
-    "test_make_run.py", "test_bad_input.py", "test_web_case.py", "test_hostile_pdfs.py", "test_web.py", "test_ocr.py",
-    "test_hotpotqa.py", "test_pdf_golden.py", "test_bench.py", "test_web_podcast.py", "test_cli.py",
-    "test_legal_ingest.py", "test_podcasts_ingest.py", "test_layout.py", "test_pdf_eval.py", "test_golden.py",
-    "test_readers.py", "test_seismic.py", "test_models.py", "test_web_attribution.py", "test_web_places.py",
-    "test_precedents_cli.py", "test_train_notes.py", "test_resume.py", "test_injections.py", "test_web_forms.py",
-    "test_weights.py",
+    "test_room.py", "test_bad_input.py", "test_make_run.py", "test_upload_queue.py", "test_room_sources.py",
+    "test_ocr.py", "test_faults.py", "test_audio.py", "test_room_concepts.py", "test_milvus.py", "test_readers.py",
+    "test_languages.py", "test_attack_server.py", "test_fuzz.py", "test_hostile_pdfs.py", "test_rest_api.py",
+    "test_bench.py", "test_hotpotqa.py", "test_injections.py", "test_pdf_golden.py", "test_legal_ingest.py",
+    "test_weights.py", "test_seismic.py", "test_golden.py", "test_models.py", "test_pdf_eval.py", "test_login.py",
+    "test_room_menu.py", "test_room_formats.py", "test_mcp.py", "test_access.py", "test_resume.py", "test_backup.py",
 ]  # fmt: skip
 
 
