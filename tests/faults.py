@@ -293,6 +293,7 @@ def _training_kills(count: int, chance: random.Random, folder: Path, result: Sur
 
 # -- errors at writes --------------------------------------------------------------------------------------------------
 
+ERRORS = ("ENOSPC", "EIO")
 WRITES = "write,pwrite64,pwritev,writev,ftruncate,fsync,fdatasync,rename,renameat,renameat2,mkdir,unlink"
 
 
@@ -318,7 +319,7 @@ def writes(count: int, seed: int, folder: Path) -> Survived:
     assert calls.returncode == 0 and total > 50, calls.stderr
     for number in range(count):
         nth = 1 + number * total // count
-        for error in ("ENOSPC", "EIO"):
+        for error in ERRORS:
             there = copied(made, folder / f"{nth} {error}")
             _moved(there)
             inject = ("-e", f"inject={WRITES}:error={error}:when={nth}")

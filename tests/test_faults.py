@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,25 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_a_kill_in_the_middle_of_each_work_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ingest", "remove"):  # which test_bad_input.py and test_resume.py kill
+    for name in ("ingest", "remove", "rebuild"):  # which test_bad_input.py and test_resume.py kill
         monkeypatch.delitem(faults.KILLED, name)
-    result = faults.kills(5, 1, tmp_path)
-    assert result.wrong == [] and sum(result.faults.values()) == 5
+    monkeypatch.setattr(faults, "_training_kills", lambda *_: None)  # as test_train_reader.py
+    result = faults.kills(3, 1, tmp_path)
+    assert result.wrong == [] and sum(result.faults.values()) == 3
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_an_error_at_a_write_loses_nothing(tmp_path: Path) -> None:
+def may_trace() -> bool:
+    strace = shutil.which("strace")
+    return (
+        strace is not None and not subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode
+    )
+
+
+@pytest.mark.skipif(not may_trace(), reason="strace is not installed, or may not trace here")
+def test_an_error_at_a_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "ERRORS", ("ENOSPC",))
     result = faults.writes(1, 1, tmp_path)
-    assert result.wrong == [] and sum(result.faults.values()) == 2
+    assert result.wrong == [] and sum(result.faults.values()) == 1
 
 
 def test_a_difference_is_found(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import Run
 from tests.fuzz import TARGETS, fuzz, made
 from tests.fuzz_api import fuzz_api
-from tests.pages import Site
+from tests.served import serving
 
 FIRST = 1_000_000  # behind those of make fuzz
 
@@ -49,7 +50,7 @@ def test_death_and_errors_of_a_reader_are_found(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-def test_no_request_makes_the_server_fail_or_name_its_disk(served_site: object) -> None:
-    site = cast(Site, served_site)
-    statuses, wrong = fuzz_api(site.address, site.log.parent, 250, seed=7)
+def test_no_request_makes_the_server_fail_or_name_its_disk(tmp_path: Path, glossator: Run) -> None:
+    with serving(tmp_path, glossator) as site:
+        statuses, wrong = fuzz_api(site.address, tmp_path, 250, seed=7)
     assert wrong == [] and statuses["2xx"] and statuses["4xx"]

@@ -69,7 +69,7 @@ def open_pdf(path: Path, password: str | None) -> Iterator[pypdfium2.PdfDocument
         if error.err_code == pdfium.FPDF_ERR_PASSWORD:
             what = "that is not its password" if password else "it needs a password"
             raise DocumentError(f"{path}: encrypted; {what}") from error
-        raise DocumentError(f"{path.name}: cannot be drawn, the file may be damaged: {error}") from error
+        raise DocumentError(f"{path}: cannot be drawn, the file may be damaged: {error}") from error
     except OSError as error:
         raise DocumentError(f"{path}: cannot be opened; is it still there?") from error
 

@@ -40,7 +40,7 @@ def podcast_recipe(settings: Ingest, method: str, sidecars: str, version: str = 
     """How a transcript is made into passages: sizes, the method of chapters if it has none, the hash of its sidecars.
 
     >>> podcast_recipe(Ingest(), "cohesion", "0f")
-    'podcast 1, 180/30, chapters cohesion, sidecars 0f'
+    'podcast 2, 180/30, chapters cohesion, sidecars 0f'
     """
     sizes = f"{settings.passage_tokens}/{settings.overlap_tokens}"
     return f"{version}, {sizes}, chapters {method}, sidecars {sidecars}"

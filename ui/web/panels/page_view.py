@@ -8,7 +8,7 @@ from functools import lru_cache
 from ingest.child_process import Limits
 from ingest.kinds import KINDS
 from ingest.page_pictures import PagePicture, page_picture
-from rag.errors import LibraryError
+from rag.errors import DocumentError, LibraryError
 from rag.index.manager import Indexes
 
 KEPT = 96  # pictures, of about 150 kB
@@ -40,4 +40,10 @@ class PageViews:
         if not 1 <= page <= pages:
             why = f"it has {pages} pages" if pages else "the library holds no such document"
             raise LibraryError(f"no page {page} of {document_id[:64]}: {why}")
-        return self._cached_draw(document_id, page)
+        try:
+            return self._cached_draw(document_id, page)
+        except DocumentError as error:  # who looks at the page need not know where the file lies
+            text = str(error)
+            for file in self._library.files_of(document_id):
+                text = text.replace(str(file), file.name)
+            raise DocumentError(text) from error
