@@ -85,7 +85,7 @@ class DenseIndex:
         import faiss
 
         numbered = list(passages)
-        made = self._vectors_of([passage for _, passage in numbered], report) if numbered else None
+        made = self.vectors_of([passage for _, passage in numbered], report) if numbered else None
         for removal in removals if self._index is not None else ():
             held = self._numbers()
             self._drop((held >= removal.first_number) & (held <= removal.last_number))
@@ -116,9 +116,7 @@ class DenseIndex:
             self._index.remove_ids(faiss.IDSelectorBatch(self._numbers()[gone]))
             self._hashes = self._hashes[~gone]  # FAISS, too, moves the others up and keeps their order
 
-    def _vectors_of(
-        self, passages: Sequence[Passage], report: Report
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
+    def vectors_of(self, passages: Sequence[Passage], report: Report) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
         """Vectors (passages, d) and the hashes of what they are made from; the same content is encoded once."""
         encoder = self._encoder()
         contents = [_content(passage, encoder) for passage in passages]

@@ -79,11 +79,12 @@ class Indexes:
     def _needed(self, retriever: str) -> Sequence[str]:
         return self.names if self.names == (MILVUS,) else NEEDS[retriever]
 
-    def _index(self, name: str) -> DerivedIndex:
+    def index(self, name: str) -> DerivedIndex:
+        """The index of a name, closed."""
         folder = self._folder(name)
         if name == MILVUS:
             of_words = (self.settings.bm25.k1, self.settings.bm25.b)
-            built_with = f"{self._index('sparse').built_with}; {self._index('dense').built_with}; BM25 {of_words}"
+            built_with = f"{self.index('sparse').built_with}; {self.index('dense').built_with}; BM25 {of_words}"
             uri, picture = self.settings.library.uri, self.library.picture
             return MilvusIndex(folder, uri, self.encoder, self.sparse_encoder, built_with, of_words, picture)
         if name == "lexical":
@@ -127,17 +128,13 @@ class Indexes:
 
     def built_with(self, name: str) -> str:
         """What an index of the settings is built with: another one is none of theirs."""
-        return self._index(name).built_with
+        return self.index(name).built_with
 
     def _built(self, name: str) -> Built:
         try:
             return Built(**json.loads((self._folder(name) / "built.json").read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return Built()  # no record is the record of nothing: all is applied again
-
-    def index(self, name: str) -> DerivedIndex:
-        """The index of a name, closed."""
-        return self._index(name)
 
     def record(self, name: str, built: Built) -> None:
         """Write what an index holds from now on; the caller holds the writer's lock."""
@@ -153,7 +150,7 @@ class Indexes:
     def check_settings(self, names: Sequence[str]) -> None:
         """IndexMismatch if one of these was built with something else than the settings ask for."""
         for name in names:
-            built_with, wanted = self._built(name).built_with, self._index(name).built_with
+            built_with, wanted = self._built(name).built_with, self.index(name).built_with
             if built_with and built_with != wanted:
                 folder = self.library.folder
                 raise IndexMismatch(
@@ -177,7 +174,7 @@ class Indexes:
         return holder is not None and holder != os.getpid()
 
     def _damage_now(self, name: str) -> str | None:
-        built, index, generation = self._built(name), self._index(name), self.library.generation
+        built, index, generation = self._built(name), self.index(name), self.library.generation
         if not built.built_with:
             return None
         try:
@@ -209,7 +206,7 @@ class Indexes:
                 log.warning("%s. It is rebuilt from the catalogue now", damage)
             if damage or not self._built(name).built_with:  # files without a record may be anything
                 self._clear(name)
-        indexes = {name: self._index(name) for name in names}
+        indexes = {name: self.index(name) for name in names}
         applied = {name: self._built(name).generation for name in names}
         saved_at, saved = time.monotonic(), dict(applied)
         pause = FIRST_CHECKPOINT_SECONDS
@@ -246,7 +243,7 @@ class Indexes:
                 index.close()
 
     def _clear(self, name: str) -> None:
-        index = self._index(name)
+        index = self.index(name)
         if isinstance(index, MilvusIndex):
             index.drop()
         shutil.rmtree(self._folder(name), ignore_errors=True)
@@ -277,7 +274,7 @@ class Indexes:
         """What is wrong with the indexes: damage, staleness, other settings; by name, empty when all is well."""
         found = []
         for name in self.names:
-            built, wanted, generation = self._built(name), self._index(name).built_with, self.library.generation
+            built, wanted, generation = self._built(name), self.index(name).built_with, self.library.generation
             if damage := self._damage(name):
                 found.append(damage)
             elif built.built_with and built.built_with != wanted:
@@ -344,7 +341,7 @@ class Indexes:
             built = self._built(name)
             if name in self._opened and self._opened[name][0] == built:
                 return self._opened[name][1]
-            index = self._index(name)
+            index = self.index(name)
             for pause in (*RETRY_SECONDS, 0.0):
                 try:
                     index.open()

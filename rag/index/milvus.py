@@ -96,7 +96,7 @@ class MilvusIndex:
                 self._delete(f"number >= {removal.first_number} and number <= {removal.last_number}")
         for first in range(0, len(numbered), BATCH):
             batch = numbered[first : first + BATCH]
-            dense, _ = self._vectors._vectors_of([passage for _, passage in batch], lambda *_: None)
+            dense, _ = self._vectors.vectors_of([passage for _, passage in batch], lambda *_: None)
             encoder = self._sparse()
             texts = [passage.searched for _, passage in batch]
             self.put(batch, dense, encoder.encode_documents(texts), encoder.token_ids(texts))
@@ -250,10 +250,10 @@ class MilvusIndex:
 
     def _delete(self, condition: str) -> None:
         with self._explaining():
-            gone = self._client.query(self.collection, filter=condition, output_fields=["tokens"], limit=MOST_FOUND)
-            if gone:
+            fields = ["number", "tokens"]
+            while gone := self._client.query(self.collection, filter=condition, output_fields=fields, limit=MOST_FOUND):
                 self._count_tokens([_numbers_of(row["tokens"]) for row in gone], -1)
-                self._client.delete(self.collection, filter=condition)
+                self._client.delete(self.collection, filter=f"number in {[int(row['number']) for row in gone]}")
 
     def _count_tokens(self, tokens: Sequence[Sequence[int]], sign: int) -> None:
         if self._frequency is None:

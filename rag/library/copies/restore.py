@@ -32,7 +32,7 @@ def read_backup(file: Path, folder: Path, report: Report = silent) -> Backup:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         size, names = _unpack(file, aside, report)
-        documents = len(_checked(file, aside, names))
+        documents = _documents(file, aside, names)
         if folder.is_dir():
             folder.rmdir()
         os.replace(aside, folder)
@@ -93,13 +93,12 @@ def _written(data: IO[bytes], target: Path) -> str:
     return digest.hexdigest()
 
 
-def _checked(file: Path, folder: Path, names: list[str]) -> list[object]:
-    """The documents of a restored library, whose catalogues can be opened. Raises DataError."""
-    folders = {folder, *(folder / LIBRARIES / name.split("/")[1] for name in names if name.startswith(f"{LIBRARIES}/"))}
-    found: dict[Path, list[object]] = {}
-    for each in sorted(folders):
-        try:
-            found[each] = list(Library.open(each).documents())
-        except LibraryError as error:
-            raise DataError(f"{file} holds no library that can be read. Use another") from error
-    return found[folder]
+def _documents(file: Path, folder: Path, names: list[str]) -> int:
+    """How many documents a restored library has; DataError where its catalogue, or that of one below, is none."""
+    below = {folder / LIBRARIES / name.split("/")[1] for name in names if name.startswith(f"{LIBRARIES}/")}
+    try:
+        for each in below:
+            Library.open(each).documents()
+        return len(Library.open(folder).documents())
+    except LibraryError as error:
+        raise DataError(f"{file} holds no library that can be read. Use another") from error
