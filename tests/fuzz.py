@@ -375,8 +375,9 @@ def _work(name: str, seeds: dict[str, bytes], numbers: Sequence[int], seed: int,
     """In the process: read one input after the other."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # parsers complain
-    forked = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()  # what is there already
-    resource.setrlimit(resource.RLIMIT_AS, (forked + (MEMORY_MB << 20),) * 2)
+    if Path("/proc/self/statm").exists():  # elsewhere memory is not limited
+        forked = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()  # what is there already
+        resource.setrlimit(resource.RLIMIT_AS, (forked + (MEMORY_MB << 20),) * 2)
     folder = scratch / str(os.getpid())
     for number in numbers:
         file, data = made(name, seeds, seed, number)
