@@ -25,7 +25,7 @@ from ingest.pdf.pdf_reading import pdf_recipe
 from ingest.plain_text import title_of
 from ingest.read import collection_of, content_id, find_files
 from ingest.read_context import Member, Part, ReadContext, ReadDocument
-from ingest.references.nearby import described_anew, with_references
+from ingest.references.nearby import refresh_references, with_references
 from rag import bounds
 from rag.bounds import shortened
 from rag.concepts.concept_index import update_concepts
@@ -281,7 +281,7 @@ class _Run:
         if not again:
             self.library.add_path(entry.document_id, path, shown)
             note = (f"the same bytes as {entry.paths[0]}: one document with two paths",) if entry.paths else ()
-        entry = described_anew(self.library, entry, part.file) if entry.status != FAILED else entry
+        entry = refresh_references(self.library, entry, part.file) if entry.status != FAILED else entry
         return _outcome_of(shown, entry, FAILED if entry.status == FAILED and not again else "unchanged", note)
 
     def _read(self, work: _Work) -> ReadDocument:

@@ -36,6 +36,7 @@ from rag.library.copies.restore import read_backup
 from rag.library.kept.conversations import Conversations
 from rag.settings import load_settings
 from tests.conftest import command
+from tests.test_bad_input import copied
 
 ANIMALS = ("otter", "beaver")
 NEW = ("lynx", "marten")
@@ -95,10 +96,6 @@ def state(library: Path) -> State:
         for entry in opened.documents()
     }
     return {"documents": documents, "hits": hits, "problems": opened.problems() + indexes.problems()}
-
-
-def copied(folder: Path, to: Path) -> Path:
-    return Path(shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*-wal", "*-shm"), symlinks=True))
 
 
 # -- kills -------------------------------------------------------------------------------------------------------------

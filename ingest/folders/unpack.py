@@ -14,7 +14,8 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path, PurePosixPath
@@ -93,15 +94,16 @@ def archives_of(folder: Path) -> list[Path]:
         return []
 
 
-def outdated(archive: Path, below: Path) -> list[Path]:
-    """The folders that were unpacked from an archive, and from no other, that it holds no longer, or that is gone."""
-    try:
-        folders = sorted(below.iterdir()) if below.is_dir() else []
-        folders = [folder for folder in folders if archives_of(folder) == [archive.absolute()]]
-        present = _folder_of(archive, below) if folders and archive.is_file() else None
-    except OSError:
-        return []
-    return [folder for folder in folders if folder != present]
+def outdated(archives: Collection[Path], below: Path) -> list[Path]:
+    """The folders unpacked from one of these archives, and from no other, that it holds no longer, or that is gone."""
+    wanted, found = {archive.absolute() for archive in archives}, []
+    for folder in sorted(below.iterdir()) if below.is_dir() else ():
+        origins = archives_of(folder)
+        if len(origins) == 1 and origins[0] in wanted:
+            with suppress(OSError):
+                if not origins[0].is_file() or _folder_of(origins[0], below) != folder:
+                    found.append(folder)
+    return found
 
 
 def _folder_of(archive: Path, below: Path) -> Path:

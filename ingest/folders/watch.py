@@ -63,8 +63,7 @@ def follow(
     outcomes = _patiently(
         lambda: build(files, library, indexes, indexes.settings.ingest, passwords, jobs, report, kind)
     )
-    below = library.folder / "unpacked"
-    folders = {folder for path in (*gone, *there) for folder in outdated(path, below)}
+    folders = outdated(gone | there, library.folder / "unpacked")
     left = {path: ids for path in (*gone, *folders) if (ids := library.documents_below(path))}
     renamed: dict[str, Path] = {}
     if left:

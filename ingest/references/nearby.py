@@ -29,7 +29,7 @@ def with_references(document: Document, file: Path) -> Document:
     return replace(document, title=reference.facts.get("title") or document.title, facts=facts)
 
 
-def described_anew(library: Library, entry: DocumentEntry, file: Path) -> DocumentEntry:
+def refresh_references(library: Library, entry: DocumentEntry, file: Path) -> DocumentEntry:
     """Describe a stored document, whose file did not change, by a reference that is new or did: its entry then.
 
     What its reader called it since stays as long as the reference does. Raises LibraryError.

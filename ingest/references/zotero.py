@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ingest.references.bibliography import Field, Reference, ReferenceList, reference_of
 
 DATABASE = "zotero.sqlite"
-MOST_ROWS = 1_000_000  # of one kind: no library has so many
+MOST_ROWS = 1_000_000  # limit of each query: more than any library of Zotero has
 FIELDS = {"title": "title", "date": "date", "DOI": "doi"}
 STORED = "storage:"  # how Zotero names a file in its folder `storage`
 OF_ITEMS = """SELECT d.itemID, f.fieldName, v.value FROM itemData d JOIN fields f USING (fieldID)

@@ -55,6 +55,8 @@ class MilvusIndex:
         self._vectors = DenseIndex(folder, dense, "", picture)  # which encodes, and keeps nothing here
         self._client: Any = None
         self._frequency: NDArray[np.int32] | None = None
+        self._count: int | None = None  # of rows, until some are written
+        self.collection = ""  # its name; "" while there is none, or before it is opened
         self.built_with = built_with
         self.bm25, self.sparse, self.dense = Words(self), Sparse(self), Dense(self)
 
@@ -71,27 +73,34 @@ class MilvusIndex:
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._explaining():
             self._client = MilvusClient(self._uri, token=os.environ.get("GLOSSATOR_MILVUS_TOKEN", ""))
-            if self.exists:
-                self._client.load_collection(self.collection)
+            name = self._name()
+            if name and self._client.has_collection(name):
+                self._client.load_collection(name)
+                self.collection = name
         try:
             self._frequency = np.load(self._folder / FREQUENCY, allow_pickle=False)
         except OSError:
             self._frequency = None
         except ValueError as error:
-            raise LibraryError(f"{self._folder}/{FREQUENCY} is damaged: {error}. {self._rebuild}") from error
+            raise LibraryError(
+                f"{self._folder}/{FREQUENCY} is damaged: {error}. Rebuild it: glossator check --library {self._folder.parent} --repair"
+            ) from error
 
     @property
     def count(self) -> int:
         """Rows in the collection."""
-        if not self.exists:
+        if not self.collection:
             return 0
-        with self._explaining():
-            return int(self._client.query(self.collection, filter="", output_fields=["count(*)"])[0]["count(*)"])
+        if self._count is None:
+            with self._explaining():
+                found = self._client.query(self.collection, filter="", output_fields=["count(*)"])
+            self._count = int(found[0]["count(*)"])
+        return self._count
 
     def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
         """As DerivedIndex.apply."""
         numbered = list(passages)
-        if self.exists:
+        if self.collection:
             for removal in removals:
                 self._delete(f"number >= {removal.first_number} and number <= {removal.last_number}")
         for first in range(0, len(numbered), BATCH):
@@ -107,12 +116,12 @@ class MilvusIndex:
         tokens: Sequence[Sequence[int]],
     ) -> None:  # fmt: skip
         """Write the rows of passages: (number, passage), dense (n, d), sparse vectors, and each one's own token ids."""
-        if not self.exists:
+        if not self.collection:
             self._create(dense.shape[1])
         self._delete(f"number in {[number for number, _ in batch]}")  # what was there is not counted twice
         rows = [
             {
-                "number": number, "passage_id": passage.passage_id, "tokens": _json_of(own), DENSE: vector.tolist(),
+                "number": number, "passage_id": passage.passage_id, "tokens": _text_of(own), DENSE: vector.tolist(),
                 SPARSE: dict(zip(terms.tolist(), weights.tolist(), strict=True)) or {0: 1e-9},
                 "text": passage.searched.encode()[:LONGEST].decode("utf-8", "ignore"),
             }
@@ -120,11 +129,12 @@ class MilvusIndex:
         ]  # fmt: skip
         with self._explaining():
             self._client.upsert(self.collection, rows)
+        self._count = None
         self._count_tokens(tokens, 1)
 
     def commit(self) -> None:
         """As DerivedIndex.commit."""
-        if self.exists:
+        if self.collection:
             with self._explaining():
                 self._client.flush(self.collection)
         if self._frequency is not None:
@@ -136,12 +146,12 @@ class MilvusIndex:
         """Let go of the server, or of the file."""
         if self._client is not None:
             self._client.close()
-            self._client = None
+            self._client, self.collection, self._count = None, "", None
 
     def drop(self) -> None:
         """Delete the collection: it is to be built anew."""
         self.open()
-        if self.exists:
+        if self.collection:
             with self._explaining():
                 self._client.drop_collection(self.collection)
         for name in (NAME, FREQUENCY):
@@ -151,29 +161,13 @@ class MilvusIndex:
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    @property
-    def collection(self) -> str:
-        """The name of the collection, which the library's folder keeps; "" while there is none."""
-        try:
-            return (self._folder / NAME).read_text("utf-8").strip()
-        except OSError:
-            return ""
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a collection."""
-        if not self.collection or self._client is None:
-            return False
-        with self._explaining():
-            return bool(self._client.has_collection(self.collection))
-
     def search(self, side: str, query: Any, k: int, within: Sequence[int] | None, fields: Sequence[str] = ()) -> Any:
         """Rows with `number`, a score and `fields`, best first: at least k if there are so many."""
         parts: list[Sequence[int] | None] = [None]
         if within is not None:
             parts = [within[first : first + MOST_WITHIN] for first in range(0, len(within), MOST_WITHIN)]
         found: list[Any] = []
-        for part in parts if self.exists else ():
+        for part in parts if self.collection else ():
             with self._explaining():
                 (rows,) = self._client.search(
                     self.collection, data=[query], anns_field=side, limit=min(k + 8, MOST_FOUND),
@@ -188,7 +182,7 @@ class MilvusIndex:
 
     def rows(self, numbers: Sequence[int], fields: Sequence[str]) -> dict[int, Any]:
         """Number -> its row, of those that are there."""
-        if not self.exists or not len(numbers):
+        if not self.collection or not len(numbers):
             return {}
         with self._explaining():
             found = self._client.query(
@@ -204,9 +198,12 @@ class MilvusIndex:
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
-    @property
-    def _rebuild(self) -> str:
-        return f"Rebuild it: glossator check --library {self._folder.parent} --repair"
+    def _name(self) -> str:
+        """The name of the collection, which the library's folder keeps; "" for none."""
+        try:
+            return (self._folder / NAME).read_text("utf-8").strip()
+        except OSError:
+            return ""
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -247,6 +244,7 @@ class MilvusIndex:
         with self._explaining():
             self._client.create_collection(name, schema=schema, index_params=indexes, consistency_level="Strong")
         (self._folder / NAME).write_text(name, "utf-8")
+        self.collection = name
 
     def _delete(self, condition: str) -> None:
         with self._explaining():
@@ -254,6 +252,7 @@ class MilvusIndex:
             while gone := self._client.query(self.collection, filter=condition, output_fields=fields, limit=MOST_FOUND):
                 self._count_tokens([_numbers_of(row["tokens"]) for row in gone], -1)
                 self._client.delete(self.collection, filter=f"number in {[int(row['number']) for row in gone]}")
+                self._count = None
 
     def _count_tokens(self, tokens: Sequence[Sequence[int]], sign: int) -> None:
         if self._frequency is None:
@@ -262,7 +261,7 @@ class MilvusIndex:
             self._frequency[list(own)] += sign
 
 
-def _json_of(numbers: Sequence[int]) -> str:
+def _text_of(numbers: Sequence[int]) -> str:
     return " ".join(map(str, numbers))[: LONGEST - 8]
 
 

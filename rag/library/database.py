@@ -65,10 +65,7 @@ class Database:
                 "If the disk is full or the folder read-only, fix that and run it again; nothing stored is lost"
             ) from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # in a name, bytes that are no text
-            raise LibraryError(
-                f"{self.folder}/catalogue.sqlite is damaged: {error}. "
-                "Put a copy of it back, or ingest the documents into a new folder"
-            ) from error
+            raise self._damaged(error) from error
 
     @contextmanager
     def _making_records(self) -> Iterator[None]:
@@ -76,10 +73,13 @@ class Database:
         try:
             yield
         except (ValueError, TypeError, LookupError) as error:
-            raise LibraryError(
-                f"{self.folder}/catalogue.sqlite is damaged: {error}. "
-                "Put a copy of it back, or ingest the documents into a new folder"
-            ) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> LibraryError:
+        return LibraryError(
+            f"{self.folder}/catalogue.sqlite is damaged: {error}. "
+            "Put a copy of it back, or ingest the documents into a new folder"
+        )
 
     # -- paths, as functions of SQL ------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from rag.errors import DataError, LibraryError
+from rag.errors import DataError
 from rag.library.catalogue import Library
 from rag.protocols import Report, silent
 
@@ -103,7 +103,7 @@ class _Writer:
             info = self._archive.gettarinfo(arcname=name, fileobj=stream)
             info.uid = info.gid = 0
             info.uname = info.gname = ""
-            reading = _Hashing(stream)
+            reading = Hashing(stream)
             self._archive.addfile(info, reading)
         self.files[name] = reading.digest.hexdigest()
         self.bytes += info.size
@@ -128,7 +128,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
                 yield file.relative_to(folder).as_posix(), file
 
 
-class _Hashing(io.RawIOBase):
+class Hashing(io.RawIOBase):
     """A file that is hashed while it is read."""
 
     def __init__(self, stream: IO[bytes]):
@@ -141,10 +141,3 @@ class _Hashing(io.RawIOBase):
         data = self._stream.read(size)
         self.digest.update(data)
         return data
-
-
-def check_name(name: str) -> None:
-    """LibraryError for a name in a backup that leads out of its folder."""
-    parts = name.split("/")
-    if name.startswith("/") or "\\" in name or any(part in ("", ".", "..") for part in parts):
-        raise LibraryError(f"it names a file outside of its folder: {name!r}. Do not use it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from typing import IO
 
 from rag.errors import DataError, LibraryError
 from rag.library.catalogue import Library
-from rag.library.copies.backup import FORMAT, LIBRARIES, MANIFEST, Backup, check_name
+from rag.library.copies.backup import FORMAT, LIBRARIES, MANIFEST, Backup, Hashing
 from rag.protocols import Report, silent
 
 CHUNK = 1 << 20
@@ -59,7 +58,7 @@ def _unpack(file: Path, folder: Path, report: Report) -> tuple[int, list[str]]:
                 if member.name == MANIFEST:
                     manifest = json.loads(data.read(MOST_MANIFEST))
                     continue
-                check_name(member.name)
+                _check_name(member.name)
                 target = folder / member.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 hashes[member.name] = _written(data, target)
@@ -83,14 +82,12 @@ def _unpack(file: Path, folder: Path, report: Report) -> tuple[int, list[str]]:
 
 def _written(data: IO[bytes], target: Path) -> str:
     """Write a file to the disk, and give its sha256."""
-    digest = hashlib.sha256()
+    reading = Hashing(data)
     with target.open("wb") as out:
-        while chunk := data.read(CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
+        shutil.copyfileobj(reading, out, CHUNK)
         out.flush()
         os.fsync(out.fileno())
-    return digest.hexdigest()
+    return reading.digest.hexdigest()
 
 
 def _documents(file: Path, folder: Path, names: list[str]) -> int:
@@ -102,3 +99,10 @@ def _documents(file: Path, folder: Path, names: list[str]) -> int:
         return len(Library.open(folder).documents())
     except LibraryError as error:
         raise DataError(f"{file} holds no library that can be read. Use another") from error
+
+
+def _check_name(name: str) -> None:
+    """LibraryError for a name in a backup that leads out of its folder."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or any(part in ("", ".", "..") for part in parts):
+        raise LibraryError(f"it names a file outside of its folder: {name!r}. Do not use it")
