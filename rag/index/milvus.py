@@ -83,7 +83,8 @@ class MilvusIndex:
             self._frequency = None
         except ValueError as error:
             raise LibraryError(
-                f"{self._folder}/{FREQUENCY} is damaged: {error}. Rebuild it: glossator check --library {self._folder.parent} --repair"
+                f"{self._folder}/{FREQUENCY} is damaged: {error}. "
+                f"Rebuild it: glossator check --library {self._folder.parent} --repair"
             ) from error
 
     @property
