@@ -67,7 +67,7 @@ def test_of_an_index_that_changes_only_the_newest_state_stays_open(
     indexes = Indexes(library, load_settings())
     indexes.encoders._dense = encoder()
     state: dict[DerivedIndex, bool] = {}  # index -> whether it is open
-    make = Indexes._index
+    make = Indexes.index
 
     def recorded(self: Indexes, kind: str) -> DerivedIndex:
         index = make(self, kind)
@@ -84,7 +84,7 @@ def test_of_an_index_that_changes_only_the_newest_state_stays_open(
         index.open, index.close = opened, closed  # type: ignore[method-assign]
         return index
 
-    monkeypatch.setattr(Indexes, "_index", recorded)
+    monkeypatch.setattr(Indexes, "index", recorded)
 
     def still_open() -> list[DerivedIndex]:
         return [index for index, is_open in state.items() if is_open]
