@@ -113,8 +113,9 @@ fuzz: .venv/dev
 faults: .venv/dev
 	$(BIN)/python tests/unplugged.py $(BIN)/python -m tests.faults
 
-# Debian's Chromium and ffmpeg where they may be installed, else any on the path; without one the tests that need it say so.
+# Debian's Chromium, ffmpeg and PostgreSQL where they may be installed, else any on the path; tests that lack one say so.
 browser:
-	@{ command -v chromium chromium-browser google-chrome >/dev/null && command -v ffmpeg >/dev/null && command -v strace >/dev/null; } \
+	@{ command -v chromium chromium-browser google-chrome >/dev/null && command -v ffmpeg >/dev/null && command -v strace >/dev/null \
+		&& ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; } \
 		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium ffmpeg strace faketime; } || true
+		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium ffmpeg strace faketime postgresql; } || true

@@ -227,7 +227,7 @@ class Experimental(_Stage):
 
 
 class LibrarySettings(_Stage):
-    """What searches a library."""
+    """What searches a library, and who else has it."""
 
     engine: Literal["embedded", "milvus"] = Field(
         default="embedded", description="what searches: Lucene, FAISS and our own in the library's folder, or Milvus"
@@ -235,6 +235,10 @@ class LibrarySettings(_Stage):
     uri: str = Field(
         default="",
         description="of Milvus: its address, or a file for Milvus Lite; empty: a file in the library's folder",
+    )
+    catalogue: str = Field(
+        default="",
+        description="of PostgreSQL, postgresql://user@host/database, where several machines share the catalogue",
     )
 
 

@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 OTHER = {
     "library.engine": "milvus",
     "library.uri": "http://localhost:19530",
+    "library.catalogue": "postgresql://me@localhost/db",
     "ingest.ocr": "false",
     "audio.model": "whisper-tiny-en",
     "reader.unsupported": "mark",

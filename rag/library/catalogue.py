@@ -21,7 +21,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +29,11 @@ from rag.document import Document
 from rag.errors import LibraryError
 from rag.library import boxes, cases, episodes, links, schema, stored_files
 from rag.library.boxes import Run
-from rag.library.database import IN_AT_ONCE, VERSION, WriterLock
+from rag.library.database import IN_AT_ONCE, VERSION, WriterLock, holding
 from rag.library.described import document_facts, headings
 from rag.library.documents import StoredDocuments
 from rag.library.links import StoredLinks
+from rag.library.shared.replica import FILE, is_there, join
 from rag.library.stored_files import storable
 from rag.library.stored_passages import StoredPassages
 from rag.library.summaries import StoredSummaries
@@ -41,14 +42,27 @@ from rag.records import Passage
 
 log = logging.getLogger("glossator")
 
+UNFINISHED = {"writer.lock", "writer.json", "catalogue.sqlite.new", "catalogue.sqlite.new-journal"}
+
 
 class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
     """One open library folder. Reading is safe from any thread; writing needs the `writing()` lock."""
 
     @classmethod
-    def open(cls, folder: Path, create: bool = False) -> Library:
-        """Open the library in `folder`; LibraryError if there is none (and not `create`) or it is not ours."""
+    def open(cls, folder: Path, create: bool = False, shared: str = "") -> Library:
+        """Open the library in `folder`; LibraryError if there is none (and not `create`) or it is not ours.
+
+        `shared` is the address of the PostgreSQL that has its catalogue, for several machines: a new folder becomes a
+        copy of what is there, and where nothing is there yet it gets this library's. The folder remembers it.
+        """
         library = cls(folder)
+        replica = library._replica
+        if replica and shared not in ("", replica.truth.address):
+            raise LibraryError(
+                f"{folder} is a copy of the catalogue in {replica.truth}, library.catalogue says another. "
+                "Change the setting back, or name another folder"
+            )
+        create = create or replica is not None or bool(shared and is_there(folder, shared))
         if isinstance(storable(str(folder.absolute())), bytes):
             raise LibraryError(f"{folder}: its name holds bytes that are no text. Rename it, or choose another")
         if not (folder / "catalogue.sqlite").is_file():
@@ -67,12 +81,16 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
                     pass  # who may write does that first
             except LibraryError as error:
                 log.warning("%s. It is read as it is, without what newer versions keep", error)
+        if shared and replica is None:
+            with library.writing("sharing its catalogue"):
+                join(folder, shared, VERSION)
+            return cls(folder)
         return library
 
     def _create(self) -> None:
         if self.folder.is_dir() and any(self.folder.iterdir()):
             names = {entry.name for entry in self.folder.iterdir()}
-            if not names <= {"writer.lock", "writer.json", "catalogue.sqlite.new", "catalogue.sqlite.new-journal"}:
+            if FILE not in names and not names <= UNFINISHED:
                 raise LibraryError(f"{self.folder} is not empty and holds no library. Choose an empty or new folder")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,9 +107,13 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
         """Hold the writer's lock, or LibraryError that names who holds it. `what` is shown to the others."""
-        with WriterLock(self.folder).hold(what):
+        with WriterLock(self.folder).hold(what), self._shared_writer(what):
             self._bring_up_to_date()
             yield
+
+    def _shared_writer(self, what: str) -> AbstractContextManager[None]:
+        """The lock of the one writer of all machines that share the catalogue."""
+        return self._replica.truth.writer(holding(what)) if self._replica else nullcontext()
 
     def holder(self) -> int | None:
         """The process that holds the writer's lock, as far as it says so; None if nobody does."""
@@ -234,6 +256,11 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         layout = self._layout()
         if layout == VERSION:
             return
+        if self._replica:
+            raise LibraryError(
+                f"{self.folder}: its shared catalogue is of an older version. Delete {FILE} in one machine's folder, "
+                "open it there, and set library.catalogue to an empty database"
+            )
         log.warning("%s: bringing its catalogue up to date, once", self.folder)
         with self._atomic() as connection:
             schema.upgrade(connection, layout, self._locations)

@@ -9,13 +9,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from rag.errors import LibraryBusy, LibraryError
+from rag.library.shared import changed_rows
+from rag.library.shared.postgres import Change
+from rag.library.shared.replica import replica_of
 from rag.library.stored_files import Locations, storable
 
 T = TypeVar("T")
@@ -31,6 +34,7 @@ class Database:
         self._locations = Locations(folder)
         self._connections = threading.local()
         self._is_newest = False  # of its catalogue's layout, which then stays
+        self._replica = replica_of(folder, VERSION)  # where it is a copy of what several machines share
 
     @property
     def generation(self) -> int:
@@ -39,6 +43,8 @@ class Database:
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._connections, "connection", None)
+        if self._replica and not (connection and connection.in_transaction):
+            self._replica.follow()
         if connection is None:
             # To read alone SQLite still makes a file beside the catalogue, unless it knows that nobody writes.
             frozen = not os.access(self.folder, os.W_OK) and not (self.folder / "catalogue.sqlite-wal").exists()
@@ -51,6 +57,8 @@ class Database:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA secure_delete=ON")  # a removed document's text is overwritten, not only unlinked
+            if self._replica:
+                changed_rows.watch(connection)
             self._connections.connection = connection
         return connection
 
@@ -145,16 +153,30 @@ class Database:
     @contextmanager
     def _atomic(self) -> Iterator[sqlite3.Connection]:
         """A write transaction that leaves the generation as it is."""
-        with self._explaining_errors():
+        with self._explaining_errors(), self._changing() as change:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
+                if change:
+                    changed_rows.forget(connection)
                 yield connection
+                if change:
+                    version = change.commit(changed_rows.changed(connection), VERSION)
+                    changed_rows.set_position(connection, version)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:  # a full disk may have ended it already
                     connection.execute("ROLLBACK")
                 raise
+
+    def _changing(self) -> AbstractContextManager[Change | None]:
+        """Where several machines share the catalogue, it is locked on all of them."""
+        return self._replica.changing() if self._replica else nullcontext()
+
+
+def holding(what: str) -> str:
+    """What others are told of this process while it writes."""
+    return f"process {os.getpid()} on {socket.gethostname()} ({what}, since {time.strftime('%F %T')})"
 
 
 class WriterLock:
@@ -175,7 +197,7 @@ class WriterLock:
         except OSError as error:
             raise LibraryError(f"{self._folder} cannot be written: {error}. Check its permissions") from error
         try:
-            holder = {"pid": os.getpid(), "host": socket.gethostname(), "what": what, "since": time.strftime("%F %T")}
+            holder = {"pid": os.getpid(), "what": holding(what)}
             try:
                 self._holder_file.write_text(json.dumps(holder))
             except OSError as error:
@@ -194,8 +216,7 @@ class WriterLock:
 
     def _who(self) -> str:
         try:
-            holder = json.loads(self._holder_file.read_text())
-            return f"process {holder['pid']} on {holder['host']} ({holder['what']}, since {holder['since']})"
+            return str(json.loads(self._holder_file.read_text())["what"])
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rag.library.database import IN_AT_ONCE, Database
+from rag.library.mentions import stored_openings
 from rag.library.mentions.references import (
     SECTION,
     Name,
@@ -52,7 +53,7 @@ MOST_BEARERS = 50
 def enter(connection: sqlite3.Connection, document_id: str, title: str, text: str) -> None:
     """Add the names of a new document, whose passages are stored, their openings, and the links from and to it."""
     _relink(connection, _add_names(connection, document_id, title, text) - {document_id})
-    found = _add_openings(connection, document_id)
+    found = stored_openings.enter(connection, _texts(connection, document_id))
     _link_sections(connection, document_id, text)
     _link_from(connection, document_id, found)
     _link_to(connection, document_id)
@@ -63,9 +64,7 @@ def forget(connection: sqlite3.Connection, document_id: str) -> None:
 
     A name that few enough documents have then means these again.
     """
-    for number, text in connection.execute("SELECT number, text FROM passages WHERE document_id = ?", (document_id,)):
-        keys = [(key, number) for key in openings(text)]
-        connection.executemany("DELETE FROM openings WHERE opening = ? AND number = ?", keys)
+    stored_openings.forget(connection, _texts(connection, document_id))
     rows = connection.execute("SELECT opening, kind, name FROM names WHERE document_id = ?", (document_id,)).fetchall()
     connection.execute("DELETE FROM names WHERE document_id = ?", (document_id,))
     changed: set[str] = set()
@@ -89,7 +88,7 @@ def fill(connection: sqlite3.Connection) -> None:
             "SELECT title, text FROM documents WHERE document_id = ?", (document_id,)
         ).fetchone()
         _add_names(connection, document_id, title, text)
-        _add_openings(connection, document_id)
+        stored_openings.enter(connection, _texts(connection, document_id))
         _link_sections(connection, document_id, text)
     for document_id in ids:
         _link_to(connection, document_id)
@@ -131,14 +130,10 @@ def _relink(connection: sqlite3.Connection, document_ids: Iterable[str]) -> None
         _link_to(connection, document_id)
 
 
-def _add_openings(connection: sqlite3.Connection, document_id: str) -> dict[int, set[int]]:
-    """Store the openings of a document's passages; returns them by catalogue number."""
+def _texts(connection: sqlite3.Connection, document_id: str) -> dict[int, str]:
+    """The passages of a document: catalogue number -> text."""
     rows = connection.execute("SELECT number, text FROM passages WHERE document_id = ?", (document_id,))
-    found = {row["number"]: openings(row["text"]) for row in rows.fetchall()}
-    # In order, for neighbours go to the same page of the file.
-    pairs = sorted((key, number) for number, keys in found.items() for key in keys)
-    connection.executemany("INSERT INTO openings VALUES (?, ?)", pairs)
-    return found
+    return {row["number"]: row["text"] for row in rows}
 
 
 def _link_sections(connection: sqlite3.Connection, document_id: str, text: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rag.errors import LibraryError
 
-UPLOADS = "uploads"
+UPLOADS, PICTURES = "uploads", "pictures"  # folders, or links to folders that several machines share
 UNOWNED_SECONDS = 86400.0  # a file is under way from the page into the library for minutes, behind others for hours
 
 
@@ -171,10 +171,10 @@ def picture(folder: Path, sha256: str) -> bytes:
 
 def sweep_pictures(folder: Path, shown: Container[str]) -> None:
     """Delete every file but the pictures in `shown` (their sha256)."""
-    for file in (folder / "pictures").glob("*"):
+    for file in (folder / PICTURES).glob("*"):
         if file.suffix != ".png" or file.stem not in shown:
             file.unlink(missing_ok=True)
 
 
 def _picture_file(folder: Path, sha256: str) -> Path:
-    return folder / "pictures" / f"{sha256}.png"
+    return folder / PICTURES / f"{sha256}.png"

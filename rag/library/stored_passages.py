@@ -82,9 +82,10 @@ class StoredPassages(Database):
         return [Removal(row["document_id"], row["first_number"], row["last_number"]) for row in rows]
 
     def forget_removals(self, generation: int) -> None:
-        """Drop the removals up to `generation`: every index has applied them."""
+        """Drop the removals up to `generation`: every index has applied them. Those of other machines may not have."""
         with self._explaining_errors():
-            self._connection().execute("DELETE FROM removals WHERE generation <= ?", (generation,))
+            if not self._replica:
+                self._connection().execute("DELETE FROM removals WHERE generation <= ?", (generation,))
             # Else what was removed stays in the write-ahead log for as long as a program has the library open.
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -17,6 +17,7 @@ from ui.cli.progress import Progress
 
 if TYPE_CHECKING:
     from rag.index.manager import Indexes
+    from rag.library.catalogue import Library
     from rag.settings import Settings
 
 
@@ -54,10 +55,15 @@ def load_settings() -> Settings:
 def open_indexes(library: Path, create: bool = False) -> Indexes:
     """The library in a folder, with its indexes."""
     from rag.index.manager import Indexes
+
+    return Indexes(open_library(library, create), load_settings())
+
+
+def open_library(library: Path, create: bool = False) -> Library:
+    """The library in a folder."""
     from rag.library.catalogue import Library
 
-    settings = load_settings()
-    return Indexes(Library.open(library, create=create), settings)
+    return Library.open(library, create, load_settings().library.catalogue)
 
 
 @contextmanager

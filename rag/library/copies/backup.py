@@ -22,13 +22,15 @@ from typing import IO
 
 from rag.errors import DataError
 from rag.library.catalogue import Library
+from rag.library.shared.replica import FILE
+from rag.library.stored_files import PICTURES, UPLOADS
 from rag.protocols import Report, silent
 
 CATALOGUE = "catalogue.sqlite"
 MANIFEST = "glossator-backup.json"  # the last member: what is cut has none
 FORMAT = 1
 LIBRARIES = "libraries"  # those that were made in the page, each a folder like this one
-LEFT_OUT = {"reading", "arriving", "precedents", LIBRARIES, "writer.lock", "writer.json", "write.lock"}
+LEFT_OUT = {"reading", "arriving", "precedents", LIBRARIES, "writer.lock", "writer.json", "write.lock", FILE}
 UNFINISHED = (".new", ".part", ".incoming", "-wal", "-shm", "-journal")
 
 
@@ -120,7 +122,8 @@ class _Writer:
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """The files that a backup has, but for the catalogue: their names in it, and where they lie."""
     for path in sorted(folder.iterdir()):
-        if path.name in LEFT_OUT or path.name.startswith(CATALOGUE) or path.is_symlink():
+        is_elsewhere = path.is_symlink() and path.name not in (UPLOADS, PICTURES)  # which may lie on another disk
+        if path.name in LEFT_OUT or path.name.startswith(CATALOGUE) or is_elsewhere:
             continue
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             left_out = file.name in LEFT_OUT or file.name.endswith(UNFINISHED)

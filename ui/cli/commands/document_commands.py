@@ -13,7 +13,7 @@ import typer
 from rag.errors import RagError
 from ui.cli import json_layouts as layouts
 from ui.cli.options import JsonOption, LibraryOption
-from ui.cli.shared import open_indexes, print_json, progress
+from ui.cli.shared import open_indexes, open_library, print_json, progress
 from ui.cli.text import documents_text, summary_text
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def _where(outcome: Outcome) -> str:
 
 def documents(library: LibraryOption, as_json: JsonOption = False) -> None:
     """List what is in a library."""
-    from rag.library.catalogue import Library
-
-    entries = Library.open(library).documents()
+    entries = open_library(library).documents()
     if as_json:
         print_json(layouts.documents_json(entries))
     else:
