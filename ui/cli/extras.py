@@ -15,6 +15,7 @@ EXTRAS = {
     "onnx": ("onnx", "train"),
     "numba": ("numba", "large"),
     "pymilvus": ("pymilvus", "milvus"),
+    "pg8000": ("pg8000", "postgres"),
     "ctranslate2": ("ctranslate2", "audio"),
     "miniaudio": ("miniaudio", "audio"),
 }

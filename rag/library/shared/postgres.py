@@ -271,13 +271,9 @@ def _arguments(address: str) -> dict[str, Any]:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What pg8000 raises. Raises LibraryError where it is not installed."""
-    try:
-        from pg8000.exceptions import Error
-    except ImportError:
-        raise LibraryError(
-            "a catalogue in PostgreSQL needs pg8000. Install it: pip install 'glossator[postgres]'"
-        ) from None
+    """What pg8000 raises."""
+    from pg8000.exceptions import Error
+
     return Error, OSError
 
 
