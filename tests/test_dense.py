@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -22,7 +24,9 @@ from safetensors.numpy import load_file, save_file
 from rag.encode.bert import Bert, is_plain_bert
 from rag.encode.dense_encoder import BertEncoder, TransformerEncoder, open_base
 from rag.errors import LibraryError, ModelError
+from rag.index import dense
 from rag.index.dense import DenseIndex, DenseRetriever
+from rag.index.stored import dense_file, verified
 from rag.models.registry import path_of
 from rag.protocols import silent
 from rag.records import Passage, Removal
@@ -114,11 +118,14 @@ OPERATIONS = st.lists(
 )
 
 
-@given(operations=OPERATIONS)
-@settings(max_examples=40, deadline=None)
-def test_an_index_that_changed_holds_what_one_built_fresh_holds(operations: list[tuple[str, int, list[str]]]) -> None:
+@given(operations=OPERATIONS, share=st.sampled_from([dense.MERGE_SHARE, 0.6, 2.0]))
+@settings(max_examples=60, deadline=None)
+def test_an_index_that_changed_holds_what_one_built_fresh_holds(
+    operations: list[tuple[str, int, list[str]]], share: float
+) -> None:
+    """Whether what is fresh is merged at once, now and then or never."""
     held: dict[int, Passage] = {}
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, patch.object(dense, "MERGE_SHARE", share):
         for what, first, texts in operations:
             numbered = [(first + i, passage(first + i, text)) for i, text in enumerate(texts)]
             last = first + max(0, len(texts) - 1)
@@ -138,6 +145,42 @@ def test_an_index_that_changed_holds_what_one_built_fresh_holds(operations: list
         index = open_index(Path(folder))
         assert index.count == len(held)
         assert_same(index.search(FAKE.vector("query"), 5), brute_force(list(held.items()), "query"), 5)
+
+
+def test_a_few_more_vectors_leave_the_main_file_as_it_is(tmp_path: Path) -> None:
+    numbered = [(i, passage(i, f"text {i}")) for i in range(60)]
+    build(tmp_path, numbered[:50])
+    before = (tmp_path / "vectors.faiss").stat()
+    index = build(tmp_path, numbered[50:53])
+    assert (tmp_path / "vectors.faiss").stat() == before and index.count == 53
+    assert_same(index.search(FAKE.vector("query"), 20), brute_force(numbered[:53], "query"), 20)
+    fresh = (tmp_path / "fresh.faiss").read_bytes()
+    index = build(tmp_path, numbered[53:])  # more than a tenth: they are merged
+    assert {file.name for file in tmp_path.iterdir()} == {"vectors.faiss"}
+    (tmp_path / "fresh.faiss").write_bytes(fresh)  # as a kill leaves it that comes just then
+    index = open_index(tmp_path)
+    assert index.count == 60
+    assert_same(index.search(FAKE.vector("query"), 20), brute_force(numbered, "query"), 20)
+    build(tmp_path, [], [Removal("d", 51, 51)])
+    assert open_index(tmp_path).count == 59
+    (tmp_path / "fresh.faiss").write_bytes(fresh[:-9])
+    with pytest.raises(LibraryError, match=r"fresh\.faiss"):
+        open_index(tmp_path)
+
+
+def test_an_unchanged_file_is_read_for_its_checksum_once_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path, [(1, passage(1, "a"))])
+    file, read = tmp_path / "vectors.faiss", list[Path]()
+    real = dense_file._checksum
+    monkeypatch.setattr(dense_file, "_checksum", lambda file, *rest: read.append(file) or real(file, *rest))
+    monkeypatch.setattr(verified, "_known", set())  # as in another process
+    open_index(tmp_path), open_index(tmp_path)
+    assert read == [file]
+    os.utime(file)
+    open_index(tmp_path)
+    assert read == [file, file]
 
 
 def test_no_vectors_is_no_error(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rag.errors import IndexMismatch, LibraryError, RagError, UsageError
 from rag.index import machine_code, sparse, sparse_segments
 from rag.index.sparse import SparseIndex, SparseRetriever
+from rag.index.stored import verified
 from rag.index.vectors import Vectors
 from rag.protocols import silent
 from rag.records import Passage, Removal
@@ -229,15 +230,17 @@ OPERATIONS = st.lists(
 )
 
 
-@given(operations=OPERATIONS, share=st.sampled_from([0.0, 0.3, 9.0]))
-@settings(max_examples=60, deadline=None)
+@given(operations=OPERATIONS, ratio=st.sampled_from([0.0, 3.0, 1e9]), large=st.sampled_from([0, 4, 100_000]))
+@settings(max_examples=90, deadline=None)
 def test_an_index_that_changed_is_like_one_built_fresh(
-    operations: list[tuple[str, int, list[str]]], share: float
+    operations: list[tuple[str, int, list[str]]], ratio: float, large: int
 ) -> None:
-    """Whether it merges at every commit, at some, or never."""
+    """Whether it merges at every commit, at some, or never; whether the dead are kept for a time or written out."""
     held = dict(many(20))
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse, "MERGE_SHARE", share)
+        patch.setattr(sparse, "MERGE_RATIO", ratio)
+        patch.setattr(sparse, "LARGE", large)
+        patch.setattr(sparse, "DEAD_SHARE", 0.4)
         build(Path(folder), list(held.items()))
         for what, first, texts in operations:
             numbered = [(first + i, passage(first + i, text)) for i, text in enumerate(texts)]
@@ -258,7 +261,7 @@ def test_an_index_that_changed_is_like_one_built_fresh(
             assert writer.count == len(held)
             assert finds(writer) == rebuilt(list(held.items()))
             writer.commit()
-            assert len(list(Path(folder).glob("segment-*"))) <= 2
+            assert ratio < 9 or len(list(Path(folder).glob("segment-*"))) <= 1
             assert writer.count == len(held)
         index = open_index(Path(folder))
         assert index.count == len(held)
@@ -280,8 +283,43 @@ def test_a_few_more_do_not_write_the_main_segment_again(tmp_path: Path) -> None:
     assert sorted(folder.name for folder in tmp_path.glob("segment-*")) == ["segment-1", "segment-2"]
     assert finds(index) == rebuilt([*many(100), (200, passage(200, "a a a"))])
     index = build(tmp_path, [(n, passage(n, "a a a")) for n in range(201, 220)])
-    assert [folder.name for folder in tmp_path.glob("segment-*")] == ["segment-3"]
-    assert index.count == 120
+    assert sorted(folder.name for folder in tmp_path.glob("segment-*")) == ["segment-1", "segment-3"]
+    index = build(tmp_path, [(n, passage(n, "a a a")) for n in range(220, 240)])
+    assert [folder.name for folder in tmp_path.glob("segment-*")] == ["segment-4"]
+    assert index.count == 140
+
+
+def test_segments_stay_few_and_each_passage_is_written_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = list[int]()
+    real = sparse.write_segment
+    monkeypatch.setattr(
+        sparse, "write_segment", lambda folder, vectors, *rest: written.append(len(vectors.numbers))
+        or real(folder, vectors, *rest),
+    )  # fmt: skip
+    for number in range(1, 241):
+        index = build(tmp_path, [(number, passage(number, "a b"))])
+        assert len(list(tmp_path.glob("segment-*"))) <= 5
+    assert index.count == 240 and sum(written) < 12 * 240
+
+
+def test_the_dead_of_a_large_segment_are_kept_aside_until_they_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparse, "LARGE", 50)
+    monkeypatch.setattr(sparse, "DEAD_SHARE", 0.05)
+    build(tmp_path, many(100))
+    index = build(tmp_path, [], [Removal("d", 1, 5)])
+    assert [folder.name for folder in tmp_path.glob("segment-*")] == ["segment-1"] and index.count == 95
+    assert finds(index) == rebuilt(many(100)[5:])
+    index = build(tmp_path, [], [Removal("d", 6, 6)])
+    assert [folder.name for folder in tmp_path.glob("segment-*")] == ["segment-2"] and index.count == 94
+    manifest = tmp_path / "segments.json"
+    content = manifest.read_text().partition(" ")[2].replace('"folder"', '"dead": [94], "folder"')
+    manifest.write_text(f"{zlib.crc32(content.encode()):08x} {content}")
+    with pytest.raises(LibraryError, match="damaged"):
+        open_index(tmp_path)
 
 
 def test_a_removed_passage_leaves_the_disk_with_the_commit(tmp_path: Path) -> None:
@@ -326,21 +364,22 @@ def test_a_reader_that_a_merge_overtakes_reads_again(tmp_path: Path, monkeypatch
         return checksum(file)
 
     monkeypatch.setattr(sparse_segments, "checksum", overtaken)
+    monkeypatch.setattr(verified, "_known", set())  # as in another process
     assert open_index(tmp_path).count == 11
 
 
 # ---- kills and damage
 
 
-@pytest.mark.parametrize("share", [0.0, 9.0])
+@pytest.mark.parametrize("ratio", [0.0, 1e9])
 def test_a_commit_that_does_not_come_to_its_end_leaves_the_old_state(
-    tmp_path: Path, share: float, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ratio: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At each file that is written, and at the rename: the folder as a kill leaves it."""
-    monkeypatch.setattr(sparse, "MERGE_SHARE", share)
+    monkeypatch.setattr(sparse, "MERGE_RATIO", ratio)
     before = finds(build(tmp_path, many(50)))
     save, replace = np.save, os.replace
-    for stop in range(12):
+    for stop in range(13):
         steps = iter(range(99))
 
         def step(
@@ -361,7 +400,7 @@ def test_a_commit_that_does_not_come_to_its_end_leaves_the_old_state(
                 assert finds(open_index(tmp_path)) == before
             else:
                 break
-    assert stop == len(fields(Vectors)) + 3 + 1  # every array was stopped at, and the rename
+    assert stop == len(fields(Vectors)) + 4 + 1  # every array was stopped at, and the rename
     after = finds(open_index(tmp_path))
     assert after == rebuilt([*many(50)[30:], (99, passage(99, "a a a a"))])
     assert len(list(tmp_path.glob("segment-*"))) <= 2  # what the kills left is gone
@@ -403,11 +442,10 @@ def test_a_full_disk_is_told_and_leaves_the_old_state(tmp_path: Path, monkeypatc
 
 
 def test_every_file_that_is_damaged_is_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse, "MERGE_SHARE", 9.0)
     build(tmp_path / "good", many(50))
     before = finds(build(tmp_path / "good", many(60)[50:]))
     files = sorted(file.relative_to(tmp_path / "good") for file in (tmp_path / "good").rglob("*") if file.is_file())
-    assert len(files) == 1 + 2 * 10
+    assert len(files) == 1 + 2 * 11
     for file in files:
         content = (tmp_path / "good" / file).read_bytes()
         middle, last = len(content) // 2, len(content) - 1

@@ -121,20 +121,13 @@ def document(number: int, texts: Sequence[str]) -> tuple[Document, list[Passage]
 
 
 def measure(folder: Path, corpus: Path, count: int) -> dict[str, float]:
-    """The figures of a library of `count` passages, made in `folder`."""
-    library = Library.open(folder, create=True)
-    indexes = _indexes(library)
+    """The figures of a library of `count` passages, made in `folder` unless it is there already."""
     figures: dict[str, float] = {"passages": count}
-    texts, made = list(texts_of(corpus, count)), 0
-    began = time.monotonic()
-    with library.writing("growth"), indexes.updating() as update:
-        for first in range(0, count, PASSAGES):
-            library.put(*document(made, texts[first : first + PASSAGES]), f"/{made}", str(made), "growth")
-            made += 1
-            if made % 100 == 0:
-                update()
-                print(f"{made * PASSAGES:,} of {count:,} passages, {time.monotonic() - began:.0f} s", file=sys.stderr)
-    figures["build, s"] = time.monotonic() - began
+    texts, made = list(texts_of(corpus, count)), count // PASSAGES
+    if not (folder / "catalogue.sqlite").exists():
+        figures["build, s"] = _build(folder, texts)
+    library = Library.open(folder)
+    indexes = _indexes(library)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     figures["bytes a passage"] = size / count
     for part in ("catalogue.sqlite", "lexical", "dense", "sparse"):
@@ -169,6 +162,20 @@ def measure(folder: Path, corpus: Path, count: int) -> dict[str, float]:
     return figures
 
 
+def _build(folder: Path, texts: Sequence[str]) -> float:
+    """Make the library; how long it took."""
+    library = Library.open(folder, create=True)
+    began = time.monotonic()
+    with library.writing("growth"), _indexes(library).updating() as update:
+        for number, first in enumerate(range(0, len(texts), PASSAGES)):
+            library.put(*document(number, texts[first : first + PASSAGES]), f"/{number}", str(number), "growth")
+            if number % 100 == 99:
+                update()
+                took = time.monotonic() - began
+                print(f"{first + PASSAGES:,} of {len(texts):,} passages, {took:.0f} s", file=sys.stderr)
+    return time.monotonic() - began
+
+
 def _indexes(library: Library) -> Indexes:
     indexes = Indexes(library, load_settings(["sparse.method=SPLADE", "dense.model=all-minilm-l6-v2"]))
     encoder = SimulatedEncoder()
@@ -181,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How a library behaves as it grows.")
     parser.add_argument("--passages", type=int, default=10_000)
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, help="keep the library there")
+    parser.add_argument("--folder", type=Path, help="keep the library there, or measure the one that is there")
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp())
     try:

@@ -1,35 +1,26 @@
-"""Dense retrieval in FAISS: exact inner product over fp16 vectors, our numbers as ids so that passages can leave.
+"""Dense retrieval: exact inner product over fp16 vectors in two files, a main one and a fresh one (dense_file.py).
 
-Behind FAISS's own bytes, which its reader does not look past, the index file holds a 64-bit hash of what each vector
-was made from, in the order of the vectors, and a CRC-32 of the whole file: in one file, so that a kill cannot leave
-them beside the vectors of another time. A file of before there was a checksum is read, and gets one when it is written.
+What is added goes to the fresh file, which is written in the time that its few vectors take; when it has grown it is
+merged into the main one. A passage that leaves is taken out of the file that has it, which is written again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import LibraryError
+from rag.index.stored.dense_file import DenseFile, line_of
 from rag.protocols import CaptionEncoder, DenseEncoder, PictureEncoder, Report
 from rag.records import Hit, Passage, Removal
 
-FILE = "vectors.faiss"
-FOOTER = struct.Struct("<8sQ")  # the file's last bytes: a mark, and how many hashes stand before it
-CHECKED = b"checked1"  # with a checksum of all that stands before it, between the hashes and the footer
-UNCHECKED = b"contents"  # as written before there was a checksum
-CHECKSUM = struct.Struct("<I")
+MAIN, FRESH = "vectors.faiss", "fresh.faiss"
+MERGE_SHARE, MERGE_MOST = 0.1, 20_000  # of the fresh file: of all vectors, and in vectors
 PICTURES = 64  # read at a time, each a file of some 100 kB
 
 
@@ -38,7 +29,7 @@ def _no_picture(sha256: str) -> bytes:
 
 
 class DenseIndex:
-    """The FAISS index in `folder` (a DerivedIndex): id = a passage's catalogue number, vector = its embedding.
+    """The dense index in `folder` (a DerivedIndex): a passage's catalogue number and its vector.
 
     `encoder` is called when the first vector is needed, so that opening costs no model.
     """
@@ -54,67 +45,45 @@ class DenseIndex:
         self._folder = folder
         self._encoder = encoder
         self._picture = picture
-        self._index: Any = None  # None while there is no vector at all
-        self._hashes: Any = None  # (count,) uint64, in the order of the vectors
+        self._files: dict[str, DenseFile] = {}  # MAIN, FRESH; without those that have no vectors
         self.built_with = built_with
 
     def open(self) -> None:
-        import faiss
-
-        file = self._folder / FILE
-        self._index = self._hashes = None
-        if file.is_file():
+        self._files = {}
+        for name in (MAIN, FRESH):
+            file = self._folder / name
             try:
-                hashes = _read_hashes(file)  # first: FAISS believes whatever sizes it finds
-                index = faiss.read_index(str(file))
-                if len(hashes) != index.ntotal:
-                    raise RuntimeError(f"it has {len(hashes)} hashes for {index.ntotal} vectors")
-                self._index, self._hashes = index, hashes
+                self._files[name] = DenseFile.read(file)
+            except FileNotFoundError:
+                continue
             except (RuntimeError, MemoryError) as error:  # a damaged size asks for all the memory there is
+                self._files = {}
                 raise LibraryError(
-                    f"{file}: FAISS cannot read this index: {_line(error)}. "
+                    f"{file}: FAISS cannot read this index: {line_of(error)}. "
                     f"Rebuild it: glossator check --library {self._folder.parent} --repair"
                 ) from error
+        if len(self._files) == 2:  # killed between a merge and the end of the fresh file, both have the same vectors
+            main, fresh = self._files[MAIN], self._files[FRESH]
+            fresh.drop(np.isin(fresh.numbers(), main.numbers()))
 
     @property
     def count(self) -> int:
-        return int(self._index.ntotal) if self._index is not None else 0
+        return sum(file.count for file in self._files.values())
 
     def apply(self, removals: Sequence[Removal], passages: Iterable[tuple[int, Passage]], report: Report) -> None:
         """As DerivedIndex.apply. What has a vector already, also one that is removed here, is not encoded again."""
-        import faiss
-
         numbered = list(passages)
         made = self.vectors_of([passage for _, passage in numbered], report) if numbered else None
-        for removal in removals if self._index is not None else ():
-            held = self._numbers()
-            self._drop((held >= removal.first_number) & (held <= removal.last_number))
-        if made is None:
-            return
-        vectors, hashes = made
-        if self._index is None:
-            self._index = faiss.IndexIDMap2(
-                faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-            )
-            self._hashes = np.zeros(0, dtype=np.uint64)
         numbers = np.asarray([number for number, _ in numbered], dtype=np.int64)
-        self._drop(np.isin(self._numbers(), numbers))
-        self._index.add_with_ids(vectors, numbers)
-        self._hashes = np.concatenate([self._hashes, hashes])
-
-    def _numbers(self) -> NDArray[np.int64]:
-        """Catalogue numbers in the order of the vectors."""
-        import faiss
-
-        return np.asarray(faiss.vector_to_array(self._index.id_map), dtype=np.int64)
-
-    def _drop(self, gone: NDArray[np.bool_]) -> None:
-        """Take out the vectors at these places: (count,)."""
-        import faiss
-
-        if gone.any():
-            self._index.remove_ids(faiss.IDSelectorBatch(self._numbers()[gone]))
-            self._hashes = self._hashes[~gone]  # FAISS, too, moves the others up and keeps their order
+        for file in self._files.values():
+            held = file.numbers()
+            gone = np.isin(held, numbers)
+            for removal in removals:
+                gone |= (held >= removal.first_number) & (held <= removal.last_number)
+            file.drop(gone)
+        if made is not None:
+            vectors, hashes = made
+            self._files.setdefault(FRESH, DenseFile(vectors.shape[1])).add(numbers, vectors, hashes)
 
     def vectors_of(self, passages: Sequence[Passage], report: Report) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
         """Vectors (passages, d) and the hashes of what they are made from; the same content is encoded once."""
@@ -146,67 +115,52 @@ class DenseIndex:
 
     def _known(self, hashes: NDArray[np.uint64]) -> dict[int, NDArray[np.float32]]:
         """Hash -> the vector that is here already, of those of these that have one."""
-        if self._index is None:
-            return {}
-        rows = np.flatnonzero(np.isin(self._hashes, hashes))
-        numbers = self._numbers()[rows].tolist()
-        keys = self._hashes[rows].tolist()
-        return {key: self._index.reconstruct(number) for key, number in zip(keys, numbers, strict=True)}
+        known = dict[int, NDArray[np.float32]]()
+        for file in self._files.values():
+            rows = np.flatnonzero(np.isin(file.hashes, hashes))
+            for key, number in zip(file.hashes[rows].tolist(), file.numbers()[rows].tolist(), strict=True):
+                if (vector := file.vector(number)) is not None:
+                    known[key] = vector
+        return known
 
     def commit(self) -> None:
-        import faiss
-
+        """As DerivedIndex.commit. Raises OSError (disk full)."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._index is None:
-            return
-        # Written beside the old one and renamed over it, so that a kill leaves one or the other.
-        fresh = self._folder / f"{FILE}.new"
-        try:
-            faiss.write_index(self._index, str(fresh))
-            with fresh.open("ab") as file:
-                file.write(self._hashes.astype("<u8").tobytes())
-            footer = FOOTER.pack(CHECKED, len(self._hashes))
-            checksum = _checksum(fresh, fresh.stat().st_size, footer)
-            with fresh.open("ab") as file:
-                file.write(CHECKSUM.pack(checksum) + footer)
-        except (RuntimeError, OSError) as error:
-            fresh.unlink(missing_ok=True)
-            raise OSError(f"{fresh}: {_line(error)}") from error
-        os.replace(fresh, self._folder / FILE)
+        fresh = self._files.get(FRESH)
+        if fresh and fresh.count > min(MERGE_SHARE * self.count, MERGE_MOST):
+            main = self._files.get(MAIN)
+            if main is None or not main.count:
+                main = fresh
+            else:
+                main.add_all(fresh)
+            main.is_changed, self._files = True, {MAIN: main}
+        for name, file in self._files.items():
+            if file.is_changed:
+                file.write(self._folder / name)
+        if FRESH not in self._files:
+            (self._folder / FRESH).unlink(missing_ok=True)
 
     def close(self) -> None:
-        self._index = self._hashes = None
+        self._files = {}
 
     def search(
         self, vector: NDArray[np.float32], k: int, within: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:
         """(number, inner product) of the k nearest, best first; and of all that tie with the last of them."""
-        import faiss
-
-        if not self.count or (within is not None and not len(within)):
-            return []
-        parameters = None
-        if within is not None:
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.asarray(within, dtype=np.int64)))  # type: ignore[call-arg]
-        depth = k + 8
-        while True:
-            depth = min(depth, self.count)
-            scores, numbers = self._index.search(vector[None, :], depth, params=parameters)
-            found = [(int(n), float(s)) for n, s in zip(numbers[0], scores[0], strict=True) if n >= 0]
-            if depth == self.count or len(found) < depth or found[-1][1] < found[k - 1][1]:
-                return [entry for entry in found if entry[1] >= found[min(k, len(found)) - 1][1]]
-            depth *= 4
+        found = [entry for file in self._files.values() for entry in file.search(vector, k, within)]
+        if len(self._files) > 1:
+            found.sort(key=lambda entry: -entry[1])
+        return [entry for entry in found if entry[1] >= found[min(k, len(found)) - 1][1]]
 
     def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
         """The vectors of those of these catalogue numbers that it holds, in their order: (at most len(numbers), d).
 
         As stored: fp16 has made a unit vector up to 0.05 % longer or shorter. Who needs its length scales it again.
         """
-        rows = []
-        for number in numbers if self.count else ():
-            with suppress(RuntimeError):  # FAISS's way to say that it has no such id
-                rows.append(self._index.reconstruct(int(number)))
-        return np.asarray(rows, dtype=np.float32).reshape(len(rows), self._index.d if self._index else 0)
+        files = list(self._files.values())
+        found = ((file.vector(number) for file in files) for number in numbers)
+        rows = [row for rows in found if (row := next((row for row in rows if row is not None), None)) is not None]
+        return np.asarray(rows, dtype=np.float32).reshape(len(rows), files[0].dimensions if files else 0)
 
 
 def _content(passage: Passage, encoder: DenseEncoder) -> tuple[str, str]:
@@ -224,43 +178,8 @@ def _hash(side: str, content: str) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
-def _read_hashes(file: Path) -> NDArray[np.uint64]:
-    """The hashes behind the vectors, (count,). RuntimeError for bytes that have changed since they were written."""
-    with file.open("rb") as data:
-        end = data.seek(0, os.SEEK_END) - FOOTER.size
-        data.seek(max(0, end))
-        footer = data.read()
-        mark, count = FOOTER.unpack(footer) if end > 0 else (b"", 0)
-        if mark == CHECKED:
-            end -= CHECKSUM.size
-            data.seek(max(0, end))
-            if end < 0 or _checksum(file, end, footer) != CHECKSUM.unpack(data.read(CHECKSUM.size))[0]:
-                raise RuntimeError("its bytes have changed since it was written")
-        elif mark != UNCHECKED:
-            raise RuntimeError("its end is damaged")
-        if end < 8 * count:
-            raise RuntimeError(f"it is too short for {count} vectors")
-        data.seek(end - 8 * count)
-        return np.frombuffer(data.read(8 * count), dtype="<u8").astype(np.uint64)
-
-
-def _checksum(file: Path, end: int, footer: bytes) -> int:
-    """CRC-32 of the file's first `end` bytes and of its footer."""
-    value = 0
-    with file.open("rb") as data:
-        while end > 0 and (piece := data.read(min(end, 1 << 22))):
-            value = zlib.crc32(piece, value)
-            end -= len(piece)
-    return zlib.crc32(footer, value)
-
-
 def _report_from(report: Report, before: int, total: int, done: int) -> None:
     report("vectors", before + done, total)
-
-
-def _line(error: BaseException) -> str:
-    """FAISS's words without its C++: "Error in void faiss::f() at f.cpp:264: Error: read error" -> "read error"."""
-    return re.sub(r"^Error in .* at \S+:\d+: (Error: )?", "", str(error).split("\n")[0])
 
 
 class DenseRetriever:

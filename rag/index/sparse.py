@@ -4,9 +4,11 @@ Exact; only a segment of sparse_segments.CROSSOVER passages or more also gets a 
 there, and that only where Numba is installed.
 
 A vector maps terms to weights above 0, and a score is the inner product of a query's and a passage's. The vectors lie
-in at most two segments, a main one and a fresh one: folders of .npy files that never change once written, named by a
-manifest that is replaced as a whole. A passage that left is dead in its segment until the commit, which writes what
-lives again: a removed document's words do not stay on the disk.
+in segments: folders of .npy files that never change once written, named by a manifest that is replaced as a whole. A
+commit writes what is new with the segments that are less than MERGE_RATIO times as large, so there are few, and each
+passage is written a few times. A passage that left is dead in its segment until the commit, which writes what lives
+again: a removed document's words do not stay on the disk. Only of a segment of more than LARGE passages, which takes
+seconds or minutes to write, the dead are kept, and not shown, until one in a hundred is dead.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from rag.records import Hit, Passage, Removal
 MANIFEST = "segments.json"
 FORMAT = "glossator sparse index 1"
 ENCODE_AT_ONCE = 256  # passages: their weights in full precision are some 300 kB
-MERGE_SHARE, MERGE_MOST = 0.1, 20_000  # of the fresh segment: of all passages, and in passages
+MERGE_RATIO = 3.0
+LARGE, DEAD_SHARE = 100_000, 0.01
 
 
 class SparseIndex:
@@ -45,7 +48,7 @@ class SparseIndex:
     def __init__(self, folder: Path, encoder: Callable[[], SparseEncoder], built_with: str):
         self._folder = folder
         self._encoder = encoder
-        self._segments: list[Segment] = []  # on disk: main, fresh; then one for each apply since
+        self._segments: list[Segment] = []  # those on disk; then one for each apply since
         self._dimensions = 0  # 0 while there is no vector at all
         self._frequency: NDArray[np.int32] | None = None
         self._opened = self._changed = False
@@ -104,14 +107,11 @@ class SparseIndex:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._changed:
             return
-        main = [segment for segment in self._segments[:1] if segment.record and segment.alive.all()]
-        outside = self.count - sum(segment.count for segment in main)
-        if outside > min(MERGE_SHARE * self.count, MERGE_MOST):
-            main, outside = [], self.count
-        records = [segment.record for segment in main if segment.record]
+        kept, fresh = self._divided()
+        records = [{**segment.record, "dead": segment.dead.tolist()} for segment in kept if segment.record]
         try:
-            if outside:
-                records.append(self._write(join([living(segment) for segment in self._segments[len(main) :]])))
+            if sum(segment.count for segment in fresh):
+                records.append(self._write(join([living(segment) for segment in fresh])))
         except MemoryError as error:
             raise LibraryError(
                 f"{self._folder}: out of memory while {self.count} passages were indexed. "
@@ -127,6 +127,17 @@ class SparseIndex:
             if folder.name not in [record["folder"] for record in records]:
                 shutil.rmtree(folder, ignore_errors=True)  # one held open on Windows goes with the next commit
         self.open()
+
+    def _divided(self) -> tuple[list[Segment], list[Segment]]:
+        """The segments that stay as they are on the disk, and those that are written as one."""
+        kept, fresh = list[Segment](), list[Segment]()
+        for segment in self._segments:
+            most = DEAD_SHARE * len(segment.alive) if len(segment.alive) > LARGE else 0
+            (kept if segment.record and len(segment.dead) <= most else fresh).append(segment)
+        kept.sort(key=lambda segment: -segment.count)
+        while kept and kept[-1].count < MERGE_RATIO * sum(segment.count for segment in fresh):
+            fresh.append(kept.pop())
+        return kept, fresh
 
     def _write(self, vectors: Vectors) -> dict[str, Any]:
         """The manifest's entry for a new segment with these vectors."""
@@ -154,7 +165,7 @@ class SparseIndex:
                         break
                     if attempt == 2:
                         raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             self.close()
             raise self._damaged(
                 f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
@@ -264,8 +275,7 @@ class SparseIndex:
             dimensions = self._dimensions or self._encoder().dimensions
             frequency = np.zeros(dimensions, dtype=np.int32)
             for segment in self._segments:
-                words = segment.vectors.words[segment.alive.repeat(np.diff(segment.vectors.word_starts))]
-                frequency += np.bincount(words, minlength=dimensions).astype(np.int32)
+                frequency += segment.frequency(dimensions)
             self._frequency = frequency
         return self._frequency
 

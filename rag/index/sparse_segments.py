@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from rag.index import machine_code
 from rag.index.seismic import Seismic
-from rag.index.vectors import Postings, Vectors, invert
+from rag.index.stored.verified import is_verified, remember
+from rag.index.vectors import Postings, Vectors, invert, take
 
 SEISMIC = "seismic-"  # before the names of its arrays
+FREQUENCY = "frequency"  # of each token, in how many passages it is one of their own; older segments have none
 # Passages from which a segment gets a Seismic index. That finds 0.97 of the ten best and is faster than `best` in numpy
 # at 10,000 already, but there by a tenth of a millisecond, and by a few at 100,000 (engines.py, 2026-11): less is not
 # worth 5 kB more a passage, 0.3 ms of build for each, and three seconds of Numba in each process that searches.
@@ -35,10 +37,27 @@ class Segment:
     postings: Postings | None = None
     seismic: Seismic | None = None  # of a large one
     record: dict[str, Any] | None = None  # its entry in the manifest, once it is on disk
+    words: NDArray[np.int32] | None = None  # (dimensions,) its array FREQUENCY
 
     @property
     def count(self) -> int:
         return int(self.alive.sum())
+
+    @property
+    def dead(self) -> NDArray[np.int64]:
+        """The rows that have left the library."""
+        return np.flatnonzero(~self.alive)
+
+    def frequency(self, dimensions: int) -> NDArray[np.int32]:
+        """In how many passages each token is one of the passage's own: (dimensions,)."""
+        if self.words is None:
+            self.words = _frequency(self.vectors, dimensions)
+        gone = self.dead
+        if not len(gone):
+            return self.words
+        _, entries = take(self.vectors.word_starts, gone)
+        of_dead: NDArray[np.int32] = np.bincount(self.vectors.words[entries], minlength=dimensions).astype(np.int32)
+        return self.words - of_dead
 
 
 def write_segment(folder: Path, vectors: Vectors, dimensions: int) -> dict[str, int]:
@@ -48,6 +67,7 @@ def write_segment(folder: Path, vectors: Vectors, dimensions: int) -> dict[str, 
     """
     parts = (vectors, invert(vectors, dimensions))
     arrays = {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
+    arrays[FREQUENCY] = _frequency(vectors, dimensions)
     if len(vectors.numbers) >= CROSSOVER and machine_code.is_installed():
         built = Seismic.build(vectors, dimensions).arrays()
         arrays |= {f"{SEISMIC}{name}": array for name, array in built.items()}
@@ -65,7 +85,7 @@ def write_segment(folder: Path, vectors: Vectors, dimensions: int) -> dict[str, 
 
 
 def read_segment(folder: Path, dimensions: int, record: dict[str, Any]) -> Segment:
-    """The segment of a manifest's entry, memory-mapped; its files are read once for their checksums.
+    """The segment of a manifest's entry, memory-mapped; its files are read for their checksums, once a process.
 
     A Seismic index is left aside where Numba is not installed. Raises FileNotFoundError and, for damage, ValueError or
     KeyError.
@@ -78,20 +98,29 @@ def read_segment(folder: Path, dimensions: int, record: dict[str, Any]) -> Segme
     if (
         ends != (0, count, dimensions + 1, len(vectors.numbers))
         or len(postings.slot_impacts) != count
+        or len(arrays.get(FREQUENCY, postings.offsets[1:])) != dimensions
         or (np.diff(postings.offsets) < 0).any()
     ):
         raise ValueError(f"the arrays of {folder.name} do not fit each other")
     large = {name.removeprefix(SEISMIC): array for name, array in arrays.items() if name.startswith(SEISMIC)}
     seismic = Seismic(large, vectors) if large and machine_code.is_installed() else None
-    return Segment(vectors, np.ones(len(vectors.numbers), dtype=np.bool_), postings, seismic, record)
+    alive = np.ones(len(vectors.numbers), dtype=np.bool_)
+    alive[np.asarray(record.get("dead", []), dtype=np.int64)] = False
+    return Segment(vectors, alive, postings, seismic, record, arrays.get(FREQUENCY))
+
+
+def _frequency(vectors: Vectors, dimensions: int) -> NDArray[np.int32]:
+    return np.bincount(vectors.words, minlength=dimensions).astype(np.int32)
 
 
 def _read_arrays(folder: Path, checksums: Mapping[str, int]) -> dict[str, NDArray[Any]]:
     arrays = {}
     for name, wanted in checksums.items():
         file = folder / f"{name}.npy"
-        if checksum(file) != wanted:
-            raise ValueError(f"the checksum of {folder.name}/{file.name} does not match")
+        if not is_verified(file, wanted):
+            if checksum(file) != wanted:
+                raise ValueError(f"the checksum of {folder.name}/{file.name} does not match")
+            remember(file, wanted)
         arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     return arrays
 
