@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ingest.child_process import Children, Limits
 from ingest.chunk import chunk
+from ingest.folders.unpack import unpack
 from ingest.kinds import AUTO, KINDS, PDF, kind_of, turns_into
 from ingest.legal.case_reading import CaseReading
 from ingest.pdf.assemble import geometry
@@ -141,10 +143,11 @@ class _Run:
         self.readings: dict[Path, CaseReading] = {}  # of the files of many documents that are under way
 
     def find(self, paths: Sequence[Path]) -> Iterator[Part | Outcome]:
+        folder, of = self.library.folder, self.context
+        unpacked = partial(unpack, below=folder / "unpacked", limits=of.limits, children=of.children)
         for path in paths:
             try:
-                folder = self.library.folder
-                for found in find_files(path, folder, self.context.wanted, folder / "unpacked"):
+                for found in find_files(path, folder, of.wanted, unpacked):
                     if isinstance(found, DocumentError):
                         yield Outcome(str(path), error=str(found))
                     else:
@@ -363,19 +366,9 @@ class _Run:
 
 def _outcome_of(shown: str, entry: DocumentEntry, status: str, more: tuple[str, ...] = ()) -> Outcome:
     """The outcome of a file, called `shown`, from its document's catalogue entry; `more` are further warnings."""
-    return Outcome(
-        shown,
-        entry.document_id,
-        entry.kind,
-        entry.title,
-        status,
-        entry.pages,
-        entry.passages,
-        entry.figures,
-        entry.tables,
-        warnings=entry.warnings + more,
-        error=entry.error,
-    )
+    counts = (entry.pages, entry.passages, entry.figures, entry.tables)
+    warnings = entry.warnings + more
+    return Outcome(shown, entry.document_id, entry.kind, entry.title, status, *counts, warnings, entry.error)
 
 
 def _recipe_of_pdf_as(kind: str, recipe: str) -> str:

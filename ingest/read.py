@@ -5,34 +5,37 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ingest.child_process import Children, Limits
 from ingest.folders.ignore import Ignored
+from ingest.folders.packed_files import MAIL, may_have_attachments
 from ingest.folders.unpack import ENDINGS as ARCHIVES
-from ingest.folders.unpack import MAIL, has_attachments, is_archive, unpack
+from ingest.folders.unpack import is_archive
 from ingest.kinds import AUTO, KINDS, PDF, FileCollection, head_of, is_wanted, kind_of, listed_kind
 from ingest.legal.case_reading import CaseReading
 from rag.document import Document
 from rag.errors import DocumentError
 from rag.settings import Ingest
 
+Unpack = Callable[[Path], Path]
+
 
 def find_files(
-    path: Path, leave_out: Path, wanted: str = AUTO, unpack_into: Path | None = None
+    path: Path, leave_out: Path, wanted: str = AUTO, unpack: Unpack | None = None
 ) -> list[Path | DocumentError]:
     """The file itself, or the documents of a kind in and below a folder, sorted.
 
     `wanted` is a name in KINDS or AUTO for any; PDFs are listed for every kind that they may turn out to be. Hidden
     folders and `leave_out` are skipped, and so is what is read with a transcript beside it, and what the ignore files
-    of the folders name (ingest/folders/ignore.py). A folder that cannot be listed is an error among the files. Archives
-    are unpacked below `unpack_into`, and so are the attachments of e-mails; those within them are not, and left alone
-    without it. Raises DocumentError if there is nothing at `path`, or no document.
+    of the folders name (ingest/folders/ignore.py). A folder that cannot be listed is an error among the files. `unpack`
+    gives the folder of an archive's files, and of an e-mail's attachments; archives within them, and all without it,
+    are left alone. Raises DocumentError if there is nothing at `path`, or no document.
     """
     try:
-        if path.is_dir() or (unpack_into and (is_packed(path) or (wanted == AUTO and _has_attachments(path)))):
-            files = list(_walk(path, leave_out.absolute(), wanted, unpack_into))
+        if path.is_dir() or (unpack and (is_packed(path) or (wanted == AUTO and _may_have_attachments(path)))):
+            files = list(_walk(path, leave_out.absolute(), wanted, unpack))
             if not files:
                 raise DocumentError(f"{path} holds no {_plural(wanted)}. Name a folder with some, or a file")
             return files
@@ -66,18 +69,18 @@ def _plural(wanted: str) -> str:
     return "documents that can be read" if wanted == AUTO else KINDS[wanted].plural
 
 
-def _walk(folder: Path, leave_out: Path, wanted: str, unpack_into: Path | None) -> Iterator[Path | DocumentError]:
+def _walk(folder: Path, leave_out: Path, wanted: str, unpack: Unpack | None) -> Iterator[Path | DocumentError]:
     # the next one last: recursion would end at a thousand folders in one another
-    waiting = [(folder, Ignored(), unpack_into)]
+    waiting = [(folder, Ignored(), unpack)]
     while waiting:
-        path, ignored, below = waiting.pop()
+        path, ignored, unpacked = waiting.pop()
         try:
             if path.is_dir():
                 if path is folder or not path.is_symlink():  # a link may lead back here
                     entries = sorted(path.iterdir(), key=lambda entry: entry.name, reverse=True)
                     ignored = ignored.within(path)
                     waiting += [
-                        (e, ignored, below) for e in entries
+                        (e, ignored, unpacked) for e in entries
                         if not e.name.startswith(".") and e.absolute() != leave_out and not ignored.names(e)
                     ]  # fmt: skip
                 continue
@@ -87,9 +90,9 @@ def _walk(folder: Path, leave_out: Path, wanted: str, unpack_into: Path | None) 
             continue
         if (found := listed_kind(path)) and is_wanted(found, wanted):
             yield path
-        if below and (_has_attachments(path) if found else is_packed(path)):
+        if unpacked and (_may_have_attachments(path) if found else is_packed(path)):
             try:
-                waiting.append((unpack(path, below), Ignored(), None))
+                waiting.append((unpacked(path), Ignored(), None))
             except DocumentError as error:
                 yield DocumentError(f"{path}: {error}")
 
@@ -102,10 +105,10 @@ def is_packed(file: Path) -> bool:
         return False
 
 
-def _has_attachments(file: Path) -> bool:
-    """Whether a file is an e-mail with files attached."""
+def _may_have_attachments(file: Path) -> bool:
+    """Whether a file is an e-mail that may have files attached."""
     try:
-        return file.suffix.lower() == MAIL and listed_kind(file) == "email" and has_attachments(file)
+        return file.suffix.lower() == MAIL and listed_kind(file) == "email" and may_have_attachments(file)
     except (OSError, DocumentError):
         return False
 

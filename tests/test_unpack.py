@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import io
 import tarfile
+import threading
 import zipfile
 from collections.abc import Sequence
 from email.message import EmailMessage
@@ -15,8 +16,10 @@ from typing import cast
 import pytest
 
 from ingest.build import build
+from ingest.child_process import Children, Limits
 from ingest.folders import unpack as unpacking
-from ingest.folders.unpack import is_archive, unpack
+from ingest.folders.packed_files import may_have_attachments
+from ingest.folders.unpack import is_archive
 from ingest.uploads import UploadFolder, remove_document
 from rag.errors import DocumentError
 from rag.index.manager import Indexes
@@ -37,6 +40,13 @@ def tarred(members: dict[str, bytes], links: dict[str, str] | None = None) -> by
             info.type, info.linkname = tarfile.SYMTYPE, target
             archive.addfile(info)
     return made.getvalue()
+
+
+LIMITS = Limits(20.0, 512)
+
+
+def unpack(archive: Path, below: Path, limits: Limits = LIMITS) -> Path:
+    return unpacking.unpack(archive, below, limits, Children(threading.Semaphore(), 1, threading.Event()))
 
 
 def below(folder: Path) -> list[str]:
@@ -158,6 +168,46 @@ def test_an_upload_of_an_archive_is_its_documents_and_what_is_removed_leaves_the
         [tmp_path / "again.zip"], (), lambda n: None, lambda *_: None
     )
     assert (first.status, second.status) == ("added", "unchanged"), "what was removed comes back with its archive"
+
+
+def test_what_unpacks_is_a_limited_child(tmp_path: Path) -> None:
+    """A mail of 300 MB takes more memory than it may; who unpacks it lives on."""
+    (tmp_path / "large.eml").write_bytes(mail([("a.bin", b"0" * (60 << 20))]))
+    with pytest.raises(DocumentError, match="needed more than 256 MB of memory"):
+        unpack(tmp_path / "large.eml", tmp_path / "below", Limits(20.0, 256))
+    assert not list((tmp_path / "below").rglob(".unpacked"))
+
+
+def test_a_child_that_was_taken_over_writes_nowhere_else(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    pieces = [
+        ("../out.txt", b"x"),
+        (None, b"y"),
+        ("a/.b/c.txt", b"x"),
+        ("in.txt", b"x"),
+        (None, b"y"),
+        ("in.txt", b"z"),
+    ]
+    unpacking._keep(kept, iter(pieces), 100)
+    assert below(tmp_path) == ["kept/in.txt"] and (kept / "in.txt").read_bytes() == b"z"
+    with pytest.raises(DocumentError, match="far more than it holds"):
+        unpacking._keep(kept, iter([(".hidden", b"x" * 60), (None, b"x" * 60)]), 100)
+
+
+@pytest.mark.parametrize(
+    ("headers", "has_some"),
+    [
+        (b"Content-Type: multipart/mixed; boundary=x", True),
+        (b"Subject: a\r\ncontent-type:\r\n multipart/related; boundary=x", True),
+        (b"Content-Type: multipart/alternative; boundary=x", False),
+        (b"Content-Type: text/plain", False),
+        (b"Subject: a\n\nContent-Type: multipart/mixed", False),
+    ],
+)
+def test_the_headers_say_whether_there_may_be_attachments(tmp_path: Path, headers: bytes, has_some: bool) -> None:
+    (tmp_path / "a.eml").write_bytes(headers + b"\n\nWords.\n")
+    assert may_have_attachments(tmp_path / "a.eml") is has_some
 
 
 def test_an_office_file_is_no_archive() -> None:

@@ -6,30 +6,27 @@ to its end, is not unpacked again: its folder holds a file DONE with the paths o
 
 from __future__ import annotations
 
-import email
+import base64
 import hashlib
-import io
 import os
 import shutil
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator
-from contextlib import suppress
-from email.message import EmailMessage
-from email.policy import default
+from contextlib import closing, suppress
+from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO
 
+from ingest.child_process import ChildDied, ChildProcess, Children, Limits, too_large
+from ingest.child_replies import checking
+from ingest.folders.packed_files import CHILD, CHUNK
 from rag.errors import DocumentError
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 MOST_FILES = 10_000
 MOST_BYTES = 8 << 30  # of all files unpacked
 MOST_RATIO = 500  # unpacked to packed, of more than a megabyte: text reaches 20, a bomb 1,000
+LONGEST_NAME = 10_000  # characters; the disk's own limit is far below
 DONE = ".unpacked"
-MAIL = ".eml"
-CHUNK = 1 << 20
 
 
 def is_archive(name: str, head: bytes) -> bool:
@@ -43,8 +40,11 @@ def is_archive(name: str, head: bytes) -> bool:
     return (ending in starts and head.startswith(starts[ending])) or (ending == ".tar" and head[257:262] == b"ustar")
 
 
-def unpack(archive: Path, below: Path) -> Path:
-    """The folder below `below` that holds the archive's files. Raises DocumentError for a damaged or hostile one."""
+def unpack(archive: Path, below: Path, limits: Limits, children: Children) -> Path:
+    """The folder below `below` that holds the archive's files, which a limited child process has unpacked.
+
+    Raises DocumentError for a damaged or hostile one, and Stopped.
+    """
     try:
         folder = _folder_of(archive, below)
         if (folder / DONE).exists():
@@ -52,30 +52,33 @@ def unpack(archive: Path, below: Path) -> Path:
             return folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        with archive.open("rb") as stream:
-            reader = {".zip": _zipped, MAIL: _attached}.get(archive.suffix.lower(), _tarred)
-            most = min(MOST_BYTES, max(CHUNK, MOST_RATIO * archive.stat().st_size))
-            for number, (name, data) in enumerate(reader(stream)):
-                if number == MOST_FILES:
-                    raise DocumentError(f"packs more than {MOST_FILES:,} files. Unpack it, and name its folders")
-                most -= _keep(folder, name, data, most)
+        most = min(MOST_BYTES, max(CHUNK, MOST_RATIO * archive.stat().st_size))
+        _keep(folder, _pieces(archive, limits, children), most)
         _remember(folder, archive)
     except OSError as error:
         raise DocumentError(
             f"cannot be unpacked: {error.strerror or error}. Check its permissions and the disk"
         ) from error
-    except (
-        zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, LookupError, RuntimeError, TypeError, ValueError,
-    ) as error:  # fmt: skip
-        raise DocumentError(
-            "is damaged, or has a password: it cannot be unpacked. Unpack it, and name its folder"
-        ) from error
     return folder
 
 
-def has_attachments(mail: Path) -> bool:
-    """Whether an e-mail has files attached. Raises OSError."""
-    return any(True for _ in _attachments(mail.read_bytes()))
+def _pieces(archive: Path, limits: Limits, children: Children) -> Iterator[tuple[str | None, bytes]]:
+    """(name, bytes) of the archive's files, as its child sends them: a name where a file begins."""
+    with children.slots:
+        try:
+            with closing(ChildProcess(CHILD, {"path": str(archive)}, limits, children.stop)) as child:
+                for number in count():
+                    what, value = child.ask(number)
+                    if what == "end":
+                        break
+                    with checking("a packed file"):
+                        name, data = value["name"], base64.b64decode(value["data"], validate=True)
+                        if name is not None and (type(name) is not str or len(name) > LONGEST_NAME):
+                            raise ValueError("a name that is none")
+                    yield name, data
+                children.peaks_kb.append(child.peak_kb)
+        except ChildDied as died:
+            raise too_large(died) from None
 
 
 def packed_name(file: Path, below: Path) -> str:
@@ -120,61 +123,36 @@ def _remember(folder: Path, archive: Path) -> None:
     os.replace(folder / f"{DONE}.new", folder / DONE)
 
 
-def _attached(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    names = set[str]()
-    for number, part in enumerate(_attachments(stream.read()), start=1):
-        name = PurePosixPath((part.get_filename() or "").replace("\\", "/").replace("\0", "")).name.lstrip(".")
-        whole = part.get_content_type() == "message/rfc822"
-        try:
-            payload = part.get_payload(0) if whole else part.get_payload(decode=True)
-            data = payload.as_bytes() if isinstance(payload, EmailMessage) else payload
-        except (AttributeError, LookupError, TypeError, ValueError):  # the parser's own, of odd messages
-            continue
-        if isinstance(data, bytes):
-            name = name or f"attached{MAIL if whole else ''}"
-            name = f"{number} {name}" if name in names else name
-            names.add(name)
-            yield name, io.BytesIO(data)
-
-
-def _attachments(data: bytes) -> list[EmailMessage]:
+def _keep(folder: Path, pieces: Iterator[tuple[str | None, bytes]], most: int) -> None:
+    """Write files below the folder, of at most `most` bytes together."""
+    files, out = 0, None
     try:
-        message = email.message_from_bytes(data, policy=default)
-        return cast(list[EmailMessage], list(message.iter_attachments()))
-    except (AttributeError, ValueError, LookupError, TypeError):  # the parser's own, of odd messages
-        return []
-
-
-def _zipped(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    with zipfile.ZipFile(stream) as archive:
-        for member in archive.infolist():
-            if not member.is_dir() and (member.external_attr >> 28) in (0, 8):  # a file: no link
-                with archive.open(member) as data:
-                    yield member.filename, data
-
-
-def _tarred(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(fileobj=stream, mode="r|*") as archive:
-        for member in archive:
-            if member.isreg() and (data := archive.extractfile(member)) is not None:
-                yield member.name, data
-
-
-def _keep(folder: Path, name: str, data: IO[bytes], most: int) -> int:
-    """Write a member below the folder, and say how many bytes it had."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    parts = [part for part in path.parts if part not in ("/", ".")]
-    if path.is_absolute() or ".." in parts or any(part.startswith((".", "__MACOSX")) for part in parts) or not parts:
-        return 0
-    target = folder.joinpath(*parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
-    with target.open("wb") as out:
-        while chunk := data.read(CHUNK):
-            written += len(chunk)
-            if written > most:
+        for name, data in pieces:
+            if name is not None:
+                files += 1
+                if files > MOST_FILES:
+                    raise DocumentError(f"packs more than {MOST_FILES:,} files. Unpack it, and name its folders")
+                if out is not None:
+                    out.close()
+                out = _opened(folder, name)
+            most -= len(data)
+            if most < 0:
                 raise DocumentError(
                     "would unpack to far more than it holds, as archives that mean harm do. Leave it out"
                 )
-            out.write(chunk)
-    return written
+            if out is not None:
+                out.write(data)
+    finally:
+        if out is not None:
+            out.close()
+
+
+def _opened(folder: Path, name: str) -> IO[bytes] | None:
+    """The new file of a member, below the folder; None for what is left out."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    parts = [part for part in path.parts if part not in ("/", ".")]
+    if path.is_absolute() or ".." in parts or any(part.startswith((".", "__MACOSX")) for part in parts) or not parts:
+        return None
+    target = folder.joinpath(*parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.open("wb")
