@@ -115,11 +115,11 @@ class Replica:
 
 def replica_of(folder: Path, layout: int) -> Replica | None:
     """The copy in a folder; None where it is a library of its own."""
+    if not os.path.isfile(folder / FILE):
+        return None
     try:
         about = json.loads((folder / FILE).read_text("utf-8"))
         return _replica(folder.absolute(), str(about["address"]), str(about["name"]), layout)
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, LookupError, TypeError, UsageError) as error:
         raise LibraryError(f"{folder / FILE} cannot be read: {error}. Delete it, and set library.catalogue") from error
 
