@@ -476,8 +476,8 @@ def test_a_changed_file_replaces_its_passages_everywhere(folder_story: Story) ->
     ]
     import faiss
 
-    files = (folder_story.library / "dense").glob("*.faiss")
-    numbers = [n for file in files for n in faiss.vector_to_array(faiss.read_index(str(file)).id_map).tolist()]
+    indexes = [faiss.read_index(str(file)) for file in (folder_story.library / "dense").glob("*.faiss")]
+    numbers = [number for index in indexes for number in faiss.vector_to_array(index.id_map).tolist()]
     assert sorted(numbers) == Library.open(folder_story.library).numbers()
 
 
