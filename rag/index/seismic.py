@@ -65,18 +65,23 @@ class Seismic:
     """The index of `vectors`: their rows are its passages. Never changes; several threads may search it."""
 
     def __init__(
-        self, arrays: Mapping[str, NDArray[Any]], vectors: Vectors, settings: SeismicSettings = SeismicSettings()
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        vectors: Vectors,
+        settings: SeismicSettings = SeismicSettings(),
+        is_checked: bool = False,
     ):
         """From `arrays` of an index with the same vectors and the same settings for building.
 
         Raises ValueError, or KeyError for an array that is missing, where they do not fit each other and a search
-        would read or write beside them.
+        would read or write beside them, unless they are known to fit (`is_checked`).
         """
         self._arrays = {name: arrays[name] for name, _ in ARRAYS}
         self._vectors = vectors
         self._settings = settings
         self._dimensions = len(self._arrays["blocks"]) - 1
-        self._check()
+        if not is_checked:
+            self._check()
         self._index = IndexArrays(**{name: frozen(array) for name, array in self._arrays.items()})
         self._rows = rows_of(vectors)
 

@@ -20,6 +20,7 @@ from rag.index.seismic import Seismic
 from rag.index.stored.verified import is_verified, remember
 from rag.index.vectors import Postings, Vectors, invert, take
 
+FITS = -1  # remembered of files, in place of a checksum, that fit each other
 SEISMIC = "seismic-"  # before the names of its arrays
 FREQUENCY = "frequency"  # of each token, in how many passages it is one of their own; older segments have none
 # Passages from which a segment gets a Seismic index. That finds 0.97 of the ten best and is faster than `best` in numpy
@@ -90,12 +91,14 @@ def read_segment(folder: Path, dimensions: int, record: dict[str, Any]) -> Segme
     A Seismic index is left aside where Numba is not installed. Raises FileNotFoundError and, for damage, ValueError or
     KeyError.
     """
+    files = {folder / f"{name}.npy": wanted for name, wanted in record["checksums"].items()}
+    is_checked = all(is_verified(file, FITS) and is_verified(file, wanted) for file, wanted in files.items())
     arrays = _read_arrays(folder, record["checksums"])
     vectors = Vectors(**{field.name: arrays[field.name] for field in fields(Vectors)})
     postings = Postings(**{field.name: arrays[field.name] for field in fields(Postings)})
     ends = (int(postings.offsets[0]), int(postings.offsets[-1]), len(postings.offsets), len(vectors.steps))
     count = len(postings.slots)
-    if (
+    if not is_checked and (
         ends != (0, count, dimensions + 1, len(vectors.numbers))
         or len(postings.slot_impacts) != count
         or len(arrays.get(FREQUENCY, postings.offsets[1:])) != dimensions
@@ -103,7 +106,9 @@ def read_segment(folder: Path, dimensions: int, record: dict[str, Any]) -> Segme
     ):
         raise ValueError(f"the arrays of {folder.name} do not fit each other")
     large = {name.removeprefix(SEISMIC): array for name, array in arrays.items() if name.startswith(SEISMIC)}
-    seismic = Seismic(large, vectors) if large and machine_code.is_installed() else None
+    seismic = Seismic(large, vectors, is_checked=is_checked) if large and machine_code.is_installed() else None
+    for file in files:
+        remember(file, FITS)
     alive = np.ones(len(vectors.numbers), dtype=np.bool_)
     alive[np.asarray(record.get("dead", []), dtype=np.int64)] = False
     return Segment(vectors, alive, postings, seismic, record, arrays.get(FREQUENCY))

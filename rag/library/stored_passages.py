@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rag.library import schema, stored_files
-from rag.library.database import Database
+from rag.library.database import IN_AT_ONCE, Database
 from rag.library.filters import VALUES, VALUES_4, where
 from rag.library.schema import SHOWN
 from rag.library.stored_files import storable
@@ -25,7 +25,7 @@ class StoredPassages(Database):
 
     def passages_numbered(self, numbers: Sequence[int]) -> dict[int, Passage]:
         """The passages that are (still) here, by catalogue number."""
-        rows = self._passage_rows("p.number IN ({})", numbers)
+        rows = self._passage_rows("p.number IN ({}) ORDER BY p.number", numbers)
         with self._making_records():
             return {row["number"]: schema.passage(row) for row in rows}
 
@@ -63,12 +63,13 @@ class StoredPassages(Database):
 
     def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
         """(number, passage) of every document that came after `generation`, by number."""
-        with self._explaining_errors():
-            cursor = self._connection().execute(
-                f"{schema.select_passages(self._layout())} WHERE d.generation > ? ORDER BY p.number", (generation,)
-            )
-            for row in cursor:
-                yield row["number"], schema.passage(row)
+        rows = self._rows(
+            "SELECT number FROM passages WHERE document_id IN (SELECT document_id FROM documents WHERE generation > ?) "
+            "ORDER BY number",
+            (generation,),
+        )
+        for first in range(0, len(rows), IN_AT_ONCE):
+            yield from self.passages_numbered([row["number"] for row in rows[first : first + IN_AT_ONCE]]).items()
 
     def first_passages(self, document_ids: Sequence[str]) -> dict[str, Passage]:
         """The first passage of each document that has one, by passage id."""
