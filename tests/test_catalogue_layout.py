@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from rag.document import Document, Episode, Page, Utterance
 from rag.errors import LibraryError
+from rag.library import schema
 from rag.library.catalogue import Library
 from rag.library.database import VERSION
 from rag.locator import TimeSpan, locator_json
 from rag.records import Passage
-from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_4
+from tests.test_links_catalogue import held_by_another, to_layout_1, to_layout_2, to_layout_3, to_layout_4
 
 TITLES = st.sampled_from(["", "Oak", "OAK", "Oak mill", "İ", "a'b;c", "x" * 300])
 PARTS = st.lists(st.tuples(TITLES, TITLES, TITLES, TITLES, st.sampled_from(["text", "table"])), max_size=5)
@@ -112,17 +113,49 @@ def test_passages_filters_and_tables_are_the_same_in_every_layout(made: dict[str
             "new": [("S", "", "C", "Ada", "text")]})  # fmt: skip
 
 
-@pytest.mark.parametrize("back", [to_layout_1, to_layout_4])
-def test_an_upgraded_catalogue_has_the_tables_of_a_new_one(tmp_path: Path, back: object) -> None:
+NEW_IN = {6: ("summaries",), 7: ("turns", "conversations"), 8: ("upload_batches",), 9: ("corrections",),
+          10: ("headings", "facts")}  # fmt: skip
+
+
+def to_layout(folder: Path, layout: int) -> None:
+    """Make the catalogue one of an older layout."""
+    if layout <= 4:
+        {1: to_layout_1, 2: to_layout_2, 3: to_layout_3, 4: to_layout_4}[layout](folder)
+        return
+    gone = (table for since, tables in NEW_IN.items() if since > layout for table in tables)
+    with closing(catalogue(folder)) as connection:
+        connection.executescript("".join(f"DROP TABLE {table};" for table in gone) + f"PRAGMA user_version={layout}")
+
+
+@pytest.mark.parametrize("layout", range(1, VERSION))
+def test_a_catalogue_of_every_layout_becomes_one_of_this(tmp_path: Path, layout: int) -> None:
+    """It has the tables of a new one and loses nothing that its layout has; killed before the end, it is as it was."""
+
     def tables(folder: Path) -> list[str]:
         with closing(catalogue(folder)) as connection:
             return sorted(row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql <> ''"))
 
     new = Library.open(tmp_path / "new", create=True)
     old = Library.open(tmp_path / "old", create=True)
-    back(old.folder)  # type: ignore[operator]
-    Library.open(old.folder)
+    made = {"a": [("Oak", "Elm", "Ash", "Ada", "text")] * 3, "b": [("", "", "", "", "text")]}
+    for name, parts in made.items():
+        put(old, name, parts)
+    before = {number: (p.passage_id, p.text, p.start, p.title) for number, p in old.passages_since(0)}
+    to_layout(old.folder, layout)
+    older = tables(old.folder)
+    assert older != tables(new.folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "VERSION", "(")  # which fails at its very end
+        with pytest.raises(LibraryError), Library(old.folder).writing("a test"):
+            pass
+    assert tables(old.folder) == older
+    opened = Library.open(old.folder)
     assert tables(old.folder) == tables(new.folder)
+    assert {number: (p.passage_id, p.text, p.start, p.title) for number, p in opened.passages_since(0)} == before
+    assert [entry.title for entry in opened.documents()] == ["A title", "A title"]
+    assert opened.problems() == []
+    if layout >= 4:
+        check(opened, made)
 
 
 def test_the_sample_of_layout_4_is_of_that_layout(tmp_path: Path) -> None:
