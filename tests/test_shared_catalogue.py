@@ -138,8 +138,12 @@ def test_what_one_machine_adds_and_removes_is_so_on_the_other(
     put(there, 3)
     assert rows_of(here) == rows_of(there)
     assert here.numbers() == [1, 2, 3] and there.generation == 3
+    for library in machines:
+        (library.folder / "precedents").mkdir()
     with there.writing("a test"):
         there.remove(f"{2:016x}")
+    here._replica.catch_up()  # type: ignore[union-attr]
+    assert not any((library.folder / "precedents").exists() for library in machines), "its sections are in there"
     assert rows_of(here) == rows_of(there) and len(here.documents()) == 2
     assert [removal.first_number for removal in here.removals_since(2)] == [2]
     kept = server.rows("SELECT count(*) FROM glossator_rows WHERE record LIKE '%secret%'")

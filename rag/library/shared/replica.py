@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -94,11 +95,13 @@ class Replica:
             with _transaction(connection):
                 newest = before = changed_rows.position(connection) or 0  # another process may just have followed
                 put: list[int] = []  # passages
+                something_left = False
 
                 def rows() -> Iterator[changed_rows.Row]:
-                    nonlocal newest
+                    nonlocal newest, something_left
                     for version, row in rows_since(before):
                         newest = max(newest, version)
+                        something_left |= row.table == "removals"
                         if row.table == "passages":
                             (number,) = json.loads(row.key)
                             stored_openings.forget(connection, _texts(connection, [number]))
@@ -111,6 +114,8 @@ class Replica:
                     stored_openings.enter(connection, _texts(connection, put[first : first + IN_AT_ONCE]))
                 if newest > before:
                     changed_rows.set_position(connection, newest)
+                if something_left:
+                    shutil.rmtree(self.folder / "precedents", ignore_errors=True)  # which holds its text
 
 
 def replica_of(folder: Path, layout: int) -> Replica | None:
