@@ -168,6 +168,20 @@ def test_a_few_more_vectors_leave_the_main_file_as_it_is(tmp_path: Path) -> None
         open_index(tmp_path)
 
 
+def test_fresh_vectors_that_become_the_main_ones_can_still_change(tmp_path: Path) -> None:
+    """Read from one file and written to another, they are not read from the first again, which others have by then."""
+    build(tmp_path, [(i, passage(i, f"text {i}")) for i in range(50)])
+    build(tmp_path, [(50, passage(50, "text 50"))])
+    index = open_index(tmp_path)
+    index.apply([Removal("d", 0, 49)], [], silent)
+    index.commit()  # what was fresh is all there is
+    index.apply([], [(51, passage(51, "text 51"))], silent)
+    index.apply([Removal("d", 50, 50)], [], silent)
+    index.commit()
+    assert [number for number, _ in index.search(FAKE.vector("query"), 9)] == [51]
+    assert [number for number, _ in open_index(tmp_path).search(FAKE.vector("query"), 9)] == [51]
+
+
 def test_an_unchanged_file_is_read_for_its_checksum_once_a_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,12 +128,9 @@ class DenseIndex:
         self._folder.mkdir(parents=True, exist_ok=True)
         fresh = self._files.get(FRESH)
         if fresh and fresh.count > min(MERGE_SHARE * self.count, MERGE_MOST):
-            main = self._files.get(MAIN)
-            if main is None or not main.count:
-                main = fresh
-            else:
-                main.add_all(fresh)
-            main.is_changed, self._files = True, {MAIN: main}
+            main = self._files.get(MAIN) or DenseFile(fresh.dimensions)
+            main.add_all(fresh)
+            self._files = {MAIN: main}
         for name, file in self._files.items():
             if file.is_changed:
                 file.write(self._folder / name)
@@ -157,10 +154,13 @@ class DenseIndex:
 
         As stored: fp16 has made a unit vector up to 0.05 % longer or shorter. Who needs its length scales it again.
         """
-        files = list(self._files.values())
-        found = ((file.vector(number) for file in files) for number in numbers)
-        rows = [row for rows in found if (row := next((row for row in rows if row is not None), None)) is not None]
-        return np.asarray(rows, dtype=np.float32).reshape(len(rows), files[0].dimensions if files else 0)
+        rows = [row for number in numbers if (row := self._vector(number)) is not None]
+        dimensions = next((file.dimensions for file in self._files.values()), 0)
+        return np.asarray(rows, dtype=np.float32).reshape(len(rows), dimensions)
+
+    def _vector(self, number: int) -> NDArray[np.float32] | None:
+        found = (file.vector(number) for file in self._files.values())
+        return next((vector for vector in found if vector is not None), None)
 
 
 def _content(passage: Passage, encoder: DenseEncoder) -> tuple[str, str]:
