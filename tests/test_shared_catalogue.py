@@ -8,7 +8,8 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -196,6 +197,30 @@ def test_two_machines_write_at_once_and_nothing_is_lost(
     assert [process.exitcode for process in asking] == [0, 0]
     assert rows_of(machines[0]) == rows_of(machines[1])
     assert len(rows_of(machines[0])["turns"]) == 50
+
+
+@needs_server
+def test_threads_that_follow_and_threads_that_write_do_not_wait_for_each_other(
+    machines: tuple[Library, Library],
+) -> None:
+    here, there = machines
+    kept, until, longest = Conversations(there.folder), time.monotonic() + 3, [0.0]
+
+    def repeated(work: Callable[[], object]) -> None:
+        while time.monotonic() < until:
+            began = time.monotonic()
+            work()
+            longest.append(time.monotonic() - began)
+
+    assert there._replica
+    changes = Conversations(here.folder)  # of another machine, so that there is something to follow
+    with ThreadPoolExecutor(4) as pool:
+        follow = there._replica.catch_up
+        works = (lambda: changes.create(""), follow, follow, lambda: kept.create(""))
+        for done in [pool.submit(repeated, work) for work in works]:
+            done.result()
+    assert len(longest) > 20 and max(longest) < 10
+    assert rows_of(here) == rows_of(there)
 
 
 def _puts(folder: Path) -> None:

@@ -61,7 +61,7 @@ class PostgresCatalogue:
         """
         self.address, self.name = address, name
         self._connect_with = _arguments(address)
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()  # of the connection; taken before the lock of a copy, never after it
         self._open: tuple[int, Any] | None = None  # the process, its connection
         self._used = 0.0  # when it answered last
 
@@ -140,7 +140,7 @@ class PostgresCatalogue:
     @contextmanager
     def _running(self) -> Iterator[Run]:
         """A function that runs a statement. After an error the connection, and with it any transaction, is closed."""
-        with self._lock:
+        with self.lock:
             connection = self._connection()
 
             def run(statement: str, **values: Any) -> list[list[Any]]:

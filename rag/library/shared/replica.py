@@ -58,14 +58,15 @@ class Replica:
 
     def catch_up(self) -> None:
         """Take over what is newer there. Raises LibraryError; sqlite3.OperationalError where another writes here."""
-        state = self.truth.state()
-        if state is None:
-            raise LibraryError(
-                f"{self.truth} has no catalogue {self.truth.name!r} any more. Restore it there, or make this folder a "
-                f"library of its own: delete {self.folder / FILE}"
-            )
-        self._check(*state)
-        self._take_over(state[1], self.truth.rows_since)
+        with self.truth.lock:
+            state = self.truth.state()
+            if state is None:
+                raise LibraryError(
+                    f"{self.truth} has no catalogue {self.truth.name!r} any more. Restore it there, or make this "
+                    f"folder a library of its own: delete {self.folder / FILE}"
+                )
+            self._check(*state)
+            self._take_over(state[1], self.truth.rows_since)
 
     @contextmanager
     def changing(self) -> Iterator[Change]:
