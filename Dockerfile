@@ -8,7 +8,7 @@ USER glossator
 WORKDIR /app
 # what the program needs: a layer that stays while only the program changes
 COPY --chown=glossator pyproject.toml constraints.txt README.md LICENSE NOTICE ./
-RUN python -m venv .venv && mkdir rag ingest eval ui && .venv/bin/pip install -q --no-cache-dir -c constraints.txt -e '.[audio,milvus,postgres]'
+RUN python -m venv .venv && mkdir rag ingest eval ui && .venv/bin/pip install -q --no-cache-dir -c constraints.txt -e '.[audio,milvus,postgres,s3]'
 COPY --chown=glossator . .
 RUN .venv/bin/pip install -q --no-cache-dir --no-deps -e . && .venv/bin/glossator --help > /dev/null
 ARG WEIGHTS=fetch
@@ -19,4 +19,4 @@ VOLUME /data
 EXPOSE 7860
 HEALTHCHECK --start-period=120s CMD ["/app/.venv/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/ready')"]
 STOPSIGNAL SIGINT
-CMD ["sh", "-c", "mkdir -p /data/models && .venv/bin/glossator models fetch && exec .venv/bin/glossator ${GLOSSATOR_READER:+--set reader.model=$GLOSSATOR_READER} ${GLOSSATOR_MILVUS:+--set library.engine=milvus --set library.uri=$GLOSSATOR_MILVUS} ${GLOSSATOR_CATALOGUE:+--set library.catalogue=$GLOSSATOR_CATALOGUE} serve --host 0.0.0.0 $GLOSSATOR_SERVE"]
+CMD ["sh", "-c", "mkdir -p /data/models && .venv/bin/glossator models fetch && exec .venv/bin/glossator ${GLOSSATOR_READER:+--set reader.model=$GLOSSATOR_READER} ${GLOSSATOR_MILVUS:+--set library.engine=milvus --set library.uri=$GLOSSATOR_MILVUS} ${GLOSSATOR_CATALOGUE:+--set library.catalogue=$GLOSSATOR_CATALOGUE} ${GLOSSATOR_FILES:+--set library.files=$GLOSSATOR_FILES} serve --host 0.0.0.0 $GLOSSATOR_SERVE"]

@@ -257,6 +257,7 @@ class _Run:
         file = part.file
         if KINDS[kind].sidecars:
             for copy in sorted([file.absolute(), *self.library.files_of(document_id)]):
+                self.library.bring(copy)
                 with contextlib.suppress(DocumentError):
                     if copy == file.absolute() or content_id(copy, kind) == document_id:
                         return copy

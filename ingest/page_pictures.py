@@ -33,6 +33,7 @@ def page_picture(library: Library, document_id: str, page: int, limits: Limits) 
     if not 1 <= page <= len(document.pages):
         raise DocumentError(f"{document.title} has pages 1 to {len(document.pages)}, not {page}")
     for file in library.files_of(document_id):
+        library.bring(file)
         if file.is_file() and content_id(file) == document_id:
             png = limited_output("ingest.pdf.draw_page", {"path": str(file), "page": page}, limits)
             width, height = size_of(png)

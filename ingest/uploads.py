@@ -115,7 +115,9 @@ class UploadFolder:
     def _known(self, document_id: str, anywhere: bool) -> Path | None:
         """A file with these bytes that the library knows: anywhere, or in the uploads folder only."""
         files = self._library.files_of(document_id)
-        candidates = (file for file in files if anywhere or self._library.is_upload(file))
+        candidates = [file for file in files if anywhere or self._library.is_upload(file)]
+        for file in candidates:
+            self._library.bring(file)
         return next((file for file in candidates if _holds(file, document_id)), None)
 
     def _free(self, name: str, document_id: str) -> Path:
@@ -148,7 +150,7 @@ def remove_document(library: Library, document_id: str) -> None:
     files = library.files_of(document_id)
     beside = [part for file in files for part in _sidecars_of(library, file)]
     library.remove(document_id)
-    _delete([*beside, *_unpacked(library, files)])
+    library.delete_files([*beside, *_unpacked(library, files)])
     for whole in library.uploads.glob("*"):
         if any(str(file).startswith(f"{whole}#") for file in files):
             _delete_unless_used(library, whole)
@@ -176,7 +178,7 @@ def _delete_unless_used(library: Library, kept: Path) -> None:
     if library.is_upload(kept):
         with suppress(LibraryError, OSError):
             if not _has_document_from(library, kept):
-                _delete([*_sidecars_of(library, kept), kept])
+                library.delete_files([*_sidecars_of(library, kept), kept])
 
 
 def _has_document_from(library: Library, kept: Path) -> bool:
@@ -190,11 +192,6 @@ def _holds(file: Path, document_id: str) -> bool:
         return content_id(file) == document_id
     except DocumentError:
         return False
-
-
-def _delete(files: Sequence[Path]) -> None:
-    for file in files:
-        file.unlink(missing_ok=True)
 
 
 def outcomes_by_file(outcomes: Sequence[Outcome], files: Iterable[str]) -> dict[str, list[Outcome]]:

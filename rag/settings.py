@@ -240,6 +240,11 @@ class LibrarySettings(_Stage):
         default="",
         description="of PostgreSQL, postgresql://user@host/database, where several machines share the catalogue",
     )
+    files: str = Field(
+        default="",
+        description="of a bucket, s3://bucket/prefix, that has the library's pictures and uploads; keys and endpoint "
+        "stand in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL",
+    )
 
 
 class Settings(_Stage):

@@ -20,6 +20,7 @@ OTHER = {
     "library.engine": "milvus",
     "library.uri": "http://localhost:19530",
     "library.catalogue": "postgresql://me@localhost/db",
+    "library.files": "s3://bucket/prefix",
     "ingest.ocr": "false",
     "audio.model": "whisper-tiny-en",
     "reader.unsupported": "mark",

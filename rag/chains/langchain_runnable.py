@@ -60,7 +60,9 @@ class GlossatorRunnable(RunnableSerializable[str | dict[str, Any], dict[str, Any
         Raises LibraryError where there is no library, UsageError for a setting that there is not.
         """
         chosen = settings_of(**settings)
-        indexes = Indexes(Library.open(Path(folder), shared=chosen.library.catalogue), chosen)
+        indexes = Indexes(
+            Library.open(Path(folder), shared=chosen.library.catalogue, files=chosen.library.files), chosen
+        )
         return cls(indexes=indexes, strategy=strategy, style=style, filters=tuple(filters), k=k)
 
     def invoke(

@@ -33,8 +33,10 @@ from rag.library.database import IN_AT_ONCE, VERSION, WriterLock, holding
 from rag.library.described import document_facts, headings
 from rag.library.documents import StoredDocuments
 from rag.library.links import StoredLinks
+from rag.library.shared import bucket
+from rag.library.shared.own_files import named_files, own_files
 from rag.library.shared.replica import FILE, is_there, join
-from rag.library.stored_files import storable
+from rag.library.stored_files import files_named, storable
 from rag.library.stored_passages import StoredPassages
 from rag.library.summaries import StoredSummaries
 from rag.locator import UNIT_OF
@@ -49,17 +51,23 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
     """One open library folder. Reading is safe from any thread; writing needs the `writing()` lock."""
 
     @classmethod
-    def open(cls, folder: Path, create: bool = False, shared: str = "") -> Library:
+    def open(cls, folder: Path, create: bool = False, shared: str = "", files: str = "") -> Library:
         """Open the library in `folder`; LibraryError if there is none (and not `create`) or it is not ours.
 
         `shared` is the address of the PostgreSQL that has its catalogue, for several machines: a new folder becomes a
-        copy of what is there, and where nothing is there yet it gets this library's. The folder remembers it.
+        copy of what is there, and where nothing is there yet it gets this library's. `files` is the address of the
+        bucket that has its files; it gets those that there are. The folder remembers both.
         """
         library = cls(folder)
         replica = library._replica
         if replica and shared not in ("", replica.truth.address):
             raise LibraryError(
                 f"{folder} is a copy of the catalogue in {replica.truth}, library.catalogue says another. "
+                "Change the setting back, or name another folder"
+            )
+        if library._bucket and files not in ("", library._bucket.address):
+            raise LibraryError(
+                f"{folder} has its files in {library._bucket.address}, library.files says another bucket. "
                 "Change the setting back, or name another folder"
             )
         create = create or replica is not None or bool(shared and is_there(folder, shared))
@@ -84,13 +92,17 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         if shared and replica is None:
             with library.writing("sharing its catalogue"):
                 join(folder, shared, VERSION)
-            return cls(folder)
+            library = cls(folder)
+        if files and library._bucket is None:
+            with library.writing("sharing its files"):
+                bucket.join(folder, files, own_files(library._connection()))
+            library = cls(folder)
         return library
 
     def _create(self) -> None:
         if self.folder.is_dir() and any(self.folder.iterdir()):
             names = {entry.name for entry in self.folder.iterdir()}
-            if FILE not in names and not names <= UNFINISHED:
+            if FILE not in names and not names <= {*UNFINISHED, bucket.FILE}:
                 raise LibraryError(f"{self.folder} is not empty and holds no library. Choose an empty or new folder")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +149,7 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         episode = document.episode
         if episode and episode.audio.startswith("/"):
             episode = replace(episode, audio=self._locations.stored(episode.audio))
+        self._send(path, {passage.picture for passage in passages}, episode.audio if episode else "")
         with self._transaction() as (connection, generation):
             pages = [(page.number, page.start, page.end) for page in document.pages]
             read = (json.dumps(document.warnings), recipe, generation, document.text, json.dumps(pages))
@@ -163,8 +176,21 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
 
     def add_path(self, document_id: str, path: str, shown: str) -> None:
         """Give a stored document one more path (the same bytes under another name)."""
+        self._send(path)
         with self._transaction() as (connection, generation):
             self._assign(connection, generation, document_id, path, shown)
+
+    def _send(self, path: str | None, pictures: Iterable[str | None] = (), audio: str = "") -> None:
+        """Put what the catalogue is about to name into the bucket, if there is one: as far as it lies in the folder."""
+        if self._bucket:
+            paths = [self._locations.stored(path) if path else "", audio]
+            named = [
+                file
+                for each in paths
+                if not each.startswith(("/", "https://", "http://"))
+                for file in files_named(each)
+            ]
+            self._bucket.send([*named, *(stored_files.picture_name(each) for each in pictures if each)])
 
     def _replace(
         self, connection: sqlite3.Connection, generation: int, row: Sequence[object], path: str | None, shown: str
@@ -205,10 +231,23 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         files = self.files_of(document_id)
         with self._transaction() as (connection, generation):
             self._delete(connection, generation, document_id)
-        for file in filter(self.is_upload, files):
-            file.unlink(missing_ok=True)
+        self.delete_files(filter(self.is_upload, files))
         (self.folder / "reading" / f"{document_id}.chapters").unlink(missing_ok=True)
         self.sweep_pictures()
+
+    def delete_files(self, files: Iterable[Path]) -> None:
+        """Delete files, and those of the library's own in its bucket, too."""
+        gone = [(self._locations.stored(str(file)), file) for file in files]
+        for _, file in gone:
+            file.unlink(missing_ok=True)
+        if self._bucket:
+            self._bucket.remove(stored for stored, _ in gone if not stored.startswith("/"))
+
+    def bring_all(self) -> None:
+        """Fetch all that the bucket has and this machine lacks."""
+        if self._bucket:
+            for name in sorted(own_files(self._connection())):
+                self._bucket.bring(name)
 
     def forget_path(self, path: Path) -> list[str]:
         """Forget a file that is gone, or all files of a folder that is; the documents that left the library with it.
@@ -251,6 +290,9 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         if not any((self.folder / "reading").glob("*.pages")):
             shown = {row[0] for row in self._rows("SELECT DISTINCT picture FROM passages")}
             stored_files.sweep_pictures(self.folder, shown)
+            if self._bucket:
+                there = self._bucket.keys(stored_files.PICTURES)
+                self._bucket.remove(there - {stored_files.picture_name(each) for each in shown})
 
     def _bring_up_to_date(self) -> None:
         layout = self._layout()
@@ -287,12 +329,8 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
 
     def _file_problems(self, connection: sqlite3.Connection) -> list[str]:
         """The files of the library's own folder that are missing, and uploads that belong to no document."""
-        own = (  # of an upload that could not be read nothing is kept but what was wrong with it
-            "SELECT path FROM paths JOIN documents USING (document_id) "
-            "WHERE substr(path, 1, 1) NOT IN ('/', x'2f') AND status = 'ready'"
-        )
-        stored = [os.fsdecode(row[0]) for row in connection.execute(own)]
-        audio = "SELECT audio FROM episodes WHERE audio <> '' AND audio NOT GLOB '/*' AND audio NOT GLOB 'http*://*'"
-        missing = list(self._locations.missing([*stored, *(row[0] for row in connection.execute(audio))]))
+        paths, audio = named_files(connection)
+        there = self._bucket.keys() if self._bucket else set[str]()
+        missing = list(self._locations.missing([*paths, *audio], there))
         under_way = (self.folder / "writer.json").exists()
-        return missing + ([] if under_way else self._locations.unowned(stored))
+        return missing + ([] if under_way else self._locations.unowned(paths))

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from rag.errors import LibraryBusy, LibraryError
 from rag.library.shared import changed_rows
+from rag.library.shared.bucket import bucket_of
 from rag.library.shared.postgres import Change
 from rag.library.shared.replica import replica_of
 from rag.library.stored_files import Locations, storable
@@ -35,6 +36,7 @@ class Database:
         self._connections = threading.local()
         self._is_newest = False  # of its catalogue's layout, which then stays
         self._replica = replica_of(folder, VERSION)  # where it is a copy of what several machines share
+        self._bucket = bucket_of(folder)  # where its files are, if not in the folder alone
 
     @property
     def generation(self) -> int:

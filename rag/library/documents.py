@@ -14,7 +14,7 @@ from rag.errors import LibraryError
 from rag.library import boxes, episodes
 from rag.library.cases import StoredCases
 from rag.library.schema import SHOWN
-from rag.library.stored_files import storable
+from rag.library.stored_files import files_named, storable
 from rag.locator import UNIT_OF, Locator, PageSpan, ParagraphSpan, PartSpan, TimeSpan
 from rag.records import Passage
 
@@ -266,6 +266,13 @@ class StoredDocuments(StoredCases):
         """Where the document's bytes were read from: absolute paths. Files outside the library may have moved since."""
         rows = self._rows("SELECT path FROM paths WHERE document_id = ? ORDER BY path", (document_id,))
         return [Path(path) for row in rows if (path := self._locations.resolved(os.fsdecode(row["path"])))]
+
+    def bring(self, file: Path) -> None:
+        """Fetch a file of the library's own that lies in its bucket, where this machine has no copy of it."""
+        if self._bucket and not file.exists():
+            stored = self._locations.stored(str(file))
+            for name in () if stored.startswith("/") else files_named(stored):
+                self._bucket.bring(name)
 
     def find(self, name: str) -> str:
         """The document_id meant by an id, a unique prefix of one, or a path; LibraryError otherwise."""

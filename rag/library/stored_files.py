@@ -17,6 +17,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rag.errors import LibraryError
+from rag.library.shared.bucket import Bucket, key_of
 
 UPLOADS, PICTURES = "uploads", "pictures"  # folders, or links to folders that several machines share
 UNOWNED_SECONDS = 86400.0  # a file is under way from the page into the library for minutes, behind others for hours
@@ -76,7 +77,7 @@ class Locations:
         """
         before, folder, name = path.rpartition(f"/{UPLOADS}/")
         while folder:
-            for file in _files_named(name):
+            for file in files_named(name):
                 old, here = f"{before}/{UPLOADS}/{file}", str(self.uploads / file)
                 if "/" in file or not os.path.isfile(here) or os.path.islink(here):
                     continue
@@ -99,13 +100,18 @@ class Locations:
 
     # -- checks --------------------------------------------------------------------------------------------------
 
-    def missing(self, stored: Iterable[str]) -> Iterator[str]:
-        """What is wrong with these relative paths: those that lead out of the folder, and those of missing files."""
+    def missing(self, stored: Iterable[str], elsewhere: Container[str] = ()) -> Iterator[str]:
+        """What is wrong with these relative paths: those that lead out of the folder, and those of missing files.
+
+        `elsewhere` are the keys of files that lie in a bucket.
+        """
         for path in stored:
             place = self.resolved(path)
             if place is None:
                 yield f"{path} leads out of the library's folder. Remove its document"
-            elif not any(os.path.isfile(file) for file in _files_named(place)):
+            elif not any(os.path.isfile(file) for file in files_named(place)) and not any(
+                key_of(file) in elsewhere for file in files_named(path)
+            ):
                 yield f"{path} is missing from the library's folder. Put it back there, or remove its document"
 
     def unowned(self, stored: Iterable[str]) -> list[str]:
@@ -113,7 +119,7 @@ class Locations:
 
         What came with a transcript has its name with another ending (ingest/uploads.py).
         """
-        names = {Path(file).name for path in stored for file in _files_named(path)}
+        names = {Path(file).name for path in stored for file in files_named(path)}
         beside = tuple({f"{Path(name).stem}." for name in names})
         found = []
         try:
@@ -126,10 +132,10 @@ class Locations:
         return found
 
 
-def _files_named(path: str) -> Iterator[str]:
+def files_named(path: str) -> Iterator[str]:
     """The files that a path may mean: itself, and what stands before a "#", for it may be one of many in a file.
 
-    >>> list(_files_named("uploads/a.json#1#2"))
+    >>> list(files_named("uploads/a.json#1#2"))
     ['uploads/a.json#1#2', 'uploads/a.json#1', 'uploads/a.json']
     """
     while path:
@@ -161,10 +167,12 @@ def keep_picture(folder: Path, png: bytes) -> str:
     return sha256
 
 
-def picture(folder: Path, sha256: str) -> bytes:
+def picture(folder: Path, sha256: str, bucket: Bucket | None = None) -> bytes:
     """A picture's bytes. Raises LibraryError for one that the library does not hold."""
-    file = _picture_file(folder, sha256)
-    if not re.fullmatch("[0-9a-f]{64}", sha256) or not file.is_file():
+    file, is_name = _picture_file(folder, sha256), re.fullmatch("[0-9a-f]{64}", sha256)
+    if is_name and bucket:
+        bucket.bring(picture_name(sha256), lambda png: hashlib.sha256(png).hexdigest() == sha256)
+    if not is_name or not file.is_file():
         raise LibraryError(f"{folder} holds no picture {sha256[:64]!r}. Ingest its document again")
     return file.read_bytes()
 
@@ -176,5 +184,10 @@ def sweep_pictures(folder: Path, shown: Container[str]) -> None:
             file.unlink(missing_ok=True)
 
 
+def picture_name(sha256: str) -> str:
+    """The name of a picture's file in the library's folder."""
+    return f"{PICTURES}/{sha256}.png"
+
+
 def _picture_file(folder: Path, sha256: str) -> Path:
-    return folder / PICTURES / f"{sha256}.png"
+    return folder / picture_name(sha256)

@@ -54,7 +54,7 @@ class StoredPassages(Database):
 
     def picture(self, sha256: str) -> bytes:
         """A picture's PNG. Raises LibraryError for one that the library does not hold."""
-        return stored_files.picture(self.folder, sha256)
+        return stored_files.picture(self.folder, sha256, self._bucket)
 
     def numbers_of(self, passage_ids: Sequence[str]) -> dict[str, int]:
         """Passage id -> catalogue number, of those that are (still) here."""

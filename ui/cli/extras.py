@@ -16,6 +16,7 @@ EXTRAS = {
     "numba": ("numba", "large"),
     "pymilvus": ("pymilvus", "milvus"),
     "pg8000": ("pg8000", "postgres"),
+    "obstore": ("obstore", "s3"),
     "ctranslate2": ("ctranslate2", "audio"),
     "miniaudio": ("miniaudio", "audio"),
 }

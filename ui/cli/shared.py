@@ -63,7 +63,8 @@ def open_library(library: Path, create: bool = False) -> Library:
     """The library in a folder."""
     from rag.library.catalogue import Library
 
-    return Library.open(library, create, load_settings().library.catalogue)
+    settings = load_settings().library
+    return Library.open(library, create, settings.catalogue, settings.files)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import IO
 
 from rag.errors import DataError
 from rag.library.catalogue import Library
+from rag.library.shared import bucket
 from rag.library.shared.replica import FILE
 from rag.library.stored_files import PICTURES, UPLOADS
 from rag.protocols import Report, silent
@@ -30,7 +31,17 @@ CATALOGUE = "catalogue.sqlite"
 MANIFEST = "glossator-backup.json"  # the last member: what is cut has none
 FORMAT = 1
 LIBRARIES = "libraries"  # those that were made in the page, each a folder like this one
-LEFT_OUT = {"reading", "arriving", "precedents", LIBRARIES, "writer.lock", "writer.json", "write.lock", FILE}
+LEFT_OUT = {
+    "reading",
+    "arriving",
+    "precedents",
+    LIBRARIES,
+    "writer.lock",
+    "writer.json",
+    "write.lock",
+    FILE,
+    bucket.FILE,
+}
 UNFINISHED = (".new", ".part", ".incoming", "-wal", "-shm", "-journal")
 
 
@@ -96,6 +107,7 @@ class _Writer:
         with library.writing("glossator backup"), tempfile.TemporaryDirectory() as beside:
             copy = Path(beside, CATALOGUE)
             library.copy_to(copy)
+            library.bring_all()
             self.add(prefix + CATALOGUE, copy)
             for name, file in _files(library.folder):
                 self.add(prefix + name, file)

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from rag.errors import LibraryError, UsageError
 from rag.library.mentions import stored_openings
-from rag.library.shared import changed_rows
+from rag.library.shared import bucket, changed_rows
+from rag.library.shared.own_files import drop_copies, own_files
 from rag.library.shared.postgres import Change, PostgresCatalogue
 
 log = logging.getLogger("glossator")
@@ -96,11 +97,15 @@ class Replica:
             with _transaction(connection):
                 newest = before = changed_rows.position(connection) or 0  # another process may just have followed
                 put: list[int] = []  # passages
+                files: set[str] | None = None  # of its own, before anything went; looked for where a bucket has them
                 something_left = False
 
                 def rows() -> Iterator[changed_rows.Row]:
                     nonlocal newest, something_left
+                    nonlocal files
                     for version, row in rows_since(before):
+                        if files is None and row.record is None and (self.folder / bucket.FILE).exists():
+                            files = own_files(connection)
                         newest = max(newest, version)
                         something_left |= row.table == "removals"
                         if row.table == "passages":
@@ -113,10 +118,12 @@ class Replica:
                 changed_rows.apply(connection, rows())
                 for first in range(0, len(put), IN_AT_ONCE):
                     stored_openings.enter(connection, _texts(connection, put[first : first + IN_AT_ONCE]))
+                gone = files - own_files(connection) if files else set[str]()
                 if newest > before:
                     changed_rows.set_position(connection, newest)
                 if something_left:
                     shutil.rmtree(self.folder / "precedents", ignore_errors=True)  # which holds its text
+            drop_copies(self.folder, gone)
 
 
 def replica_of(folder: Path, layout: int) -> Replica | None:

@@ -34,7 +34,7 @@ class Recordings:
     def audio(self, document_id: str) -> tuple[Path, str]:
         """The audio file of an episode and its type. Raises LibraryError if there is none (any more)."""
         episode = self._library.episode(document_id)
-        found = _audio_file(episode.audio) if episode else None
+        found = self._audio_file(episode.audio) if episode else None
         if found is None:
             raise LibraryError(f"no audio of {document_id[:64]}: the library names no file for it that is still there")
         return found
@@ -49,8 +49,12 @@ class Recordings:
         Raises LibraryError if the episode is no longer there.
         """
         document = self._episode(citation.document_id)
-        has_audio = bool(document.episode and _audio_file(document.episode.audio))
+        has_audio = bool(document.episode and self._audio_file(document.episode.audio))
         return player.panel(document, citation, has_audio, play, address, time.monotonic_ns())
+
+    def _audio_file(self, audio: str) -> tuple[Path, str] | None:
+        self._library.bring(Path(audio))
+        return _audio_file(audio)
 
     def _episode(self, document_id: str) -> Document:
         document = self._library.document(document_id)
