@@ -7,8 +7,6 @@ document that cannot be read is reported and remembered; the others are in the l
 from __future__ import annotations
 
 import contextlib
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -36,6 +34,7 @@ from rag.index.manager import Indexes
 from rag.legal.casebook import update_sections
 from rag.library.catalogue import Library
 from rag.library.documents import DocumentEntry
+from rag.models.memory import MemoryWatch
 from rag.protocols import Report, silent
 from rag.settings import Ingest
 
@@ -63,8 +62,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The outcomes of one run, its seconds, and its peak memory: of this process, and of as many of its largest
-    children as may run at a time."""
+    """The outcomes of one run, its seconds, and the most memory that this process and its children had at one time."""
 
     documents: tuple[Outcome, ...]
     seconds: float
@@ -115,7 +113,7 @@ def build(
     made; a document's own error is in its Outcome.
     """
     started = time.monotonic()
-    with changing(library, indexes, "glossator ingest", report) as update:
+    with MemoryWatch() as memory, changing(library, indexes, "glossator ingest", report) as update:
         children = Children(threading.Semaphore(jobs), jobs, threading.Event())
         limits = Limits(settings.page_seconds, settings.memory_mb)
         run = _Run(ReadContext(library, indexes, settings, tuple(passwords), limits, children, report, kind))
@@ -128,9 +126,8 @@ def build(
                 update()
                 report("documents", len(outcomes), len(files))
         run.tidy()
-    unit = 1 << 10 if sys.platform == "darwin" else 1  # bytes there, KiB elsewhere
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit + sum(sorted(children.peaks_kb)[-jobs:])) // 1024
-    return Summary(tuple(outcomes), time.monotonic() - started, peak)
+    peak_kb = max(memory.most >> 10, *children.peaks_kb, 0)  # a child's peak may be shorter than a second
+    return Summary(tuple(outcomes), time.monotonic() - started, peak_kb >> 10)
 
 
 class _Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from rag.llm import open
 from rag.models import memory
 from rag.models.memory import free_memory, require_memory
 from rag.settings import ReaderSettings
+from tests.conftest import ROOT
 
 GB = 1 << 30
 
@@ -49,3 +52,29 @@ def test_a_core_is_left_to_others_while_a_reply_is_written(
 ) -> None:
     monkeypatch.setattr(open.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert open.threads() == threads
+
+
+ALONE = "import time; held = bytearray(150 << 20); time.sleep(1)"
+SHARED = "import os, time; held = bytearray(150 << 20); child = os.fork(); time.sleep(1); child and os.wait()"
+
+
+CHILDREN = """
+from rag.models.memory import MemoryWatch
+MemoryWatch.SECONDS = 0.02
+with MemoryWatch() as memory:
+    children = [subprocess.Popen([sys.executable, "-c", {!r}]) for _ in range(2)]
+    for child in children:
+        child.wait()
+print(memory.most)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no proportional set size here")
+def test_memory_is_that_of_all_processes_at_one_time_and_what_they_share_counts_once() -> None:
+    taken = {}
+    for what in (ALONE, SHARED):
+        script = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport subprocess\n" + CHILDREN.format(what)
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+        taken[what] = int(done.stdout) >> 20
+    assert 300 < taken[ALONE] < 480  # two children; the program itself takes some 50 MB
+    assert 300 < taken[SHARED] < 480  # four processes, each pair with one copy

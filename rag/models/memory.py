@@ -1,8 +1,13 @@
-"""Whether a model fits into the memory that is free, said before it is loaded: a machine that swaps seems to hang."""
+"""Memory: whether a model fits into what is free, said before it is loaded, as a machine that swaps seems to hang; and
+what this process and its children take together."""
 
 from __future__ import annotations
 
+import resource
+import sys
+import threading
 from pathlib import Path
+from types import TracebackType
 
 import psutil
 
@@ -25,6 +30,48 @@ def require_memory(what: str, needed: int, remedy: str) -> None:
     """Raise ModelError with both figures where fewer than `needed` bytes are free."""
     if (free := free_memory()) < needed:
         raise ModelError(f"{what} needs about {_gb(needed)} of memory, and {_gb(free)} are free. {remedy}")
+
+
+class MemoryWatch:
+    """The most memory that this process and its children have had at one time, looked at once a second in a block.
+
+    What they share counts once where the system says so (Linux's proportional set size), else in each.
+    """
+
+    SECONDS = 1.0
+
+    def __init__(self) -> None:
+        self._most = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+
+    def __enter__(self) -> MemoryWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def most(self) -> int:
+        """Bytes; at least what this process alone has had since it began."""
+        unit = 1 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB elsewhere
+        return max(self._most, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+    def _watch(self) -> None:
+        this = psutil.Process()
+        while not self._ended.wait(self.SECONDS):
+            self._most = max(self._most, sum(map(_memory_of, [this, *this.children(recursive=True)])))
+
+
+def _memory_of(process: psutil.Process) -> int:
+    """Bytes; 0 of one that has ended."""
+    try:
+        used = process.memory_full_info()
+        return int(getattr(used, "pss", used.rss))
+    except psutil.Error:
+        return 0
 
 
 def _gb(size: int) -> str:
