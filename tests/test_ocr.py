@@ -129,6 +129,17 @@ def test_black_on_nothing_is_black_on_white() -> None:
     assert texts(read_picture(picture)) == {"Colour or not"}
 
 
+@pytest.mark.parametrize("height", [8, 10, 12, 16])
+def test_small_letters_beside_large_ones_are_read(height: int) -> None:
+    words = ["The bridge over the Tarn is 2,460 metres long.", "It was opened on 16 December 2004."]
+    picture = draw(["MILLAU VIADUCT"], [(80, 80)], (1100, 1500))
+    for place, line in enumerate(words):
+        font = ImageFont.load_default(size=height)
+        ImageDraw.Draw(picture).text((80, 300 + 60 * place), line, fill="black", font=font)
+    lines = read_picture(picture)
+    assert len(lines) == 3 and accuracy(lines, words) > 0.9
+
+
 @pytest.mark.parametrize("size", [(1, 1), (15, 400), (400, 15), (640, 400)])
 def test_nothing_in_nothing(size: tuple[int, int]) -> None:
     assert read_picture(Image.new("RGB", size, "white")) == []

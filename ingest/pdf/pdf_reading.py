@@ -26,7 +26,7 @@ from rag.document import Document
 from rag.errors import DocumentError
 from rag.settings import Ingest
 
-VERSION = "pdf 3"  # raise the number when the same bytes would now be read differently
+VERSION = "pdf 4"  # raise the number when the same bytes would now be read differently
 CHILD = "ingest.pdf.extract"
 GIVE_UP_AFTER = 5  # pages one after the other that take a child down, before the rest of the document is left out
 PAGES_A_CHILD = 24  # that a further child must have to read before its start is worth it
@@ -38,7 +38,7 @@ def pdf_recipe(settings: Ingest) -> str:
     """How a PDF is made into passages; one made by another recipe is made again.
 
     >>> pdf_recipe(Ingest())
-    'pdf 3, 180/30'
+    'pdf 4, 180/30'
     """
     ocr = "" if settings.ocr else ", no ocr"
     return f"{VERSION}, {settings.passage_tokens}/{settings.overlap_tokens}{ocr}"
