@@ -254,14 +254,17 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
 
         A document that was read from another path, too, stays.
         """
-        removed = []
+        removed, forgotten = [], set[str]()
         with self._transaction() as (connection, generation):
             for document_id in self.documents_below(path):
                 keys = [row["path"] for row in self._paths_below(path, document_id)]
+                forgotten.update(name for key in keys for name in files_named(os.fsdecode(key)) if name[0] != "/")
                 connection.executemany("DELETE FROM paths WHERE path = ?", [(key,) for key in keys])
                 if not connection.execute("SELECT 1 FROM paths WHERE document_id = ?", (document_id,)).fetchone():
                     self._delete(connection, generation, document_id)
                     removed.append(document_id)
+        if self._bucket:
+            self._bucket.remove(forgotten - own_files(self._connection()))
         self.sweep_pictures()
         return removed
 
@@ -332,5 +335,9 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         paths, audio = named_files(connection)
         there = self._bucket.keys() if self._bucket else set[str]()
         missing = list(self._locations.missing([*paths, *audio], there))
-        under_way = (self.folder / "writer.json").exists()
-        return missing + ([] if under_way else self._locations.unowned(paths))
+        if (self.folder / "writer.json").exists():  # files are under way
+            return missing
+        unowned = there - {bucket.key_of(name) for name in own_files(connection)} if there else set[str]()
+        where = self._bucket.address if self._bucket else ""
+        left = [f"{key} in {where} belongs to no document. Delete it there" for key in sorted(unowned)]
+        return missing + self._locations.unowned(paths) + left
