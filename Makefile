@@ -116,6 +116,8 @@ faults: .venv/dev
 # Debian's Chromium, ffmpeg, PostgreSQL and Ceph's S3 gateway where they may be installed, else any on the path; tests that lack one say so.
 browser:
 	@{ command -v chromium chromium-browser google-chrome >/dev/null && command -v ffmpeg >/dev/null && command -v strace >/dev/null \
-		&& ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 && command -v radosgw >/dev/null; } \
+		&& ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; } \
 		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium ffmpeg strace faketime postgresql radosgw; } || true
+		&& apt-get update -q && apt-get install -q -y --no-install-recommends chromium ffmpeg strace faketime postgresql; } || true
+	@command -v radosgw >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -q && apt-get install -q -y --no-install-recommends radosgw; } || true

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,8 @@ from urllib.request import urlopen
 from obstore.exceptions import GenericError
 from obstore.store import S3Store
 
-SERVER = shutil.which("radosgw") and shutil.which("radosgw-admin")
+OLDEST = 17  # of Ceph, whose gateway can keep its objects in a file
+
 KEY, SECRET, BUCKET = "firm", "a-secret-of-the-tests", "firm"
 CONFIGURATION = """
 [global]
@@ -32,6 +34,18 @@ dbstore_config_uri = file://{folder}/config.db
 dbstore_db_dir = {folder}
 rgw_frontends = beast endpoint=127.0.0.1:{port}
 """
+
+
+def _is_there() -> bool:
+    """Whether this machine has a gateway that is new enough."""
+    if not (shutil.which("radosgw") and shutil.which("radosgw-admin")):
+        return False
+    said = subprocess.run(["radosgw", "--version"], capture_output=True, text=True, timeout=60, check=False).stdout
+    found = re.match(r"ceph version (\d+)", said)
+    return found is not None and int(found[1]) >= OLDEST
+
+
+IS_THERE = _is_there()
 
 
 class S3Server:

@@ -31,7 +31,7 @@ from tests.conftest import Run
 from tests.postgres_server import PostgresServer
 from tests.s3_server import S3Server
 
-needs_server = pytest.mark.skipif(s3_server.SERVER is None, reason="no S3 server (radosgw) on this machine")
+needs_server = pytest.mark.skipif(not s3_server.IS_THERE, reason="no S3 server (radosgw 17) on this machine")
 needs_postgres = pytest.mark.skipif(postgres_server.SERVER is None, reason="no PostgreSQL on this machine")
 
 
