@@ -184,7 +184,9 @@ def recordings(document: Document) -> Recordings:
         return document
 
     library = SimpleNamespace(
-        document=held, episode=lambda document_id: held(document_id).episode if document_id[0] == "0" else None
+        document=held,
+        episode=lambda document_id: held(document_id).episode if document_id[0] == "0" else None,
+        bring=lambda file: None,  # all files are here
     )
     return Recordings(cast(Library, library))
 

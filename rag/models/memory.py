@@ -3,8 +3,6 @@ what this process and its children take together."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +39,7 @@ class MemoryWatch:
     SECONDS = 1.0
 
     def __init__(self) -> None:
-        self._most = 0
+        self.most = 0  # bytes
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
 
@@ -53,16 +51,11 @@ class MemoryWatch:
         self._ended.set()
         self._thread.join()
 
-    @property
-    def most(self) -> int:
-        """Bytes; at least what this process alone has had since it began."""
-        unit = 1 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB elsewhere
-        return max(self._most, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-
     def _watch(self) -> None:
-        this = psutil.Process()
-        while not self._ended.wait(self.SECONDS):
-            self._most = max(self._most, sum(map(_memory_of, [this, *this.children(recursive=True)])))
+        this, ended = psutil.Process(), False
+        while not ended:  # once more at the end
+            ended = self._ended.wait(self.SECONDS)
+            self.most = max(self.most, sum(map(_memory_of, [this, *this.children(recursive=True)])))
 
 
 def _memory_of(process: psutil.Process) -> int:
