@@ -26,6 +26,7 @@ NAMES = DocumentNames([
     ("d", "A.B. AND OTHERS v. NORWAY", ("cases.jsonl#d",)),
     ("f", "Beaver Dams", ("papers/dams-1.pdf",)),
     ("g", "Beaver Dams", ("papers/dams-2.pdf",)),
+    ("h", "The wheel", ("wheel.eml",)),
 ])  # fmt: skip
 
 
@@ -43,6 +44,8 @@ NAMES = DocumentNames([
         ("Compare Müller v. Norway and A.B. and Others v. Norway", "cd"),
         ("What is the beavernet paper about?", ""),
         ("What do the beaver dams papers say?", "fg"),
+        ("How many turns a day does the wheel make?", ""),
+        ("When was the e-mail “The wheel” sent?", "h"),
     ],
 )
 def test_the_documents_that_a_question_names(question: str, named: str) -> None:

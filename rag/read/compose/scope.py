@@ -88,7 +88,7 @@ class DocumentNames:
         titled = [
             document
             for document in self.documents
-            if len(document.short_title.split()) >= 2 and re.search(rf"\b{re.escape(document.short_title)}\b", text)
+            if _is_telling(document, question) and re.search(rf"\b{re.escape(document.short_title)}\b", text)
         ]
         if titled:
             return titled
@@ -198,6 +198,17 @@ def _named(document_id: str, title: str, paths: Sequence[str]) -> NamedDocument:
     words = {word for name in (own, *stems) for word in _words(name)}
     short = " ".join(_words(re.split(r"[:–—]", title, maxsplit=1)[0]))
     return NamedDocument(document_id, title, frozenset(words), short, applicant, respondent)
+
+
+def _is_telling(document: NamedDocument, question: str) -> bool:
+    """Whether the words of a title are no accident in a question: "the wheel" names no document called "The wheel".
+
+    Two words that not any title has are enough, or two with the capitals of the title.
+    """
+    words = document.short_title.split()
+    return len(words) >= 2 and (
+        len({*words} - COMMON) >= 2 or re.split(r"[:–—]", document.title)[0].strip() in question
+    )
 
 
 def _is_case(document: NamedDocument, words: Sequence[str]) -> bool:
