@@ -115,10 +115,12 @@ class UploadFolder:
     def _known(self, document_id: str, anywhere: bool) -> Path | None:
         """A file with these bytes that the library knows: anywhere, or in the uploads folder only."""
         files = self._library.files_of(document_id)
-        candidates = [file for file in files if anywhere or self._library.is_upload(file)]
-        for file in candidates:
-            self._library.bring(file)
-        return next((file for file in candidates if _holds(file, document_id)), None)
+        for file in files:
+            if anywhere or self._library.is_upload(file):
+                self._library.bring(file)
+                if _holds(file, document_id):
+                    return file
+        return None
 
     def _free(self, name: str, document_id: str) -> Path:
         """A path in the uploads folder that has these bytes, or that is free and would have no foreign sidecars."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +16,8 @@ import pytest
 
 from rag.errors import ModelError
 from rag.models.registry import path_of
+from tests import postgres_server
+from tests.postgres_server import PostgresServer
 from tests.warm_command import WarmCommand
 
 ROOT = Path(__file__).parents[1]
@@ -33,12 +36,19 @@ CHROMIUM_FLAGS = [
 ]  # fmt: skip
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+needs_postgres = pytest.mark.skipif(postgres_server.SERVER is None, reason="no PostgreSQL on this machine")
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not beside this checkout")
 
 
 def command(*arguments: object) -> list[str]:
     """The program's command line, in this interpreter."""
     return [sys.executable, "-c", "from ui.cli.main import main; main()", *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with closing(PostgresServer()) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 from rag.errors import LibraryError
 from rag.library.shared.postgres import PostgresCatalogue
+from tests.processes import free_port
 
 FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))  # Debian's place: no PATH has it
 SERVER = next((str(folder / "pg_ctl") for folder in reversed(FOLDERS)), None) or shutil.which("pg_ctl")
@@ -26,9 +26,7 @@ class PostgresServer:
         self._user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
         if self._user:
             os.chown(self._folder, pwd.getpwnam(self._user).pw_uid, -1)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._run("initdb", "-D", self._folder / "data", "-U", "glossator", "-A", "trust", "--no-sync")
         self.start()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from urllib.request import urlopen
 
 from obstore.exceptions import GenericError
 from obstore.store import S3Store
+
+from tests.processes import free_port
 
 OLDEST = 17  # of Ceph, whose gateway can keep its objects in a file
 
@@ -53,9 +54,7 @@ class S3Server:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="glossator-s3-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         (self._folder / "ceph.conf").write_text(CONFIGURATION.format(folder=self._folder, port=self.port))
         self._options = ["-c", str(self._folder / "ceph.conf"), "--no-mon-config", "-n", "client.rgw"]
         user = [

@@ -12,6 +12,7 @@ from rag.settings import load_settings
 from tests.conftest import LIGHT_READER, Run
 from tests.pages import HARBOUR, Endpoint, Site, replies
 from tests.pdfs import make_pdf
+from tests.processes import free_port
 from ui import doctor
 from ui.doctor import Check, examine
 
@@ -27,23 +28,21 @@ def library(tmp_path_factory: pytest.TempPathFactory, glossator: Run) -> Path:
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
+def port() -> int:
+    return free_port()
 
 
 def checks(library: Path | None, port: int, *settings: str) -> dict[str, Check]:
     return {check.name: check for check in examine(load_settings([LIGHT_READER, *settings]), library, port)}
 
 
-def test_it_is_green_where_all_is_well(library: Path, glossator: Run, free_port: int) -> None:
-    done = glossator(*LIGHT, "doctor", "--library", library, "--port", free_port, "--json")
+def test_it_is_green_where_all_is_well(library: Path, glossator: Run, port: int) -> None:
+    done = glossator(*LIGHT, "doctor", "--library", library, "--port", port, "--json")
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["ok"], told
     names = {check["name"] for check in told["checks"]}
     assert {"Python", "Java (search by words)", "reader's library", "reader", "memory", "library", "indexes"} <= names
-    people = glossator(*LIGHT, "doctor", "--library", library, "--port", free_port)
+    people = glossator(*LIGHT, "doctor", "--library", library, "--port", port)
     assert people.returncode == 0 and people.stdout.count("ok  ") == len(told["checks"])
 
 
@@ -64,19 +63,19 @@ def test_what_is_wrong_is_named_with_its_cure(
 
 
 def test_damage_weights_that_are_missing_and_endpoints_that_are_away(
-    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
     built = library / "dense" / "built.json"
     before = built.read_text()
     built.write_text(before.replace('"generation": 1', '"generation": 0'))
-    assert not checks(library, free_port)["indexes"].ok
+    assert not checks(library, port)["indexes"].ok
     built.write_text(before)
-    away = checks(None, free_port, "reader.model=http://127.0.0.1:1/v1#nobody")["reader"]
+    away = checks(None, port, "reader.model=http://127.0.0.1:1/v1#nobody")["reader"]
     assert not away.ok and "127.0.0.1:1" in away.seen
     with Endpoint(replies({})) as reader:
-        assert checks(None, free_port, f"reader.model=http://127.0.0.1:{reader.server_port}/v1#x")["reader"].ok
+        assert checks(None, port, f"reader.model=http://127.0.0.1:{reader.server_port}/v1#x")["reader"].ok
     monkeypatch.setenv("GLOSSATOR_MODELS", str(tmp_path))
-    missing = checks(None, free_port)["reader"]
+    missing = checks(None, port)["reader"]
     assert not missing.ok and f"glossator models fetch {LIGHT_READER.partition('=')[2]}" in missing.cure
 
 

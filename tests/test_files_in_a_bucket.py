@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,20 +27,19 @@ from rag.library.shared.bucket import Bucket, key_of
 from rag.library.shared.own_files import drop_copies, own_files
 from rag.records import Passage
 from rag.settings import load_settings
-from tests import postgres_server, s3_server
-from tests.conftest import Run
+from tests import s3_server
+from tests.conftest import Run, needs_postgres
 from tests.postgres_server import PostgresServer
+from tests.processes import until
 from tests.s3_server import S3Server
 
 needs_server = pytest.mark.skipif(not s3_server.IS_THERE, reason="no S3 server (radosgw 17) on this machine")
-needs_postgres = pytest.mark.skipif(postgres_server.SERVER is None, reason="no PostgreSQL on this machine")
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[S3Server]:
-    server = S3Server()
-    yield server
-    server.close()
+    with closing(S3Server()) as server:
+        yield server
 
 
 @pytest.fixture
@@ -130,39 +130,35 @@ def test_a_file_that_is_forgotten_leaves_the_bucket_with_its_last_document(serve
 
 @needs_server
 @needs_postgres
-def test_two_machines_share_catalogue_and_files(server: S3Server, tmp_path: Path) -> None:
-    postgres = PostgresServer()
-    try:
-        here, away = (opened(tmp_path, machine, postgres.address) for machine in ("one", "two"))
-        settings = load_settings()
-        text = here.folder / "uploads" / "bridge.md"
-        text.parent.mkdir()
-        text.write_text("The bridge is 2,460 m long.")
-        assert build([text], here, Indexes(here, settings), settings.ingest).count("added") == 1
-        kept = put(here, 7)
+def test_two_machines_share_catalogue_and_files(server: S3Server, postgres: PostgresServer, tmp_path: Path) -> None:
+    here, away = (opened(tmp_path, machine, postgres.address) for machine in ("one", "two"))
+    settings = load_settings()
+    text = here.folder / "uploads" / "bridge.md"
+    text.parent.mkdir()
+    text.write_text("The bridge is 2,460 m long.")
+    assert build([text], here, Indexes(here, settings), settings.ingest).count("added") == 1
+    kept = put(here, 7)
 
-        def look() -> None:
-            assert away._replica
-            away._replica.catch_up()
+    def look() -> None:
+        assert away._replica
+        away._replica.catch_up()
 
-        look()
-        assert away.picture(kept[0]) == b"picture 0 of 7"
-        (document_id,) = {entry.document_id for entry in away.documents()} - {f"{7:016x}"}
-        (copy,) = away.files_of(document_id)
-        away.bring(copy)
-        assert copy.is_relative_to(away.folder) and copy.read_text() == text.read_text()
-        assert build([copy], away, Indexes(away, settings), settings.ingest).count("unchanged") == 1
-        with here.writing("a test"):
-            remove_document(here, document_id)
-        look()
-        assert not copy.exists() and (away.folder / "pictures" / f"{kept[0]}.png").exists()
-        with here.writing("a test"):
-            remove_document(here, f"{7:016x}")
-        look()
-        assert list((away.folder / "pictures").iterdir()) == [] == list((away.folder / "uploads").iterdir())
-        assert there(here) == set()
-    finally:
-        postgres.close()
+    look()
+    assert away.picture(kept[0]) == b"picture 0 of 7"
+    (document_id,) = {entry.document_id for entry in away.documents()} - {f"{7:016x}"}
+    (copy,) = away.files_of(document_id)
+    away.bring(copy)
+    assert copy.is_relative_to(away.folder) and copy.read_text() == text.read_text()
+    assert build([copy], away, Indexes(away, settings), settings.ingest).count("unchanged") == 1
+    with here.writing("a test"):
+        remove_document(here, document_id)
+    look()
+    assert not copy.exists() and (away.folder / "pictures" / f"{kept[0]}.png").exists()
+    with here.writing("a test"):
+        remove_document(here, f"{7:016x}")
+    look()
+    assert list((away.folder / "pictures").iterdir()) == [] == list((away.folder / "uploads").iterdir())
+    assert there(here) == set()
 
 
 @needs_server
@@ -222,9 +218,7 @@ def test_killed_at_any_moment_the_bucket_has_what_the_catalogue_names(server: S3
         # spawned: what runs the client does not survive a fork
         writer = multiprocessing.get_context("spawn").Process(target=_write_until_killed, args=(library.folder,))
         writer.start()
-        until = time.monotonic() + 60
-        while library.generation == before and time.monotonic() < until:
-            time.sleep(0.01)
+        until(lambda: library.generation > before)  # noqa: B023 - called at once
         time.sleep(moments.random() / 2)
         os.kill(writer.pid or 0, signal.SIGKILL)
         writer.join()

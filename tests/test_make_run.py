@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from PIL import Image
 from rag.errors import ModelError
 from rag.models.registry import path_of
 from tests.conftest import ROOT, needs_browser
+from tests.processes import free_port
 
 QUESTION = "On what GPU was the SPECTER model trained?"  # "a single Titan V GPU", page 5
 SCREENSHOT = ROOT / "build" / "make-run.png"
@@ -34,9 +34,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     except ModelError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("run")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = folder / "log"
     with log.open("w") as out:
         running = subprocess.Popen(

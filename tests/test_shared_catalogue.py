@@ -8,7 +8,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -32,27 +32,18 @@ from rag.library.shared.replica import FILE
 from rag.records import Passage
 from rag.search import open_retriever
 from rag.settings import load_settings
-from tests.conftest import Run
-from tests.postgres_server import SERVER, PostgresServer
-
-needs_server = pytest.mark.skipif(SERVER is None, reason="no PostgreSQL on this machine")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    running = PostgresServer()
-    yield running
-    running.close()
+from tests.conftest import Run, needs_postgres
+from tests.postgres_server import PostgresServer
 
 
 @pytest.fixture
-def machines(server: PostgresServer, tmp_path: Path) -> tuple[Library, Library]:
+def machines(postgres: PostgresServer, tmp_path: Path) -> tuple[Library, Library]:
     """Two machines that share a library."""
-    return opened(server, tmp_path, "one"), opened(server, tmp_path, "two")
+    return opened(postgres, tmp_path, "one"), opened(postgres, tmp_path, "two")
 
 
-def opened(server: PostgresServer, tmp_path: Path, machine: str) -> Library:
-    return Library.open(tmp_path / machine / tmp_path.name, create=True, shared=server.address)
+def opened(postgres: PostgresServer, tmp_path: Path, machine: str) -> Library:
+    return Library.open(tmp_path / machine / tmp_path.name, create=True, shared=postgres.address)
 
 
 def put(library: Library, number: int, words: str = "", title: str = "") -> None:
@@ -128,9 +119,9 @@ def test_changed_rows_make_of_a_copy_what_the_original_is(changes: list[tuple[st
 # ---- machines -------------------------------------------------------------------------------------------------------
 
 
-@needs_server
+@needs_postgres
 def test_what_one_machine_adds_and_removes_is_so_on_the_other(
-    machines: tuple[Library, Library], server: PostgresServer
+    machines: tuple[Library, Library], postgres: PostgresServer
 ) -> None:
     here, there = machines
     put(here, 1), put(here, 2, "a secret of the \x00 firm")
@@ -147,13 +138,13 @@ def test_what_one_machine_adds_and_removes_is_so_on_the_other(
     assert not any((library.folder / "precedents").exists() for library in machines), "its sections are in there"
     assert rows_of(here) == rows_of(there) and len(here.documents()) == 2
     assert [removal.first_number for removal in here.removals_since(2)] == [2]
-    kept = server.rows("SELECT count(*) FROM glossator_rows WHERE record LIKE '%secret%'")
+    kept = postgres.rows("SELECT count(*) FROM glossator_rows WHERE record LIKE '%secret%'")
     assert kept == [[0]]
 
 
-@needs_server
+@needs_postgres
 def test_copies_stay_equal_whoever_changes_what(
-    machines: tuple[Library, Library], server: PostgresServer, tmp_path: Path
+    machines: tuple[Library, Library], postgres: PostgresServer, tmp_path: Path
 ) -> None:
     chance = random.Random(31)
     asked: list[str] = []
@@ -171,7 +162,7 @@ def test_copies_stay_equal_whoever_changes_what(
             kept.add_turn(asked[-1], "", f"Question {step}?", {})
         elif what == "t" and asked:
             kept.change(chance.choice(asked), "", title=f"Title {step}")
-    late = opened(server, tmp_path, "three")
+    late = opened(postgres, tmp_path, "three")
     assert rows_of(machines[0]) == rows_of(machines[1]) == rows_of(late)
     assert late.problems() == [] and len(late.documents()) == len(machines[0].documents())
     assert len(Conversations(late.folder).listed("")) == len(asked)
@@ -184,9 +175,9 @@ def _asks(folder: Path, count: int) -> None:
         kept.add_turn(conversation, folder.parent.name, f"Question {number}?", {})
 
 
-@needs_server
+@needs_postgres
 def test_two_machines_write_at_once_and_nothing_is_lost(
-    machines: tuple[Library, Library], server: PostgresServer, tmp_path: Path
+    machines: tuple[Library, Library], postgres: PostgresServer, tmp_path: Path
 ) -> None:
     fork = multiprocessing.get_context("spawn")
     asking = [fork.Process(target=_asks, args=(library.folder, 25)) for library in machines]
@@ -199,7 +190,7 @@ def test_two_machines_write_at_once_and_nothing_is_lost(
     assert len(rows_of(machines[0])["turns"]) == 50
 
 
-@needs_server
+@needs_postgres
 def test_threads_that_follow_and_threads_that_write_do_not_wait_for_each_other(
     machines: tuple[Library, Library],
 ) -> None:
@@ -229,7 +220,7 @@ def _puts(folder: Path) -> None:
         put(library, number % 7, f"version {number}")
 
 
-@needs_server
+@needs_postgres
 def test_a_machine_killed_at_any_moment_leaves_the_others_whole(machines: tuple[Library, Library]) -> None:
     here, there = machines
     chance, before = random.Random(9), 0
@@ -251,7 +242,7 @@ def test_a_machine_killed_at_any_moment_leaves_the_others_whole(machines: tuple[
         put(there, 8, f"after {before}")  # the lock of the dead one holds nobody up
 
 
-@needs_server
+@needs_postgres
 def test_one_machine_writes_at_a_time_and_the_other_is_told_which(machines: tuple[Library, Library]) -> None:
     here, there = machines
     with here.writing("glossator ingest"):
@@ -261,15 +252,15 @@ def test_one_machine_writes_at_a_time_and_the_other_is_told_which(machines: tupl
     put(there, 1)
 
 
-@needs_server
+@needs_postgres
 def test_while_the_server_is_away_a_copy_is_read_and_not_written(
-    machines: tuple[Library, Library], server: PostgresServer
+    machines: tuple[Library, Library], postgres: PostgresServer
 ) -> None:
     here, there = machines
     put(here, 1)
     assert there._replica
     there._replica.catch_up()
-    server.stop()
+    postgres.stop()
     try:
         time.sleep(0.6)
         assert len(there.documents()) == 1
@@ -277,31 +268,31 @@ def test_while_the_server_is_away_a_copy_is_read_and_not_written(
             with pytest.raises(LibraryError, match=r"PostgreSQL at 127\.0\.0\.1/postgres does not answer: .*meanwhile"):
                 wanted()
     finally:
-        server.start()
+        postgres.start()
     put(there, 2)
     assert rows_of(here) == rows_of(there) and len(here.documents()) == 2
 
 
-@needs_server
-def test_a_library_that_there_is_becomes_shared_with_all_that_it_has(server: PostgresServer, tmp_path: Path) -> None:
+@needs_postgres
+def test_a_library_that_there_is_becomes_shared_with_all_that_it_has(postgres: PostgresServer, tmp_path: Path) -> None:
     folder = tmp_path / "one" / tmp_path.name
     alone = Library.open(folder, create=True)
     put(alone, 1), put(alone, 2)
     Conversations(folder).create("")
     before = rows_of(alone)
-    shared = opened(server, tmp_path, "one")
-    assert rows_of(shared) == before == rows_of(opened(server, tmp_path, "two"))
+    shared = opened(postgres, tmp_path, "one")
+    assert rows_of(shared) == before == rows_of(opened(postgres, tmp_path, "two"))
     assert oct((folder / FILE).stat().st_mode)[-3:] == "600"
     assert Library.open(folder)._replica is not None  # the folder remembers
     (folder / "catalogue.sqlite").unlink()  # a copy that is lost is made anew
     assert rows_of(Library.open(folder)) == before
 
 
-@needs_server
-def test_files_and_pictures_lie_in_a_folder_that_all_have(server: PostgresServer, tmp_path: Path) -> None:
+@needs_postgres
+def test_files_and_pictures_lie_in_a_folder_that_all_have(postgres: PostgresServer, tmp_path: Path) -> None:
     machines = []
     for machine in ("one", "two"):
-        machines.append(opened(server, tmp_path, machine))
+        machines.append(opened(postgres, tmp_path, machine))
         for name in ("uploads", "pictures"):
             (tmp_path / "mounted" / name).mkdir(parents=True, exist_ok=True)
             (machines[-1].folder / name).symlink_to(tmp_path / "mounted" / name)
@@ -325,20 +316,20 @@ def test_files_and_pictures_lie_in_a_folder_that_all_have(server: PostgresServer
     assert [entry.title for entry in alone.documents()] == [entry.title]
 
 
-@needs_server
-def test_what_cannot_be_shared_is_refused(server: PostgresServer, tmp_path: Path) -> None:
-    put(opened(server, tmp_path, "one"), 1)
+@needs_postgres
+def test_what_cannot_be_shared_is_refused(postgres: PostgresServer, tmp_path: Path) -> None:
+    put(opened(postgres, tmp_path, "one"), 1)
     other = Library.open(tmp_path / "two" / tmp_path.name, create=True)
     put(other, 2)
     with pytest.raises(LibraryError, match="has others under the name"):
-        opened(server, tmp_path, "two")
+        opened(postgres, tmp_path, "two")
     assert [entry.title for entry in Library.open(other.folder).documents()] == ["Note 2"]
     with pytest.raises(LibraryError, match=r"library\.catalogue says another"):
-        Library.open(tmp_path / "one" / tmp_path.name, shared=server.address + "2")
-    server.rows(f"UPDATE glossator_catalogues SET layout = 99 WHERE catalogue = '{tmp_path.name}'")
+        Library.open(tmp_path / "one" / tmp_path.name, shared=postgres.address + "2")
+    postgres.rows(f"UPDATE glossator_catalogues SET layout = 99 WHERE catalogue = '{tmp_path.name}'")
     with pytest.raises(LibraryError, match="a newer version of glossator"):
         put(Library.open(tmp_path / "one" / tmp_path.name), 3)
-    server.rows(f"UPDATE glossator_catalogues SET layout = 10, version = 0 WHERE catalogue = '{tmp_path.name}'")
+    postgres.rows(f"UPDATE glossator_catalogues SET layout = 10, version = 0 WHERE catalogue = '{tmp_path.name}'")
     with pytest.raises(LibraryError, match="put back to an earlier state"):
         put(Library.open(tmp_path / "one" / tmp_path.name), 3)
 
@@ -352,12 +343,12 @@ def test_an_address_that_is_none_is_said_to_be_none(address: str) -> None:
         PostgresCatalogue(address, "library")
 
 
-@needs_server
-def test_the_command_line_on_two_machines(server: PostgresServer, tmp_path: Path, glossator: Run) -> None:
+@needs_postgres
+def test_the_command_line_on_two_machines(postgres: PostgresServer, tmp_path: Path, glossator: Run) -> None:
     notes = tmp_path / "notes"
     notes.mkdir()
     (notes / "bridge.md").write_text("# The bridge\n\nThe bridge over the Tarn is 2,460 metres long.\n")
-    shared = ("--set", f"library.catalogue={server.address}")
+    shared = ("--set", f"library.catalogue={postgres.address}")
     one, two = (tmp_path / machine / tmp_path.name for machine in ("one", "two"))
     for folder in (one, two):
         folder.parent.mkdir()

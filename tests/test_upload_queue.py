@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from rag.library.catalogue import Library
 from tests.conftest import command
 from tests.pages import Endpoint, Site, replies
 from tests.pdfs import make_pdf
+from tests.processes import until
 from ui.web.workers.upload_queue import LEASE_SECONDS, MOST_ATTEMPTS, UploadQueue
 
 pytestmark = [pytest.mark.timeout(180)]
@@ -192,13 +193,6 @@ def send(site: Site, file: Path) -> str:
 
 def rows(site: Site) -> list[dict[str, Any]]:
     return list(httpx.get(f"{site.address}/v1/documents", timeout=30).json()["uploads"])
-
-
-def until(holds: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 READ = ("ready", "unchanged")  # it may have been stored, and not been reported, before the kill

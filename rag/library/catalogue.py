@@ -337,7 +337,9 @@ class Library(StoredDocuments, StoredPassages, StoredLinks, StoredSummaries):
         missing = list(self._locations.missing([*paths, *audio], there))
         if (self.folder / "writer.json").exists():  # files are under way
             return missing
-        unowned = there - {bucket.key_of(name) for name in own_files(connection)} if there else set[str]()
-        where = self._bucket.address if self._bucket else ""
-        left = [f"{key} in {where} belongs to no document. Delete it there" for key in sorted(unowned)]
-        return missing + self._locations.unowned(paths) + left
+        unowned = self._locations.unowned(paths)
+        if self._bucket:
+            left = there - {bucket.key_of(name) for name in own_files(connection)}
+            where = self._bucket.address
+            unowned += [f"{key} in {where} belongs to no document. Delete it there" for key in sorted(left)]
+        return missing + unowned

@@ -101,8 +101,7 @@ class Replica:
                 something_left = False
 
                 def rows() -> Iterator[changed_rows.Row]:
-                    nonlocal newest, something_left
-                    nonlocal files
+                    nonlocal newest, something_left, files
                     for version, row in rows_since(before):
                         if files is None and row.record is None and (self.folder / bucket.FILE).exists():
                             files = own_files(connection)

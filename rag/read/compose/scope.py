@@ -53,6 +53,7 @@ class NamedDocument:
     document_id: str
     title: str
     words: frozenset[str]
+    main_title: str  # without what stands behind a colon or dash, and as words
     short_title: str
     applicant: tuple[str, ...]
     respondent: tuple[str, ...]
@@ -196,8 +197,8 @@ def _named(document_id: str, title: str, paths: Sequence[str]) -> NamedDocument:
     applicant, respondent = (tuple(_words(party)) for party in parties) if len(parties) == 2 else ((), ())
     own = parties[0] if applicant else title  # the respondent is a country, of which much is said elsewhere
     words = {word for name in (own, *stems) for word in _words(name)}
-    short = " ".join(_words(re.split(r"[:–—]", title, maxsplit=1)[0]))
-    return NamedDocument(document_id, title, frozenset(words), short, applicant, respondent)
+    main = re.split(r"[:–—]", title, maxsplit=1)[0].strip()
+    return NamedDocument(document_id, title, frozenset(words), main, " ".join(_words(main)), applicant, respondent)
 
 
 def _is_telling(document: NamedDocument, question: str) -> bool:
@@ -206,9 +207,7 @@ def _is_telling(document: NamedDocument, question: str) -> bool:
     Two words that not any title has are enough, or two with the capitals of the title.
     """
     words = document.short_title.split()
-    return len(words) >= 2 and (
-        len({*words} - COMMON) >= 2 or re.split(r"[:–—]", document.title)[0].strip() in question
-    )
+    return len(words) >= 2 and (len({*words} - COMMON) >= 2 or document.main_title in question)
 
 
 def _is_case(document: NamedDocument, words: Sequence[str]) -> bool:
