@@ -14,14 +14,15 @@ from typer.testing import CliRunner
 from ingest.podcast import podtile_training as train_chapters
 from ingest.podcast.chapters import by_reader
 from ingest.podcast.podtile import MARK, ROLE, Chapteriser, Room, parsed
-from ingest.podcast.podtile_training import ChapterExample, encode, examples_of, reply_loss, save, train
+from ingest.podcast.podtile_training import ChapterExample, chapter_loss, examples_of, save, train
 from rag.document import Chapter, Document
 from rag.errors import DataError, UsageError
 from rag.llm.chat import ChatModel
 from rag.llm.open import open_reader
 from rag.protocols import silent
 from rag.settings import ReaderSettings
-from rag.train.common import open_chat_model
+from rag.train import adapters
+from rag.train.adapters import Row, open_chat_model, row_of
 from tests.test_chapters import episode, said
 from tests.test_chapters_eval import made
 from tests.test_train_quotes import TEMPLATE
@@ -75,6 +76,10 @@ ROOM = Room(512, 64)
 # ---- examples
 
 
+def encode(example: ChapterExample, tokenizer: Any) -> Row:
+    return row_of(example.messages, example.target, tokenizer)
+
+
 def test_examples_are_the_prompts_of_the_reader_and_the_replies_that_give_the_chapters(tiny: Path) -> None:
     _, tokenizer = open_chat_model(str(tiny))
     document = chaptered(STARTS)
@@ -126,18 +131,14 @@ def test_an_episode_without_chapters_of_its_maker_gives_none(tiny: Path) -> None
 def test_the_loss_is_that_of_the_reply_alone(tiny: Path) -> None:
     model, tokenizer = open_chat_model(str(tiny))
     row, begin = encode(ChapterExample([("user", "Where?")], "3: Bees"), tokenizer)
-    ids = torch.tensor(row)
     with torch.no_grad():
-        logits = model(input_ids=ids[None]).logits[0]
-    by_hand = [
-        float(torch.logsumexp(logits[place - 1].double(), 0) - logits[place - 1, ids[place]].double())
-        for place in range(begin, len(row))
-    ]
-    assert len(by_hand) > 3  # the end token among them
-    assert float(reply_loss(logits, ids, begin)) == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
-    changed = torch.randn_like(logits)
-    changed[begin - 1 : -1] = logits[begin - 1 : -1]
-    assert torch.equal(reply_loss(changed, ids, begin), reply_loss(logits, ids, begin))
+        logits = model(input_ids=torch.tensor(row)[None]).logits[0].double()
+        by_hand = [
+            float(torch.logsumexp(logits[place - 1], 0) - logits[place - 1, row[place]])
+            for place in range(begin, len(row))
+        ]
+        assert len(by_hand) > 3  # the end token among them
+        assert float(chapter_loss(model, (row, begin))) == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
 
 
 # ---- the training
@@ -183,7 +184,7 @@ def test_what_cannot_be_trained_from_is_said(tiny: Path, monkeypatch: pytest.Mon
         train([], model, tokenizer)
     long = ChapterExample([("user", "bees " * 50)], "0: Bees")
     limit = len(encode(long, tokenizer)[0]) - 1
-    monkeypatch.setattr(train_chapters, "MAX_TOKENS", limit)
+    monkeypatch.setattr(adapters, "MAX_TOKENS", limit)
     trained = train([long, FEW[0]], model, tokenizer)
     assert (trained.examples, trained.left_out) == (1, 1)
     with pytest.raises(DataError, match=f"none of 1 parts of episodes is short enough for {limit} tokens"):

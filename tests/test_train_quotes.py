@@ -24,10 +24,11 @@ from rag.read.quotes import Quote
 from rag.read.strategies import Reading, quotes
 from rag.records import Hit, Note
 from rag.settings import ReaderSettings
-from rag.train import common
+from rag.train import adapters
 from rag.train import quote_training as train_quotes
-from rag.train.common import open_chat_model
-from rag.train.quote_training import MASKED, QuoteRecord, alignment_loss, encode, padded, save, train
+from rag.train.adapters import open_chat_model, reply_loss
+from rag.train.checkpoints import CHECKPOINT, checkpoint_of
+from rag.train.quote_training import QuoteRecord, alignment_loss, encode, save, train
 from tests.conftest import DATA, needs_data
 from tests.parts import passage
 from ui.cli.main import app
@@ -88,53 +89,36 @@ def by_hand(model: Any, ids: list[int], begin: int) -> float:
     return total
 
 
-def loss_of(model: Any, rows: Sequence[tuple[list[int], int]], length: int = 0) -> float:
-    ids, attended, labels = padded(rows, length)
+def loss_of(model: Any, record: QuoteRecord, tokenizer: Any) -> float:
     with torch.no_grad():
-        return float(alignment_loss(model(input_ids=ids, attention_mask=attended).logits, labels))
+        return float(alignment_loss(model, encode(record, tokenizer)))
 
 
 def test_the_loss_is_the_sum_of_two_negative_log_likelihoods(tiny: Path) -> None:
     model, tokenizer = open_chat_model(str(tiny))
-    of_z, of_y = (by_hand(model, *row) for row in encode(BRIDGE, tokenizer))
-    assert of_z > of_y > 1  # ten characters against four, all about equally unlikely
-    assert loss_of(model, encode(BRIDGE, tokenizer)) == pytest.approx(of_z + of_y, rel=1e-4)
-    other = sum(by_hand(model, *row) for row in encode(MILL, tokenizer))
-    both = [*encode(BRIDGE, tokenizer), *encode(MILL, tokenizer)]
-    assert loss_of(model, both) == pytest.approx((of_z + of_y + other) / 2, rel=1e-4)  # the mean over examples
-    assert loss_of(model, both[::-1]) == pytest.approx((of_z + of_y + other) / 2, rel=1e-4)
+    for example in (BRIDGE, MILL):
+        rows = encode(example, tokenizer)
+        of_z, of_y = (by_hand(model, *row) for row in rows)
+        assert of_z > of_y > 1  # more characters against fewer, all about equally unlikely
+        assert loss_of(model, example, tokenizer) == pytest.approx(of_z + of_y, rel=1e-4)
+    # Of a model that gives all logits, whatever it is asked to keep, the same.
+    whole = model.forward
+    model.forward = lambda **asked: whole(**asked | {"logits_to_keep": 0})
+    assert loss_of(model, MILL, tokenizer) == pytest.approx(of_z + of_y, rel=1e-4)
 
 
-def test_padding_changes_nothing(tiny: Path) -> None:
+def test_a_prompt_is_not_learnt(tiny: Path) -> None:
     model, tokenizer = open_chat_model(str(tiny))
-    rows = encode(MILL, tokenizer)
-    assert padded(rows, 1_200)[0].shape == (2, 1_200)
-    assert loss_of(model, rows, 1_200) == pytest.approx(loss_of(model, rows), rel=1e-5)
-    alone = [loss_of(model, [row]) / 2 for row in rows]  # a row of its own counts for half an example
-    assert sum(alone) == pytest.approx(loss_of(model, rows), rel=1e-5)
-
-
-def test_context_and_prompt_are_not_learnt(tiny: Path) -> None:
-    _, tokenizer = open_chat_model(str(tiny))
-    rows = encode(BRIDGE, tokenizer)
-    ids, _, labels = padded(rows, 1_000)
-    torch.manual_seed(0)
-    logits = torch.randn(*ids.shape, len(tokenizer), requires_grad=True)
-    loss = alignment_loss(logits, labels)
-    (gradient,) = torch.autograd.grad(loss, logits)
-    learnt = gradient.abs().sum(2) > 0
-    for i, (row, begin) in enumerate(rows):
-        assert learnt[i].nonzero().flatten().tolist() == list(range(begin - 1, len(row) - 1))
-        assert set(labels[i, :begin].tolist()) == set(labels[i, len(row) :].tolist()) == {MASKED}
-        assert labels[i, begin : len(row)].tolist() == row[begin:]
-    # Other predictions of what is masked, or other words there: the same loss, to the bit.
-    changed = torch.where(learnt[:, :, None], logits, torch.randn_like(logits))
-    assert torch.equal(alignment_loss(changed, labels), loss)
-    masked = [([7] * begin + row[begin:], begin) for row, begin in rows]
-    assert torch.equal(padded(masked, 1_000)[2], labels)
-    # But another word of a target is another loss.
-    labels[0, rows[0][1]] += 1
-    assert not torch.equal(alignment_loss(logits, labels), loss)
+    ids, begin = encode(BRIDGE, tokenizer)[0]
+    embedded = model.get_input_embeddings()(torch.tensor(ids)[None]).detach()
+    # A reply of two tokens depends on the prompt and on its own first token, and on nothing behind.
+    short = ids[: begin + 2]
+    seen = embedded[:, : len(short)].clone().requires_grad_()
+    forward = model.forward
+    model.forward = lambda input_ids, **asked: forward(inputs_embeds=seen, **asked)
+    reply_loss(model, (short, begin)).backward()
+    moved = seen.grad[0].abs().sum(1) > 0
+    assert moved.tolist() == [True] * (begin + 1) + [False]  # the last token is predicted, and predicts nothing
 
 
 def test_prompts_are_the_readers_and_targets_end(tiny: Path) -> None:
@@ -182,12 +166,36 @@ def test_the_seed_draws_the_adapters(tiny: Path) -> None:
 
 
 def test_the_first_epochs_loss_is_the_models_before_the_first_step(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "has_bfloat16", lambda device: False)  # which rounds
+    monkeypatch.setattr(adapters, "has_bfloat16", lambda device: False)  # which rounds
     model, tokenizer = open_chat_model(str(tiny))
-    rows = [*encode(BRIDGE, tokenizer), *encode(MILL, tokenizer)]
-    before = loss_of(model, rows)
+    before = (loss_of(model, BRIDGE, tokenizer) + loss_of(model, MILL, tokenizer)) / 2
     assert train([BRIDGE, MILL], model, tokenizer).losses == [pytest.approx(before, rel=1e-4)]  # both in one step
-    assert loss_of(model, rows) < before  # merged into the model
+    assert (loss_of(model, BRIDGE, tokenizer) + loss_of(model, MILL, tokenizer)) / 2 < before  # merged into the model
+
+
+def test_a_training_that_was_cut_off_goes_on(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_quotes, "BATCH", 2)
+    few, folder = [BRIDGE, MILL, BRIDGE], tmp_path / "partial"
+    whole = train(few, *open_chat_model(str(tiny)), 3, 1)
+    heard: list[int] = []
+
+    def cut(what: str, done: int, total: int) -> None:
+        heard.append(done)
+        if done == 5:  # in the third step, whose examples are read again
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(few, *open_chat_model(str(tiny)), 3, 1, cut, folder)
+    resumed = train(few, *open_chat_model(str(tiny)), 3, 1, lambda what, done, total: heard.append(done), folder)
+    assert heard == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 9]
+    assert resumed.losses == whole.losses
+    weights = whole.model.state_dict()
+    assert all(torch.equal(weights[name], weight) for name, weight in resumed.model.state_dict().items())
+    with pytest.raises(UsageError, match="a training of other data or with other options"):
+        train([MILL, BRIDGE, BRIDGE], *open_chat_model(str(tiny)), 3, 1, silent, folder)
+    (folder / CHECKPOINT).write_bytes((folder / CHECKPOINT).read_bytes()[:1000])
+    with pytest.raises(UsageError, match="cannot be read"):
+        train(few, *open_chat_model(str(tiny)), 3, 1, silent, folder)
 
 
 def test_a_reader_learns_to_copy_and_to_answer(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,10 +222,10 @@ def test_what_cannot_be_trained_from_is_said(tiny: Path, tmp_path: Path, monkeyp
     with pytest.raises(DataError, match="no question with gold sentences"):
         train([], model, tokenizer)
     longest = max(len(ids) for ids, _ in encode(BRIDGE, tokenizer))
-    monkeypatch.setattr(train_quotes, "MAX_TOKENS", longest)
+    monkeypatch.setattr(adapters, "MAX_TOKENS", longest)
     trained = train([MILL, BRIDGE, MILL], model, tokenizer)
     assert (trained.examples, trained.left_out) == (1, 2)
-    monkeypatch.setattr(train_quotes, "MAX_TOKENS", longest - 1)
+    monkeypatch.setattr(adapters, "MAX_TOKENS", longest - 1)
     with pytest.raises(DataError, match=f"none of 1 .* short enough for {longest - 1} tokens"):
         train([BRIDGE], model, tokenizer)
     with pytest.raises(ModelError, match=r"--model .*nowhere cannot be loaded"):
@@ -306,7 +314,7 @@ def test_training_from_questions_to_a_folder_that_is_a_reader(
     assert result["losses"][1] < result["losses"][0]
     record = json.loads((out / "trained.json").read_text())
     assert (record["base"], record["data"], record["losses"]) == (str(tiny), "train.jsonl", result["losses"])
-    assert not (tmp_path / "trained.new").exists()
+    assert not (tmp_path / "trained.new").exists() and not checkpoint_of(out).exists()
     assert not [file.name for file in out.iterdir() if "adapter" in file.name]
     reader = open_reader(ReaderSettings(model=str(out)))
     assert "".join(reader.stream([("user", "Who?")], 5))

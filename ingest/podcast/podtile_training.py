@@ -19,14 +19,22 @@ from rag.document import Document
 from rag.errors import DataError
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.protocols import Report, silent
-from rag.train.common import RANK, RATE, TunedChatModel, adapted
-from rag.train.quote_training import MAX_TOKENS, Row
+from rag.train.adapters import (
+    RATE,
+    AdapterRecipe,
+    Row,
+    TunedChatModel,
+    adapted,
+    longest_row,
+    prompt_ids,
+    reply_loss,
+    row_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Of the adapters, on every linear layer but the head; common values, the paper has no adapters.
-BATCH = 4  # chunks a step
+BATCH = 4  # chunks a step; the paper has no adapters
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class _Teacher:
         yield self.reply
 
     def count(self, messages: Messages) -> int:
-        return len(_prompt(messages, self._tokenizer))
+        return len(prompt_ids(messages, self._tokenizer))
 
 
 def examples_of(document: Document, tokenizer: Any, room: Room) -> list[ChapterExample]:
@@ -79,27 +87,10 @@ def examples_of(document: Document, tokenizer: Any, room: Room) -> list[ChapterE
     return examples
 
 
-def _prompt(messages: Messages, tokenizer: Any) -> list[int]:
-    turns = [{"role": role, "content": content} for role, content in messages]
-    ids: list[int] = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
-    return ids
-
-
-def encode(example: ChapterExample, tokenizer: Any) -> Row:
-    """Token ids of prompt, target and end, and where the target begins."""
-    prompt = _prompt(example.messages, tokenizer)
-    target = tokenizer(example.target, add_special_tokens=False)["input_ids"]
-    return [*prompt, *target, tokenizer.eos_token_id], len(prompt)
-
-
-def reply_loss(logits: Tensor, ids: Tensor, begin: int) -> Tensor:
-    """The mean over a reply's tokens of -log p(token | prompt, tokens before it), in nats.
-
-    logits (t, v), ids (t,); the reply is ids[begin:], its end token included, and logits[i] predicts ids[i + 1].
-    """
-    import torch
-
-    return torch.nn.functional.cross_entropy(logits[begin - 1 : -1].float(), ids[begin:])
+def chapter_loss(model: Any, row: Row) -> Tensor:
+    """The mean over a reply's tokens of -log p(token | prompt, tokens before it), in nats. A scalar."""
+    ids, begin = row
+    return reply_loss(model, row) / (len(ids) - begin)
 
 
 def train(
@@ -109,30 +100,26 @@ def train(
     epochs: int = 1,
     seed: int = 0,
     report: Report = silent,
+    checkpoint: Path | None = None,
 ) -> TunedChatModel:
-    """Train adapters to write each target, and merge them into the model, which is changed.
+    """Train adapters to write each target, and merge them into the model, which is changed; otherwise as `adapted`.
 
-    The same seed gives the same weights on the same machine. There is no dropout. Raises DataError without an example
-    that is short enough for the model.
+    Raises DataError without an example that is short enough for the model.
     """
-    import torch
-
     if not examples:
         raise DataError("there is no episode with chapters of its maker to train from. Name other data")
-    longest = min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS)
-    rows = [row for row in (encode(example, tokenizer) for example in examples) if len(row[0]) <= longest]
+    longest = longest_row(model)
+    encoded = [row_of(example.messages, example.target, tokenizer) for example in examples]
+    rows = [row for row in encoded if len(row[0]) <= longest]
     if not rows:
         raise DataError(
             f"none of {len(examples)} parts of episodes is short enough for {longest:,} tokens. "
             "Lower reader.context_tokens, or name a model with a longer context"
         )
 
-    def loss_of(tuned: Any, row: Row) -> Tensor:
-        ids = torch.tensor(row[0], device=tuned.device)
-        return reply_loss(tuned(input_ids=ids[None], use_cache=False).logits[0], ids, row[1])
-
-    merged, losses = adapted(model, rows, loss_of, RANK, RATE, BATCH, epochs, seed, report)
-    return TunedChatModel(merged, tokenizer, len(rows), len(examples) - len(rows), epochs, seed, losses)
+    recipe = AdapterRecipe(BATCH, epochs, seed, RATE)
+    merged, losses = adapted(model, rows, chapter_loss, recipe, checkpoint, report)
+    return TunedChatModel(merged, tokenizer, len(rows), len(examples) - len(rows), recipe, losses)
 
 
 def save(trained: TunedChatModel, base: str, out: Path, data: str, room: Room) -> None:

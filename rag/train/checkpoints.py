@@ -20,12 +20,17 @@ CHECKPOINT = "checkpoint.safetensors"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, of each weight
 
 
+def checkpoint_of(out: Path) -> Path:
+    """The folder with the checkpoint of the training that makes `out`."""
+    return out.with_name(f"{out.name}.partial")
+
+
 Point = TypeVar("Point")  # one measurement: a dataclass
 
 
 @dataclass(slots=True)
 class TrainingState(Generic[Point]):
-    """How far a training is. `best` has the weights at the highest score so far, as they were measured."""
+    """How far a training is. `best` has the weights at the highest score so far, as they were measured, if any were."""
 
     step: int = 0
     curve: list[Point] = field(default_factory=list)
@@ -84,7 +89,7 @@ def read_state(
                         }
             begun.step, begun.best_step = record["step"], record["best"]
             begun.curve = [point(**measured) for measured in record["curve"]]
-            begun.best = {name: tensors[f"best/{name}"] for name in named}
+            begun.best = {name: tensors[f"best/{name}"] for name in named if f"best/{name}" in tensors}
             return begun
     except Exception as error:  # no such format, no such tensor, no such record
         raise UsageError(

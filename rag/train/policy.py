@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.read.evinote.loop_prompts import loop_prompt
-from rag.train.common import open_chat_model, with_adapters
+from rag.train.adapters import open_chat_model, with_adapters
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -24,7 +24,9 @@ from ingest.podcast.podtile import Room
 from rag.legal.casebook import Parts, open_precedents, vectors_of
 from rag.read.entailment import open_judge
 from rag.train import dense_training, note_training, precedent_training, quote_training
-from rag.train.common import check_out, open_chat_model
+from rag.train.adapters import open_chat_model
+from rag.train.checkpoints import checkpoint_of
+from rag.train.common import check_out
 from rag.train.policy import Policy
 from ui.cli.extras import require
 from ui.cli.options import (
@@ -98,7 +100,7 @@ def train_quotes(
 ) -> None:
     """Teach a reader to copy the sentences that a question needs, and to answer from them (ALR²).
 
-    --limit draws a sample of the questions.
+    --limit draws a sample of the questions. An interrupted training goes on when it is called again.
     """
     began = time.monotonic()
     check_out(out)
@@ -107,7 +109,7 @@ def train_quotes(
     records = records_of(questions)
     reader, tokenizer = open_chat_model(model)
     with progress() as report:
-        trained = quote_training.train(records, reader, tokenizer, epochs, seed, report)
+        trained = quote_training.train(records, reader, tokenizer, epochs, seed, report, checkpoint_of(out))
     if left := len(questions) - trained.examples:
         log.warning(
             "%d of %d questions are left out: %d without gold sentences among their paragraphs, %d too long for %s",
@@ -192,7 +194,10 @@ def train_chapters(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Teach a reader to write chapters as the makers of these episodes did (PODTILE)."""
+    """Teach a reader to write chapters as the makers of these episodes did (PODTILE).
+
+    An interrupted training goes on when it is called again.
+    """
     began = time.monotonic()
     room = Room.of(load_settings().reader.context_tokens)
     check_out(out)
@@ -203,7 +208,7 @@ def train_chapters(
         examples = [
             example for case in cases for example in podtile_training.examples_of(case.document, tokenizer, room)
         ]
-        trained = podtile_training.train(examples, reader, tokenizer, epochs, seed, report)
+        trained = podtile_training.train(examples, reader, tokenizer, epochs, seed, report, checkpoint_of(out))
     if trained.left_out:
         log.warning("%d of %d parts of episodes are too long for %s", trained.left_out, len(examples), model)
     podtile_training.save(trained, model, out, episodes.name, room)

@@ -11,6 +11,7 @@ import typer
 
 from eval.reading.reading_records import read_for_training
 from rag.errors import DataError
+from rag.train.checkpoints import checkpoint_of
 from rag.train.common import check_out
 from rag.train.reading.claims import fitting_claims, split_claims
 from rag.train.reading.reading_questions import sample_by_source, split_by_article
@@ -56,7 +57,7 @@ def train_reader(
     watched = sample_by_source(split.held_out, WATCHED, 0)  # the same for all seeds, so that curves can be compared
     recipe = ReadingRecipe(epochs=epochs, seed=seed)
     student = ReadingStudent(model, seed)
-    checkpoint = out.with_name(f"{out.name}.partial")
+    checkpoint = checkpoint_of(out)
     learnt_claims = fitting_claims(split_claims(records.claims)[0], student.tokenizer)
     with progress() as report:
         state = train(learnt, watched, student, recipe, checkpoint, report, learnt_claims)

@@ -19,6 +19,7 @@ from rag.errors import UsageError
 from rag.index.manager import Indexes
 from rag.llm.open import open_reader
 from rag.records import Passage
+from rag.train.checkpoints import checkpoint_of
 from rag.train.common import check_out
 from rag.train.sparse import generated_queries
 from rag.train.sparse.pairs import Pair, TrainingSet
@@ -88,7 +89,7 @@ def _train(
     began, settings, recipe = time.monotonic(), load_settings(), recipe_of(changes, seed)
     indexes = None if library is None else open_indexes(library)
     target = _target(indexes, out)
-    checkpoint = target.with_name(f"{target.name}.partial")
+    checkpoint = checkpoint_of(target)
     with progress() as report:
         passages, references, given = _read_material(indexes, data)
         training = _training_set(passages, references, given, self_made, written, recipe.seed, report)
