@@ -14,7 +14,7 @@ from rag.errors import LibraryError
 from rag.library import boxes, episodes
 from rag.library.cases import StoredCases
 from rag.library.schema import SHOWN
-from rag.library.stored_files import files_named, storable
+from rag.library.stored_files import files_named, is_outside, storable
 from rag.locator import UNIT_OF, Locator, PageSpan, ParagraphSpan, PartSpan, TimeSpan
 from rag.records import Passage
 
@@ -271,7 +271,7 @@ class StoredDocuments(StoredCases):
         """Fetch a file of the library's own that lies in its bucket, where this machine has no copy of it."""
         if self._bucket and not file.exists():
             stored = self._locations.stored(str(file))
-            for name in () if stored.startswith("/") else files_named(stored):
+            for name in () if is_outside(stored) else files_named(stored):
                 self._bucket.bring(name)
 
     def find(self, name: str) -> str:

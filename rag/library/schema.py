@@ -20,7 +20,7 @@ from rag.library import boxes, cases, episodes, links, summaries
 from rag.library.database import VERSION
 from rag.library.described import document_facts, headings
 from rag.library.kept import conversations, corrections
-from rag.library.stored_files import Locations, storable
+from rag.library.stored_files import Locations, is_outside, storable
 from rag.locator import UNITS, Locator, PageSpan, ParagraphSpan, PartSpan, TimeSpan, heading_of, innermost, locator_json
 from rag.records import Passage
 
@@ -168,9 +168,9 @@ def _make_paths_relative(connection: sqlite3.Connection, locations: Locations) -
 
     def relative(path: str) -> str | None:
         stored = locations.stored(path)
-        return locations.moved(path, content_ids) if stored.startswith("/") else stored
+        return locations.moved(path, content_ids) if is_outside(stored) else stored
 
-    for path, owner in sorted(paths, key=lambda row: locations.stored(row[0]).startswith("/")):  # what is here first
+    for path, owner in sorted(paths, key=lambda row: is_outside(locations.stored(row[0]))):  # what is here first
         if new := relative(path):
             old, new_key = storable(path), storable(new)
             taken = connection.execute("SELECT document_id FROM paths WHERE path = ?", (new_key,)).fetchone()

@@ -48,14 +48,14 @@ class Locations:
 
     def resolved(self, stored: str) -> str | None:
         """The present absolute path of a stored one; None if it is relative and leads out of the folder."""
-        if stored.startswith("/"):
+        if is_outside(stored):
             return stored
         path = os.path.join(self.root, stored)
-        return None if self.stored(path).startswith("/") else path
+        return None if is_outside(self.stored(path)) else path
 
     def shown(self, stored: str, given: str) -> str:
         """What people see of a path: as it was `given`, or the present place of a file in the library's folder."""
-        return given if stored.startswith("/") or ".." in stored.split("/") else os.path.join(self.root, stored)
+        return given if is_outside(stored) or ".." in stored.split("/") else os.path.join(self.root, stored)
 
     def _inside(self, path: str) -> str | None:
         """The path relative to the folder ("" for itself), None outside. The uploads may lie on another disk."""
@@ -130,6 +130,11 @@ class Locations:
         except OSError:  # there are no uploads, or one has just been removed
             pass
         return found
+
+
+def is_outside(stored: str) -> bool:
+    """Whether a file that the catalogue names lies outside the library's folder."""
+    return stored.startswith("/")
 
 
 def files_named(path: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ log = logging.getLogger("glossator")
 FILE = "catalogue.json"  # in the library's folder: where its truth is
 FOLLOW_SECONDS = 0.5  # at most so long another machine's change is not seen
 WARN_SECONDS = 60.0
-IN_AT_ONCE = 500  # passages read together
+TEXTS_AT_ONCE = 500  # passages read together
 
 
 class Replica:
@@ -115,8 +115,8 @@ class Replica:
                         yield row
 
                 changed_rows.apply(connection, rows())
-                for first in range(0, len(put), IN_AT_ONCE):
-                    stored_openings.enter(connection, _texts(connection, put[first : first + IN_AT_ONCE]))
+                for first in range(0, len(put), TEXTS_AT_ONCE):
+                    stored_openings.enter(connection, _texts(connection, put[first : first + TEXTS_AT_ONCE]))
                 gone = files - own_files(connection) if files else set[str]()
                 if newest > before:
                     changed_rows.set_position(connection, newest)
@@ -187,7 +187,7 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def _texts(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str]:
-    """The passages with these numbers, at most IN_AT_ONCE: catalogue number -> text."""
+    """The passages with these numbers, at most TEXTS_AT_ONCE: catalogue number -> text."""
     marks = ",".join("?" * len(numbers))
     return dict(connection.execute(f"SELECT number, text FROM passages WHERE number IN ({marks})", numbers))
 
