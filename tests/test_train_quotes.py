@@ -217,6 +217,17 @@ def test_a_reader_learns_to_copy_and_to_answer(tiny: Path, tmp_path: Path, monke
     assert [quote.text for quote in reading.quotes] == ["Ada did."]
 
 
+def test_a_trained_reader_is_stored_in_the_precision_of_its_base(tiny: Path, tmp_path: Path) -> None:
+    halved, out = tmp_path / "halved", tmp_path / "out"
+    model, tokenizer = open_chat_model(str(tiny))
+    model.bfloat16().save_pretrained(halved)
+    tokenizer.save_pretrained(halved)
+    save(train([BRIDGE], *open_chat_model(str(halved))), str(halved), out, "toy")
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (tiny, halved, out)]
+    assert sizes[1] == pytest.approx(sizes[2], rel=0.01) and sizes[2] < 0.6 * sizes[0]
+    assert open_chat_model(str(out))[0].dtype == torch.float32  # trained on in full precision again
+
+
 def test_what_cannot_be_trained_from_is_said(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = open_chat_model(str(tiny))
     with pytest.raises(DataError, match="no question with gold sentences"):

@@ -63,8 +63,7 @@ class TunedChatModel:
         """
 
         def write(folder: Path) -> dict[str, Any]:
-            self.model.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
+            save_chat_model(self.model, self.tokenizer, base, folder)
             return {
                 "task": task,
                 "base": base_of(base),
@@ -102,6 +101,15 @@ def open_chat_model(model: str) -> tuple[Any, Any]:
     if not tokenizer.chat_template or tokenizer.eos_token_id is None:
         raise ModelError(f"--model {model} has no chat template or no end token. Name a model that is made for chat")
     return loaded.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
+def save_chat_model(model: Any, tokenizer: Any, base: str, folder: Path) -> None:
+    """Write a trained model, which is changed, in the precision that `base` is stored in, and its tokenizer."""
+    from transformers import AutoConfig
+
+    stored: Any = AutoConfig.from_pretrained(base)
+    (model if stored.dtype is None else model.to(stored.dtype)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def with_adapters(model: Any, rank: int, seed: int) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.read.evinote.loop_prompts import loop_prompt
-from rag.train.adapters import open_chat_model, with_adapters
+from rag.train.adapters import open_chat_model, save_chat_model, with_adapters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,5 +144,4 @@ class Policy:
     def save(self, folder: Path) -> None:
         """Weights, an adapter merged into them, and tokenizer."""
         model = self.model.merge_and_unload() if self.lora else self.model
-        model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        save_chat_model(model, self.tokenizer, self.name, folder)
