@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from eval.multihop.alignment import records_of
 from eval.multihop.questions import ContextParagraph, Question, read_questions
 from rag.errors import DataError, ModelError, UsageError
-from rag.llm.chat import Usage
+from rag.llm.chat import ChatModel, Usage
 from rag.llm.open import open_reader
 from rag.protocols import silent
 from rag.read.prompts import COPY, FROM_SENTENCES, bullets, copy_messages, quotes_messages
@@ -116,7 +116,7 @@ def test_a_prompt_is_not_learnt(tiny: Path) -> None:
     seen = embedded[:, : len(short)].clone().requires_grad_()
     forward = model.forward
     model.forward = lambda input_ids, **asked: forward(inputs_embeds=seen, **asked)
-    reply_loss(model, (short, begin)).backward()
+    reply_loss(model, (short, begin)).backward()  # type: ignore[no-untyped-call]
     moved = seen.grad[0].abs().sum(1) > 0
     assert moved.tolist() == [True] * (begin + 1) + [False]  # the last token is predicted, and predicts nothing
 
@@ -198,6 +198,18 @@ def test_a_training_that_was_cut_off_goes_on(tiny: Path, tmp_path: Path, monkeyp
         train(few, *open_chat_model(str(tiny)), 3, 1, silent, folder)
 
 
+class Silent:
+    """A reader that was trained to copy, and finds nothing to copy."""
+
+    name, copies = "silent", True
+
+    def stream(self, messages: Any, max_tokens: int, usage: Any = None, stop: Any = ()) -> Iterator[str]:
+        yield "NONE"
+
+    def count(self, messages: Any) -> int:
+        return sum(len(content) for _, content in messages)
+
+
 def test_a_reader_learns_to_copy_and_to_answer(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_quotes, "RATE", 1e-2)
     monkeypatch.setattr(train_quotes, "BATCH", 1)
@@ -215,6 +227,10 @@ def test_a_reader_learns_to_copy_and_to_answer(tiny: Path, tmp_path: Path, monke
     assert isinstance(note, Note) and note.text == "[2] Ada did."
     assert (reading.draft, reading.copied, pieces) == ("Ada", (1, 0), ["Ada"])
     assert [quote.text for quote in reading.quotes] == ["Ada did."]
+    assert reading.support is None and reading.found
+    nothing = Reading("Who?", cast(ChatModel, Silent()), settings, lambda query: (), list, lambda hits: {}, tuple(hits))
+    list(quotes(nothing))
+    assert nothing.support == 0 and not nothing.found
 
 
 def test_a_trained_reader_is_stored_in_the_precision_of_its_base(tiny: Path, tmp_path: Path) -> None:

@@ -126,8 +126,8 @@ def notes(reading: Reading) -> Iterator[Event]:
 def quotes(reading: Reading) -> Iterator[Event]:
     """ALR²: the reader chooses sentences, and answers from them.
 
-    One that was trained to (`train quotes`) copies them, and has the passages before it when it answers. Any other
-    chooses them by number, and the best-ranked ones join them.
+    One that was trained to (`train quotes`) copies them, and has the passages before it when it answers; there is no
+    answer where it copies none. Any other chooses them by number, and the best-ranked ones join them.
     """
     selected = _selected(reading)
     yield selection_note(reading.question, selected)
@@ -140,7 +140,11 @@ def quotes(reading: Reading) -> Iterator[Event]:
     reading.quotes = sorted(held, key=lambda quote: -quote.score) or choose_quotes(
         reading.question, reading.draft, reading.read
     )
-    reading.support = _support(reading)
+    if reading.reader.copies and reading.judge is None:  # its training left it no yes (eval/log.md)
+        written, dropped = reading.copied or (0, 0)
+        reading.support = None if written > dropped else 0.0
+    else:
+        reading.support = _support(reading)
 
 
 def loop(reading: Reading) -> Iterator[Event]:
