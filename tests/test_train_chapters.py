@@ -138,7 +138,7 @@ def test_the_loss_is_that_of_the_reply_alone(tiny: Path) -> None:
             for place in range(begin, len(row))
         ]
         assert len(by_hand) > 3  # the end token among them
-        assert float(chapter_loss(model, (row, begin))) == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
+        assert float(chapter_loss(model, ((row, begin),))) == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
 
 
 # ---- the training

@@ -19,17 +19,7 @@ from rag.document import Document
 from rag.errors import DataError
 from rag.llm.chat import ChatModel, Messages, Usage
 from rag.protocols import Report, silent
-from rag.train.adapters import (
-    RATE,
-    AdapterRecipe,
-    Row,
-    TunedChatModel,
-    adapted,
-    longest_row,
-    prompt_ids,
-    reply_loss,
-    row_of,
-)
+from rag.train.adapters import RATE, AdapterRecipe, Rows, TunedChatModel, prompt_ids, reply_loss, row_of, tune
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,10 +77,10 @@ def examples_of(document: Document, tokenizer: Any, room: Room) -> list[ChapterE
     return examples
 
 
-def chapter_loss(model: Any, row: Row) -> Tensor:
+def chapter_loss(model: Any, rows: Rows) -> Tensor:
     """The mean over a reply's tokens of -log p(token | prompt, tokens before it), in nats. A scalar."""
-    ids, begin = row
-    return reply_loss(model, row) / (len(ids) - begin)
+    ((ids, begin),) = rows
+    return reply_loss(model, (ids, begin)) / (len(ids) - begin)
 
 
 def train(
@@ -102,24 +92,17 @@ def train(
     report: Report = silent,
     checkpoint: Path | None = None,
 ) -> TunedChatModel:
-    """Train adapters to write each target, and merge them into the model, which is changed; otherwise as `adapted`.
+    """Train adapters to write each target, and merge them into the model, which is changed, as `tune`.
 
     Raises DataError without an example that is short enough for the model.
     """
     if not examples:
         raise DataError("there is no episode with chapters of its maker to train from. Name other data")
-    longest = longest_row(model)
-    encoded = [row_of(example.messages, example.target, tokenizer) for example in examples]
-    rows = [row for row in encoded if len(row[0]) <= longest]
-    if not rows:
-        raise DataError(
-            f"none of {len(examples)} parts of episodes is short enough for {longest:,} tokens. "
-            "Lower reader.context_tokens, or name a model with a longer context"
-        )
-
-    recipe = AdapterRecipe(BATCH, epochs, seed, RATE)
-    merged, losses = adapted(model, rows, chapter_loss, recipe, checkpoint, report)
-    return TunedChatModel(merged, tokenizer, len(rows), len(examples) - len(rows), recipe, losses)
+    return tune(
+        model, tokenizer, [(row_of(each.messages, each.target, tokenizer),) for each in examples], chapter_loss,
+        AdapterRecipe(BATCH, epochs, seed, RATE), "parts of episodes",
+        "Lower reader.context_tokens, or name a model with a longer context", checkpoint, report,
+    )  # fmt: skip
 
 
 def save(trained: TunedChatModel, base: str, out: Path, data: str, room: Room) -> None:

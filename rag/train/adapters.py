@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rag.encode.checkpoint import base_of
-from rag.errors import ModelError, not_loaded
+from rag.errors import DataError, ModelError, not_loaded
 from rag.llm.chat import Messages
 from rag.protocols import Report, silent
 from rag.train.checkpoints import TrainingState, checkpoint_of, read_state, write_state
@@ -20,8 +20,8 @@ from rag.train.common import has_bfloat16, write_folder
 if TYPE_CHECKING:
     from torch import Tensor
 
-Example = TypeVar("Example")
 Row = tuple[list[int], int]  # token ids of a prompt and the reply, and where the reply begins
+Rows = tuple[Row, ...]  # of one example
 MAX_TOKENS = 32_768  # of a row; longer ones are left out
 RANK = 16
 RATE = 2e-4
@@ -137,11 +137,6 @@ def prompt_ids(messages: Messages, tokenizer: Any) -> list[int]:
     return ids
 
 
-def longest_row(model: Any) -> int:
-    """Tokens of the longest row that a model can be trained with."""
-    return min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS)
-
-
 def reply_loss(model: Any, row: Row) -> Tensor:
     """-log p(reply | prompt) in nats: the sum over the reply's tokens, its end included. A scalar.
 
@@ -156,21 +151,42 @@ def reply_loss(model: Any, row: Row) -> Tensor:
     return torch.nn.functional.cross_entropy(logits[-len(reply) - 1 : -1].float(), reply, reduction="sum")
 
 
-def adapted(
+def tune(
     model: Any,
-    examples: Sequence[Example],
-    loss_of: Callable[[Any, Example], Tensor],
+    tokenizer: Any,
+    examples: Sequence[Rows],
+    loss_of: Callable[[Any, Rows], Tensor],
     recipe: AdapterRecipe,
+    called: str,
+    shorten: str,
     checkpoint: Path | None = None,
     report: Report = silent,
-) -> tuple[Any, list[float]]:
-    """The model with trained adapters merged into it, and each epoch's mean loss before the step that it is for.
+) -> TunedChatModel:
+    """Train adapters on the examples that are short enough, and merge them into the model, which is changed.
 
     `loss_of(model with adapters, example)` is a loss to lower; a step follows the sum of a batch's gradients. The same
     seed gives the same weights on the same machine. There is no dropout. Products are in bfloat16 where that is faster.
     `checkpoint` is a folder, written after each step: a training of the same examples and recipe that was cut off goes
-    on from there. UsageError where it is of another.
+    on from there. UsageError where it is of another. Raises DataError if all examples, `called` so, are too long; it
+    advises to `shorten` them.
     """
+    longest = min(MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS)
+    fitting = [rows for rows in examples if max(len(ids) for ids, _ in rows) <= longest]
+    if not fitting:
+        raise DataError(f"none of {len(examples)} {called} is short enough for {longest:,} tokens. {shorten}")
+    merged, losses = _adapted(model, fitting, loss_of, recipe, checkpoint, report)
+    return TunedChatModel(merged, tokenizer, len(fitting), len(examples) - len(fitting), recipe, losses)
+
+
+def _adapted(
+    model: Any,
+    examples: Sequence[Rows],
+    loss_of: Callable[[Any, Rows], Tensor],
+    recipe: AdapterRecipe,
+    checkpoint: Path | None,
+    report: Report,
+) -> tuple[Any, list[float]]:
+    """The model with trained adapters merged into it, and each epoch's mean loss before the step that it is for."""
     import torch
 
     tuned = with_adapters(model, recipe.rank, recipe.seed).eval()

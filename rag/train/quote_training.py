@@ -17,7 +17,7 @@ from rag.errors import DataError
 from rag.protocols import Report, silent
 from rag.read.prompts import bullets, copy_messages, quotes_messages
 from rag.read.quotes import Quote
-from rag.train.adapters import RATE, AdapterRecipe, Row, TunedChatModel, adapted, longest_row, reply_loss, row_of
+from rag.train.adapters import RATE, AdapterRecipe, Row, Rows, TunedChatModel, reply_loss, row_of, tune
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class QuoteRecord:
     answer: str
 
 
-def alignment_loss(model: Any, rows: tuple[Row, Row]) -> Tensor:
+def alignment_loss(model: Any, rows: Rows) -> Tensor:
     """-log p(z | q, c) - log p(y | z, q, c) of an example, in nats. A scalar.
 
     Each term is the log-probability of the whole sequence, the sum over its tokens, as the paper's formula has it: so
@@ -62,23 +62,17 @@ def train(
     report: Report = silent,
     checkpoint: Path | None = None,
 ) -> TunedChatModel:
-    """Train adapters with the alignment loss and merge them into the model, which is changed; otherwise as `adapted`.
+    """Train adapters with the alignment loss and merge them into the model, which is changed, as `tune`.
 
     Raises DataError without an example.
     """
     if not records:
         raise DataError("there is no question with gold sentences to train from. Name other data")
-    longest = longest_row(model)
-    encoded = [encode(record, tokenizer) for record in records]
-    examples = [rows for rows in encoded if max(len(ids) for ids, _ in rows) <= longest]
-    if not examples:
-        raise DataError(
-            f"none of {len(records)} questions with their paragraphs is short enough for {longest:,} tokens. "
-            "Name other data, or a model with a longer context"
-        )
-    recipe = AdapterRecipe(BATCH, epochs, seed, RATE)
-    merged, losses = adapted(model, examples, alignment_loss, recipe, checkpoint, report)
-    return TunedChatModel(merged, tokenizer, len(examples), len(records) - len(examples), recipe, losses)
+    return tune(
+        model, tokenizer, [encode(record, tokenizer) for record in records], alignment_loss,
+        AdapterRecipe(BATCH, epochs, seed, RATE), "questions with their paragraphs",
+        "Name other data, or a model with a longer context", checkpoint, report,
+    )  # fmt: skip
 
 
 def save(trained: TunedChatModel, base: str, out: Path, data: str) -> None:
